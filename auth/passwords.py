@@ -1,0 +1,89 @@
+"""Passwords: argon2id, as slow for nobody as for somebody."""
+
+import secrets
+import threading
+from base64 import b64encode
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from auth.errors import WeakSecret
+
+MINIMUM_CHARACTERS = 8
+MAXIMUM_BYTES = 1024
+
+# The second choice of RFC 9106 with one lane: 0.1-0.2 s of one core and 64 MiB a password.
+TIME_COST = 3
+MEMORY_COST_KIB = 64 * 1024
+LANES = 1
+_SALT_BYTES = 16
+_HASH_BYTES = 32
+
+_AT_ONCE = 2  # a burst of log-ins queues instead of taking 64 MiB each
+
+# Crockford's base 32: no letter that reads as a digit.
+_READABLE = "0123456789abcdefghjkmnpqrstvwxyz"
+_GROUPS = 5
+_GROUP = 5
+
+
+class Passwords:
+    """Makes and checks hashes. Blocks for the time that a hash takes: not for an event loop."""
+
+    def __init__(self, time_cost: int = TIME_COST, memory_cost_kib: int = MEMORY_COST_KIB) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=time_cost,
+            memory_cost=memory_cost_kib,
+            parallelism=LANES,
+            hash_len=_HASH_BYTES,
+            salt_len=_SALT_BYTES,
+        )
+        self._slots = threading.BoundedSemaphore(_AT_ONCE)
+        self._nobody = self._hash_of_nothing(time_cost, memory_cost_kib)
+
+    def hash(self, password: str) -> str:
+        """The encoded hash of a password that passed ``check_strength``."""
+        with self._slots:
+            return self._hasher.hash(_encoded(password))
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password is the hashed one. None stands for a user who does not exist: as slow, and
+        False.
+        """
+        encoded = _encoded(password)
+        plausible = password_hash is not None and len(encoded) <= MAXIMUM_BYTES
+        with self._slots:
+            try:
+                self._hasher.verify(password_hash if plausible and password_hash else self._nobody, encoded)
+            except (VerificationError, InvalidHashError):
+                return False
+        return plausible
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether the hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(password_hash)
+
+    @staticmethod
+    def _hash_of_nothing(time_cost: int, memory_cost_kib: int) -> str:
+        """A hash with today's parameters that belongs to no known password, made without hashing."""
+        salt, digest = (
+            b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (_SALT_BYTES, _HASH_BYTES)
+        )
+        return f"$argon2id$v=19$m={memory_cost_kib},t={time_cost},p={LANES}${salt}${digest}"
+
+
+def check_strength(password: str) -> None:
+    """``WeakSecret`` for a password that is too short, or too long to be meant as one."""
+    if len(password) < MINIMUM_CHARACTERS:
+        raise WeakSecret(f"A password has at least {MINIMUM_CHARACTERS} characters.")
+    if len(_encoded(password)) > MAXIMUM_BYTES:
+        raise WeakSecret(f"A password has at most {MAXIMUM_BYTES} bytes.")
+
+
+def make_password() -> str:
+    """A random password of 125 bits that can be read aloud: ``7k2mq-x9d0c-…``."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(_GROUP)) for _ in range(_GROUPS))
+
+
+def _encoded(password: str) -> bytes:
+    return password.encode("utf-8", "surrogatepass")  # JSON may carry lone surrogates

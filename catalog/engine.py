@@ -1,0 +1,154 @@
+"""One database, one way in: consistent reads, and writes that are serial, durable and counted.
+
+    url = sqlite_url(Path("/srv/graphside/catalog.sqlite"))
+    migrate(url)                # once, before the server starts
+    catalog = open_catalog(url)
+    with catalog.write() as connection:
+        connection.execute(sa.insert(users).values(...))
+
+What differs between databases is in this file and in ``catalog/dialects.py``. Everything blocks: callers on
+an event loop use a thread. Errors: ``catalog.errors``.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from catalog import dialects
+from catalog.errors import CatalogError, CatalogFull, CatalogUnavailable, SchemaMismatch
+from catalog.tables import REVISION, version
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Catalog:
+    """Owner of the connections to one database. Threads may share it; processes may not: each opens its
+    own.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(**dialects.read_options(engine))
+        self._writer = engine.execution_options(**dialects.write_options(engine))
+        # Threads of one process queue here, fairly and without a connection each, rather than on the
+        # database's lock.
+        self._turn = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Catalog({self._engine.url.render_as_string(hide_password=True)!r})"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database throughout and cannot write."""
+        with _explained(), self._reader.connect() as connection, connection.begin() as transaction:
+            yield connection
+            transaction.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is alone in writing, and is on disk when the block ends.
+
+        It sees all that was committed before, so that read-then-write needs no further care. An exception
+        undoes it. Keep it short: hash and parse before. Not to be nested.
+        """
+        if not self._turn.acquire(timeout=dialects.LOCK_WAIT_S):
+            raise CatalogUnavailable("The catalog is busy.")
+        try:
+            with _explained(), self._writer.connect() as connection, connection.begin():
+                # First, not last: on PostgreSQL this row is the lock that makes writers wait for one another.
+                connection.execute(sa.update(version).values(value=version.c.value + 1))
+                yield connection
+        finally:
+            self._turn.release()
+
+    def version(self) -> int:
+        """How many writes were committed so far, by whichever process. Unchanged means that nothing
+        changed.
+        """
+        with self.read() as connection:
+            return int(connection.execute(sa.select(version.c.value)).scalar_one())
+
+    def close(self) -> None:
+        """Closes all connections. None may be in use."""
+        self._engine.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite file. Not a mere prefix: ``%``, ``?`` and ``#`` mean something in a URL."""
+    return URL.create("sqlite", database=str(path.absolute())).render_as_string()
+
+
+def open_catalog(url: str) -> Catalog:
+    """The catalog at an SQLAlchemy URL (``sqlite_url(path)`` or ``postgresql://…``).
+
+    Raises ``SchemaMismatch`` unless ``migrate`` of this very release ran before: replicas never migrate.
+    """
+    engine = dialects.make_engine(url)
+    try:
+        found = _revision(engine)
+    except CatalogError:
+        engine.dispose()
+        raise
+    if found != REVISION:
+        engine.dispose()
+        raise SchemaMismatch(found, REVISION)
+    return Catalog(engine)
+
+
+def migrate(url: str) -> None:
+    """Brings the database to this release's schema, creating it where there is none. Once it is there, a
+    no-op.
+
+    All or nothing, and one process at a time: a second one waits (``CatalogUnavailable`` after a minute) and
+    finds nothing left to do. Never downgrades: a newer schema raises ``SchemaMismatch``.
+    """
+    from alembic import command  # here: only whoever migrates pays for the import
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    with _explained(), dialects.migrating(url) as connection:
+        found = _revision_on(connection)
+        if found is not None and found > REVISION:  # revisions are zero-padded numbers
+            raise SchemaMismatch(found, REVISION)
+        if found != REVISION:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _revision(engine: Engine) -> str | None:
+    if not dialects.exists(engine):
+        return None
+    with _explained(), engine.connect() as connection:
+        return _revision_on(connection)
+
+
+def _revision_on(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turns the database's own troubles into ours. Broken constraints and bugs pass as they are."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        if dialects.disk_is_full(error.orig):
+            raise CatalogFull from error
+        raise CatalogUnavailable from error
+    except PoolTimeout as error:
+        raise CatalogUnavailable("The catalog is busy.") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise CatalogUnavailable from error
+        raise

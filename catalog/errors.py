@@ -1,0 +1,40 @@
+"""What can go wrong between us and the database.
+
+CatalogError
+├── CatalogUnavailable   unreachable, or locked for longer than we wait; the same call may succeed later
+├── CatalogFull          the disk under the database is full
+└── SchemaMismatch       the database was not migrated, or was migrated by a newer release
+"""
+
+
+class CatalogError(Exception):
+    """Base of the tree. ``message`` is one readable sentence without secrets."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class CatalogUnavailable(CatalogError):
+    """The cause is the ``__cause__``; it may name hosts and is for the log only."""
+
+    def __init__(self, message: str = "The catalog does not answer.") -> None:
+        super().__init__(message)
+
+
+class CatalogFull(CatalogError):
+    """Nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("The disk that holds the catalog is full.")
+
+
+class SchemaMismatch(CatalogError):
+    """``found`` is the database's revision (None: never migrated), ``expected`` the one this release
+    needs.
+    """
+
+    def __init__(self, found: str | None, expected: str) -> None:
+        super().__init__(f"The catalog's schema is {found or 'missing'}, this release needs {expected}.")
+        self.found = found
+        self.expected = expected

@@ -1,0 +1,122 @@
+"""The one table from what went wrong to what a client sees, and the one shape of an error body.
+
+Every error is ``{"error": sentence, "type": name, "request_id": id, ...}`` with a status that is not 2xx; where a client
+reads other keys, they are added to the same object (contract 0.3).
+"""
+
+from typing import Any, Final
+
+import orjson
+from starlette.responses import Response
+
+from auth import errors as auth_errors
+from runtime import errors as runtime_errors
+
+STATUS: Final[dict[type[Exception], int]] = {
+    runtime_errors.InvalidSource: 400,
+    runtime_errors.InvalidTable: 400,
+    runtime_errors.EngineUnavailable: 422,
+    runtime_errors.DatasetUnreadable: 422,
+    runtime_errors.DatasetTooLarge: 507,
+    runtime_errors.StorageFull: 507,
+    runtime_errors.Overloaded: 503,
+    runtime_errors.RunInterrupted: 503,
+    runtime_errors.TaskError: 422,
+    runtime_errors.TaskTimeout: 422,
+    runtime_errors.TaskMemoryExceeded: 422,
+    runtime_errors.TaskScratchExceeded: 422,
+    runtime_errors.TaskCrashed: 422,
+    runtime_errors.TaskCancelled: 422,
+    runtime_errors.ResultTooLarge: 422,
+    runtime_errors.ResultNotSerializable: 422,
+    auth_errors.Unauthenticated: 401,
+    auth_errors.InvalidCredentials: 400,
+    auth_errors.Forbidden: 403,
+    auth_errors.EndpointDisabled: 403,
+    auth_errors.UserExists: 409,
+    auth_errors.UnknownUser: 404,
+    auth_errors.UnknownFlag: 404,
+    auth_errors.WeakSecret: 400,
+}
+
+
+class RequestError(Exception):
+    """A request that this app refuses by itself. ``status`` and ``type`` are what the client sees."""
+
+    status = 400
+    type = "InvalidRequest"
+
+    def __init__(self, message: str, **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+
+
+class InvalidRequest(RequestError):
+    """The body is not what the route takes."""
+
+
+class NotFound(RequestError):
+    """No such thing, or none that the caller may know of."""
+
+    status = 404
+    type = "NotFound"
+
+
+class TooLarge(RequestError):
+    """The body is over its limit. Fields: ``limit_name``, ``limit``."""
+
+    status = 413
+    type = "TooLarge"
+
+
+class TooManyRequests(RequestError):
+    """A user's quota is used up. Fields: ``limit``, ``observed``, ``retry_after_s``."""
+
+    status = 429
+    type = "TooManyRequests"
+
+
+def status_of(error: Exception) -> int:
+    """HTTP status of an error of ours; 500 for one that the table does not know."""
+    if isinstance(error, RequestError):
+        return error.status
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 500
+
+
+def error_response(error: Exception, *, path: str, request_id: str) -> Response:
+    """The response for an error of ours (``RequestError``, ``RuntimeFailure``, ``AuthError``)."""
+    message = str(getattr(error, "message", error))
+    fields = dict(getattr(error, "fields", {}))
+    name = getattr(error, "type", type(error).__name__)
+    return build_response(status_of(error), name, message, fields, path=path, request_id=request_id)
+
+
+def build_response(
+    status: int, name: str, message: str, fields: dict[str, Any], *, path: str, request_id: str
+) -> Response:
+    """An error body with the keys that clients of this path read."""
+    headers = {}
+    retry_after = fields.pop("retry_after_s", None)
+    if retry_after is not None:
+        headers["Retry-After"] = str(int(retry_after))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    own = {"error": message, "type": name, "request_id": request_id}
+    body = {**fields, **_family_fields(path, message, fields), **own}
+    content = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS, default=str)
+    return Response(content, status, headers, "application/json")
+
+
+def _family_fields(path: str, message: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Keys beside ``error`` that clients of a route family look for (contract 0.3)."""
+    if path.startswith(("/api-token-", "/api/v2/auth/")):
+        return {"non_field_errors": [message], "detail": message}
+    if "/files" in path:
+        return {"is_valid": False, "is_uploaded": False, "errors": fields.get("errors") or [message]}
+    if path.startswith(("/api/v2/share/", "/api/v2/o/")):
+        return {"status": "Failed", "message": message}
+    return {"success": False, "message": message, "detail": message}

@@ -1,0 +1,87 @@
+"""Takes an upload's body to disk as it comes, then has it parsed. Nothing of it stays in this process."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from deployments.body import refuse_longer, too_large
+from deployments.errors import InvalidRequest
+from deployments.services import Services
+from runtime.datasets.records import ObjectRecord
+from runtime.errors import StorageFull
+
+log = logging.getLogger("graphside.uploads")
+
+WRITE_BYTES: Final = 1024 * 1024
+"""Chunks are gathered to this size before a thread writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An upload on disk: its name in the store's incoming directory, and its size."""
+
+    name: str
+    byte_count: int
+
+
+@asynccontextmanager
+async def received(request: Request, services: Services) -> AsyncIterator[Received]:
+    """The request's body as a file that is gone when the block ends.
+
+    Raises ``TooLarge`` (before reading, where Content-Length tells), ``StorageFull``, ``InvalidRequest`` where the
+    client went away in the middle.
+    """
+    limit = services.settings.max_upload_bytes
+    refuse_longer(request, limit)
+    path = services.store.incoming()
+    try:
+        yield Received(path.name, await _write(request, path, limit))
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def parsed(
+    services: Services, upload: Received, file_type: str, compression: str, options: dict[str, Any]
+) -> ObjectRecord:
+    """Have an upload parsed and stored. Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``."""
+    described = await services.runners.parse(
+        {"incoming": upload.name, "file_type": file_type, "file_compression": compression, "options": options}
+    )
+    return ObjectRecord(**described)
+
+
+async def _write(request: Request, path: Path, limit: int) -> int:
+    count = 0
+    gathered = bytearray()
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        async for chunk in request.stream():
+            count += len(chunk)
+            if count > limit:
+                raise too_large(limit)
+            gathered += chunk
+            if len(gathered) >= WRITE_BYTES:
+                await asyncio.to_thread(_write_all, fd, gathered)
+                gathered = bytearray()
+        await asyncio.to_thread(_write_all, fd, gathered)
+    except ClientDisconnect:
+        raise InvalidRequest("the upload ended before it was whole") from None
+    finally:
+        os.close(fd)
+    return count
+
+
+def _write_all(fd: int, data: bytearray) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(fd, view) :]
+    except OSError as error:
+        raise StorageFull("the server has no room for this upload") from error

@@ -1,0 +1,122 @@
+"""The ingress deployment: authenticates, authorises, validates, dispatches, encodes errors. Holds no dataset."""
+
+import logging
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from auth.errors import AuthError
+from catalog.errors import CatalogError
+from deployments.errors import RequestError, build_response, error_response, status_of
+from deployments.routes import admin, auth, datasets, files, health, python
+from deployments.runs import RunnerClient
+from deployments.services import Services
+from deployments.settings import Settings
+from runtime.errors import RuntimeFailure
+
+log = logging.getLogger("graphside.ingress")
+
+_STATUS_NAMES = {404: "NotFound", 405: "MethodNotAllowed"}
+
+
+@serve.ingress()
+class Ingress:
+    """One replica of the way in."""
+
+    def __init__(self, settings: dict[str, Any], runner: DeploymentHandle[Any]) -> None:
+        self._services = Services.open(Settings.model_validate(settings), RunnerClient(runner))
+        self._services.snapshot.start()
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        return build_asgi_app(self._services)
+
+
+def build_asgi_app(services: Services) -> FastAPI:
+    """The HTTP app over ``services``."""
+    app = FastAPI(title="graphside", version="0.1.0", redirect_slashes=False, docs_url=None, redoc_url=None)
+    app.state.services = services
+    for family in (auth, files, datasets, python, admin, health):
+        app.include_router(family.routes.router)
+    for kind in (RequestError, RuntimeFailure, AuthError, CatalogError):
+        app.add_exception_handler(kind, _known_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    if services.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(services.settings.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-CSRFToken"],
+            expose_headers=["X-Run-Id", "X-Engine", "Server-Timing", "X-Request-Id"],
+        )
+    app.add_middleware(RequestIds)
+    return app
+
+
+class RequestIds:
+    """Gives each request an id and each response the same, and turns an error that nobody expected into a 500 with it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = [item for item in message.get("headers", []) if item[0].lower() != b"x-request-id"]
+                message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            log.exception("request.failed request_id=%s path=%r", request_id, scope["path"])
+            if started:
+                raise
+            text = f"the server failed on this request; its operator finds the reason in the log under {request_id}"
+            response = build_response(
+                500, "InternalError", text, {}, path=scope["path"], request_id=request_id
+            )
+            await response(scope, receive, send_with_id)
+
+
+async def _known_error(request: Request, error: Exception) -> Response:
+    if status_of(error) == 500:
+        raise error
+    return error_response(error, path=request.url.path, request_id=request.state.request_id)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    name = _STATUS_NAMES.get(error.status_code, "InvalidRequest")
+    text = f"{request.method} {request.url.path}: {error.detail}"
+    response = build_response(
+        error.status_code, name, text, {}, path=request.url.path, request_id=_id_of(request)
+    )
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _id_of(request: Request) -> str:
+    return str(request.state.request_id)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and 0 < len(value) <= 64 and value.replace(b"-", b"").isalnum():
+            return str(value.decode("ascii"))
+    return uuid4().hex

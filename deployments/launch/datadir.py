@@ -1,0 +1,94 @@
+"""The data directory, made ready: folders, catalog, signing key, the first admin."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from auth.errors import AuthError
+from auth.flags import ENABLED_USERS, Flags
+from auth.tokens import load_or_make_key
+from auth.users import Users
+from catalog.engine import migrate, open_catalog
+from catalog.errors import CatalogError
+from deployments.launch.errors import LaunchError
+from deployments.launch.options import Options, given_key_file
+from deployments.launch.secret_files import load_or_make_token, write_secret
+from runtime.datasets.store import LocalStore
+
+_PASSWORD_BYTES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAdmin:
+    """Made just now. ``password`` is the one that was made up here, None where the operator chose it."""
+
+    username: str
+    password: SecretStr | None
+
+
+def make_private(data_dir: Path) -> None:
+    """The directory and its ``logs``, mode 0700. Raises ``LaunchError`` where that cannot be."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if data_dir.stat().st_uid != os.geteuid():
+            raise LaunchError(
+                f"{data_dir} belongs to another user. Set GRAPHSIDE_DATA to a directory of yours."
+            )
+        data_dir.chmod(0o700)
+        for name in ("logs", "keys"):
+            (data_dir / name).mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise LaunchError(f"GRAPHSIDE_DATA={data_dir}: {error.strerror or error}.") from None
+
+
+def prepare(options: Options) -> FirstAdmin | None:
+    """Migrates the catalog, empties what a crash left half-done, sees to keys and to the first admin.
+
+    The server must not be running. Raises ``LaunchError``.
+    """
+    settings = options.settings
+    try:
+        load_or_make_token(ray_token_file(options.data_dir))
+        _place_given_key(options)
+        load_or_make_key(settings.signing_key_file)
+        LocalStore(options.data_dir).prepare()
+        migrate(settings.catalog_url)
+        return _first_admin(settings.catalog_url, options.admin_username, options.admin_password)
+    except (AuthError, CatalogError) as error:
+        raise LaunchError(str(error)) from error
+    except OSError as error:
+        raise LaunchError(f"{error.filename or options.data_dir}: {error.strerror or error}.") from error
+
+
+def ray_token_file(data_dir: Path) -> Path:
+    """What Ray's ports ask for, and the dashboard's log-in."""
+    return data_dir / "ray_token"
+
+
+def remove_given_key(data_dir: Path) -> None:
+    """``GRAPHSIDE_JWT_SECRET`` lies on disk only while its server runs."""
+    given_key_file(data_dir).unlink(missing_ok=True)
+
+
+def _place_given_key(options: Options) -> None:
+    remove_given_key(options.data_dir)
+    if options.jwt_secret is not None:
+        write_secret(given_key_file(options.data_dir), options.jwt_secret.get_secret_value())
+
+
+def _first_admin(catalog_url: str, username: str, chosen: SecretStr | None) -> FirstAdmin | None:
+    """Adds one where there is no user at all, with the Python endpoint enabled (contract 4.8)."""
+    catalog = open_catalog(catalog_url)
+    try:
+        users = Users(catalog)
+        if users.count() > 0:
+            return None
+        password = chosen or SecretStr(secrets.token_urlsafe(_PASSWORD_BYTES))
+        principal = users.add(username, password.get_secret_value(), is_admin=True)
+        Flags(catalog).set_for_user(ENABLED_USERS, principal.username, True)
+        return FirstAdmin(principal.username, None if chosen else password)
+    finally:
+        catalog.close()

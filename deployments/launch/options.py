@@ -1,0 +1,145 @@
+"""What ``make serve`` is told through the environment, checked before anything starts.
+
+Where and who: ``GRAPHSIDE_HOST``, ``GRAPHSIDE_PORT``, ``GRAPHSIDE_DATA``, ``GRAPHSIDE_ADMIN_USERNAME``,
+``GRAPHSIDE_ADMIN_PASSWORD``, ``GRAPHSIDE_JWT_SECRET``, ``ENABLE_PYTHON_ENDPOINT``. Every setting of the app
+(``deployments/settings.py``) can also be given, as ``GRAPHSIDE_`` and its name in capitals: text, or JSON where the setting
+is a table or a list (``GRAPHSIDE_LIMITS='{"timeout_s": 30}'``); lists of words may be separated by commas.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_origin
+
+from pydantic import SecretStr, ValidationError
+
+from auth.errors import WeakSecret
+from auth.signing_key import SigningKey
+from deployments.launch.errors import LaunchError
+from deployments.launch.ports import resolve
+from deployments.settings import Settings
+
+PREFIX = "GRAPHSIDE_"
+SECRETS = ("GRAPHSIDE_JWT_SECRET", "GRAPHSIDE_ADMIN_PASSWORD", "GRAPHSIDE_DATABASE_URL")
+"""Taken out of the environment before any other process starts."""
+
+_OWN = ("HOST", "PORT", "DATA", "ADMIN_USERNAME", "ADMIN_PASSWORD", "JWT_SECRET")
+_OF_THE_CLIENT = ("URL", "TOKEN", "USERNAME", "PASSWORD")
+_MANAGED = ("data_dir", "jwt_key_file", "python_endpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``args`` are the app's settings as JSON values, already valid; they may hold the database's password."""
+
+    host: str
+    address: str
+    port: int
+    data_dir: Path
+    admin_username: str
+    admin_password: SecretStr | None
+    jwt_secret: SecretStr | None
+    args: dict[str, object] = field(repr=False)
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def reachable(self) -> str:
+        """An address at which this machine reaches the front, for a URL."""
+        any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        address = any_address.get(self.address, self.address)
+        return f"[{address}]" if ":" in address else address
+
+    @property
+    def url(self) -> str:
+        """The front as seen from this machine."""
+        return f"http://{self.reachable}:{self.port}"
+
+    @property
+    def settings(self) -> Settings:
+        """The app's settings."""
+        return Settings.model_validate(self.args)
+
+
+def read_options(environment: Mapping[str, str]) -> Options:
+    """Raises ``LaunchError`` naming the variable that is wrong."""
+    host = environment.get("GRAPHSIDE_HOST") or "127.0.0.1"
+    data_dir = Path(os.path.abspath(Path(environment.get("GRAPHSIDE_DATA") or ".graphside").expanduser()))
+    secret = environment.get("GRAPHSIDE_JWT_SECRET")
+    args, unknown = _args(environment)
+    args["data_dir"] = str(data_dir)
+    if secret is not None:
+        _check_secret(secret)
+        args["jwt_key_file"] = str(given_key_file(data_dir))
+    _check_args(args)
+    password = environment.get("GRAPHSIDE_ADMIN_PASSWORD")
+    return Options(
+        host=host,
+        address=resolve(host),
+        port=_port(environment.get("GRAPHSIDE_PORT") or "8000"),
+        data_dir=data_dir,
+        admin_username=environment.get("GRAPHSIDE_ADMIN_USERNAME") or "admin",
+        admin_password=SecretStr(password) if password else None,
+        jwt_secret=None if secret is None else SecretStr(secret),
+        args=args,
+        unknown=unknown,
+    )
+
+
+def given_key_file(data_dir: Path) -> Path:
+    """Where ``GRAPHSIDE_JWT_SECRET`` lies while the server runs: secrets travel by file, never by environment."""
+    return data_dir / "keys" / "given.key"
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise LaunchError(f"GRAPHSIDE_PORT={text} is not a port (1 to 65535).")
+    return int(text)
+
+
+def _check_secret(secret: str) -> None:
+    try:
+        SigningKey(secret)
+    except WeakSecret:
+        raise LaunchError(
+            "GRAPHSIDE_JWT_SECRET must have at least 256 bits (32 bytes); `openssl rand -hex 32` makes one."
+        ) from None
+
+
+def _args(environment: Mapping[str, str]) -> tuple[dict[str, object], tuple[str, ...]]:
+    """The settings that the environment names, and the variables of ours that name nothing."""
+    args: dict[str, object] = {}
+    unknown = []
+    for variable in sorted(name for name in environment if name.startswith(PREFIX)):
+        name = variable.removeprefix(PREFIX)
+        setting = name.lower()
+        if setting in Settings.model_fields and setting not in _MANAGED:
+            args[setting] = _value(setting, environment[variable])
+        elif name not in _OWN + _OF_THE_CLIENT:
+            unknown.append(variable)
+    if switch := environment.get("ENABLE_PYTHON_ENDPOINT"):
+        args["python_endpoint"] = switch.strip().lower()
+    return args, tuple(unknown)
+
+
+def _value(setting: str, text: str) -> object:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if isinstance(value, dict | list):
+        return value
+    if get_origin(Settings.model_fields[setting].annotation) is tuple:
+        return [word.strip() for word in text.split(",") if word.strip()]
+    return text
+
+
+def _check_args(args: dict[str, object]) -> None:
+    try:
+        Settings.model_validate(args)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        variable = "ENABLE_PYTHON_ENDPOINT" if where == "python_endpoint" else f"{PREFIX}{where.upper()}"
+        raise LaunchError(f"{variable}: {first['msg']}.") from None

@@ -1,0 +1,60 @@
+"""TCP ports of one machine: is it free, and which one is."""
+
+import errno
+import socket
+
+from deployments.launch.errors import LaunchError
+
+
+def resolve(host: str) -> str:
+    """The address that ``host`` names, numeric. IPv4 is preferred. Raises ``LaunchError`` naming ``GRAPHSIDE_HOST``."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise LaunchError(
+            f"GRAPHSIDE_HOST={host} is neither an address nor a name that this machine can resolve."
+        ) from None
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return str(found[0][4][0])
+
+
+def require_free(address: str, port: int) -> None:
+    """Raises ``LaunchError`` where the front port cannot be had, saying which variable to change."""
+    problem = _problem(address, port)
+    if problem is None:
+        return
+    if problem in (errno.EADDRINUSE,):
+        raise LaunchError(
+            f"Port {port} on {address} is in use. Stop what uses it, or set GRAPHSIDE_PORT to another port."
+        )
+    if problem == errno.EADDRNOTAVAIL:
+        raise LaunchError(f"GRAPHSIDE_HOST={address} is no address of this machine.")
+    if problem == errno.EACCES:
+        raise LaunchError(f"This user may not listen on port {port}. Set GRAPHSIDE_PORT to 1024 or above.")
+    raise LaunchError(f"Cannot listen on {address} port {port}: {errno.errorcode.get(problem, problem)}.")
+
+
+def pick(preferred: int = 0, taken: frozenset[int] = frozenset()) -> int:
+    """A loopback port that is free now: the preferred one where it is, else one of the kernel's choosing."""
+    if preferred and preferred not in taken and _problem("127.0.0.1", preferred) is None:
+        return preferred
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port
+
+
+def _problem(address: str, port: int) -> int | None:
+    """The errno of binding there, or None."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a server that has just stopped is no obstacle
+        try:
+            probe.bind((address, port))
+            probe.listen(1)
+        except OSError as error:
+            return error.errno
+    return None

@@ -1,0 +1,38 @@
+"""Secrets that other processes read: files of mode 0600, whole from the moment that they have a name."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from deployments.launch.errors import LaunchError
+
+
+def load_or_make_token(path: Path) -> str:
+    """Ray's token: 256 random bits in hex, made on first use.
+
+    Raises ``LaunchError`` for a file that others can read, or that belongs to somebody else.
+    """
+    try:
+        write_secret(path, secrets.token_hex(32))
+    except FileExistsError:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise LaunchError(
+                f"{path} must be a file of yours that nobody else can read (chmod 600)."
+            ) from None
+    return path.read_text().strip()
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """A new file, mode 0600. Raises ``FileExistsError`` where the name is taken, by whatever it may be."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w") as file:
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(descriptor)
+        os.link(draft, path)  # unlike a rename it replaces nothing
+    finally:
+        draft.unlink()

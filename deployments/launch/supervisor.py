@@ -1,0 +1,269 @@
+"""``make serve``: one server on one machine, in the foreground, from nothing to ready and back to nothing.
+
+This process never imports Ray. It checks, prepares, shows what happens, and owns everything that runs: as a subreaper it is
+the parent of last resort, so that its tree is all there is to end. The Ray side is one child (``deployments.launch.server``)
+whose standard input is its leash: it closes with this process, however that ends.
+"""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from queue import Empty, Queue
+from types import FrameType
+from typing import Any  # events are JSON values
+
+from deployments.launch import datadir, flags, front, ports, processes
+from deployments.launch.demo import TASK, DemoFailed
+from deployments.launch.errors import LaunchError
+from deployments.launch.instance import Instance
+from deployments.launch.options import SECRETS, Options, read_options
+from deployments.launch.server import STOP_S, Plan
+
+BUILDER = "deployments.app:build"
+START_S = 300.0
+_FORCE_S = 1.5
+_TICK_S = 0.2
+_NOTE_EVERY_S = 2.0
+_DASHBOARD_PORT = 8265
+
+
+class Stopped(Exception):
+    """The operator asked for the end while we were still starting."""
+
+
+class Supervisor:
+    """``run`` blocks until the server has stopped, and returns the exit status. Raises ``LaunchError``."""
+
+    def __init__(self, options: Options, environment: Mapping[str, str], builder: str = BUILDER) -> None:
+        self._options = options
+        self._builder = builder
+        self._environment = environment
+        self._began = time.monotonic()
+        self._asked = 0
+        self._events: Queue[dict[str, Any]] = Queue()
+        self._child: subprocess.Popen[str] | None = None
+        self._log = options.data_dir / "logs" / "server.log"
+
+    def run(self) -> int:
+        """Everything, in order. Whatever happens, no process is left when this returns."""
+        options = self._options
+        ports.require_free(options.address, options.port)
+        datadir.make_private(options.data_dir)
+        processes.become_subreaper()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        with Instance(options.data_dir) as instance:
+            try:
+                return self._serve(instance)
+            except Stopped:
+                self._say("stopped")
+                return 0
+            finally:
+                processes.kill(processes.descendants(os.getpid()), within_s=_FORCE_S)
+                datadir.remove_given_key(options.data_dir)
+
+    def _serve(self, instance: Instance) -> int:
+        self._say(f"graphside {_version()}, data in {self._options.data_dir}")
+        for name in self._options.unknown:
+            self._say(f"{name} is set but names no setting")
+        dashboard = ports.pick(_DASHBOARD_PORT)
+        self._start_child(instance.folder, dashboard)
+        self._say("preparing the data directory")
+        admin = datadir.prepare(self._options)
+        if admin is not None:
+            self._say(f"first start: user {admin.username} is the admin")
+            if admin.password is not None:
+                self._print(f"\n    password of {admin.username}: {admin.password.get_secret_value()}")
+                self._print("    (shown this once and kept nowhere)\n")
+        self._order(args=self._options.args)
+        self._wait_until_ready(instance)
+        self._print(f"\ngraphside ready at {self._public_url()}", flush=True)
+        self._introduce(dashboard)
+        return self._watch(instance)
+
+    def _start_child(self, folder: Path, dashboard_port: int) -> None:
+        reading, writing = os.pipe()
+        with open(self._log, "ab") as log:
+            os.fchmod(log.fileno(), 0o600)
+            self._child = subprocess.Popen(
+                [sys.executable, "-u", "-m", "deployments.launch.server"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                text=True,
+                env=self._child_environment(folder, dashboard_port),
+                pass_fds=(writing,),
+                start_new_session=True,  # a terminal's Ctrl-C is ours alone
+            )
+        os.close(writing)
+        threading.Thread(target=self._listen, args=(reading,), name="events", daemon=True).start()
+        logs = str(self._options.data_dir / "logs" / "serve")
+        self._send(Plan(str(folder), logs, self._options.port, dashboard_port, writing, self._builder).to_line())
+
+    def _child_environment(self, folder: Path, dashboard_port: int) -> dict[str, str]:
+        """Ours, less secrets and foreign clusters, plus the flags. Side ports are picked so that two servers can live."""
+        taken = {self._options.port, dashboard_port}
+        side = {}
+        for name in (
+            "RAY_SERVE_HAPROXY_STATS_PORT",
+            "RAY_SERVE_HAPROXY_METRICS_PORT",
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+        ):
+            port = ports.pick(taken=frozenset(taken))
+            taken.add(port)
+            side[name] = str(port)
+        kept = {
+            name: value
+            for name, value in self._environment.items()
+            if name not in SECRETS and not name.startswith(("RAY_ADDRESS", "RAY_AUTH_"))
+        }
+        wrapper = front.write_wrapper(folder, self._options.address)
+        token = {"RAY_AUTH_TOKEN_PATH": str(datadir.ray_token_file(self._options.data_dir))}
+        return {**kept, **flags.fixed_flags(), **flags.front_flags(folder, wrapper), **side, **token}
+
+    def _wait_until_ready(self, instance: Instance) -> None:
+        """Until the front itself answers, through which callers come."""
+        deployed = False
+        noted = 0.0
+        while not (deployed and self._answers()):
+            event = self._next_event()
+            match event.get("event"):
+                case "step":
+                    self._say(str(event["text"]))
+                case "failed":
+                    raise LaunchError(f"The server did not start: {event['reason']} (log: {self._log})")
+                case "deployed":
+                    deployed = True
+            if self._asked:
+                raise Stopped
+            if self._ended():
+                raise LaunchError(f"The server process ended while it started (log: {self._log})")
+            if time.monotonic() - self._began > START_S:
+                raise LaunchError(f"Not ready after {START_S:.0f} s (log: {self._log})")
+            if time.monotonic() - noted > _NOTE_EVERY_S:
+                instance.note_processes()
+                noted = time.monotonic()
+
+    def _answers(self) -> bool:
+        options = self._options
+        connection = http.client.HTTPConnection(options.reachable.strip("[]"), options.port, timeout=2)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _introduce(self, dashboard: int) -> None:
+        """Who may come in and how: the dashboard, and a line to paste."""
+        from deployments.launch.greeting import curl_line
+
+        token = datadir.ray_token_file(self._options.data_dir)
+        self._print(f"  dashboard   http://127.0.0.1:{dashboard}  (it asks for the token in {token})")
+        self._print(f"  logs        {self._log.parent}")
+        self._print("  stop        Ctrl-C")
+        try:
+            line = curl_line(self._options, TASK)
+        except (LaunchError, DemoFailed) as error:
+            self._print(f"\nNo demo graph: {error}", flush=True)
+            return
+        self._print("\nTry it (the token in it lasts an hour):\n")
+        self._print(line + "\n", flush=True)
+
+    def _watch(self, instance: Instance) -> int:
+        """Until a signal, or until the child is gone."""
+        noted = 0.0
+        while not self._asked:
+            if self._ended():
+                raise LaunchError(f"The server process has ended by itself (log: {self._log})")
+            if time.monotonic() - noted > _NOTE_EVERY_S:
+                instance.note_processes()
+                processes.reap_orphans(keep=(self._pid(),))
+                noted = time.monotonic()
+            self._next_event()
+        self._say("stopping (Ctrl-C again: at once)")
+        self._let_go()
+        deadline = time.monotonic() + STOP_S + _FORCE_S / 2
+        while not self._ended() and self._asked < 2 and time.monotonic() < deadline:
+            time.sleep(_TICK_S)
+        processes.kill(processes.descendants(os.getpid()), within_s=_FORCE_S)
+        self._say("stopped")
+        return 0
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._asked += 1
+
+    def _listen(self, descriptor: int) -> None:
+        with os.fdopen(descriptor) as lines:
+            for line in lines:
+                self._events.put(json.loads(line))
+
+    def _next_event(self) -> dict[str, Any]:
+        try:
+            return self._events.get(timeout=_TICK_S)
+        except Empty:
+            return {}
+
+    def _order(self, **order: object) -> None:
+        self._send(json.dumps(order) + "\n")
+
+    def _send(self, line: str) -> None:
+        assert self._child is not None and self._child.stdin is not None
+        try:
+            self._child.stdin.write(line)
+            self._child.stdin.flush()
+        except BrokenPipeError:
+            raise LaunchError(f"The server process ended while it started (log: {self._log})") from None
+
+    def _let_go(self) -> None:
+        assert self._child is not None and self._child.stdin is not None
+        self._child.stdin.close()
+
+    def _pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
+    def _ended(self) -> bool:
+        return self._child is None or self._child.poll() is not None
+
+    def _public_url(self) -> str:
+        host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
+        return f"http://{host}:{self._options.port}"
+
+    def _say(self, text: str) -> None:
+        self._print(f"[{time.monotonic() - self._began:5.1f} s] {text}", flush=True)
+
+    @staticmethod
+    def _print(text: str, flush: bool = False) -> None:
+        try:
+            print(text, flush=flush)
+        except BrokenPipeError:  # whoever read us is gone; the server is not
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def serve(environment: Mapping[str, str]) -> int:
+    """Runs the server that the environment describes until it is told to stop. Returns the exit status."""
+    try:
+        options = read_options(environment)
+        for name in SECRETS:
+            os.environ.pop(name, None)
+        return Supervisor(options, environment).run()
+    except LaunchError as error:
+        print(f"graphside: {error}", file=sys.stderr)
+        return 1
+
+
+def _version() -> str:
+    try:
+        return version("graphside")
+    except PackageNotFoundError:
+        return "(not installed)"

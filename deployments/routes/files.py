@@ -1,0 +1,145 @@
+"""Files: a declared type, then its bytes (contract 2)."""
+
+import asyncio
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from deployments.body import checked, page_body, page_of, read_json
+from deployments.errors import InvalidRequest, NotFound
+from deployments.incoming import parsed, received
+from deployments.routing import Routes
+from deployments.services import Services, services_of
+from runtime.datasets.records import FileRecord, RecordGone
+from runtime.errors import InvalidTable
+
+routes = Routes()
+
+
+class NewFile(BaseModel):
+    """Body of ``POST /api/v2/files/`` (contract 2.1); unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    file_type: Literal["arrow", "csv", "json", "orc", "parquet", "xls", "xlsx"]
+    file_compression: Literal["", "gzip", "bz2", "zip", "xz", "zstd"] | None = ""
+    name: str | None = None
+    description: str | None = None
+    parser_options: dict[str, Any] | None = None
+    sql_transforms: list[str] | None = None
+    org_name: str | None = None
+    agent_name: str | None = None
+    agent_version: str | None = None
+
+
+@routes.on("POST", "/api/v2/files")
+async def create(request: Request) -> Response:
+    """Declare a file; its bytes come next."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    body = checked(NewFile, await read_json(request))
+    if body.sql_transforms:
+        raise InvalidRequest("sql_transforms are not supported; transform the table in the task instead")
+    fields = body.model_dump()
+    fields["file_compression"] = body.file_compression or ""
+    fields["parser_options"] = body.parser_options or {}
+    record = await asyncio.to_thread(lambda: services.files.create(principal.user_id, **fields))
+    return JSONResponse(_shown(record), 201)
+
+
+@routes.on("GET", "/api/v2/files")
+async def page(request: Request) -> Response:
+    """One's own files, newest first."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    limit, offset = page_of(request)
+    count, records = await asyncio.to_thread(services.files.page, principal.user_id, limit, offset)
+    return JSONResponse(page_body(request, count, limit, offset, [_shown(record) for record in records]))
+
+
+@routes.on("GET", "/api/v2/files/{file_id}")
+async def get(request: Request) -> Response:
+    """One file."""
+    services = services_of(request)
+    return JSONResponse(_shown(await _own_file(request, services)))
+
+
+@routes.on("DELETE", "/api/v2/files/{file_id}")
+async def delete(request: Request) -> Response:
+    """Delete a file. Datasets made from it stay whole."""
+    services = services_of(request)
+    record = await _own_file(request, services)
+    await asyncio.to_thread(services.files.delete, record.id, record.owner_id)
+    await services.collect_garbage()
+    return Response(status_code=204)
+
+
+@routes.on("POST", "/api/v2/upload/files/{file_id}")
+async def upload(request: Request) -> Response:
+    """Take a file's bytes. Whatever the ``Content-Type``, the declared type decides (contract 2.2)."""
+    services = services_of(request)
+    record = await _own_file(request, services)
+    options = {**record.parser_options, **_query_options(request)}
+    async with received(request, services) as upload:
+        try:
+            table = await parsed(services, upload, record.file_type, record.file_compression, options)
+            record = await asyncio.to_thread(services.files.uploaded, record.id, table, upload.byte_count)
+        except InvalidTable as failure:
+            # Nothing is kept of bytes that are no table, with or without ``erase``; the id can be used again.
+            await asyncio.to_thread(services.files.failed, record.id, [failure.message])
+            raise
+        except RecordGone:
+            raise NotFound(f"file {record.id} not found") from None
+    await services.collect_garbage()
+    return JSONResponse(_shown(record))
+
+
+async def _own_file(request: Request, services: Services) -> FileRecord:
+    principal = await services.principal(request)
+    file_id = request.path_params["file_id"]
+    record = await asyncio.to_thread(services.files.get, file_id, principal.user_id)
+    if record is None:
+        raise NotFound(f"file {file_id} not found")
+    return record
+
+
+def _query_options(request: Request) -> dict[str, Any]:
+    """Parser options of the query string, less ``erase``."""
+    return {name: value for name, value in request.query_params.items() if name != "erase"}
+
+
+def _shown(record: FileRecord) -> dict[str, Any]:
+    """A file as clients see it (contract 2.2)."""
+    table = record.object
+    schemas = []
+    if table is not None:
+        dtypes = dict(table.dtypes)
+        schemas.append(
+            {
+                "name": record.name,
+                "num_rows": table.row_count,
+                "num_cols": table.column_count,
+                "dtypes": dtypes,
+            }
+        )
+    return {
+        "file_id": record.id,
+        "file_type": record.file_type,
+        "file_compression": record.file_compression,
+        "name": record.name,
+        "description": record.description,
+        "parser_options": record.parser_options,
+        "sql_transforms": record.sql_transforms or [],
+        "agent_name": record.agent_name,
+        "agent_version": record.agent_version,
+        "author": record.owner_id,
+        "bytes_count": record.bytes_count,
+        "created_at": record.created_at.isoformat(),
+        "updated_at": record.updated_at.isoformat(),
+        "is_valid": bool(record.is_valid),
+        "is_uploaded": record.is_uploaded,
+        "errors": record.errors or [],
+        "tables_schemas": schemas,
+    }

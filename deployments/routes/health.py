@@ -1,0 +1,36 @@
+"""Health checks, without authentication (contract 7)."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from deployments.errors import build_response
+from deployments.routing import Routes
+from deployments.services import services_of
+from runtime.errors import RuntimeFailure
+
+routes = Routes()
+
+
+@routes.on("GET", "/healthz", "/ht", "/healthcheck", "/caddy/health")
+async def alive(request: Request) -> Response:
+    """The ingress answers."""
+    return JSONResponse({"success": True})
+
+
+@routes.on("GET", "/readyz")
+async def ready(request: Request) -> Response:
+    """The catalog answers, and a runner can run tasks."""
+    services = services_of(request)
+    try:
+        await asyncio.to_thread(services.catalog.version)
+        async with asyncio.timeout(5):
+            await services.runners.ready()
+    except (RuntimeFailure, TimeoutError):
+        text = "no runner is ready yet; try again in a moment"
+        fields = {"retry_after_s": 1}
+        return build_response(
+            503, "Overloaded", text, fields, path=request.url.path, request_id=request.state.request_id
+        )
+    return JSONResponse({"success": True})

@@ -1,0 +1,118 @@
+"""The Python endpoint: run a task beside a dataset (contract 4)."""
+
+from typing import Any, Final
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from auth.principal import Principal
+from deployments.body import checked, read_json
+from deployments.errors import error_response
+from deployments.routes.datasets import find_own
+from deployments.routing import Routes
+from deployments.services import Services, services_of
+from deployments.settings import Settings
+from runtime.datasets.records import DatasetRecord
+from runtime.errors import RuntimeFailure
+
+routes = Routes()
+
+CONTENT_TYPES: Final = {
+    "json": "application/json",
+    "text": "text/plain; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "zip": "application/zip",
+}
+
+ENGINE: Final = "pandas"
+"""What runs here where a request names no engine."""
+
+
+_LIMITS: Final = ("timeout_s", "memory_bytes", "scratch_bytes", "result_bytes")
+
+
+@routes.on("POST", "/api/v2/datasets/{dataset_id}/python", "/api/v2/etl/datasets/{dataset_id}/python")
+async def run(request: Request) -> Response:
+    """Run ``task(g)`` and answer what it returns."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    await check_switches(services, principal)
+    body = checked(services.run_request, await read_json(request, 8 * services.settings.max_source_bytes))
+    record = await find_own(services, principal, request.path_params["dataset_id"])
+    run_id = uuid4().hex
+    engine, fell_back = _engine(body.engine, services.settings)
+    message = {
+        "source": _source(record),
+        "spec": {
+            "run_id": run_id,
+            "source": body.execute,
+            "output_type": body.output_type,
+            "format": body.format,
+            "accepts_text": body.engine is None and _accepts_text(request),
+        },
+        "limits": {name: value for name in _LIMITS if (value := getattr(body, name)) is not None},
+        "engine": engine,
+    }
+    with services.quota.run_of(principal.user_id):
+        reply = await services.runners.run(record.id, message)
+    headers = {"X-Run-Id": run_id}
+    if fell_back:
+        headers["X-Engine"] = ENGINE
+    if "receipt" in reply:
+        headers["Server-Timing"] = _server_timing(reply["receipt"])
+    if "failure" in reply:
+        response = _failed(request, reply, run_id)
+        response.headers.update(headers)
+        return response
+    headers["Content-Type"] = CONTENT_TYPES[reply["kind"]]
+    if "result" in reply:
+        return Response(reply["result"], headers=headers)
+    headers["Content-Length"] = str(reply["length"])
+    return StreamingResponse(services.runners.fetch(reply["replica"], run_id), headers=headers)
+
+
+async def check_switches(services: Services, principal: Principal) -> None:
+    """Raise ``EndpointDisabled`` unless the three switches of contract 4.8 let this user in."""
+
+    def ask() -> bool:
+        services.flags.check_python_endpoint(principal.user_id, services.settings.python_endpoint)
+        return True
+
+    await services.snapshot.get(("python", principal.user_id), ask)
+
+
+def _engine(asked: str | None, settings: Settings) -> tuple[str | None, bool]:
+    """The engine to ask the runner for, and whether an operator's setting replaced the one asked for."""
+    if asked == "cudf" and settings.cudf_falls_back_to_pandas:
+        return ENGINE, True
+    return asked, False
+
+
+def _accepts_text(request: Request) -> bool:
+    """Whether the caller takes anything but JSON: an ``Accept`` of JSON only makes a string a JSON string."""
+    accept = request.headers.get("accept", "*/*")
+    kinds = [item.partition(";")[0].strip() for item in accept.split(",")]
+    return any(kind in ("*/*", "text/*", "text/plain") for kind in kinds)
+
+
+def _source(record: DatasetRecord) -> dict[str, Any]:
+    return {
+        "dataset_id": record.id,
+        "tables": {role: table.id for role, table in record.tables.items()},
+        "byte_count": sum(table.byte_count for table in record.tables.values()),
+        "payload": record.payload,
+    }
+
+
+def _server_timing(receipt: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{phase};dur={receipt[f'{phase}_s'] * 1000:.2f}" for phase in ("queue", "seat", "run", "encode")
+    )
+
+
+def _failed(request: Request, reply: dict[str, Any], run_id: str) -> Response:
+    failure = RuntimeFailure.from_wire(reply["failure"])
+    failure.fields.update(reply.get("output", {}), run_id=run_id)
+    return error_response(failure, path=request.url.path, request_id=request.state.request_id)

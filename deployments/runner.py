@@ -1,0 +1,194 @@
+"""The runner deployment: owns the dataset cache and every process below it. Its methods are ``async`` only, since a
+cancelled sync method would free its slot while its thread ran on.
+
+Requests and replies are plain dicts of JSON values and bytes; a failed run is a reply, not an exception.
+"""
+
+import asyncio
+import logging
+import mmap
+import os
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from ray import serve
+
+from deployments.metrics import RunnerMetrics
+from deployments.settings import Settings
+from runtime.datasets.store import LocalStore
+from runtime.datasets.upload import Uploads
+from runtime.engines.base import DatasetSource
+from runtime.engines.pandas import PandasEngine, SeatSettings
+from runtime.errors import RuntimeFailure
+from runtime.executor import Executor, ExecutorSettings
+from runtime.sandbox.parent import TemplateProcess
+from runtime.task import MIB, Limits, TaskSpec
+
+log = logging.getLogger("graphside.runner")
+
+INLINE_BYTES: Final = 1 * MIB
+"""A result up to this size travels with the reply; a larger one is fetched from the replica that made it."""
+
+CHUNK_BYTES: Final = 1 * MIB
+KEEP_RESULT_S: Final = 60.0
+METRICS_INTERVAL_S: Final = 2.0
+
+Reply = dict[str, Any]
+
+
+class Runner:
+    """One replica: an executor over this node's CPU, the parsers of uploads, results that wait to be fetched."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = Settings.model_validate(settings)
+        self._replica_id = serve.get_replica_context().replica_id.unique_id
+        scratch = self._settings.data_dir / "scratch" / self._replica_id
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._template = TemplateProcess()
+        store = LocalStore(self._settings.data_dir)
+        executor_settings = _executor_settings(self._settings)
+        self._maximum_memory = _share_of_memory(self._settings, executor_settings.seats)
+        engine = PandasEngine(store, self._template, _seat_settings(self._settings, scratch))
+        self._executor = Executor(engine, store, self._template, executor_settings)
+        self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
+        self._metrics = RunnerMetrics()
+        self._results: dict[str, bytes | mmap.mmap] = {}
+        self._ready = asyncio.create_task(self._start())
+        self._sampler = asyncio.create_task(self._sample())
+
+    async def run(self, request: Reply) -> Reply:
+        """Run a task. ``request``: ``source``, ``spec``, ``limits``, ``engine``; the reply is ``reply_of``'s."""
+        started = time.perf_counter()
+        source = DatasetSource(**request["source"])
+        spec = TaskSpec(**request["spec"], limits=self._limits(request["limits"]))
+        try:
+            outcome, receipt = await self._executor.run(source, spec, request["engine"])
+        except RuntimeFailure as failure:
+            log.info("run.refused run_id=%s cause=%s", spec.run_id, failure.type)
+            return {"failure": failure.to_wire()}
+        asyncio.get_running_loop().call_soon(self._metrics.run_ended, receipt)
+        log.info(
+            "run.finished run_id=%s dataset_id=%s cause=%s queue_s=%.4f seat_s=%.4f run_s=%.4f encode_s=%.4f total_s=%.4f",
+            spec.run_id, source.dataset_id, receipt.cause, receipt.queue_s, receipt.seat_s,
+            receipt.run_s, receipt.encode_s, time.perf_counter() - started,
+        )  # fmt: skip
+        reply: Reply = {"receipt": asdict(receipt)}
+        if outcome.failure is not None:
+            output = {name: getattr(outcome, name) for name in _OUTPUT_FIELDS}
+            return {**reply, "failure": outcome.failure.to_wire(), "output": output}
+        reply["kind"] = outcome.kind
+        if outcome.length <= INLINE_BYTES:
+            return {**reply, "result": outcome.result}
+        self._keep(spec.run_id, outcome.result)
+        return {**reply, "replica": self._replica_id, "length": outcome.length}
+
+    async def fetch(self, run_id: str) -> AsyncIterator[bytes]:
+        """A kept result, once, in chunks. Nothing where there is none (any more)."""
+        result = self._results.pop(run_id, b"")
+        for offset in range(0, len(result), CHUNK_BYTES):
+            yield result[offset : offset + CHUNK_BYTES]
+
+    async def parse(self, request: Reply) -> Reply:
+        """Parse an upload that lies in the store's incoming directory; ``{"object": {...}}`` or ``{"failure": ...}``."""
+        try:
+            return {"object": await self._uploads.parse(**request)}
+        except RuntimeFailure as failure:
+            return {"failure": failure.to_wire()}
+
+    async def concatenate(self, object_ids: list[str]) -> Reply:
+        """Concatenate stored tables into a new one; as ``parse``."""
+        try:
+            return {"object": await self._uploads.concatenate(object_ids)}
+        except RuntimeFailure as failure:
+            return {"failure": failure.to_wire()}
+
+    async def evict(self, dataset_id: str) -> None:
+        """Forget a dataset that was deleted or changed."""
+        await self._executor.evict(dataset_id)
+
+    async def ready(self) -> bool:
+        """Return once runs can start."""
+        await asyncio.shield(self._ready)
+        return True
+
+    async def stats(self) -> Reply:
+        """What this replica holds and has done, for tests and operators."""
+        executor = self._executor
+        return {
+            "replica": self._replica_id,
+            "pid": os.getpid(),
+            "template_pid": self._template.pid,
+            "engine": executor.engine.name,
+            "datasets": executor.cache.dataset_ids,
+            "cache": {**asdict(executor.cache.counts), "used_bytes": executor.cache.used_bytes},
+            "causes": dict(executor.causes),
+            "running": executor.running,
+            "waiting": executor.waiting,
+        }
+
+    def record_routing_stats(self) -> dict[str, Any]:
+        """What routers of other processes learn of this replica: the datasets it holds."""
+        return {"datasets": self._executor.cache.dataset_ids}
+
+    async def check_health(self) -> None:
+        """Raises where this replica cannot run tasks any more."""
+        if (
+            self._ready.done()
+            and not self._ready.cancelled()
+            and (error := self._ready.exception()) is not None
+        ):
+            raise RuntimeError("the template does not start") from error
+
+    async def __del__(self) -> None:
+        for task in (self._sampler, self._ready):
+            task.cancel()
+        await self._executor.close()
+
+    async def _start(self) -> None:
+        await self._executor.start()
+        await self._template.wait_ready()
+
+    async def _sample(self) -> None:
+        while True:
+            self._metrics.sample(self._executor)
+            await asyncio.sleep(METRICS_INTERVAL_S)
+
+    def _limits(self, asked: dict[str, Any]) -> Limits:
+        limits = {**self._settings.limits.model_dump(), **asked}
+        limits["memory_bytes"] = min(limits["memory_bytes"], self._maximum_memory)
+        return Limits(**limits)
+
+    def _keep(self, run_id: str, result: bytes | mmap.mmap) -> None:
+        self._results[run_id] = result
+        asyncio.get_running_loop().call_later(KEEP_RESULT_S, self._results.pop, run_id, None)
+
+
+_OUTPUT_FIELDS: Final = ("stdout", "stderr", "stdout_truncated", "stderr_truncated")
+
+
+def _executor_settings(settings: Settings) -> ExecutorSettings:
+    seats = settings.seats or max(4, 2 * (os.cpu_count() or 1))
+    cache_bytes = settings.cache_bytes or psutil.virtual_memory().total // 2
+    return ExecutorSettings(seats=seats, queue=settings.queue, cache_bytes=cache_bytes)
+
+
+def _share_of_memory(settings: Settings, seats: int) -> int:
+    """The most memory of one run: with all seats taken, the machine stays below Ray's own memory monitor."""
+    share = int(psutil.virtual_memory().total * 0.8) // seats
+    return settings.maximum.memory_bytes or share
+
+
+def _seat_settings(settings: Settings, scratch: Path) -> SeatSettings:
+    maximum = settings.maximum
+    return SeatSettings(
+        scratch=scratch,
+        spares=settings.spare_seats,
+        output_bytes=settings.limits.output_bytes,
+        result_bytes=maximum.result_bytes,
+        file_bytes=max(maximum.result_bytes, maximum.scratch_bytes),
+        open_files=settings.limits.open_files,
+    )

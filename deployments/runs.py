@@ -1,0 +1,87 @@
+"""The ingress's way to the runners: calls over Serve's handle, and what their failures mean to a caller."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import grpc
+from ray.exceptions import RayError
+from ray.serve.exceptions import BackPressureError, RayServeException
+
+from deployments.affinity import REPLICA_PREFIX
+from runtime.errors import Overloaded, RunInterrupted, RuntimeFailure
+
+log = logging.getLogger("graphside.ingress")
+
+Reply = dict[str, Any]
+
+_TRANSPORT_ERRORS: Final = (RayError, RayServeException, grpc.RpcError, ConnectionError)
+
+
+class RunnerClient:
+    """Calls runner replicas. A dataset's requests go to the replica that holds it (``DatasetAffinityRouter``)."""
+
+    def __init__(self, handle: Any) -> None:  # a DeploymentHandle; its types do not know methods by name
+        # pickle instead of cloudpickle: requests and replies are plain dicts, and it is several times faster.
+        self._handle = handle.options(request_serialization="pickle", response_serialization="pickle")
+
+    async def run(self, dataset_id: str, request: Reply) -> Reply:
+        """Run a task on the replica of its dataset. Cancelling this kills the run.
+
+        Raises ``RunInterrupted`` where the replica died, ``Overloaded`` where every queue is full.
+        """
+        reply: Reply = await self._call("run", dataset_id, request)
+        return reply
+
+    async def fetch(self, replica: str, run_id: str) -> AsyncIterator[bytes]:
+        """The chunks of a large result from the replica that made it."""
+        handle = self._handle.options(method_name="fetch", session_id=REPLICA_PREFIX + replica, stream=True)
+        async for chunk in handle.remote(run_id):
+            yield chunk
+
+    async def parse(self, request: Reply) -> Reply:
+        """Have an upload parsed. Returns the object's description.
+
+        Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``, ``Overloaded``.
+        """
+        return _object_of(await self._call("parse", "", request))
+
+    async def concatenate(self, object_ids: list[str]) -> Reply:
+        """Have stored tables concatenated; as ``parse``."""
+        return _object_of(await self._call("concatenate", "", object_ids))
+
+    async def evict(self, dataset_id: str) -> None:
+        """Have every replica forget a dataset."""
+        try:
+            responses = self._handle.broadcast("evict", dataset_id)
+            await responses.results_async()
+        except _TRANSPORT_ERRORS:
+            log.exception("evict.failed dataset_id=%s", dataset_id)
+
+    async def ready(self) -> None:
+        """Return once some replica can run tasks. Raises ``RunInterrupted``."""
+        await self._call("ready", "")
+
+    async def _call(self, method: str, key: str, *args: Any) -> Any:
+        response = self._handle.options(method_name=method, session_id=key).remote(*args)
+        try:
+            return await response
+        except asyncio.CancelledError:
+            response.cancel()
+            raise
+        except BackPressureError as error:
+            raise Overloaded("every runner's queue is full; try again later", retry_after_s=1) from error
+        except _TRANSPORT_ERRORS as error:
+            log.exception("runner.call_failed method=%s", method)
+            text = (
+                "the server process that held this request ended; nothing was changed, send the request again"
+            )
+            raise RunInterrupted(text, retry_after_s=1) from error
+
+
+def _object_of(reply: Reply) -> Reply:
+    if "failure" in reply:
+        raise RuntimeFailure.from_wire(reply["failure"])
+    described: Reply = reply["object"]
+    return described

@@ -1,0 +1,124 @@
+"""Every setting of the app, validated when it starts. Nothing else in the server reads the environment.
+
+``serve_config.yaml`` carries these as ``args``; ``graphside serve`` fills them from ``GRAPHSIDE_*`` variables
+(``deployments/launch``). Secrets are never settings: they travel as files that settings name.
+"""
+
+import os
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from runtime.task import MIB, Limits
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class LimitSettings(_Frozen):
+    """What a run gets when its request names no limit (design 5b)."""
+
+    timeout_s: float = Field(60.0, gt=0)
+    memory_bytes: int = Field(2048 * MIB, ge=64 * MIB)
+    scratch_bytes: int = Field(256 * MIB, ge=0)
+    scratch_files: int = Field(1000, ge=0)
+    result_bytes: int = Field(512 * MIB, ge=1024)
+    output_bytes: int = Field(1 * MIB, ge=1024)
+    open_files: int = Field(1024, ge=64)
+    threads: int = Field(64, ge=1)
+
+    def to_limits(self) -> Limits:
+        return Limits(**self.model_dump())
+
+
+class MaximumSettings(_Frozen):
+    """The most a request may ask for. ``memory_bytes: null`` means a seat's share of this machine's memory."""
+
+    timeout_s: float = Field(600.0, gt=0)
+    memory_bytes: int | None = Field(None, ge=64 * MIB)
+    scratch_bytes: int = Field(256 * MIB, ge=0)
+    result_bytes: int = Field(512 * MIB, ge=1024)
+
+
+class Settings(_Frozen):
+    """The app's settings, as ``args`` of ``serve_config.yaml``."""
+
+    data_dir: Path = Field(
+        Path(".graphside"), description="Catalog, keys, stored tables, scratch. Shared by all nodes."
+    )
+    database_url_file: Path | None = Field(
+        None, description="File that holds the catalog's SQLAlchemy URL; absent: SQLite in data_dir."
+    )
+    jwt_key_file: Path | None = Field(
+        None, description="File with the signing key; absent: keys/jwt.key in data_dir."
+    )
+    token_lifetime_s: int = Field(3600, ge=60, description="Life of a token, in seconds.")
+    python_endpoint: bool = Field(
+        True, description="False turns the Python endpoint off for everybody (contract 4.8)."
+    )
+    cudf_falls_back_to_pandas: bool = Field(
+        False,
+        description="Answer engine=cudf with pandas where there is no GPU; the response header X-Engine says so.",
+    )
+    public_url: str | None = Field(
+        None, description="https://host[:port] that clients use, when behind a proxy."
+    )
+    trusted_forwarders: tuple[str, ...] = Field(
+        (), description="CIDRs whose X-Forwarded-* headers are believed."
+    )
+    cors_origins: tuple[str, ...] = Field((), description="Origins that browsers may call from.")
+    max_upload_bytes: int = Field(1024 * MIB, ge=1024, description="Largest body of one upload.")
+    max_source_bytes: int = Field(1 * MIB, ge=1024, description="Longest source text of a task.")
+    limits: LimitSettings = LimitSettings()
+    maximum: MaximumSettings = MaximumSettings()
+    cache_bytes: int | None = Field(
+        None, ge=1, description="Dataset cache of a runner; absent: half of memory."
+    )
+    seats: int | None = Field(
+        None, ge=1, description="Concurrent runs of a runner; absent: twice the cores, at least 4."
+    )
+    spare_seats: int = Field(2, ge=0, description="Seats kept ready for a dataset in use.")
+    queue: int = Field(200, ge=0, description="Runs that may wait for a seat of a runner.")
+    user_runs: int = Field(128, ge=1, description="Runs of one user, running or queued, per ingress replica.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return Path(os.path.abspath(value.expanduser()))
+
+    @field_validator("trusted_forwarders")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for cidr in value:
+            ip_network(cidr, strict=False)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("public_url must start with http:// or https://")
+        return value.rstrip("/") if value else value
+
+    @model_validator(mode="after")
+    def _within_maximum(self) -> Self:
+        for name in ("timeout_s", "memory_bytes", "scratch_bytes", "result_bytes"):
+            most = getattr(self.maximum, name)
+            if most is not None and getattr(self.limits, name) > most:
+                raise ValueError(f"limits.{name} is above maximum.{name}")
+        return self
+
+    @property
+    def catalog_url(self) -> str:
+        """URL of the catalog's database."""
+        if self.database_url_file is not None:
+            return self.database_url_file.read_text(encoding="utf-8").strip()
+        return f"sqlite:///{self.data_dir}/catalog.sqlite"
+
+    @property
+    def signing_key_file(self) -> Path:
+        """Where the signing key lies."""
+        return self.jwt_key_file or self.data_dir / "keys" / "jwt.key"

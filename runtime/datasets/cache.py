@@ -1,0 +1,182 @@
+"""The dataset cache of a runner: a byte budget, least recently used out first, one load at a time for a dataset.
+
+An entry that a run uses is pinned and never evicted. A dataset is charged its files' size before it is loaded and what
+the engine says it costs afterwards, so the budget is exceeded by no more than one dataset's error of estimate.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from runtime.engines.base import DatasetSource, LoadedDataset
+from runtime.errors import DatasetTooLarge, Overloaded
+
+ROOM_TIMEOUT_S: Final = 30.0
+"""How long a load waits for running tasks to let go of what fills the cache."""
+
+Load = Callable[[DatasetSource], Awaitable[LoadedDataset]]
+
+
+@dataclass(slots=True)
+class CacheCounts:
+    """What the cache has done since it was made."""
+
+    hits: int = 0
+    loads: int = 0
+    evictions: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    charge_bytes: int
+    loading: "asyncio.Task[LoadedDataset]"
+    pins: int = 0
+    waiters: set[object] = field(default_factory=set)
+
+    @property
+    def loaded(self) -> LoadedDataset | None:
+        done = self.loading.done() and not self.loading.cancelled() and self.loading.exception() is None
+        return self.loading.result() if done else None
+
+
+class DatasetCache:
+    """Loaded datasets by content key."""
+
+    def __init__(self, load: Load, budget_bytes: int) -> None:
+        self._load = load
+        self.budget_bytes = budget_bytes
+        self.counts = CacheCounts()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._changed = asyncio.Condition()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def used_bytes(self) -> int:
+        """What is charged now."""
+        return sum(entry.charge_bytes for entry in self._entries.values())
+
+    @property
+    def dataset_ids(self) -> list[str]:
+        """Ids of the datasets held, most recently used last."""
+        return [key.partition("/")[0] for key in self._entries]
+
+    @asynccontextmanager
+    async def pinned(self, source: DatasetSource) -> AsyncIterator[LoadedDataset]:
+        """The dataset, loaded, and kept for as long as the block runs.
+
+        Raises ``DatasetTooLarge``, ``Overloaded``, and what the engine's load raises.
+        """
+        entry = await self._entry(source)
+        entry.pins += 1
+        try:
+            yield await self._wait_loaded(source.key, entry)
+        finally:
+            entry.pins -= 1
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def evict(self, dataset_id: str) -> None:
+        """Forget a dataset; runs that have it finish first."""
+        for key in [key for key in self._entries if key.partition("/")[0] == dataset_id]:
+            entry = self._entries.pop(key)
+            self._close_later(entry)
+
+    async def close(self) -> None:
+        """Close every dataset, used or not."""
+        entries, self._entries = list(self._entries.values()), OrderedDict()
+        for entry in entries:
+            entry.loading.cancel()
+        loaded = [entry.loaded for entry in entries if entry.loaded is not None]
+        await asyncio.gather(*(dataset.close() for dataset in loaded), *self._closing, return_exceptions=True)
+
+    async def _entry(self, source: DatasetSource) -> _Entry:
+        if source.byte_count > self.budget_bytes:
+            raise DatasetTooLarge(
+                f"dataset {source.dataset_id} has {source.byte_count} bytes, more than this server's dataset cache of "
+                f"{self.budget_bytes} bytes",
+                dataset_id=source.dataset_id,
+                limit_name="cache_bytes",
+                limit=self.budget_bytes,
+                observed=source.byte_count,
+            )
+        while True:
+            entry = self._entries.get(source.key)
+            if entry is not None and not self._is_dead(entry):
+                self._entries.move_to_end(source.key)
+                self.counts.hits += 1
+                return entry
+            if entry is not None:
+                self._discard(source.key, entry)
+            if self._make_room(source.byte_count):
+                self.counts.loads += 1
+                entry = _Entry(source.byte_count, asyncio.create_task(self._loaded(source)))
+                self._entries[source.key] = entry
+                return entry
+            await self._wait_for_room()
+
+    async def _wait_loaded(self, key: str, entry: _Entry) -> LoadedDataset:
+        waiter = object()
+        entry.waiters.add(waiter)
+        try:
+            return await asyncio.shield(entry.loading)
+        except asyncio.CancelledError:
+            # The last caller to give up takes the load with it.
+            if entry.waiters == {waiter} and not entry.loading.done():
+                entry.loading.cancel()
+                self._entries.pop(key, None)
+            raise
+        except Exception:
+            if self._entries.get(key) is entry:
+                del self._entries[key]
+            raise
+        finally:
+            entry.waiters.discard(waiter)
+
+    async def _loaded(self, source: DatasetSource) -> LoadedDataset:
+        loaded = await self._load(source)
+        entry = self._entries.get(source.key)
+        if entry is not None:
+            entry.charge_bytes = loaded.charge_bytes
+            self._make_room(0)
+        return loaded
+
+    def _is_dead(self, entry: _Entry) -> bool:
+        if not entry.loading.done():
+            return False
+        return entry.loaded is None or not entry.loaded.alive
+
+    def _make_room(self, byte_count: int) -> bool:
+        """Evict the least recently used until ``byte_count`` more fits; False where pinned datasets are in the way."""
+        for key, entry in list(self._entries.items()):
+            if self.used_bytes + byte_count <= self.budget_bytes:
+                break
+            if entry.pins == 0 and entry.loading.done():
+                self.counts.evictions += 1
+                self._discard(key, entry)
+        return self.used_bytes + byte_count <= self.budget_bytes
+
+    async def _wait_for_room(self) -> None:
+        try:
+            async with asyncio.timeout(ROOM_TIMEOUT_S), self._changed:
+                await self._changed.wait()
+        except TimeoutError:
+            text = "running tasks hold all datasets that this server has room for; try again later"
+            raise Overloaded(text, retry_after_s=10) from None
+
+    def _discard(self, key: str, entry: _Entry) -> None:
+        del self._entries[key]
+        self._close_later(entry)
+
+    def _close_later(self, entry: _Entry) -> None:
+        task = asyncio.create_task(self._close_unpinned(entry))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close_unpinned(self, entry: _Entry) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: entry.pins == 0)
+        if entry.loaded is not None:
+            await entry.loaded.close()

@@ -1,0 +1,34 @@
+"""Arrow IPC, the file format and the stream format, told apart by their first bytes (contract 2.2)."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.options import Options, refuse_unknown
+from runtime.errors import InvalidTable
+
+_FILE_MAGIC = b"ARROW1"
+
+
+def read(body: Body, options: Options) -> pa.Table:
+    """The table, over the body's own pages where it is not compressed. No options."""
+    refuse_unknown(options, (), "arrow")
+    found = body.looks_like()
+    is_file = body.head(len(_FILE_MAGIC)) == _FILE_MAGIC
+    if found is not None and not is_file:
+        raise InvalidTable(f"The body is {found}, not Arrow IPC.")
+    ipc: Any = pa.ipc  # the stubs lack ensure_alignment
+    settings = ipc.IpcReadOptions(use_threads=False, ensure_alignment=ipc.Alignment.DataTypeSpecific)
+    open_body: Any = ipc.open_file if is_file else ipc.open_stream
+    try:
+        table: pa.Table = open_body(body.reader(), options=settings).read_all()
+        return table
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, MemoryError):
+            raise
+        if is_file:
+            raise InvalidTable(f"The Arrow file is truncated or damaged: {error}") from error
+        raise InvalidTable(
+            f"The body is not Arrow IPC (file or stream), or it is truncated: {error}"
+        ) from error

@@ -1,0 +1,221 @@
+"""CSV.
+
+Types are inferred from every value of a column, never from a sample, by these rules (those of
+``pandas.read_csv``):
+
+- whole numbers are int64, so ``007`` is 7; ask ``dtype={"id": "str"}`` where leading zeros matter;
+- whole numbers that do not all fit int64 stay text, so that long ids keep their digits;
+- other numbers are float64; ``true``, ``True``, ``TRUE`` and the same of false are bool; the rest is text;
+- dates and times stay text unless ``parse_dates`` names the column;
+- empty fields and pandas' words for a missing value (``NA``, ``null``, ``NaN``, …) are null, in text columns
+  too;
+- a header that repeats gets ``.1``, ``.2``; one without a name becomes ``Unnamed: <position>``.
+
+Two readers give this: Arrow's, and pandas' where an option asks for what only pandas can do (``csv_pandas``).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from runtime.datasets.formats import csv_pandas, dtypes
+from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.options import (
+    Options,
+    character,
+    flag,
+    refuse_compression,
+    refuse_unknown,
+    structure,
+    text,
+    words,
+)
+from runtime.errors import InvalidTable
+
+_FAST = {
+    "sep",
+    "delimiter",
+    "quotechar",
+    "doublequote",
+    "escapechar",
+    "header",
+    "names",
+    "usecols",
+    "dtype",
+    "encoding",
+    "parse_dates",
+    "skip_blank_lines",
+    "mangle_dupe_cols",
+    "compression",
+}
+_NULLS = [
+    "",
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "-1.#IND",
+    "-1.#QNAN",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "1.#QNAN",
+    "<NA>",
+    "N/A",
+]
+_NULLS += ["NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
+_EXACT_FLOAT = 2.0**53
+
+AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would help here
+
+
+def read(body: Body, options: Options) -> pa.Table:
+    """The table. Options: those of contract 2.5 and what ``csv_pandas`` adds."""
+    refuse_unknown(options, _FAST | csv_pandas.KNOWN, "csv")
+    refuse_compression(options)
+    body.refuse_binary("CSV")
+    dtype, header = dtypes.asked(options), structure(options, "header")
+    only_names = all(isinstance(item, str) for item in structure(options, "usecols") or [])
+    fast = (
+        set(options) <= _FAST and not isinstance(dtype, str) and header in (None, "infer", 0) and only_names
+    )
+    if not fast or len(_separator(options)) != 1:
+        return csv_pandas.read(body, options, _NULLS)
+    try:
+        return _read(body, options, dtype if isinstance(dtype, dict) else {})
+    except (pa.ArrowException, UnicodeError, LookupError) as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise InvalidTable(f"The body is not a readable CSV file: {_first_line(error)}") from error
+
+
+def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
+    asked = {name: dtypes.arrow_type(wanted) for name, wanted in dtype.items()}
+    dates = _date_columns(options)
+    asked |= dict.fromkeys(dates, pa.large_string())
+    table = _parse(body, options, asked)
+    _refuse_missing([*dtype, *dates], table.column_names)
+    doubtful = [
+        name for name, column in zip(table.column_names, table.columns, strict=True) if _doubtful(column)
+    ]
+    doubtful = [name for name in dict.fromkeys(doubtful) if name not in asked]
+    if doubtful:
+        table = _with_text_kept(
+            table, _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string()))
+        )
+    for position, name in enumerate(table.column_names):
+        if table.field(position).type == pa.binary():
+            raise InvalidTable(
+                f"Column {name!r} is not valid UTF-8; name the encoding with the option 'encoding'."
+            )
+        if dtype.get(name) == dtypes.CATEGORY:
+            table = table.set_column(position, name, table.column(position).dictionary_encode())
+        elif name in dates:
+            table = table.set_column(position, name, csv_pandas.timestamps(name, table.column(position)))
+    mangle = flag(options, "mangle_dupe_cols", True)
+    return table.rename_columns(_header(table.column_names)) if mangle else table
+
+
+def _parse(body: Body, options: Options, types: dict[str, pa.DataType]) -> pa.Table:
+    names = words(options, "names")
+    replaces_header = names is not None and structure(options, "header") == 0
+    first_is_data = names is None and "header" in options and structure(options, "header") is None
+    table = pacsv.read_csv(
+        body.reader(),  # type: ignore[arg-type]  # the stubs forget Arrow's own files
+        read_options=pacsv.ReadOptions(
+            use_threads=False,
+            column_names=None if replaces_header else names,
+            autogenerate_column_names=first_is_data,
+            encoding=text(options, "encoding") or "utf8",
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter=_separator(options),
+            quote_char=character(options, "quotechar", '"'),
+            double_quote=flag(options, "doublequote", True),
+            escape_char=character(options, "escapechar", "") if "escapechar" in options else False,
+            newlines_in_values=True,
+            ignore_empty_lines=flag(options, "skip_blank_lines", True),
+        ),
+        convert_options=pacsv.ConvertOptions(
+            null_values=_NULLS,
+            strings_can_be_null=True,
+            true_values=["True", "TRUE", "true"],
+            false_values=["False", "FALSE", "false"],
+            column_types=types,
+            include_columns=None if replaces_header or first_is_data else words(options, "usecols"),
+        ),
+    )
+    if first_is_data:
+        return table.rename_columns([str(position) for position in range(table.num_columns)])
+    if names is not None and replaces_header:
+        if len(names) != table.num_columns:
+            raise InvalidTable(f"Option 'names' has {len(names)} names for {table.num_columns} columns.")
+        return table.rename_columns(names)
+    return table
+
+
+def _separator(options: Options) -> str:
+    given = text(options, "sep") or text(options, "delimiter") or ","
+    return "\t" if given == "\\t" else given
+
+
+def _date_columns(options: Options) -> list[str]:
+    """Columns that ``parse_dates`` names. True and false speak of an index, and there is none."""
+    given: Any = structure(options, "parse_dates")
+    if given is None or isinstance(given, bool) or str(given).lower() in ("true", "false"):
+        return []
+    return words({"parse_dates": given}, "parse_dates") or []
+
+
+def _refuse_missing(asked: Sequence[str], names: Sequence[str]) -> None:
+    for name in asked:
+        if name not in names:
+            raise InvalidTable(f"An option names column {name!r}, which the file does not have.")
+
+
+def _doubtful(column: AnyChunks) -> bool:
+    """Whether Arrow read more into text than our rules allow: dates, times, or ids too long for int64."""
+    given = column.type
+    if pa.types.is_temporal(given):
+        return True
+    if not pa.types.is_floating(given):
+        return False
+    extremes: dict[str, Any] = pc.min_max(column).as_py()  # type: ignore[assignment]  # a struct scalar
+    return any(value is not None and abs(value) >= _EXACT_FLOAT for value in extremes.values())
+
+
+def _with_text_kept(inferred: pa.Table, as_text: pa.Table) -> pa.Table:
+    """The inferred table, where text replaces dates, times and columns of nothing but whole numbers."""
+    columns = []
+    for guess, plain in zip(inferred.columns, as_text.columns, strict=True):
+        keep_guess = guess.type == plain.type or (pa.types.is_floating(guess.type) and not _all_whole(plain))
+        columns.append(guess if keep_guess else plain)
+    return pa.Table.from_arrays(columns, names=inferred.column_names)
+
+
+def _all_whole(column: AnyChunks) -> bool:
+    matches = pc.match_substring_regex(column, r"^\s*[+-]?[0-9]+\s*$")
+    return bool(pc.all(matches, skip_nulls=True).as_py())
+
+
+def _header(names: list[str]) -> list[str]:
+    """Names as pandas makes them: ``a``, ``a.1``, ``Unnamed: 2``; never one that another column has."""
+    taken = set(names)
+    seen: set[str] = set()
+    header = []
+    for position, name in enumerate(names):
+        plain = name or f"Unnamed: {position}"
+        unique, times = plain, 0
+        while unique in seen or (times and unique in taken):
+            times += 1
+            unique = f"{plain}.{times}"
+        seen.add(unique)
+        header.append(unique)
+    return header
+
+
+def _first_line(error: BaseException) -> str:
+    """Arrow's sentence, cut where it quotes a long row."""
+    return str(error).splitlines()[0][:300]

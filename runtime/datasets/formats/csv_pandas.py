@@ -1,0 +1,98 @@
+"""CSV through pandas, for options that Arrow's reader does not have. Types follow the rules of ``csv``."""
+
+import io
+import warnings
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from runtime.datasets.formats import dtypes
+from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.options import Options, flag, structure, text, whole, words
+from runtime.errors import InvalidTable
+
+_TEXTS = (
+    "sep",
+    "delimiter",
+    "lineterminator",
+    "quotechar",
+    "escapechar",
+    "encoding",
+    "decimal",
+    "thousands",
+    "comment",
+)
+_FLAGS = ("skipinitialspace", "doublequote", "skip_blank_lines", "keep_default_na", "dayfirst")
+_NUMBERS = ("quoting", "skipfooter", "nrows")
+_WORDS = ("names", "true_values", "false_values", "na_values")
+_STRUCTURES = ("usecols", "skiprows", "parse_dates")
+_OTHERS = ("header", "dtype", "mangle_dupe_cols", "compression")
+KNOWN = {*_TEXTS, *_FLAGS, *_NUMBERS, *_WORDS, *_STRUCTURES, *_OTHERS}
+
+
+def read(body: Body, options: Options, nulls: list[str]) -> pa.Table:
+    """The table. Rows longer than the header are refused; shorter ones get nulls, as pandas does."""
+    arguments = _arguments(options)
+    if arguments.pop("keep_default_na", True):
+        arguments["na_values"] = [*nulls, *arguments.get("na_values", [])]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.BytesIO(body.view()),
+                index_col=False,
+                keep_default_na=False,
+                low_memory=_whole_columns(arguments),
+                **arguments,
+            )
+        frame.columns = frame.columns.map(str)
+        return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+        pd.errors.ParserWarning,
+        pa.ArrowException,
+    ) as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise InvalidTable(f"The body is not a readable CSV file: {str(error).strip()[:300]}") from error
+
+
+def timestamps(name: str, column: Any) -> Any:  # Any: pa.ChunkedArray
+    """A text column read as dates. Raises ``InvalidTable`` where a value is none."""
+    try:
+        return pa.chunked_array([pa.array(pd.to_datetime(column.to_pandas()), from_pandas=True)])
+    except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
+        raise InvalidTable(f"Column {name!r} cannot be read as dates: {str(error)[:300]}") from error
+
+
+def _arguments(options: Options) -> dict[str, Any]:  # Any: pandas' own arguments
+    """Our options as arguments of ``pandas.read_csv``; only names listed above ever reach it."""
+    converters = {
+        **dict.fromkeys(_TEXTS, text),
+        **dict.fromkeys(_FLAGS, lambda given, name: flag(given, name, False)),
+        **dict.fromkeys(_NUMBERS, whole),
+        **dict.fromkeys(_WORDS, words),
+        **dict.fromkeys(_STRUCTURES, structure),
+    }
+    arguments = {name: convert(options, name) for name, convert in converters.items() if name in options}
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    if "header" in options:
+        arguments["header"] = structure(options, "header")
+    dtype = dtypes.asked(options)
+    if dtype is not None:
+        arguments["dtype"] = dtype
+    if not flag(options, "mangle_dupe_cols", True):
+        raise InvalidTable("mangle_dupe_cols=false cannot be combined with the other options given.")
+    separator = arguments.get("sep") or arguments.get("delimiter") or ","
+    if len(separator) > 1 or arguments.get("skipfooter"):
+        arguments["engine"] = "python"
+    return arguments
+
+
+def _whole_columns(arguments: dict[str, Any]) -> Any:  # Any: bool, or pandas' own default
+    """Types are decided by whole columns. Only the C reader has the choice; the other does so anyway."""
+    return pd.api.extensions.no_default if arguments.get("engine") == "python" else False

@@ -1,0 +1,68 @@
+"""The option ``dtype``: pandas names of types, applied to columns."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from runtime.datasets.formats.options import Options, structure
+from runtime.errors import InvalidTable
+
+CATEGORY = "category"
+
+_TYPES: Mapping[str, pa.DataType] = {
+    **{name: pa.large_string() for name in ("str", "string", "object", CATEGORY)},
+    **{name: pa.bool_() for name in ("bool", "boolean")},
+    **{name: pa.int64() for name in ("int", "integer")},
+    **{name: pa.float64() for name in ("float", "double")},
+    **{
+        f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")()
+        for sign in ("", "u")
+        for bits in (8, 16, 32, 64)
+    },
+    **{f"float{bits}": getattr(pa, f"float{bits}")() for bits in (32, 64)},
+    **{f"datetime64[{unit}]": pa.timestamp(unit) for unit in ("s", "ms", "us", "ns")},
+    "datetime64": pa.timestamp("us"),
+}
+_NULLABLE = re.compile(r"(U?Int(8|16|32|64)|Float(32|64))")
+
+
+def asked(options: Options) -> dict[str, str] | str | None:
+    """The option as a name for each column, one name for all, or ``None`` (also for true and false)."""
+    given: Any = structure(options, "dtype")
+    if given is None or isinstance(given, bool) or str(given).lower() in ("true", "false"):
+        return None
+    if isinstance(given, str):
+        arrow_type(given)
+        return given
+    if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
+        raise InvalidTable(
+            "Option 'dtype' must be the name of a type, or an object of column names and such names."
+        )
+    for name in given.values():
+        arrow_type(name)
+    return given
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type that a column of this dtype is read as. Raises ``InvalidTable`` for an unknown name."""
+    plain = name.lower() if _NULLABLE.fullmatch(name) else name
+    if plain not in _TYPES:
+        raise InvalidTable(f"dtype {name!r} is unknown; use one of {', '.join(sorted(_TYPES))}.")
+    return _TYPES[plain]
+
+
+def apply(table: pa.Table, dtype: dict[str, str] | str | None) -> pa.Table:
+    """The table with its columns cast as asked. Raises ``InvalidTable``."""
+    per_column = dict.fromkeys(table.column_names, dtype) if isinstance(dtype, str) else dtype or {}
+    for name, wanted in per_column.items():
+        if name not in table.column_names:
+            raise InvalidTable(f"Option 'dtype' names column {name!r}, which the table does not have.")
+        try:
+            column = table.column(name).cast(arrow_type(wanted))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InvalidTable(f"Column {name!r} cannot be read as {wanted}: {error}") from error
+        column = column.dictionary_encode() if wanted == CATEGORY else column
+        table = table.set_column(table.column_names.index(name), name, column)
+    return table

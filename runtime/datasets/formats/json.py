@@ -1,0 +1,204 @@
+"""JSON: rows, columns, JSON Lines, and pandas' orientations (contract 2.5, 8).
+
+Without a hint: a list is rows (of objects, or of arrays), an object whose values are arrays or objects is
+columns, an object of plain values is one row, and several documents on lines of their own are JSON Lines.
+
+Types: whole numbers are int64 (uint64 beyond), numbers float64, true and false bool, objects structs, arrays
+lists. Text stays text, dates too. A column that mixes kinds becomes text, each value as JSON would write it:
+an id column of ``1`` and ``"a"`` is ``"1"``, ``"a"``. ``NaN`` and ``Infinity``, which Python writes and JSON
+does not know, are read.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from runtime.datasets.formats import dtypes
+from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.options import Options, flag, refuse_compression, refuse_unknown, text
+from runtime.errors import InvalidTable
+
+_KNOWN = {"orient", "lines", "dtype", "compression"}
+_ORIENTS = {"columnar", "columns", "records", "rows", "split", "index", "values", "table"}
+# graphistry-js adds these two to the columns of a columnar table (contract 8).
+_AGENT_KEYS = {"agent_name", "agent_version"}
+_BOM = b"\xef\xbb\xbf"
+
+Json = Any  # what a JSON document can hold
+Row = dict[str, Json]
+
+
+def read(body: Body, options: Options) -> pa.Table:
+    """The table. Options: ``orient``, ``lines``, ``dtype``."""
+    refuse_unknown(options, _KNOWN, "json")
+    refuse_compression(options)
+    orient = text(options, "orient") or None
+    if orient is not None and orient not in _ORIENTS:
+        raise InvalidTable(f"orient {orient!r} is unknown; use one of {', '.join(sorted(_ORIENTS))}.")
+    dtype = dtypes.asked(options)
+    body.refuse_binary("JSON")
+    if flag(options, "lines", False):
+        return dtypes.apply(_from_rows(_lines(body)), dtype)
+    try:
+        document = _decode(body.view())
+    except InvalidTable:
+        if "lines" in options or orient is not None or not _starts_with_a_line(body):
+            raise
+        return dtypes.apply(_from_rows(_lines(body)), dtype)
+    return dtypes.apply(_from_document(document, orient), dtype)
+
+
+def _decode(view: memoryview) -> Json:
+    data = view[len(_BOM) :] if view[: len(_BOM)] == _BOM else view
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        try:
+            # Slower, and read only now: this one knows NaN and Infinity.
+            return json.loads(bytes(data))
+        except (ValueError, RecursionError):
+            raise InvalidTable(f"The body is not JSON: {error}.") from error
+
+
+def _starts_with_a_line(body: Body) -> bool:
+    """Whether the first line with anything on it is a JSON object of its own."""
+    for _, line in _numbered_lines(body):
+        try:
+            return isinstance(orjson.loads(line), dict)
+        except orjson.JSONDecodeError:
+            return False
+    return False
+
+
+def _numbered_lines(body: Body) -> Iterator[tuple[int, bytes]]:
+    data = bytes(body.view()).removeprefix(_BOM)
+    return ((number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip())
+
+
+def _lines(body: Body) -> Iterator[Row]:
+    for number, line in _numbered_lines(body):
+        try:
+            row = _decode(memoryview(line))
+        except InvalidTable as error:
+            raise InvalidTable(f"Line {number} is not JSON: {error.message}") from error
+        if not isinstance(row, dict):
+            raise InvalidTable(f"Line {number} is not a JSON object.")
+        yield row
+
+
+def _from_document(document: Json, orient: str | None) -> pa.Table:
+    if orient is None:
+        orient = _orient_of(document)
+    if orient in ("columnar", "columns"):
+        return _from_columns(_object(document, orient))
+    if orient == "split":
+        parts = _object(document, orient)
+        return _from_arrays(_list(parts.get("data"), "data"), _list(parts.get("columns"), "columns"))
+    if orient == "table":
+        return _from_table_schema(_object(document, orient))
+    if orient == "index":
+        return _from_rows(_object(document, orient).values())
+    if orient == "values":
+        return _from_arrays(_list(document, orient), None)
+    return _from_rows(_list(document, orient))
+
+
+def _orient_of(document: Json) -> str:
+    if isinstance(document, list):
+        return "values" if document and isinstance(document[0], list) else "records"
+    if isinstance(document, dict):
+        return "columnar"
+    raise InvalidTable("The body must be a JSON array of rows or an object of columns.")
+
+
+def _object(value: Json, what: str) -> Row:
+    if not isinstance(value, dict):
+        raise InvalidTable(f"With orient {what}, the body must be a JSON object.")
+    return value
+
+
+def _list(value: Json, what: str) -> list[Json]:
+    if not isinstance(value, list):
+        raise InvalidTable(f"{what!r} must be a JSON array.")
+    return value
+
+
+def _from_rows(rows: Iterable[Json]) -> pa.Table:
+    """A column for every key of any row, in the order they appear; a row that lacks a key has null there."""
+    listed = list(rows)
+    for number, row in enumerate(listed):
+        if not isinstance(row, dict):
+            raise InvalidTable(f"Row {number} is not a JSON object.")
+    names = dict.fromkeys(chain.from_iterable(listed))
+    return pa.table({name: _column([row.get(name) for row in listed]) for name in names})
+
+
+def _from_columns(columns: Row) -> pa.Table:
+    """Columns of equal length: arrays, or objects of row label and value. Plain values only: one row."""
+    nested: dict[str, Any] = {
+        name: values for name, values in columns.items() if isinstance(values, list | dict)
+    }
+    scalars = [name for name in columns if name not in nested]
+    if not nested:
+        return _from_rows([columns] if columns else [])
+    odd = [name for name in scalars if name not in _AGENT_KEYS]
+    if odd:
+        raise InvalidTable(f"Column {odd[0]!r} is one value where the others are arrays.")
+    if any(isinstance(values, dict) for values in nested.values()):
+        labels = dict.fromkeys(label for values in nested.values() for label in values)
+        nested = {name: [values.get(label) for label in labels] for name, values in _all_objects(nested)}
+    _check_lengths({name: len(values) for name, values in nested.items()})
+    return pa.table({name: _column(values) for name, values in nested.items()})
+
+
+def _all_objects(columns: Row) -> Iterator[tuple[str, Row]]:
+    for name, values in columns.items():
+        if not isinstance(values, dict):
+            raise InvalidTable(f"Column {name!r} is an array where others are objects.")
+        yield name, values
+
+
+def _check_lengths(lengths: Mapping[str, int]) -> None:
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name!r} {length}" for name, length in list(lengths.items())[:10])
+        raise InvalidTable(f"Columns differ in length: {told}.")
+
+
+def _from_arrays(rows: list[Json], names: list[Json] | None) -> pa.Table:
+    """Rows that are arrays; without names, columns are called ``0``, ``1``, …"""
+    width = len(names) if names is not None else len(rows[0]) if rows and isinstance(rows[0], list) else 0
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != width:
+            raise InvalidTable(f"Row {number} is not an array of {width} values.")
+    labels = [str(name) for name in (range(width) if names is None else names)]
+    columns = [_column([row[position] for row in rows]) for position in range(width)]
+    return pa.Table.from_arrays(columns, names=labels)
+
+
+def _from_table_schema(document: Row) -> pa.Table:
+    """pandas' ``table``. Its index is left out where it has no name of its own."""
+    schema = document.get("schema")
+    keys = schema.get("primaryKey", []) if isinstance(schema, dict) else []
+    table = _from_rows(_list(document.get("data"), "data"))
+    return table.drop_columns(["index"]) if "index" in keys and "index" in table.column_names else table
+
+
+def _column(values: list[Json]) -> Any:  # pa.Array, or pa.ChunkedArray where text exceeds 2 GiB
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        pass
+    present = [value for value in values if value is not None]
+    if all(type(value) is int and 0 <= value < 2**64 for value in present):
+        return pa.array(values, pa.uint64())
+    return pa.array([_as_text(value) for value in values], pa.large_string())
+
+
+def _as_text(value: Json) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

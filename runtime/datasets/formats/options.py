@@ -1,0 +1,100 @@
+"""Reader options (contract 2.5): JSON values from a file's ``parser_options`` or text from a query string.
+
+Both mean the same, so ``header=0`` in a URL is the number and ``lines=true`` the flag; lists and objects in a
+URL are JSON, and a list of words may also be written ``a,b``.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from runtime.errors import InvalidTable
+
+Options = Mapping[str, Any]  # Any: JSON, converted here
+
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_NOTHING = {"", "none", "null"}
+_UNCOMPRESSED = {None, "", "none", "None", "infer"}
+
+
+def refuse_unknown(options: Options, known: Collection[str], file_type: str) -> None:
+    """Raises ``InvalidTable`` that names the first option which this file type does not have."""
+    for name in options:
+        if name not in known:
+            allowed = f"it has: {', '.join(sorted(known))}" if known else "it has none"
+            raise InvalidTable(f"{name!r} is not an option of file_type {file_type}; {allowed}.")
+
+
+def refuse_compression(options: Options) -> None:
+    """Raises ``InvalidTable`` where ``compression`` asks for one."""
+    given = options.get("compression")
+    if given not in _UNCOMPRESSED:
+        raise InvalidTable(f"compression {given!r} is not supported yet; send the file uncompressed.")
+
+
+def flag(options: Options, name: str, default: bool) -> bool:
+    given = options.get(name)
+    if given is None:
+        return default
+    value = given if isinstance(given, bool) else _FLAGS.get(str(given).lower())
+    if value is None:
+        raise InvalidTable(f"Option {name!r} must be true or false, not {given!r}.")
+    return value
+
+
+def text(options: Options, name: str) -> str | None:
+    given = options.get(name)
+    if given is not None and not isinstance(given, str):
+        raise InvalidTable(f"Option {name!r} must be text, not {given!r}.")
+    return given
+
+
+def character(options: Options, name: str, default: str) -> str:
+    """One ASCII character."""
+    given = text(options, name)
+    if given is None:
+        return default
+    if len(given) != 1 or not given.isascii():
+        raise InvalidTable(f"Option {name!r} must be one character, not {given!r}.")
+    return given
+
+
+def whole(options: Options, name: str) -> int | None:
+    """A whole number from 0 up."""
+    given = options.get(name)
+    if given is None:
+        return None
+    try:
+        value = int(given) if isinstance(given, int | str) and not isinstance(given, bool) else -1
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise InvalidTable(f"Option {name!r} must be a whole number from 0 up, not {given!r}.")
+    return value
+
+
+def words(options: Options, name: str) -> list[str] | None:
+    """A list of texts."""
+    given = structure(options, name)
+    if given is None:
+        return None
+    if isinstance(given, str):
+        given = given.split(",")
+    if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
+        raise InvalidTable(f"Option {name!r} must be a list of texts, not {given!r}.")
+    return given
+
+
+def structure(options: Options, name: str) -> Any:  # Any: JSON
+    """A list, an object, a number or a text; text that is JSON of the other kinds is decoded."""
+    given = options.get(name)
+    if not isinstance(given, str):
+        return given
+    if given.lower() in _NOTHING:
+        return None
+    if given[0] in "[{" or given.lstrip("-").isdigit():
+        try:
+            return json.loads(given)
+        except (ValueError, RecursionError) as error:
+            raise InvalidTable(f"Option {name!r} is not JSON: {given!r}.") from error
+    return given

@@ -1,0 +1,23 @@
+"""Parquet."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.options import Options, refuse_unknown
+from runtime.errors import InvalidTable
+
+_MAGIC = b"PAR1"
+
+
+def read(body: Body, options: Options) -> pa.Table:
+    """The table, decoded. No options."""
+    refuse_unknown(options, (), "parquet")
+    if body.head(len(_MAGIC)) != _MAGIC:
+        raise InvalidTable(f"The body is {body.looks_like() or 'something else'}, not a Parquet file.")
+    try:
+        return pq.ParquetFile(body.reader(), pre_buffer=False).read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise InvalidTable(f"The Parquet file is truncated or damaged: {error}") from error

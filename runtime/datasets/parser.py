@@ -1,0 +1,89 @@
+"""The work of the parsing process: uploaded bytes in, a canonical table out, nothing else touched.
+
+It runs in a limited child that may be killed. It opens nothing: both files come as descriptors.
+"""
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from runtime.datasets import tables
+from runtime.datasets.formats import read_table
+from runtime.datasets.formats.body import Body
+from runtime.datasets.pandas_schema import PandasNote
+from runtime.datasets.store import storing
+from runtime.errors import InvalidTable
+
+Report = dict[str, Any]  # JSON: row_count, column_count, dtypes, byte_count
+
+
+def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int) -> Report:
+    """Writes the table in ``in_fd`` to ``out_fd`` in canonical form.
+
+    ``request`` has ``file_type``, ``file_compression`` and ``options`` (contract 2.1, 2.5). The answer has
+    ``row_count``, ``column_count``, ``dtypes`` (column name to pandas dtype) and ``byte_count`` (of what was
+    written). Raises ``InvalidTable`` (with ``errors``) and ``StorageFull``.
+    """
+    with _told():
+        options = request.get("options") or {}
+        compression = request.get("file_compression") or ""
+        # One expression: canonical() frees each column as it goes, which a name held here would prevent.
+        return _store(tables.canonical(read_table(in_fd, request["file_type"], compression, options)), out_fd)
+
+
+def concatenate(in_fds: list[int], out_fd: int) -> Report:
+    """Writes the rows of several canonical tables to ``out_fd``: columns by name, null where one lacks it.
+
+    Whole and other numbers become float64; other types that differ are refused. Answer and errors as
+    ``parse_upload``.
+    """
+    with _told():
+        parts = [pa.ipc.open_file(Body(fd).reader()).read_all() for fd in in_fds]
+        note = PandasNote({}, frozenset())
+        for part in parts:
+            note = note.merged(PandasNote.of(part.schema.metadata))
+        try:
+            whole = pa.concat_tables(
+                [part.replace_schema_metadata(None) for part in parts], promote_options="permissive"
+            )
+        except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+            raise InvalidTable(f"These files do not fit together: {error}") from error
+        whole = whole.replace_schema_metadata(note.metadata(whole.column_names))
+        return _store(tables.canonical(whole), out_fd)
+
+
+def _store(table: pa.Table, out_fd: int) -> Report:
+    info = tables.describe(table)
+    byte_count = tables.write_canonical(table, out_fd)
+    return {
+        "row_count": info.row_count,
+        "column_count": info.column_count,
+        "dtypes": info.dtypes,
+        "byte_count": byte_count,
+    }
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Every failure that the bytes can cause, as an ``InvalidTable`` whose ``errors`` list its sentence."""
+    try:
+        with storing():
+            yield
+    except InvalidTable as error:
+        error.fields.setdefault("errors", [error.message])
+        raise
+    except MemoryError as error:
+        raise _refusal("The table does not fit into the memory that parsing may use.") from error
+    except pa.ArrowException as error:
+        raise _refusal(f"The table cannot be read: {str(error)[:300]}") from error
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        raise _refusal("The table is larger, once decoded, than a stored table may be.") from error
+
+
+def _refusal(sentence: str) -> InvalidTable:
+    return InvalidTable(sentence, errors=[sentence])

@@ -1,0 +1,85 @@
+"""From frames and a dataset's create request to the graph that a task receives.
+
+The request is the one of contract 3.1. It is read with the client's own adapter, so that a task sees what
+``graphistry.from_dataset_id`` shows the client; what the adapter leaves behind (weights, geography, style) is
+added.
+
+Runs in the template: no network, no session, no thread.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from graphistry.io.adapters.graphistry_server.dataset import (
+    adapt_graphistry_server_dataset_payload_to_plottable_metadata,
+)
+from graphistry.io.metadata import deserialize_plottable_metadata
+from graphistry.pygraphistry import bind
+from graphistry.validate.validate_settings import apply_axis_url_defaults
+
+_STYLE_KEYS = ("bg", "fg", "logo", "page")
+_LEFT_BEHIND = {
+    "node_weight": "point_weight",
+    "node_longitude": "point_longitude",
+    "node_latitude": "point_latitude",
+}
+
+
+def build_plottable(
+    edges: pd.DataFrame | None, nodes: pd.DataFrame | None, payload: Mapping[str, Any]
+) -> Any:  # Any: graphistry's Plottable is a protocol that mypy cannot follow
+    """The graph of a dataset: frames as given (``_nodes`` None without node table), bindings as uploaded.
+
+    ``payload`` is the JSON object of contract 3.1, with or without ``dataset_id``. Keys that are unknown or
+    of a wrong shape are ignored, and no binding is invented (contract 4.4).
+    """
+    request = _checked(payload)
+    metadata = adapt_graphistry_server_dataset_payload_to_plottable_metadata(request)  # type: ignore[arg-type]
+    g = deserialize_plottable_metadata(metadata, bind())
+    bindings = request.get("node_encodings", {}).get("bindings", {})
+    left_behind = {ours: bindings[theirs] for theirs, ours in _LEFT_BEHIND.items() if theirs in bindings}
+    g = g.bind(**left_behind)
+    style = _style(request)
+    if style and g._style is None:
+        g = g.style(**style)
+    if metadata:
+        g._url_params = apply_axis_url_defaults(g._url_params, g._complex_encodings) or {}
+    if edges is not None:
+        g = g.edges(edges)
+    if nodes is not None:
+        g = g.nodes(nodes)
+    return g.bind(dataset_id=request.get("dataset_id"))
+
+
+def _checked(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a create request that the adapter reads, each of the shape that it expects."""
+    request: dict[str, Any] = {
+        side: _encodings(payload[side])
+        for side in ("node_encodings", "edge_encodings")
+        if isinstance(payload.get(side), dict)
+    }
+    for key in ("dataset_id", "name", "description"):
+        if isinstance(payload.get(key), str):
+            request[key] = payload[key]
+    for key in ("metadata", "style", "url_params"):
+        if isinstance(payload.get(key), dict):
+            request[key] = payload[key]
+    return request
+
+
+def _encodings(given: dict[str, Any]) -> dict[str, Any]:
+    """Bindings that name a column, and complex encodings as they came."""
+    bindings = given.get("bindings")
+    named = (
+        {key: value for key, value in bindings.items() if isinstance(value, str) and value}
+        if isinstance(bindings, dict)
+        else {}
+    )
+    return {"bindings": named, "complex": given.get("complex")}
+
+
+def _style(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Style as PyGraphistry sends it: keys of the dataset's metadata (contract 3.1)."""
+    metadata = request.get("metadata", {})
+    return {key: metadata[key] for key in _STYLE_KEYS if isinstance(metadata.get(key), dict)}

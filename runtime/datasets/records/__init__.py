@@ -1,0 +1,13 @@
+"""What the catalog knows of files, datasets and the stored tables under them (contract 2 and 3). No bytes
+here.
+
+An *object* is a stored table. Files and datasets name objects; an object that nobody names any more is
+garbage. The order that keeps a crash harmless: bytes first, then the row that names them; and at the end the
+row first, then the bytes. Everything blocks on SQL.
+"""
+
+from runtime.datasets.records.datasets import DatasetRecord, Datasets, Role
+from runtime.datasets.records.files import FileRecord, Files
+from runtime.datasets.records.objects import ObjectRecord, RecordGone
+
+__all__ = ["DatasetRecord", "Datasets", "FileRecord", "Files", "ObjectRecord", "RecordGone", "Role"]

@@ -1,0 +1,195 @@
+"""Files: a declared type, and the table that its bytes turned out to be (contract 2)."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any  # Any: JSON values, and rows read by column name
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from catalog.engine import Catalog
+from catalog.tables import files, objects
+from runtime.datasets.records.objects import (
+    OBJECT_COLUMNS,
+    ObjectRecord,
+    RecordGone,
+    ensure_object,
+    is_id,
+    object_record,
+)
+from runtime.datasets.records.paging import window
+
+_FILES = sa.select(files, *OBJECT_COLUMNS).select_from(files.outerjoin(objects))
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file (contract 2.2). ``is_valid`` is None until bytes came; ``object`` is there while they are valid.
+
+    ``bytes_count`` is what was sent, ``object.byte_count`` what is stored. ``errors`` is what ``failed`` was
+    given.
+    """
+
+    id: str
+    owner_id: int
+    file_type: str
+    file_compression: str
+    name: str | None
+    description: str | None
+    parser_options: dict[str, Any]
+    sql_transforms: list[str] | None
+    agent_name: str | None
+    agent_version: str | None
+    org_name: str | None
+    object: ObjectRecord | None
+    bytes_count: int | None
+    is_valid: bool | None
+    is_uploaded: bool
+    errors: Any
+    created_at: datetime
+    updated_at: datetime
+
+
+class Files:
+    """The files in one catalog. Other owners' files do not exist."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def create(
+        self,
+        owner_id: int,
+        *,
+        file_type: str,
+        file_compression: str = "",
+        name: str | None = None,
+        description: str | None = None,
+        parser_options: dict[str, Any] | None = None,
+        sql_transforms: Sequence[str] | None = None,
+        agent_name: str | None = None,
+        agent_version: str | None = None,
+        org_name: str | None = None,
+    ) -> FileRecord:
+        """A file that has no bytes yet. The fields are those of contract 2.1, checked by the caller."""
+        now = datetime.now(UTC)
+        file_id = uuid.uuid4().hex
+        row = sa.insert(files).values(
+            id=file_id,
+            owner_id=owner_id,
+            file_type=file_type,
+            file_compression=file_compression,
+            name=name,
+            description=description,
+            parser_options=parser_options or {},
+            sql_transforms=None if sql_transforms is None else list(sql_transforms),
+            agent_name=agent_name,
+            agent_version=agent_version,
+            org_name=org_name,
+            is_uploaded=False,
+            created_at=now,
+            updated_at=now,
+        )
+        with self._catalog.write() as connection:
+            connection.execute(row)
+            return _file(connection, file_id)
+
+    def get(self, file_id: str, owner_id: int) -> FileRecord | None:
+        """The owner's file of that id, if there is one."""
+        if not is_id(file_id):
+            return None
+        query = _FILES.where(files.c.id == file_id, files.c.owner_id == owner_id)
+        with self._catalog.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _record(row)
+
+    def page(self, owner_id: int, limit: int, offset: int) -> tuple[int, list[FileRecord]]:
+        """How many files the owner has, and a window of them, newest first."""
+        mine = files.c.owner_id == owner_id
+        query = window(_FILES.where(mine).order_by(files.c.created_at.desc(), files.c.id), limit, offset)
+        with self._catalog.read() as connection:
+            count = connection.execute(sa.select(sa.func.count()).select_from(files).where(mine)).scalar_one()
+            return int(count), [_record(row) for row in connection.execute(query)]
+
+    def uploaded(self, file_id: str, table: ObjectRecord, bytes_count: int) -> FileRecord:
+        """Its bytes came, ``bytes_count`` of them, and are stored as this table. Replaces what it had before.
+
+        ``RecordGone`` where the file was deleted meanwhile.
+        """
+        with self._catalog.write() as connection:
+            ensure_object(connection, table)
+            return _set(
+                connection,
+                file_id,
+                object_id=table.id,
+                bytes_count=bytes_count,
+                is_valid=True,
+                is_uploaded=True,
+                errors=None,
+            )
+
+    def failed(self, file_id: str, errors: Any) -> FileRecord:
+        """Its bytes are no table, and were thrown away: it has none now, and waits for better ones.
+
+        ``RecordGone`` where the file was deleted meanwhile.
+        """
+        with self._catalog.write() as connection:
+            return _set(
+                connection,
+                file_id,
+                object_id=None,
+                bytes_count=None,
+                is_valid=False,
+                is_uploaded=False,
+                errors=errors,
+            )
+
+    def delete(self, file_id: str, owner_id: int) -> bool:
+        """Whether there was such a file. Datasets made from it stay whole: they name its object
+        themselves.
+        """
+        if not is_id(file_id):
+            return False
+        with self._catalog.write() as connection:
+            mine = sa.delete(files).where(files.c.id == file_id, files.c.owner_id == owner_id)
+            return connection.execute(mine).rowcount > 0
+
+
+def _file(connection: Connection, file_id: str) -> FileRecord:
+    row = connection.execute(_FILES.where(files.c.id == file_id)).one_or_none()
+    if row is None:
+        raise RecordGone("file", file_id)
+    return _record(row)
+
+
+def _set(connection: Connection, file_id: str, **columns: Any) -> FileRecord:
+    if not is_id(file_id):
+        raise RecordGone("file", file_id)
+    connection.execute(
+        sa.update(files).where(files.c.id == file_id).values(**columns, updated_at=datetime.now(UTC))
+    )
+    return _file(connection, file_id)
+
+
+def _record(row: Row[Any]) -> FileRecord:
+    return FileRecord(
+        id=row.id,
+        owner_id=row.owner_id,
+        file_type=row.file_type,
+        file_compression=row.file_compression,
+        name=row.name,
+        description=row.description,
+        parser_options=row.parser_options,
+        sql_transforms=row.sql_transforms,
+        agent_name=row.agent_name,
+        agent_version=row.agent_version,
+        org_name=row.org_name,
+        object=object_record(row),
+        bytes_count=row.bytes_count,
+        is_valid=row.is_valid,
+        is_uploaded=row.is_uploaded,
+        errors=row.errors,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,95 @@
+"""Turns uploaded bytes into a stored table: parsed in a process of its own, committed only when it is whole."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from runtime.datasets.store import LocalStore
+from runtime.errors import InvalidTable
+from runtime.sandbox.parent import TemplateProcess
+
+log = logging.getLogger("graphside.uploads")
+
+PARSE_TIMEOUT_S: Final = 300.0
+CONCURRENT_PARSES: Final = 2
+MEMORY_FACTOR: Final = 6
+"""A parser may use this many times the largest upload: text formats grow when they become columns."""
+
+
+class Uploads:
+    """Parses uploads for one replica."""
+
+    def __init__(self, store: LocalStore, template: TemplateProcess, max_upload_bytes: int) -> None:
+        self._store = store
+        self._template = template
+        self._turn = asyncio.Semaphore(CONCURRENT_PARSES)
+        limit = MEMORY_FACTOR * max_upload_bytes
+        self._limits = {"file_bytes": limit, "memory_bytes": limit}
+
+    async def parse(
+        self, incoming: str, file_type: str, file_compression: str, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Parse the upload named ``incoming`` into a new object and describe it (``ObjectRecord``'s fields).
+
+        The upload itself stays the caller's to remove. Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``.
+        """
+        request = {
+            "job": "parse",
+            "file_type": file_type,
+            "file_compression": file_compression,
+            "options": options,
+        }
+        fd = self._open_incoming(incoming)
+        try:
+            return await self._make_object(request, [fd])
+        finally:
+            os.close(fd)
+
+    async def concatenate(self, object_ids: list[str]) -> dict[str, Any]:
+        """Concatenate stored tables, columns by name, into a new object. Raises as ``parse``."""
+        fds: list[int] = []
+        try:
+            for object_id in object_ids:
+                fds.append(self._store.open_object(object_id))
+            return await self._make_object({"job": "concatenate"}, fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    async def _make_object(self, request: dict[str, Any], inputs: list[int]) -> dict[str, Any]:
+        output = self._store.incoming()
+        out_fd = os.open(output, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            async with self._turn:
+                table = await self._template.job(
+                    request, (out_fd, *inputs), timeout_s=PARSE_TIMEOUT_S, limits=self._limits
+                )
+            byte_count = os.fstat(out_fd).st_size
+            object_id = uuid4().hex
+            await asyncio.to_thread(self._store.commit, output, object_id)
+        except BaseException:
+            output.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(out_fd)
+        return {
+            "id": object_id,
+            "byte_count": byte_count,
+            "row_count": _count(table, "row_count"),
+            "column_count": _count(table, "column_count"),
+            "dtypes": {str(name): str(dtype) for name, dtype in dict(table["dtypes"]).items()},
+        }
+
+    def _open_incoming(self, name: str) -> int:
+        path = self._store.incoming().parent / Path(name).name
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def _count(table: dict[str, Any], key: str) -> int:
+    value = table[key]
+    if type(value) is not int or value < 0:
+        raise InvalidTable("the parser gave an answer that is not one")
+    return value

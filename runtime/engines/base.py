@@ -1,0 +1,67 @@
+"""The one small interface behind which engines differ: how a dataset is held, and how a seat comes to have it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from runtime.sandbox.seats import SeatProcess
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSource:
+    """A dataset as an engine loads it.
+
+    ``tables`` maps a role (``edges``, ``nodes``) to the id of its stored object; ``payload`` is the description it was
+    created with (bindings, encodings, name); ``byte_count`` is the size of its files.
+    """
+
+    dataset_id: str
+    tables: dict[str, str]
+    byte_count: int
+    payload: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """Identity of the content: the same dataset with another table is another entry of the cache."""
+        return "/".join(
+            (self.dataset_id, *(f"{role}:{object_id}" for role, object_id in sorted(self.tables.items())))
+        )
+
+
+class LoadedDataset(Protocol):
+    """A dataset held by an engine, ready to give seats."""
+
+    @property
+    def charge_bytes(self) -> int:
+        """What it costs the cache's budget."""
+
+    @property
+    def load_s(self) -> float:
+        """How long loading took, in seconds."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still give seats."""
+
+    async def take_seat(self) -> SeatProcess:
+        """A seat that has the dataset, walled and waiting. Raises ``RunInterrupted``."""
+
+    def refill(self) -> None:
+        """Make spare seats again, beside the work; called when a run has been answered."""
+
+    async def close(self) -> None:
+        """Let go of it, and of every process that has it."""
+
+
+class Engine(Protocol):
+    """Loads datasets."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Begin to make ready what loading needs."""
+
+    async def load(self, source: DatasetSource) -> LoadedDataset:
+        """Load a dataset. Raises ``DatasetUnreadable``, ``RunInterrupted``."""
+
+    async def close(self) -> None:
+        """End every process of this engine."""

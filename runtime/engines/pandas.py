@@ -1,0 +1,134 @@
+"""The CPU engine: a holder per dataset maps its tables and builds frames once; each run gets a fork of it."""
+
+import asyncio
+import logging
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from runtime.datasets.store import Store
+from runtime.engines.base import DatasetSource
+from runtime.errors import DatasetUnreadable, RuntimeFailure
+from runtime.sandbox.parent import HolderProcess, TemplateProcess
+from runtime.sandbox.seats import SeatProcess, open_seat
+
+log = logging.getLogger("graphside.engine")
+
+IDLE_S: Final = 60.0
+"""Spare seats of a dataset that nobody asked for this long are given up (1 MB each)."""
+
+HOLDER_BYTES: Final = 2 * 1024 * 1024
+"""What a holder costs beside its dataset: page tables and the pages that it rewrites after the fork."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatSettings:
+    """What seats are made with. ``result_bytes`` and ``file_bytes`` are the most that any run may ask for."""
+
+    scratch: Path
+    spares: int
+    output_bytes: int
+    result_bytes: int
+    file_bytes: int
+    open_files: int
+
+
+class PandasDataset:
+    """A dataset in a holder. Keeps ``spares`` seats ready while it is in use."""
+
+    def __init__(self, holder: HolderProcess, source: DatasetSource, settings: SeatSettings) -> None:
+        self._holder = holder
+        self._settings = settings
+        self._spares: list[SeatProcess] = []
+        self._filling: asyncio.Task[None] | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.charge_bytes = source.byte_count + holder.anonymous_bytes + HOLDER_BYTES
+        self.load_s = holder.load_s
+
+    @property
+    def alive(self) -> bool:
+        return self._holder.alive and not self._closed
+
+    async def take_seat(self) -> SeatProcess:
+        while self._spares:
+            seat = self._spares.pop()
+            if seat.alive:
+                return seat
+            await seat.close()
+        return await self._open()
+
+    def refill(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._drop_spares)
+        if self.alive and (self._filling is None or self._filling.done()):
+            self._filling = asyncio.create_task(self._fill())
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.gather(self._filling, return_exceptions=True)
+        self._holder.close()
+        spares, self._spares = self._spares, []
+        await asyncio.gather(*(seat.close() for seat in spares), self._holder.child.wait_dead())
+
+    async def _open(self) -> SeatProcess:
+        settings = self._settings
+        return await open_seat(
+            self._holder.client, settings.scratch, settings.output_bytes, settings.result_bytes
+        )
+
+    async def _fill(self) -> None:
+        with suppress(RuntimeFailure):  # the holder died: the next run finds out and loads the dataset again
+            while self.alive and len(self._spares) < self._settings.spares:
+                self._spares.append(await self._open())
+
+    def _drop_spares(self) -> None:
+        spares, self._spares = self._spares, []
+        for seat in spares:
+            asyncio.ensure_future(seat.close())
+
+
+class PandasEngine:
+    """Holders forked from one template, over tables of one store."""
+
+    name = "pandas"
+
+    def __init__(self, store: Store, template: TemplateProcess, settings: SeatSettings) -> None:
+        self._store = store
+        self._template = template
+        self._settings = settings
+
+    async def start(self) -> None:
+        self._template.start()
+
+    async def load(self, source: DatasetSource) -> PandasDataset:
+        roles = sorted(source.tables)
+        fds: list[int] = []
+        try:
+            for role in roles:
+                fds.append(self._store.open_object(source.tables[role]))
+            limits = {"open_files": self._settings.open_files, "file_bytes": self._settings.file_bytes}
+            holder = await self._template.holder(fds, roles, source.payload, limits)
+        except FileNotFoundError:
+            text = f"the bytes of dataset {source.dataset_id} are missing from the store"
+            raise DatasetUnreadable(text, dataset_id=source.dataset_id) from None
+        finally:
+            for fd in fds:
+                os.close(fd)
+        log.info(
+            "dataset.loaded dataset_id=%s pid=%d load_s=%.3f",
+            source.dataset_id,
+            holder.child.pid,
+            holder.load_s,
+        )
+        return PandasDataset(holder, source, self._settings)
+
+    async def close(self) -> None:
+        await self._template.close()

@@ -1,0 +1,127 @@
+"""What can go wrong when a dataset is loaded or a task is run.
+
+RuntimeFailure
+├── InvalidSource            the text does not compile, has no ``task``, or ``task`` has the wrong arity
+├── EngineUnavailable        the engine asked for does not exist on this machine
+├── InvalidTable             uploaded bytes are not the table they claim to be
+├── DatasetUnreadable        a stored table could not be mapped or built
+├── DatasetTooLarge          a dataset does not fit any budget here
+├── StorageFull              no room to store a table
+├── Overloaded               the queue is full, or the replica is draining
+├── RunInterrupted           a process of ours died under the run; nothing was changed, it may be sent again
+└── RunFailed                the run started and did not end well
+    ├── TaskError            the task raised
+    ├── TaskTimeout          the deadline passed
+    ├── TaskMemoryExceeded   the run used more memory than it may
+    ├── TaskScratchExceeded  the run wrote more to its scratch directory than it may
+    ├── TaskCrashed          the process ended without a result (signal, exit code)
+    ├── TaskCancelled        somebody entitled cancelled it
+    ├── ResultTooLarge       the encoded result is larger than its cap
+    └── ResultNotSerializable  the value returned has no encoding
+
+Failures travel between processes and replicas as data (``to_wire`` / ``from_wire``), never as pickles: some of them were
+written by a process that ran a stranger's code.
+"""
+
+from typing import Any, ClassVar
+
+# JSON-like values: what orjson can decode. Any, because a recursive alias buys nothing at these boundaries.
+Fields = dict[str, Any]
+
+
+class RuntimeFailure(Exception):
+    """Base of the tree. ``message`` is one readable sentence; ``fields`` are extra keys for the caller (design 5)."""
+
+    registry: ClassVar[dict[str, type["RuntimeFailure"]]] = {}
+
+    def __init__(self, message: str, **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields: Fields = fields
+
+    def __init_subclass__(cls) -> None:
+        RuntimeFailure.registry[cls.__name__] = cls
+
+    @property
+    def type(self) -> str:
+        """Name of the failure on the wire."""
+        return type(self).__name__
+
+    def to_wire(self) -> Fields:
+        """``{"type", "message", "fields"}``; see ``from_wire``."""
+        return {"type": self.type, "message": self.message, "fields": self.fields}
+
+    @staticmethod
+    def from_wire(wire: Fields) -> "RuntimeFailure":
+        """The failure that ``to_wire`` described. Unknown names become ``TaskCrashed``: they can only be forged."""
+        cls = RuntimeFailure.registry.get(str(wire.get("type")), TaskCrashed)
+        fields = wire.get("fields")
+        return cls(str(wire.get("message", "")), **(fields if isinstance(fields, dict) else {}))
+
+
+class InvalidSource(RuntimeFailure):
+    """Fields: ``exception_type``, ``line`` (1-based), ``column`` (1-based), ``text`` (the source line)."""
+
+
+class EngineUnavailable(RuntimeFailure):
+    """Fields: ``engine``."""
+
+
+class InvalidTable(RuntimeFailure):
+    """Fields: ``errors`` (list of sentences)."""
+
+
+class DatasetUnreadable(RuntimeFailure):
+    """Fields: ``dataset_id``."""
+
+
+class DatasetTooLarge(RuntimeFailure):
+    """Fields: ``dataset_id``, ``limit_name``, ``limit`` (bytes), ``observed`` (bytes)."""
+
+
+class StorageFull(RuntimeFailure):
+    """Fields: none."""
+
+
+class Overloaded(RuntimeFailure):
+    """Fields: ``retry_after_s``."""
+
+
+class RunInterrupted(RuntimeFailure):
+    """Fields: ``retry_after_s``."""
+
+
+class RunFailed(RuntimeFailure):
+    """Fields: those of design 5 (``run_id``, ``stdout``, ``stderr``, …)."""
+
+
+class TaskError(RunFailed):
+    """Fields: ``exception_type``, ``exception_message``, ``traceback``, ``frames``."""
+
+
+class TaskTimeout(RunFailed):
+    """Fields: ``limit_name``, ``limit`` (s), ``observed`` (s)."""
+
+
+class TaskMemoryExceeded(RunFailed):
+    """Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, or absent where the allocation was refused)."""
+
+
+class TaskScratchExceeded(RunFailed):
+    """Fields: ``limit_name``, ``limit``, ``observed`` (bytes or files)."""
+
+
+class TaskCrashed(RunFailed):
+    """Fields: ``signal`` (name) or ``exit_code``."""
+
+
+class TaskCancelled(RunFailed):
+    """Fields: none beyond the common ones."""
+
+
+class ResultTooLarge(RunFailed):
+    """Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, where known)."""
+
+
+class ResultNotSerializable(RunFailed):
+    """Fields: ``exception_type``, ``exception_message``, where the encoder raised."""

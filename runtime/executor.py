@@ -1,0 +1,161 @@
+"""Runs tasks: a seat from the dataset's engine, a bounded queue before the seats, a receipt after each run.
+
+This is the product's heart without HTTP and without Ray: a runner replica owns one executor.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.datasets.cache import DatasetCache
+from runtime.datasets.store import Store
+from runtime.engines.base import DatasetSource, Engine
+from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted
+from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.seats import RunOutcome, SeatProcess
+from runtime.task import TaskSpec
+
+log = logging.getLogger("graphside.runs")
+
+ATTEMPTS: Final = 3
+"""A template, holder or spare found dead before the task started is replaced this often before the caller hears of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSettings:
+    """``seats`` runs at a time, ``queue`` more may wait; ``cache_bytes`` is the dataset cache's budget."""
+
+    seats: int
+    queue: int
+    cache_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a run cost, in seconds and bytes. ``cause`` is ``ok`` or the failure's type."""
+
+    run_id: str
+    cause: str
+    engine: str
+    queue_s: float
+    seat_s: float
+    run_s: float
+    encode_s: float
+    peak_memory_bytes: int
+    result_bytes: int
+
+
+class Executor:
+    """Owns an engine, the dataset cache over it, and the queue."""
+
+    def __init__(
+        self, engine: Engine, store: Store, template: TemplateProcess, settings: ExecutorSettings
+    ) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.store = store
+        self.template = template
+        self.cache = DatasetCache(engine.load, settings.cache_bytes)
+        self.causes: Counter[str] = Counter()
+        self._seats = asyncio.Semaphore(settings.seats)
+        self.waiting = 0
+        self.running = 0
+        self._draining = False
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begin to make the engine ready; runs wait for it."""
+        await self.engine.start()
+
+    async def run(
+        self, source: DatasetSource, spec: TaskSpec, engine: str | None
+    ) -> tuple[RunOutcome, Receipt]:
+        """Run a task on a dataset. Cancelling this kills the run.
+
+        A run that failed is an outcome; what kept it from starting is raised: ``EngineUnavailable``, ``Overloaded``,
+        ``DatasetTooLarge``, ``DatasetUnreadable``, ``RunInterrupted``.
+        """
+        self._require_engine(engine)
+        queued = time.perf_counter()
+        async with self._slot():
+            started = time.perf_counter()
+            outcome, seat_s = await self._run(source, spec)
+        receipt = Receipt(
+            run_id=spec.run_id,
+            cause=outcome.cause,
+            engine=self.engine.name,
+            queue_s=started - queued,
+            seat_s=seat_s,
+            run_s=outcome.run_s,
+            encode_s=outcome.encode_s,
+            peak_memory_bytes=outcome.peak_memory_bytes,
+            result_bytes=outcome.length,
+        )
+        self.causes[receipt.cause] += 1
+        return outcome, receipt
+
+    async def evict(self, dataset_id: str) -> None:
+        """Forget a dataset once its runs have ended."""
+        await self.cache.evict(dataset_id)
+
+    async def close(self) -> None:
+        """Refuse new runs, end every process."""
+        self._draining = True
+        await self.cache.close()
+        await self.engine.close()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    async def _run(self, source: DatasetSource, spec: TaskSpec) -> tuple[RunOutcome, float]:
+        started = time.perf_counter()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self.cache.pinned(source) as dataset:
+                    seat = await dataset.take_seat()
+                    seat_s = time.perf_counter() - started
+                    try:
+                        return await seat.run(spec), seat_s
+                    finally:
+                        self._close_later(seat)
+                        dataset.refill()
+            except RunInterrupted:  # raised only before the task started; afterwards it is an outcome
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _require_engine(self, engine: str | None) -> None:
+        if engine is not None and engine != self.engine.name:
+            text = (
+                f"engine {engine!r} is not available on this server, which has no GPU; send the request with "
+                f'"engine": "{self.engine.name}" (PyGraphistry: engine="{self.engine.name}")'
+            )
+            raise EngineUnavailable(text, engine=engine)
+        if self._draining:
+            raise Overloaded("this server is stopping; try again", retry_after_s=1)
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """A seat's turn. Raises ``Overloaded`` where the queue is full."""
+        if self._seats.locked() and self.waiting >= self.settings.queue:
+            text = f"{self.waiting} runs wait already, as many as may; try again later"
+            raise Overloaded(text, retry_after_s=1)
+        self.waiting += 1
+        try:
+            await self._seats.acquire()
+        finally:
+            self.waiting -= 1
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+            self._seats.release()
+
+    def _close_later(self, seat: SeatProcess) -> None:
+        task = asyncio.create_task(seat.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

@@ -1,0 +1,129 @@
+"""Any value as a JSON document, or the place in it that cannot be one."""
+
+from typing import Any, Final
+
+import orjson
+import pandas as pd
+import pyarrow as pa
+
+from runtime.results.frames import is_cudf, is_frame
+from runtime.results.records import Records, column_values, record_chunks
+from runtime.results.returned import graph_of_plottable
+from runtime.results.values import Unwritable, key_text, plain
+from runtime.text import legal_text
+
+_DEPTH: Final = 254  # what orjson nests
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def dumps(value: object) -> bytes:
+    """``value`` as UTF-8 JSON by the rules of docs/results.md.
+
+    The first try lets orjson walk. What it refuses (keys that are no strings, integers over 64 bits, lone
+    surrogates) is walked here, by the same rules and slower, which also finds the way to a value that has no
+    form.
+
+    Raises:
+        Unwritable: some value in it has no form in JSON, contains itself, or is nested too deeply.
+    """
+    try:
+        return orjson.dumps(value, default=simplify, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_tree(value, set(), 0), option=_OPTIONS)
+
+
+def simplify(value: object) -> object:
+    """One step towards JSON, for everything that a task may return."""
+    if is_frame(value):
+        return all_records(value)
+    graph = graph_of_plottable(value)
+    if graph is not None:
+        return {"nodes": _part(graph.nodes), "edges": _part(graph.edges)}
+    if isinstance(value, pd.MultiIndex):
+        return value.tolist()
+    if isinstance(value, pd.Series):
+        return column_values(value)
+    if isinstance(value, (pd.Index, pd.api.extensions.ExtensionArray)):
+        return column_values(pd.Series(value))
+    if isinstance(value, (pa.Array, pa.ChunkedArray)):
+        return value.to_pylist()
+    if isinstance(value, pa.Scalar):
+        return value.as_py()
+    if is_cudf(value, "Series", "Index"):
+        return _from_gpu(value)
+    return plain(value)
+
+
+def all_records(frame: object) -> Records:
+    """A whole frame as records."""
+    return [record for chunk in record_chunks(frame) for record in chunk]
+
+
+def _part(frame: object) -> object:
+    return [] if frame is None else frame
+
+
+def _from_gpu(column: Any) -> object:  # Any: cuDF has no types on a machine without it
+    return column.to_pandas()
+
+
+def _tree(value: object, parents: set[int], depth: int) -> object:
+    """``value`` rebuilt from nothing but exact dicts with exact string keys, lists and scalars that orjson
+    takes."""
+    kind = type(value)
+    if value is None or kind is bool or kind is float or kind is orjson.Fragment:
+        return value
+    if kind is str:
+        return legal_text(value)  # type: ignore[arg-type]  # mypy does not narrow by `kind`
+    if kind is int:
+        return _integer(value)  # type: ignore[arg-type]
+    if id(value) in parents:
+        raise Unwritable("it contains itself")
+    if depth >= _DEPTH and isinstance(value, (dict, list)):
+        raise Unwritable(f"it is nested deeper than {_DEPTH} levels")
+    parents.add(id(value))
+    try:
+        if isinstance(value, dict):
+            return _members(value, parents, depth)
+        if isinstance(value, list):
+            return _items(value, parents, depth)
+        return _tree(simplify(value), parents, depth)
+    finally:
+        parents.discard(id(value))
+
+
+def _items(value: list[object], parents: set[int], depth: int) -> list[object]:
+    items = []
+    for position, item in enumerate(list.__iter__(value)):
+        try:
+            items.append(_tree(item, parents, depth + 1))
+        except Unwritable as exc:
+            exc.path.insert(0, position)
+            raise
+    return items
+
+
+def _members(value: dict[object, object], parents: set[int], depth: int) -> dict[str, object]:
+    members: dict[str, object] = {}
+    for key, item in dict.items(value):
+        name = key_text(key)
+        if name in members:
+            raise Unwritable(f"two of its keys are both written as {name!r}")
+        try:
+            members[name] = _tree(item, parents, depth + 1)
+        except Unwritable as exc:
+            exc.path.insert(0, key)
+            raise
+    return members
+
+
+def _integer(value: int) -> object:
+    """The integer, or its digits as a ready piece of JSON where orjson has no room for it."""
+    if -(2**63) <= value < 2**64:
+        return value
+    try:
+        return orjson.Fragment(str(value))
+    except ValueError:
+        raise Unwritable(
+            "an integer has more digits than Python writes (sys.get_int_max_str_digits())"
+        ) from None

@@ -1,0 +1,161 @@
+"""The way from what a task returned to the bytes that its caller gets: one cell of contract 4.6 a branch."""
+
+import zipfile
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, cast
+
+from runtime.errors import ResultNotSerializable, RunFailed
+from runtime.results.document import dumps
+from runtime.results.frames import is_frame
+from runtime.results.records import record_chunks
+from runtime.results.returned import Graph, as_frame, graph_of, graph_of_plottable, shape_of, table_of
+from runtime.results.sink import Sink
+from runtime.results.tables import write_csv, write_parquet
+from runtime.results.values import Unwritable
+from runtime.task import Format, OutputType
+from runtime.text import clip, legal_text, type_name
+
+if TYPE_CHECKING:
+    from runtime.results.frames import Frame
+
+ResultKind = Literal["json", "text", "csv", "parquet", "zip"]
+
+_MESSAGE_CHARACTERS: Final = 4096
+
+
+def encode(
+    value: object, output_type: OutputType, format: Format, accepts_text: bool, sink: BinaryIO
+) -> ResultKind:
+    """Write what a task returned, in the form asked for, to a raw binary file open at its start.
+
+    ``accepts_text`` sends a ``str`` under json as it is (contract 4.6, the string dilemma). After a return
+    the file stands at the end of the result (``sink.tell()`` is its length, which may be 0); after an error
+    what it holds is void.
+
+    Raises:
+        ResultNotSerializable: the value has no encoding, or reading it raised (then with ``exception_type``
+        and
+            ``exception_message``).
+        OSError: the file refused a write (EPERM, EFBIG, ENOSPC: the result is larger than it may be).
+        MemoryError: while encoding.
+    """
+    out = Sink(sink)
+    try:
+        kind = _encode(value, output_type, format, accepts_text, out)
+        out.flush()
+    except MemoryError:
+        raise
+    except RunFailed:
+        raise
+    except Unwritable as exc:
+        raise _unwritable(exc, output_type, format) from exc
+    except BaseException as exc:  # a boundary: reading the value runs the user's own code, which may exit too
+        if exc is out.failure:
+            raise
+        if out.failure is not None:  # a writer made its own error of it
+            raise out.failure from exc
+        raise _raised(exc) from exc
+    return kind
+
+
+def _encode(
+    value: object, output_type: OutputType, format: Format, accepts_text: bool, out: Sink
+) -> ResultKind:
+    if output_type == "json":  # whatever the format: the client looks at it only after it has the answer
+        return _write_value(value, accepts_text, out)
+    if output_type == "table":
+        return _write_table(table_of(value), format, out)
+    graph = graph_of(value, output_type)
+    if output_type == "shape":
+        return _write_table(shape_of(graph), format, out)
+    if output_type == "all":
+        return _write_graph(graph, format, out)
+    return _write_table(graph.nodes if output_type == "nodes" else graph.edges, format, out)
+
+
+def _write_value(value: object, accepts_text: bool, out: Sink) -> ResultKind:
+    if isinstance(value, str) and accepts_text:
+        out.write(legal_text(value).encode())
+        return "text"
+    graph = graph_of_plottable(value)
+    if graph is not None:
+        return _write_graph(graph, "json", out)
+    if is_frame(value):
+        return _write_table(value, "json", out)
+    out.write(dumps(value))
+    return "json"
+
+
+def _write_graph(graph: Graph, format: Format, out: Sink) -> ResultKind:
+    """Both tables: one JSON object, or an uncompressed zip whose members are named after them."""
+    parts = {"nodes": graph.nodes, "edges": graph.edges}
+    if format == "json":
+        for name, part in parts.items():
+            out.write(b'{"nodes":' if name == "nodes" else b',"edges":')
+            _within(name, part, "json", out)
+        out.write(b"}")
+        return "json"
+    with zipfile.ZipFile(cast(BinaryIO, out), "w", zipfile.ZIP_STORED) as archive:
+        for name, part in parts.items():
+            # a ZipInfo of its own has a fixed date: equal results are equal bytes
+            info = zipfile.ZipInfo(f"{name}.{format}")
+            with archive.open(info, "w", force_zip64=True) as member:
+                _within(name, part, format, Sink(cast(BinaryIO, member)))
+    return "zip"
+
+
+def _within(name: str, part: "Frame | None", format: Format, out: Sink) -> None:
+    """Write one table of a graph; where it has no encoding, say in which."""
+    try:
+        _write_table(part, format, out)
+    except Unwritable as exc:
+        exc.path.insert(0, name)
+        raise
+
+
+def _write_table(part: "Frame | None", format: Format, out: Sink) -> ResultKind:
+    """One table; a missing one is an empty list, or no bytes at all (contract 4.6)."""
+    if format == "json":
+        _write_records(part, out)
+    elif part is not None and format == "csv":
+        write_csv(as_frame(part), out)
+    elif part is not None:
+        write_parquet(as_frame(part), out)
+    return format
+
+
+def _write_records(part: "Frame | None", out: Sink) -> None:
+    if part is None or isinstance(part, list):
+        out.write(dumps(part or []))
+        return
+    start = 0
+    out.write(b"[")
+    for chunk in record_chunks(part):
+        try:
+            rows = memoryview(dumps(chunk))[1:-1]
+        except Unwritable as exc:
+            if exc.path and isinstance(exc.path[0], int):
+                exc.path[0] += start
+            raise
+        if start and rows:
+            out.write(b",")
+        out.write(rows)
+        start += len(chunk)
+    out.write(b"]")
+
+
+def _unwritable(exc: Unwritable, output_type: OutputType, format: Format) -> ResultNotSerializable:
+    form = {"json": "JSON", "csv": "CSV", "parquet": "Parquet"}["json" if output_type == "json" else format]
+    place = f" at {exc.where()}" if exc.path else ""
+    reason = legal_text(clip(exc.reason, _MESSAGE_CHARACTERS))
+    return ResultNotSerializable(f"The task's result cannot be written as {form}{place}: {reason}.")
+
+
+def _raised(exc: BaseException) -> ResultNotSerializable:
+    name = type_name(type(exc))
+    try:
+        message = legal_text(clip(str(exc), _MESSAGE_CHARACTERS))
+    except BaseException:  # the user's own __str__
+        message = "its message could not be read"
+    return ResultNotSerializable(
+        f"Writing the task's result raised {name}: {message}", exception_type=name, exception_message=message
+    )

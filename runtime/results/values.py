@@ -1,0 +1,157 @@
+"""One rule for every value that JSON has no form for (docs/results.md). Scalars and plain containers; no
+frames."""
+
+import base64
+import dataclasses
+import datetime
+import decimal
+import enum
+import uuid
+from array import array
+from collections import UserList, deque
+from collections.abc import Awaitable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from pathlib import PurePath
+from typing import Final
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from runtime.text import clip, legal_text, type_name
+
+_SEQUENCES: Final = (tuple, deque, range, KeysView, ValuesView, ItemsView, UserList, array, list)
+_DAY_S: Final = 86_400
+
+
+class Unwritable(Exception):
+    """A value has no encoding. ``reason`` is the end of a sentence; ``path`` leads to the value from what was
+    returned.
+
+    The path is filled in from the inside out, by whoever descended.
+    """
+
+    def __init__(self, reason: str, path: list[object] | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path: list[object] = path or []
+
+    def where(self) -> str:
+        """The path as Python would write it: ``result['nodes'][3]``."""
+        return clip("result" + "".join(f"[{_short(step)}]" for step in self.path), 1000)
+
+
+def plain(value: object) -> object:
+    """One step from an odd value towards JSON; what comes back may need further steps.
+
+    Raises:
+        Unwritable: there is no rule for values of this type.
+    """
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, np.generic):
+        return _numpy_scalar(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, str):
+        return legal_text(value)
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return iso_duration(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, decimal.Decimal):
+        return str(value) if value.is_finite() else None
+    if isinstance(value, (uuid.UUID, PurePath, pd.Period, pd.Interval)):
+        return str(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    return _container(value)
+
+
+def _container(value: object) -> object:
+    """The list or dict that stands for a container that is neither."""
+    if isinstance(value, np.ndarray):
+        # numpy gives integers for some times, so they keep their scalars
+        return list(value) if value.ndim and value.dtype.kind in "mM" else _item(value)
+    if isinstance(value, (set, frozenset)):
+        try:
+            return sorted(value)
+        except TypeError:  # members of several kinds have no order
+            return list(value)
+    if isinstance(value, _SEQUENCES):
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value.items())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise Unwritable(f"a value of type {type_name(type(value))} has no form in JSON{_hint(value)}")
+
+
+def _item(value: np.ndarray) -> object:
+    if value.ndim == 0 and value.dtype.kind in "mM":
+        return value[()]
+    return value.tolist()
+
+
+def _numpy_scalar(value: np.generic) -> object:
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else pd.Timestamp(value).isoformat()
+    if isinstance(value, np.timedelta64):
+        return None if np.isnat(value) else iso_duration(pd.Timedelta(value))
+    if isinstance(value, np.complexfloating):
+        raise Unwritable("a complex number has no form in JSON; send its real and imaginary parts")
+    return float(value) if isinstance(value, np.floating) else value.item()
+
+
+def iso_duration(value: datetime.timedelta) -> str:
+    """ISO 8601 with days as the largest unit and fractions only where there are any: ``-P0DT1H0M0.5S``."""
+    # pandas' subclass adds the nanoseconds that the parent class has no room for
+    nanoseconds = (value.days * _DAY_S + value.seconds) * 10**9 + value.microseconds * 1000
+    nanoseconds += getattr(value, "nanoseconds", 0)
+    sign = "-" if nanoseconds < 0 else ""
+    seconds, rest = divmod(abs(nanoseconds), 10**9)
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    days, seconds = divmod(seconds, _DAY_S)
+    return f"{sign}P{days}DT{seconds // 3600}H{seconds % 3600 // 60}M{seconds % 60}{fraction}S"
+
+
+def key_text(key: object) -> str:
+    """A key of a JSON object: the text that the key would have as a value.
+
+    Raises:
+        Unwritable: as a value it would be a list, an object or nothing at all.
+    """
+    reduced = key
+    for _ in range(8):  # an enum of a numpy scalar of ... ends long before
+        if type(reduced) is str:
+            return legal_text(reduced)
+        if reduced is None or type(reduced) in (bool, int, float):
+            return str(reduced) if type(reduced) is int else orjson.dumps(reduced).decode()
+        if isinstance(reduced, (list, dict, tuple)):
+            break
+        reduced = plain(reduced)
+    raise Unwritable(
+        f"a key of type {type_name(type(key))} cannot be the name of a JSON member; make it a string"
+    )
+
+
+def _hint(value: object) -> str:
+    if isinstance(value, Iterator):
+        return "; put list(...) around it"
+    if isinstance(value, complex):
+        return "; send its real and imaginary parts"
+    if isinstance(value, Awaitable):
+        return "; use asyncio.run(...) to get its result"
+    if callable(value):
+        return "; call it"
+    return ""
+
+
+def _short(step: object) -> str:
+    try:
+        return clip(repr(step), 80)
+    except Exception:  # a key's own __repr__
+        return f"<{type_name(type(step))}>"

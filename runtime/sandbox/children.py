@@ -1,0 +1,189 @@
+"""The replica's side of a forker: asks for children, owns their pidfds, learns who ended how."""
+
+import asyncio
+import itertools
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+from runtime.errors import RunInterrupted
+from runtime.sandbox.protocol import Message, ProtocolError, close_all, recv_packet, send_packet
+
+log = logging.getLogger("graphside.sandbox")
+
+FORK_TIMEOUT_S = 10.0
+EXIT_REPORT_TIMEOUT_S = 1.0
+
+
+class Child:
+    """A process below, held by a pidfd: it can be killed without ever meeting a pid used again."""
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self._pidfd = pidfd
+        loop = asyncio.get_running_loop()
+        self._code: asyncio.Future[int | None] = loop.create_future()
+        self._dead: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(pidfd, self._on_death)
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process has ended (it may not be reaped yet)."""
+        return self._dead.done()
+
+    def kill(self) -> None:
+        """Send SIGKILL; nothing where it is dead already."""
+        if not self._dead.done():
+            try:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    async def wait_dead(self) -> None:
+        """Return once the process has ended."""
+        await asyncio.shield(self._dead)
+
+    async def exit_code(self) -> int | None:
+        """Exit code, or minus the signal's number; None where its parent died before it could tell."""
+        await self.wait_dead()
+        try:
+            async with asyncio.timeout(EXIT_REPORT_TIMEOUT_S):
+                return await asyncio.shield(self._code)
+        except TimeoutError:
+            return None
+
+    def on_death(self, callback: Callable[[], None]) -> None:
+        """Call back once, from the loop, when the process has ended."""
+        self._dead.add_done_callback(lambda _: callback())
+
+    def set_code(self, code: int | None) -> None:
+        """Tell how the process ended."""
+        if not self._code.done():
+            self._code.set_result(code)
+
+    def _on_death(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._dead.set_result(None)
+
+
+class ForkerClient:
+    """The replica's end of the control channel to one forker (the template, or a holder)."""
+
+    def __init__(self, control: socket.socket, name: str) -> None:
+        control.setblocking(False)
+        self._control = control
+        self._name = name
+        self._numbers = itertools.count(1)
+        self._forks: dict[int, asyncio.Future[Child]] = {}
+        self._children: dict[int, Child] = {}
+        loop = asyncio.get_running_loop()
+        self._first: asyncio.Future[Message] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(control, self._on_readable)
+
+    async def first_event(self, timeout_s: float) -> Message:
+        """The forker's first word (``ready`` or ``failed``).
+
+        Raises ``TimeoutError``, or ``RunInterrupted`` where the forker died first.
+        """
+        async with asyncio.timeout(timeout_s):
+            return await asyncio.shield(self._first)
+
+    async def fork(self, message: Message, fds: tuple[int, ...]) -> Child:
+        """Have the forker make a child; it gets ``fds``, which stay the caller's to close.
+
+        Raises ``RunInterrupted`` where the forker is gone or does not answer.
+        """
+        number = next(self._numbers)
+        future: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
+        self._forks[number] = future
+        try:
+            await self._send({**message, "child": number}, fds)
+            async with asyncio.timeout(FORK_TIMEOUT_S):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            raise self._gone() from None
+        except asyncio.CancelledError:
+            # The fork may still come: kill it on arrival, nobody waits for it.
+            future.add_done_callback(_kill_unwanted)
+            raise
+        finally:
+            self._forks.pop(number, None) if future.done() else None
+
+    def close(self) -> None:
+        """Close the channel; the forker ends, and with it its children."""
+        if self.ended.done():
+            return
+        asyncio.get_running_loop().remove_reader(self._control)
+        self._control.close()
+        self.ended.set_result(None)
+        for future in self._forks.values():
+            if not future.done():
+                future.set_exception(self._gone())
+                future.exception()  # retrieved: the waiter may be gone
+        self._forks.clear()
+        if not self._first.done():
+            self._first.set_exception(self._gone())
+            self._first.exception()
+        for child in self._children.values():
+            child.set_code(None)
+        self._children.clear()
+
+    async def _send(self, message: Message, fds: tuple[int, ...]) -> None:
+        for _ in range(1000):
+            if self.ended.done():
+                raise self._gone()
+            try:
+                return send_packet(self._control, message, fds)
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+            except OSError:
+                self.close()
+        raise self._gone()
+
+    def _on_readable(self) -> None:
+        try:
+            received = recv_packet(self._control)
+        except BlockingIOError:
+            return
+        except (OSError, ProtocolError):
+            log.exception("forker.broken name=%s", self._name)
+            received = None
+        if received is None:
+            return self.close()
+        self._on_event(*received)
+
+    def _on_event(self, message: Message, fds: list[int]) -> None:
+        match message.get("event"), fds:
+            case "child", [pidfd]:
+                child = Child(int(message["pid"]), pidfd)
+                number = int(message["child"])
+                self._children[number] = child
+                future = self._forks.pop(number, None)
+                if future is None or future.done():
+                    child.kill()
+                else:
+                    future.set_result(child)
+            case "exit", []:
+                ended = self._children.pop(int(message["child"]), None)
+                if ended is not None:
+                    ended.set_code(int(message["code"]))
+            case _, []:
+                if not self._first.done():
+                    self._first.set_result(message)
+            case _:
+                close_all(fds)
+
+    def _gone(self) -> RunInterrupted:
+        return RunInterrupted(
+            f"the process that was to run this task ({self._name}) ended; nothing was changed, send the request again",
+            retry_after_s=1,
+        )
+
+
+def _kill_unwanted(future: "asyncio.Future[Child]") -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result().kill()

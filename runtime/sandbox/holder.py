@@ -1,0 +1,81 @@
+"""The holder: a process that has one dataset's frames and Plottable, and forks a seat for each run.
+
+Everything that a holder has is readable by its seats, so it holds one dataset and nothing else. It never runs a task,
+decides no deadline and reads no request: it forks, reaps, and tells the replica who ended how.
+"""
+
+import gc
+import os
+import socket
+import time
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from runtime.datasets.frames import map_frame
+from runtime.datasets.plottable import build_plottable
+from runtime.errors import DatasetUnreadable, RuntimeFailure
+from runtime.sandbox import confine, seat
+from runtime.sandbox.forker import Forker
+from runtime.sandbox.protocol import Message, send_packet
+
+CONTROL_FD: Final = 3
+PAYLOAD_FD: Final = 4
+FIRST_TABLE_FD: Final = 5
+
+
+def main(fds: list[int], message: Message, *, parent_pid: int) -> NoReturn:
+    """Be a holder: load, say so, serve until the control channel ends.
+
+    ``fds`` become 0 (nothing), 1 and 2 (the template's log), 3 (control), 4 (the dataset's description, JSON), and then
+    one descriptor a table, in the order of ``message["roles"]``.
+    """
+    confine.die_with_parent(parent_pid)  # until it listens for the end of its channel, see below
+    confine.take_fds(fds)
+    confine.adopt_orphans()
+    control = socket.socket(fileno=CONTROL_FD)
+    started = time.perf_counter()
+    before = anonymous_bytes()
+    try:
+        plottable = _load(message["roles"])
+    except Exception as error:  # a boundary: whatever went wrong is the replica's to know
+        send_packet(control, {"event": "failed", "failure": _failure(error).to_wire()})
+        os._exit(1)
+    gc.collect()
+    gc.freeze()  # a collection in a seat would otherwise copy every page that holds an object (90 ms, 30 MB)
+    confine.outlive_parent()
+    grown = max(0, anonymous_bytes() - before)
+    send_packet(
+        control, {"event": "ready", "anonymous_bytes": grown, "load_s": time.perf_counter() - started}
+    )
+    _forker(control, plottable, message["limits"]).serve()
+
+
+def _load(roles: list[str]) -> Any:
+    with open(PAYLOAD_FD, "rb") as payload_file:
+        payload = orjson.loads(payload_file.read())
+    frames = {role: map_frame(FIRST_TABLE_FD + index) for index, role in enumerate(roles)}
+    return build_plottable(frames.get("edges"), frames.get("nodes"), payload)
+
+
+def _failure(error: Exception) -> RuntimeFailure:
+    if isinstance(error, RuntimeFailure):
+        return error
+    return DatasetUnreadable(f"the dataset cannot be loaded: {type(error).__name__}: {error}"[:500])
+
+
+def anonymous_bytes() -> int:
+    """Anonymous resident memory of this process."""
+    with open("/proc/self/status", "rb", buffering=0) as status:
+        for line in status.read().splitlines():
+            if line.startswith(b"RssAnon:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _forker(control: socket.socket, plottable: Any, limits: Message) -> Forker:
+    def be_seat(_: Message, fds: list[int], parent_pid: int) -> NoReturn:
+        seat.enter([0, *fds], parent_pid=parent_pid, **limits)
+        seat.serve_one(lambda: plottable)
+
+    return Forker(control, be_seat)

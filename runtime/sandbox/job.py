@@ -1,0 +1,51 @@
+"""A job: a process that parses a stranger's bytes into a table, within limits, and ends.
+
+It reads and writes only the descriptors that it was given, so a parser that is made to misbehave has no path to follow.
+"""
+
+import os
+from typing import Final, NoReturn
+
+from runtime.datasets import parser
+from runtime.errors import InvalidTable, RuntimeFailure
+from runtime.sandbox import confine
+from runtime.sandbox.protocol import Message, recv_frame, send_frame
+
+CHANNEL_FD: Final = 3
+OUTPUT_FD: Final = 4
+FIRST_INPUT_FD: Final = 5
+NICENESS: Final = 5
+
+
+def main(fds: list[int], message: Message, *, parent_pid: int) -> NoReturn:
+    """Parse or concatenate. ``fds`` become 0-2, 3 (channel), 4 (the table to write), then the inputs."""
+    confine.die_with_parent(parent_pid)
+    confine.take_fds(fds)
+    confine.adopt_orphans()
+    confine.die_first()
+    confine.raise_walls(open_files=256, file_bytes=int(message["file_bytes"]), niceness=NICENESS)
+    confine.limit_memory(int(message["memory_bytes"]))
+    request = recv_frame(CHANNEL_FD)
+    if request is not None:
+        send_frame(CHANNEL_FD, _answer(request, len(fds) - FIRST_INPUT_FD))
+    os._exit(0)
+
+
+def _answer(request: Message, inputs: int) -> Message:
+    try:
+        if request["job"] == "concatenate":
+            table = parser.concatenate([FIRST_INPUT_FD + index for index in range(inputs)], OUTPUT_FD)
+        else:
+            table = parser.parse_upload(request, FIRST_INPUT_FD, OUTPUT_FD)
+        return {"status": "ok", "table": table}
+    except RuntimeFailure as failure:
+        return _failed(failure)
+    except MemoryError:
+        confine.release_reserve()
+        return _failed(InvalidTable("the table needs more memory to parse than an upload may use"))
+    except RecursionError:
+        return _failed(InvalidTable("the table is nested too deeply"))
+
+
+def _failed(failure: RuntimeFailure) -> Message:
+    return {"status": "failed", "failure": failure.to_wire()}

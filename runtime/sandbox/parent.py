@@ -1,0 +1,225 @@
+"""The replica's side of the template: starts it by exec, starts it again when it dies, forks holders and jobs from it."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from runtime.errors import DatasetUnreadable, InvalidTable, RunInterrupted, RuntimeFailure
+from runtime.sandbox.children import Child, ForkerClient
+from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
+
+log = logging.getLogger("graphside.sandbox")
+
+START_TIMEOUT_S: Final = 120.0
+LOAD_TIMEOUT_S: Final = 120.0
+RESTART_DELAY_S: Final = 0.5
+
+_PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")
+
+_ONE_THREAD: Final = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "MALLOC_ARENA_MAX": "2",  # an arena is 64 MiB of address space, which the memory limit would count
+}
+
+
+def template_environment() -> dict[str, str]:
+    """The environment of everything below the replica: nothing of the server's, one thread, UTF-8."""
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {
+        **kept,
+        **_ONE_THREAD,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": "/nonexistent",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class HolderProcess:
+    """A holder that has its dataset. ``anonymous_bytes`` is what loading added to its private memory."""
+
+    child: Child
+    client: ForkerClient
+    anonymous_bytes: int
+    load_s: float
+
+    @property
+    def alive(self) -> bool:
+        return not self.client.ended.done()
+
+    def close(self) -> None:
+        """End it and its seats; its memory returns whole."""
+        self.client.close()
+        self.child.kill()
+
+
+class TemplateProcess:
+    """Owns the template. ``start`` returns at once; whoever needs the template waits until it is ready."""
+
+    def __init__(self) -> None:
+        self._closed = False
+        self._ready: asyncio.Future[ForkerClient] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self.pid: int | None = None
+
+    def start(self) -> None:
+        """Start the template, and keep one running until ``close``."""
+        self._ready = asyncio.get_running_loop().create_future()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def wait_ready(self) -> None:
+        """Return once the template can fork. Raises ``TimeoutError``."""
+        await self._client()
+
+    async def holder(
+        self, fds: list[int], roles: list[str], payload: Message, limits: Message
+    ) -> HolderProcess:
+        """Fork a holder over the tables in ``fds`` (one a role, kept by the caller) and wait until it has them.
+
+        Raises ``DatasetUnreadable``, ``RunInterrupted``.
+        """
+        client = await self._client()
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        payload_fd = _memfd("payload", orjson.dumps(payload))
+        try:
+            message = {"kind": "holder", "roles": roles, "limits": limits}
+            child = await client.fork(message, (far.fileno(), payload_fd, *fds))
+        except BaseException:
+            near.close()
+            raise
+        finally:
+            far.close()
+            os.close(payload_fd)
+        holder = ForkerClient(near, "holder")
+        try:
+            event = await holder.first_event(LOAD_TIMEOUT_S)
+            if event.get("event") != "ready":
+                raise RuntimeFailure.from_wire(event["failure"])
+        except TimeoutError:
+            holder.close()
+            child.kill()
+            raise DatasetUnreadable(f"the dataset did not load within {LOAD_TIMEOUT_S:g} s") from None
+        except BaseException:
+            holder.close()
+            child.kill()
+            raise
+        return HolderProcess(child, holder, int(event["anonymous_bytes"]), float(event["load_s"]))
+
+    async def job(
+        self, request: Message, fds: tuple[int, ...], *, timeout_s: float, limits: Message
+    ) -> Message:
+        """Run one job over ``fds`` (output, then inputs; kept by the caller) and return the table it describes.
+
+        Raises ``InvalidTable`` (also where the parser crashed, hung or ran out of memory), ``RunInterrupted``.
+        """
+        client = await self._client()
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        try:
+            child = await client.fork({"kind": "job", **limits}, (far.fileno(), *fds))
+        except BaseException:
+            near.close()
+            raise
+        finally:
+            far.close()
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await _exchange(near, encode_frame(request))
+        except TimeoutError:
+            raise InvalidTable(f"the upload could not be parsed within {timeout_s:g} s") from None
+        finally:
+            near.close()
+            child.kill()
+            await asyncio.shield(child.wait_dead())
+        if answer is None:
+            raise InvalidTable(_job_crash(await child.exit_code()))
+        if answer.get("status") != "ok":
+            failure = RuntimeFailure.from_wire(answer.get("failure") or {})
+            raise failure if isinstance(failure, InvalidTable) else InvalidTable(failure.message)
+        table: Message = answer["table"]
+        return table
+
+    async def close(self) -> None:
+        """End the template."""
+        self._closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def _client(self) -> ForkerClient:
+        if self._ready is None or self._closed:
+            raise RunInterrupted("the server is stopping; send the request again", retry_after_s=1)
+        async with asyncio.timeout(START_TIMEOUT_S):
+            return await asyncio.shield(self._ready)
+
+    async def _keep(self) -> None:
+        """One template after the other."""
+        while not self._closed:
+            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            started = time.monotonic()
+            process = await self._exec(far)
+            far.close()
+            self.pid = process.pid
+            client = ForkerClient(near, "template")
+            try:
+                await client.first_event(START_TIMEOUT_S)
+                log.info("template.ready pid=%d start_s=%.2f", process.pid, time.monotonic() - started)
+                assert self._ready is not None
+                self._ready.set_result(client)
+                await client.ended
+                self._ready = asyncio.get_running_loop().create_future()
+            except (TimeoutError, RunInterrupted):
+                log.error("template.failed pid=%d start_s=%.2f", process.pid, time.monotonic() - started)
+                await asyncio.sleep(RESTART_DELAY_S)
+            finally:
+                client.close()
+                if process.returncode is None:
+                    process.kill()
+                await asyncio.shield(process.wait())
+            log.warning("template.ended pid=%d code=%s", process.pid, process.returncode)
+
+    async def _exec(self, control: socket.socket) -> Any:
+        fd = control.fileno()
+        command = [sys.executable, "-P", "-s", "-m", "runtime.sandbox.template", str(fd), str(os.getpid())]
+        return await asyncio.create_subprocess_exec(
+            *command, pass_fds=(fd,), env=template_environment(), cwd="/", stdin=asyncio.subprocess.DEVNULL
+        )
+
+
+async def _exchange(channel: socket.socket, request: bytes) -> Message | None:
+    loop = asyncio.get_running_loop()
+    frames = FrameBuffer()
+    try:
+        await loop.sock_sendall(channel, request)
+        while data := await loop.sock_recv(channel, 256 * 1024):
+            message = frames.feed(data)
+            if message is not None:
+                return message
+    except (OSError, ProtocolError):
+        pass
+    return None
+
+
+def _job_crash(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"the parser was ended by signal {-code} on this upload"
+    return "the parser ended without an answer on this upload"
+
+
+def _memfd(name: str, data: bytes) -> int:
+    fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.write(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

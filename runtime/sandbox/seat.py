@@ -1,0 +1,190 @@
+"""The seat: a process that has the dataset, wears its walls, and runs exactly one task.
+
+It is forked from a holder, puts up every wall, and only then reads the request. Descriptors are fixed: 0 nothing,
+1 and 2 pipes that the replica drains, 3 the result (a memfd of fixed size), 4 the channel.
+"""
+
+import contextlib
+import errno
+import os
+import random
+import sys
+import time
+import types
+from collections.abc import Callable
+from typing import IO, Any, Final, NoReturn
+
+from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemoryExceeded
+from runtime.results import encode
+from runtime.sandbox import confine
+from runtime.sandbox.protocol import Message, recv_frame, send_frame
+from runtime.source import load_task
+from runtime.traceback import describe_exception
+
+RESULT_FD: Final = 3
+CHANNEL_FD: Final = 4
+NICENESS: Final = 5
+OWN_PACKAGES: Final = frozenset({"auth", "catalog", "deployments", "runtime"})
+
+# A task may change any module that it can import, so what must still work after it ran is bound here, before.
+_exit = os._exit
+_perf_counter = time.perf_counter
+
+
+def enter(fds: list[int], *, parent_pid: int, open_files: int, file_bytes: int) -> None:
+    """Wall this freshly forked process in. ``fds`` become 0, 1, 2, 3, 4, then the scratch directory."""
+    confine.die_with_parent(parent_pid)
+    confine.take_fds(fds)
+    scratch_fd = len(fds) - 1
+    os.fchdir(scratch_fd)
+    os.close(scratch_fd)
+    confine.die_first()
+    confine.raise_walls(open_files=open_files, file_bytes=file_bytes, niceness=NICENESS)
+    _fresh_streams()
+    _fresh_environment()
+
+
+def serve_one(plottable: Callable[[], Any]) -> NoReturn:
+    """Wait for the one request, run it, answer it, end. ``plottable`` gives the task its argument."""
+    try:
+        request = recv_frame(CHANNEL_FD)
+        if request is not None:
+            send_frame(CHANNEL_FD, _answer(request, plottable))
+    finally:
+        _exit(0)
+
+
+def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
+    confine.limit_memory(int(request["memory_bytes"]))
+    started = _perf_counter()
+    sink = _Sink(int(request["result_bytes"]))
+    ended = started
+    try:
+        value = _run(request["source"], plottable)
+        ended = _perf_counter()
+        kind = encode(value, request["output_type"], request["format"], request["accepts_text"], sink)
+        return {
+            "status": "ok",
+            "kind": kind,
+            "length": sink.length,
+            "run_s": ended - started,
+            "encode_s": _perf_counter() - ended,
+        }
+    except BaseException as error:
+        confine.release_reserve()
+        ended = ended if ended > started else _perf_counter()
+        failure = _failure(error, sink, request)
+        return {"status": "failed", "failure": failure.to_wire(), "run_s": ended - started}
+    finally:
+        _flush()
+
+
+def _run(source: str, plottable: Callable[[], Any]) -> Any:
+    loaded = load_task(source)
+    return loaded.task(plottable())
+
+
+def _failure(error: BaseException, sink: "_Sink", request: Message) -> RuntimeFailure:
+    """What to tell the caller of an exception that ended the run."""
+    if isinstance(error, RuntimeFailure):
+        return error
+    if sink.exceeded:
+        return ResultTooLarge(
+            f"the result is larger than its limit of {sink.limit} bytes",
+            limit_name="result_bytes",
+            limit=sink.limit,
+            observed=sink.exceeded,
+        )
+    if isinstance(error, MemoryError):
+        limit = int(request["memory_bytes"])
+        described = describe_exception(error)
+        return TaskMemoryExceeded(
+            f"the task asked for more memory than its limit of {limit} bytes",
+            limit_name="memory_bytes",
+            limit=limit,
+            **described,
+        )
+    described = describe_exception(error)
+    name, text = described["exception_type"], described["exception_message"]
+    return TaskError(f"{name}: {text}" if text else str(name), **described)
+
+
+class _Sink:
+    """The result's file, written once from its start. Counts what is written and refuses more than the cap."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.length = 0
+        self.exceeded = 0
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        if self.length + len(view) > self.limit:
+            self.exceeded = self.length + len(view)
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        written = 0
+        while written < len(view):
+            written += os.pwrite(RESULT_FD, view[written:], self.length + written)
+        self.length += written
+        return written
+
+    # What pyarrow and zipfile ask of a file that can only be written forward.
+    closed = False
+    mode = "wb"
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        return self.length
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _fresh_streams() -> None:
+    sys.stdin = open(0, encoding="utf-8", closefd=False)
+    for name, fd in (("stdout", 1), ("stderr", 2)):
+        stream = _stream(fd)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _stream(fd: int) -> IO[str]:
+    # Line by line, so that a run that is killed still shows what it printed.
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):  # a task may have put anything there
+            stream.flush()
+
+
+def _fresh_environment() -> None:
+    """What must differ from run to run, or lead to this run's scratch directory."""
+    scratch = os.getcwd()
+    os.environ.update(HOME=scratch, TMPDIR=scratch)
+    random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed(int.from_bytes(os.urandom(4), "big"))
+    _hide_own_packages()
+
+
+def _hide_own_packages() -> None:
+    """Take the server's own packages from what a task can import; ``__main__`` would be the template."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES]:
+        del sys.modules[name]
+    # None makes an import of the name fail at once, whatever is on the path.
+    sys.modules.update(dict.fromkeys(OWN_PACKAGES))  # type: ignore[arg-type]
+    sys.modules["__main__"] = types.ModuleType("__main__")

@@ -1,0 +1,309 @@
+"""The replica's side of a seat: makes its descriptors and scratch directory, delivers the task, ends it, collects."""
+
+import asyncio
+import fcntl
+import mmap
+import os
+import shutil
+import signal
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from runtime.errors import (
+    InvalidSource,
+    ResultTooLarge,
+    RunFailed,
+    RunInterrupted,
+    RuntimeFailure,
+    TaskCrashed,
+    TaskMemoryExceeded,
+    TaskScratchExceeded,
+    TaskTimeout,
+)
+from runtime.sandbox.children import Child, ForkerClient
+from runtime.sandbox.output import OutputPipe
+from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
+from runtime.sandbox.watch import MemoryGauge, scratch_use
+from runtime.task import TaskSpec
+
+WATCH_INTERVAL_S: Final = 0.02
+SCRATCH_INTERVAL_S: Final = 0.1
+COPY_BYTES: Final = 1024 * 1024
+"""Results up to this size are copied while the seat may still live; larger ones are mapped once it is dead."""
+
+_SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+_TELLABLE: Final = (RunFailed, InvalidSource)
+"""The failures that a seat may report of itself; the others are the replica's to say."""
+
+_KINDS: Final = frozenset({"json", "text", "csv", "parquet", "zip"})
+
+
+@dataclass(slots=True)
+class RunOutcome:
+    """How a run ended. Exactly one of ``failure`` and ``kind`` is set; times are seconds, sizes bytes."""
+
+    failure: RuntimeFailure | None = None
+    kind: str | None = None
+    result: bytes | mmap.mmap = b""
+    length: int = 0
+    stdout: str = ""
+    stderr: str = ""
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+    run_s: float = 0.0
+    encode_s: float = 0.0
+    peak_memory_bytes: int = 0
+
+    @property
+    def cause(self) -> str:
+        """One word for logs and metrics: ``ok``, or the failure's type."""
+        return self.failure.type if self.failure else "ok"
+
+
+class SeatProcess:
+    """A seat that waits for its one task. Make it with ``open_seat``."""
+
+    def __init__(self, scratch: Path, output_bytes: int, result_bytes: int) -> None:
+        self._scratch = scratch / uuid4().hex
+        self._scratch.mkdir(mode=0o700)
+        self._channel, self._far_channel = socket.socketpair()
+        self._channel.setblocking(False)
+        self._stdout, self._stderr = OutputPipe(output_bytes), OutputPipe(output_bytes)
+        self._result_fd = os.memfd_create("result", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self._result_fd, result_bytes)
+        fcntl.fcntl(self._result_fd, fcntl.F_ADD_SEALS, _SEALS)
+        self._child: Child | None = None
+        self._gauge: MemoryGauge | None = None
+        self._ended_by: RuntimeFailure | None = None
+        self._closed = False
+
+    async def open(self, holder: ForkerClient) -> None:
+        """Fork it. Raises ``RunInterrupted`` where the holder is gone."""
+        scratch_fd = os.open(self._scratch, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fds = (
+                self._stdout.write_fd,
+                self._stderr.write_fd,
+                self._result_fd,
+                self._far_channel.fileno(),
+                scratch_fd,
+            )
+            self._child = await holder.fork({}, fds)
+        finally:
+            os.close(scratch_fd)
+            self._far_channel.close()
+            self._stdout.close_write()
+            self._stderr.close_write()
+        with suppress(FileNotFoundError, ProcessLookupError):
+            self._gauge = MemoryGauge(self._child.pid)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still take a task."""
+        return self._child is not None and not self._child.dead and not self._closed
+
+    async def run(self, spec: TaskSpec) -> RunOutcome:
+        """Run the task to its end, whatever that is. Cancelling this kills the run."""
+        child = self._child
+        assert child is not None, "open() first"
+        started = time.monotonic()
+        loop = asyncio.get_running_loop()
+        watches = [
+            loop.call_later(spec.limits.timeout_s, self._on_deadline, spec, started),
+            loop.call_later(WATCH_INTERVAL_S, self._watch_memory, spec),
+            loop.call_later(SCRATCH_INTERVAL_S, self._watch_scratch, spec),
+        ]
+        self._watches: list[asyncio.TimerHandle] = watches
+        self._stdout.start()
+        self._stderr.start()
+        try:
+            answer = await self._exchange(child, encode_frame(_request(spec)))
+        finally:
+            for watch in self._watches:
+                watch.cancel()
+            child.kill()
+        outcome = await self._outcome(child, spec, answer)
+        outcome.peak_memory_bytes = self._gauge.peak_bytes if self._gauge else 0
+        if not outcome.run_s:
+            outcome.run_s = time.monotonic() - started
+        return outcome
+
+    async def close(self) -> None:
+        """Kill it if it lives, then take away its scratch directory and descriptors."""
+        if self._closed:
+            return
+        self._closed = True
+        self._channel.close()
+        self._far_channel.close()
+        if self._child is not None:
+            self._child.kill()
+            await self._child.wait_dead()
+        self._stdout.finish()
+        self._stderr.finish()
+        os.close(self._result_fd)
+        if self._gauge is not None:
+            self._gauge.close()
+        try:
+            os.rmdir(self._scratch)
+        except OSError:
+            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+
+    async def _exchange(self, child: Child, request: bytes) -> Message | None:
+        """Send the request, wait for the answer; None where the seat ended without one."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Message | None] = loop.create_future()
+        frames = FrameBuffer()
+
+        def settle(message: Message | None) -> None:
+            if not answered.done():
+                answered.set_result(message)
+
+        def on_readable() -> None:
+            try:
+                data = self._channel.recv(256 * 1024)
+                message = frames.feed(data) if data else None
+            except BlockingIOError:
+                return
+            except (OSError, ProtocolError):
+                return settle(None)
+            if message is not None or not data:
+                settle(message)
+
+        def on_death() -> None:
+            on_readable()  # what it said before it died
+            settle(None)
+
+        child.on_death(on_death)
+        try:
+            await loop.sock_sendall(self._channel, request)
+        except OSError:
+            return None
+        loop.add_reader(self._channel, on_readable)
+        try:
+            return await answered
+        finally:
+            loop.remove_reader(self._channel)
+
+    async def _outcome(self, child: Child, spec: TaskSpec, answer: Message | None) -> RunOutcome:
+        failure = self._ended_by
+        if failure is None and answer is not None:
+            try:
+                outcome = await self._read_answer(child, spec, answer)
+                self._add_output(outcome)
+                return outcome
+            except (KeyError, TypeError, ValueError, ProtocolError):
+                failure = TaskCrashed("the task's process gave an answer that is not one")
+        if failure is None:
+            failure = _crash(await child.exit_code())
+        outcome = RunOutcome(failure=failure)
+        self._add_output(outcome)
+        return outcome
+
+    async def _read_answer(self, child: Child, spec: TaskSpec, answer: Message) -> RunOutcome:
+        """Take a seat's answer at its word only where a lie would hurt nobody but the caller."""
+        run_s = min(max(float(answer["run_s"]), 0.0), spec.limits.timeout_s + 1)
+        if answer["status"] != "ok":
+            failure = RuntimeFailure.from_wire(answer["failure"])
+            if not isinstance(failure, _TELLABLE):
+                raise ProtocolError("not a failure of a task")
+            return RunOutcome(failure=failure, run_s=run_s)
+        kind, length = answer["kind"], answer["length"]
+        if kind not in _KINDS or type(length) is not int or length < 0:
+            raise ProtocolError("not an answer")
+        if length > spec.limits.result_bytes:
+            limit = spec.limits.result_bytes
+            text = f"the result is larger than its limit of {limit} bytes"
+            return RunOutcome(
+                failure=ResultTooLarge(text, limit_name="result_bytes", limit=limit, observed=length)
+            )
+        encode_s = min(max(float(answer["encode_s"]), 0.0), spec.limits.timeout_s + 1)
+        result = await self._read_result(child, length)
+        return RunOutcome(kind=kind, result=result, length=length, run_s=run_s, encode_s=encode_s)
+
+    async def _read_result(self, child: Child, length: int) -> bytes | mmap.mmap:
+        if length <= COPY_BYTES:
+            return os.pread(self._result_fd, length, 0)
+        await child.wait_dead()  # until then the content can change under a reader
+        return mmap.mmap(self._result_fd, length, prot=mmap.PROT_READ)
+
+    def _add_output(self, outcome: RunOutcome) -> None:
+        for pipe in (self._stdout, self._stderr):
+            pipe.finish()
+        outcome.stdout, outcome.stdout_truncated = self._stdout.text(), self._stdout.truncated
+        outcome.stderr, outcome.stderr_truncated = self._stderr.text(), self._stderr.truncated
+
+    def _end(self, failure: RunFailed) -> None:
+        if self._ended_by is None:
+            self._ended_by = failure
+        if self._child is not None:
+            self._child.kill()
+
+    def _on_deadline(self, spec: TaskSpec, started: float) -> None:
+        limit = spec.limits.timeout_s
+        observed = round(time.monotonic() - started, 3)
+        text = f"the task did not end within its limit of {limit:g} s"
+        self._end(TaskTimeout(text, limit_name="timeout_s", limit=limit, observed=observed))
+
+    def _watch_memory(self, spec: TaskSpec) -> None:
+        limit = spec.limits.memory_bytes
+        if self._gauge is None:
+            return
+        used = self._gauge.used_bytes()
+        if used > limit:
+            text = f"the task used {used} bytes of memory, more than its limit of {limit} bytes"
+            self._end(TaskMemoryExceeded(text, limit_name="memory_bytes", limit=limit, observed=used))
+        else:
+            self._again(1, WATCH_INTERVAL_S, self._watch_memory, spec)
+
+    def _watch_scratch(self, spec: TaskSpec) -> None:
+        limits = spec.limits
+        use = scratch_use(self._scratch, limits.scratch_files)
+        for name, limit, observed in (
+            ("scratch_bytes", limits.scratch_bytes, use.byte_count),
+            ("scratch_files", limits.scratch_files, use.file_count),
+        ):
+            if observed > limit:
+                text = f"the task's scratch directory holds {observed}, more than its limit {name} of {limit}"
+                return self._end(TaskScratchExceeded(text, limit_name=name, limit=limit, observed=observed))
+        self._again(2, SCRATCH_INTERVAL_S, self._watch_scratch, spec)
+
+    def _again(self, index: int, delay_s: float, callback: Any, spec: TaskSpec) -> None:
+        self._watches[index] = asyncio.get_running_loop().call_later(delay_s, callback, spec)
+
+
+async def open_seat(holder: ForkerClient, scratch: Path, output_bytes: int, result_bytes: int) -> SeatProcess:
+    """A seat forked from ``holder``, walled and waiting. ``result_bytes`` is the size of its result file."""
+    seat = SeatProcess(scratch, output_bytes, result_bytes)
+    try:
+        await seat.open(holder)
+    except BaseException:
+        await asyncio.shield(seat.close())
+        raise
+    return seat
+
+
+def _request(spec: TaskSpec) -> Message:
+    return {
+        "source": spec.source,
+        "output_type": spec.output_type,
+        "format": spec.format,
+        "accepts_text": spec.accepts_text,
+        "memory_bytes": spec.limits.memory_bytes,
+        "result_bytes": spec.limits.result_bytes,
+    }
+
+
+def _crash(code: int | None) -> RuntimeFailure:
+    """Name the end of a process that gave no answer."""
+    if code is None:
+        text = "the process that ran this task ended with its holder; nothing was changed, send the request again"
+        return RunInterrupted(text, retry_after_s=1)
+    if code < 0:
+        name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else f"signal {-code}"
+        return TaskCrashed(f"the task's process was ended by {name}", signal=name)
+    return TaskCrashed(f"the task's process ended with exit code {code} and no result", exit_code=code)

@@ -1,0 +1,56 @@
+"""The template: a process that has the libraries and nothing else. Holders and parsers are forked from it.
+
+Started by exec from the replica (``python -P -s -m runtime.sandbox.template FD``) in a scrubbed environment: it holds
+no secret, no connection and no Ray, and it has one thread, since a fork beside a second one may hang in the child.
+"""
+
+import gc
+import logging
+import os
+import socket
+import sys
+from typing import Final, NoReturn
+
+from runtime.sandbox import confine
+from runtime.sandbox.forker import Forker
+from runtime.sandbox.protocol import Message, send_packet
+
+log = logging.getLogger("graphside.template")
+
+BLOCKED_MODULES: Final = ("cudf", "cupy", "ray")
+"""Never importable below a CPU replica: graphistry imports cuDF wherever it finds it, and then prefers it."""
+
+
+def main() -> NoReturn:
+    """Import, warm up, say so, fork on demand until the control channel ends."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    control = socket.socket(fileno=int(sys.argv[1]))
+    parent_pid = int(sys.argv[2])
+    confine.die_with_parent(parent_pid)
+    confine.hide_memory()
+    confine.adopt_orphans()
+    sys.modules.update(dict.fromkeys(BLOCKED_MODULES))  # type: ignore[arg-type]
+    from runtime.sandbox import warmup
+
+    warmup.warm_up()
+    gc.collect()
+    gc.freeze()
+    if not confine.only_thread():
+        raise SystemExit("the template has more than one thread; a fork could hang")
+    send_packet(control, {"event": "ready", "pid": os.getpid()})
+    Forker(control, _become).serve()
+
+
+def _become(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
+    from runtime.sandbox import holder, job
+
+    match message["kind"]:
+        case "holder":
+            holder.main([0, 1, 2, *fds], message, parent_pid=parent_pid)
+        case "job":
+            job.main([0, 1, 2, *fds], message, parent_pid=parent_pid)
+    raise ValueError(f"unknown kind of child {message['kind']!r}")
+
+
+if __name__ == "__main__":
+    main()

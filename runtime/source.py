@@ -1,0 +1,208 @@
+"""From source text as it was sent to a function that can be called with a graph (contract 4.3)."""
+
+import ast
+import inspect
+import linecache
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType, ModuleType
+from typing import Any, Final
+
+from runtime.errors import InvalidSource
+from runtime.text import TASK_MODULE, clip, legal_text, type_name
+
+FILENAME: Final = "<task>"
+
+_BLANK: Final = " \t\f"
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+_WHAT_IS_NEEDED: Final = "define `def task(g): ...` at the top level"
+
+# What a user's function takes and gives is the user's business.
+Task = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTask:
+    """Source text that compiles. ``lines`` are those of ``source``; line n of the text as sent is ``lines[n -
+    1]``."""
+
+    code: CodeType
+    source: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTask:
+    """A task ready to be called with one graph, and the text it came from."""
+
+    task: Task
+    source: str
+    lines: tuple[str, ...]
+
+
+def load_task(source: str) -> LoadedTask:
+    """Compile ``source`` and run its top level. See ``compile_task`` and ``define_task`` for what is
+    raised."""
+    return define_task(compile_task(source))
+
+
+def compile_task(source: str) -> CompiledTask:
+    """Compile source text without running any of it.
+
+    Raises:
+        InvalidSource: it does not compile; ``line`` and ``column`` (1-based) count in the text without its
+        common
+            indentation.
+    """
+    lines = _without_common_indent(_lines(source))
+    text = "\n".join(lines)
+    unsendable = _UNSENDABLE.search(text)
+    if unsendable is not None:
+        line = text.count("\n", 0, unsendable.start()) + 1
+        column = unsendable.start() - text.rfind("\n", 0, unsendable.start())
+        what = "a NUL character" if unsendable.group() == "\0" else "half of a surrogate pair"
+        raise _does_not_compile(f"{what} in the text", lines, line, column)
+    code = _compile(text, lines)
+    return CompiledTask(code=code, source=text, lines=tuple(lines))
+
+
+def define_task(compiled: CompiledTask) -> LoadedTask:
+    """Run the top level in one namespace, that of the module ``task_module``, and take ``task`` out of it.
+
+    The module is registered in ``sys.modules`` (dataclasses, typing and pickle look classes up there) and the
+    text in ``linecache`` (tracebacks and ``inspect.getsource`` show the user's lines).
+
+    Raises:
+        InvalidSource: the text defines no ``task``, or one that cannot be called with exactly one argument.
+        BaseException: whatever the top level raises, untouched; its traceback has frames of this file first.
+    """
+    lines = [line + "\n" for line in compiled.lines]
+    linecache.cache[FILENAME] = (len(compiled.source), None, lines, FILENAME)
+    module = ModuleType(TASK_MODULE)
+    sys.modules[TASK_MODULE] = module
+    exec(compiled.code, module.__dict__)
+    task = _checked(module.__dict__.get("task"), compiled)
+    return LoadedTask(task=task, source=compiled.source, lines=compiled.lines)
+
+
+def _lines(source: str) -> list[str]:
+    """The lines of the text, ended where Python's tokenizer ends them (not at U+2028, not at a form feed)."""
+    text = source.removeprefix("\ufeff")
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _without_common_indent(lines: list[str]) -> list[str]:
+    """The lines less the leading blanks that every line with text shares; nothing else in a line changes.
+
+    Clients indent every line of the text they send, also inside triple-quoted strings, so exactly that must
+    come off. ``textwrap.dedent`` would besides empty the blank lines inside strings.
+    """
+    indents = [line[: len(line) - len(line.lstrip(_BLANK))] for line in lines if line.strip(_BLANK)]
+    if not indents:
+        return lines
+    first = min(indents)
+    # what the first and the last in sorted order share, all share
+    prefix = first[: _shared(first, max(indents))]
+    return [line[_shared(line, prefix) :] for line in lines]
+
+
+def _shared(text: str, prefix: str) -> int:
+    """How many characters of ``prefix`` the text begins with."""
+    if text.startswith(prefix):
+        return len(prefix)
+    return next(
+        position for position in range(len(prefix)) if text[position : position + 1] != prefix[position]
+    )
+
+
+def _compile(text: str, lines: list[str]) -> CodeType:
+    """Compile the text; where the first statement is still indented, as the block that it looks like.
+
+    That happens where a string or a comment begins further left than the code around it. Re-indenting the
+    text would change the string, so a block is put around it and taken away again from the tree.
+    """
+    added = 0
+    try:
+        if not _starts_indented(lines):
+            return compile(text, FILENAME, "exec", dont_inherit=True)
+        added = 1
+        tree = ast.parse("if True:\n" + text, FILENAME)
+        added = 0
+        block = tree.body[0]
+        if not isinstance(block, ast.If) or block.orelse:
+            raise _does_not_compile("an else without an if", lines, 1, 1)
+        tree.body[0:1] = block.body
+        ast.increment_lineno(tree, -1)
+        return compile(tree, FILENAME, "exec", dont_inherit=True)
+    except SyntaxError as exc:
+        raise _does_not_compile(exc.msg, lines, (exc.lineno or 1) - added, exc.offset or 1) from None
+    except (RecursionError, MemoryError):
+        raise _does_not_compile("it is nested too deeply", lines, 1, 1) from None
+    except ValueError as exc:
+        raise _does_not_compile(str(exc), lines, 1, 1) from None
+
+
+def _starts_indented(lines: list[str]) -> bool:
+    """Whether the first line that is neither blank nor a comment begins with a blank."""
+    for line in lines:
+        text = line.strip(_BLANK)
+        if text and not text.startswith("#"):
+            return line[0] in " \t"
+    return False
+
+
+def _does_not_compile(reason: str, lines: list[str], line: int, column: int) -> InvalidSource:
+    line = min(max(line, 1), len(lines))
+    return InvalidSource(
+        f"The source does not compile: {legal_text(reason)} (line {line}).",
+        exception_type="SyntaxError",
+        line=line,
+        column=max(column, 1),
+        text=legal_text(lines[line - 1])[:1000],
+    )
+
+
+def _checked(task: object, compiled: CompiledTask) -> Task:
+    """``task``, if it can be called with one graph."""
+    if task is None:
+        raise InvalidSource(
+            f"The source defines no function named task: {_WHAT_IS_NEEDED}.", line=1, column=1
+        )
+    if not callable(task):
+        raise _not_a_task(
+            f"task is of type {type_name(type(task))}, not a function: {_WHAT_IS_NEEDED}", task, compiled
+        )
+    if _is_async(task):
+        reason = "task is an async function: define it with plain `def`, and use `asyncio.run(...)` inside it"
+        raise _not_a_task(reason, task, compiled)
+    try:
+        signature = inspect.signature(task)
+    except (TypeError, ValueError):  # some callables written in C have none; the call will tell
+        return task
+    try:
+        signature.bind(None)
+    except TypeError:
+        parameters = clip(", ".join(signature.parameters), 200)
+        reason = (
+            f"task({parameters}) cannot be called with exactly one argument, the graph: {_WHAT_IS_NEEDED}"
+        )
+        raise _not_a_task(reason, task, compiled) from None
+    return task
+
+
+def _is_async(task: Task) -> bool:
+    return any(
+        inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        for function in (task, type(task).__call__)
+    )
+
+
+def _not_a_task(reason: str, task: object, compiled: CompiledTask) -> InvalidSource:
+    """The error, with the line where ``task`` is defined as far as its code says."""
+    code = getattr(task, "__code__", None)
+    known = isinstance(code, CodeType) and code.co_filename == FILENAME
+    line = code.co_firstlineno if known and isinstance(code, CodeType) else 1
+    line = min(max(line, 1), len(compiled.lines))
+    return InvalidSource(f"{legal_text(reason)}.", line=line, column=1, text=compiled.lines[line - 1][:1000])

@@ -1,0 +1,245 @@
+"""An exception that left a task, as data: what a user needs to find the line, and no path of this machine.
+
+Everything read here may be hostile (a ``__str__`` that raises, a metaclass that lies, a chain without end),
+so slots are read past overrides and every part has a bound. One that loops for ever is ended by the run's
+deadline.
+"""
+
+import linecache
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from types import CodeType, TracebackType
+from typing import Final
+
+import pandas
+
+import runtime
+from runtime.errors import Fields
+from runtime.source import FILENAME
+from runtime.text import clip, legal_text, type_name
+
+_TRACEBACK_CHARACTERS: Final = 64 * 1024
+_MESSAGE_CHARACTERS: Final = 8 * 1024
+_NOTES: Final = 20
+_CHAIN: Final = 10
+_GROUP: Final = 15
+_GROUP_DEPTH: Final = 5
+_FRAMES_EACH_END: Final = 50
+_SOURCE_CHARACTERS: Final = 500
+
+_OURS: Final = os.path.dirname(os.path.abspath(runtime.__file__)) + os.sep
+_LIBRARY = re.compile(r".*/(?:site-packages|dist-packages|lib(?:64)?/python3(?:\.\d+)?)/")
+_ROOTS: Final = tuple(
+    os.path.dirname(os.path.abspath(path)) + os.sep
+    for path in (os.path.dirname(pandas.__file__), os.__file__, os.path.dirname(runtime.__file__))
+)
+
+_CAUSE: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
+_CONTEXT: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """One frame of a traceback. ``columns``: the part of ``source`` that failed (0-based, end exclusive), if
+    known."""
+
+    path: str
+    line: int
+    function: str
+    source: str
+    columns: tuple[int, int] | None
+
+    def text(self) -> str:
+        lines = [f'  File "{self.path}", line {self.line}, in {self.function}']
+        if self.source:
+            lines.append(f"    {self.source}")
+            if self.columns is not None:
+                start, end = self.columns
+                lines.append("    " + " " * start + "^" * (end - start))
+        return "\n".join(lines) + "\n"
+
+
+def describe_exception(exc: BaseException) -> Fields:
+    """``exception_type``, ``exception_message``, ``traceback`` (text) and ``frames`` of an exception.
+
+    ``frames`` lists those in the user's own text, outermost first: ``line`` (1-based), ``function``,
+    ``source``. Frames of this package are left out everywhere; paths of libraries begin after
+    ``site-packages/``.
+    """
+    users = [entry for entry in _entries(exc) if entry.tb_frame.f_code.co_filename == FILENAME]
+    frames = [_frame(entry) for entry in _both_ends(users)[0]]
+    return {
+        "exception_type": type_name(type(exc)),
+        "exception_message": _message(exc),
+        "traceback": clip(_chain(exc, 0), _TRACEBACK_CHARACTERS),
+        "frames": [
+            {"line": frame.line, "function": frame.function, "source": frame.source} for frame in frames
+        ],
+    }
+
+
+def _chain(exc: BaseException, depth: int) -> str:
+    """The exception and those that it came from, oldest first."""
+    parts = [_one(exc, depth)]
+    seen = {id(exc)}
+    while len(parts) < 2 * _CHAIN:
+        cause, context = _slot(exc, "__cause__"), _slot(exc, "__context__")
+        if isinstance(cause, BaseException):
+            exc, joint = cause, _CAUSE
+        elif isinstance(context, BaseException) and not _slot(exc, "__suppress_context__"):
+            exc, joint = context, _CONTEXT
+        else:
+            break
+        if id(exc) in seen:
+            break
+        seen.add(id(exc))
+        parts += [joint, _one(exc, depth)]
+    else:
+        parts.append("[... earlier exceptions left out ...]\n")
+    return "".join(reversed(parts))
+
+
+def _one(exc: BaseException, depth: int) -> str:
+    """One exception without its chain; the members of a group below it, indented."""
+    entries, cut = _both_ends(_entries(exc))
+    frames = [_frame(entry) for entry in entries]
+    parts = ["Traceback (most recent call last):\n"] if frames else []
+    if cut:
+        parts += _collapsed(frames[:_FRAMES_EACH_END])
+        parts.append(f"  [... {cut} frames left out ...]\n")
+    parts += _collapsed(frames[_FRAMES_EACH_END if cut else 0 :])
+    parts.append(_headline(exc))
+    parts += [f"{note}\n" for note in _notes(exc)]
+    if issubclass(type(exc), BaseExceptionGroup):
+        parts += _members(exc, depth)
+    return "".join(parts)
+
+
+def _members(group: BaseException, depth: int) -> Iterator[str]:
+    members = _slot(group, "exceptions", BaseExceptionGroup)
+    if not isinstance(members, tuple):
+        return
+    if depth >= _GROUP_DEPTH:
+        yield f"  [... {len(members)} exceptions left out ...]\n"
+        return
+    for number, member in enumerate(members[:_GROUP], 1):
+        yield f"  +---------------- {number} ----------------\n"
+        yield "".join(f"  | {line}\n" for line in _chain(member, depth + 1).splitlines())
+    if len(members) > _GROUP:
+        yield f"  [... {len(members) - _GROUP} more exceptions left out ...]\n"
+
+
+def _headline(exc: BaseException) -> str:
+    """``ValueError: the message``, preceded by the place for a syntax error."""
+    name, message = type_name(type(exc)), _message(exc)
+    if not issubclass(type(exc), SyntaxError):  # isinstance would ask the exception for its class
+        return f"{name}: {message}\n" if message else f"{name}\n"
+    place, line, text, reason = (
+        _slot(exc, slot, SyntaxError) for slot in ("filename", "lineno", "text", "msg")
+    )
+    where = ""
+    if isinstance(place, str) and type(line) is int and 0 <= line < sys.maxsize:
+        where = f'  File "{_shown_path(place)}", line {line}\n'
+        if isinstance(text, str):
+            where += f"    {legal_text(clip(text, _SOURCE_CHARACTERS)).strip()}\n"
+    return f"{where}{name}: {_sanitised(reason) if isinstance(reason, str) else message}\n"
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        return _sanitised(str(exc))
+    except BaseException:  # the user's own __str__ may raise anything, an exit too; its failure is no news
+        return f"<the message of this {type_name(type(exc))} could not be read>"
+
+
+def _notes(exc: BaseException) -> list[str]:
+    try:
+        notes = list(islice(getattr(exc, "__notes__", ()), _NOTES))
+    except BaseException:
+        return []
+    return [_sanitised(note) for note in notes if isinstance(note, str)]
+
+
+def _sanitised(text: str) -> str:
+    """A message, bounded, without the directories that this product and its libraries live in."""
+    text = legal_text(clip(text, _MESSAGE_CHARACTERS))
+    for root in _ROOTS:
+        text = text.replace(root, "")
+    return text
+
+
+def _slot(exc: BaseException, name: str, owner: type = BaseException) -> object:
+    """An attribute that the interpreter keeps on the exception, past any override in its class."""
+    return owner.__dict__[name].__get__(exc)
+
+
+def _entries(exc: BaseException) -> list[TracebackType]:
+    """The traceback of an exception, outermost frame first, without our frames and the import system's."""
+    entries = []
+    entry = _slot(exc, "__traceback__")
+    while isinstance(entry, TracebackType):
+        if not legal_text(entry.tb_frame.f_code.co_filename).startswith((_OURS, "<frozen importlib")):
+            entries.append(entry)
+        entry = entry.tb_next
+    return entries
+
+
+def _frame(entry: TracebackType) -> _Frame:
+    code, line = entry.tb_frame.f_code, entry.tb_lineno or 0
+    path = legal_text(code.co_filename)
+    whole = linecache.getline(path, line).rstrip()
+    return _Frame(
+        path=_shown_path(path),
+        line=line,
+        function=legal_text(clip(code.co_name, _SOURCE_CHARACTERS)),
+        source=legal_text(whole.strip()[:_SOURCE_CHARACTERS]),
+        columns=_columns(code, entry, whole) if path == FILENAME else None,
+    )
+
+
+def _columns(code: CodeType, entry: TracebackType, whole: str) -> tuple[int, int] | None:
+    """Which part of the line failed, where that is less than all of it."""
+    position = next(islice(code.co_positions(), entry.tb_lasti // 2, None), None)
+    if position is None:
+        return None
+    first, last, start_byte, end_byte = position
+    if (
+        first is None
+        or first != last
+        or start_byte is None
+        or end_byte is None
+        or len(whole) > _SOURCE_CHARACTERS
+    ):
+        return None
+    data = whole.encode("utf-8", "replace")
+    margin = len(whole) - len(whole.lstrip())
+    start = len(data[:start_byte].decode("utf-8", "replace")) - margin
+    end = len(data[:end_byte].decode("utf-8", "replace")) - margin
+    if not 0 <= start < end or end - start >= len(whole) - margin:
+        return None
+    return start, end
+
+
+def _shown_path(path: str) -> str:
+    """A file name without the directories of this machine."""
+    shortened = _LIBRARY.sub("", legal_text(path)[-4096:])
+    return os.path.basename(shortened) if os.path.isabs(shortened) else shortened
+
+
+def _both_ends(entries: list[TracebackType]) -> tuple[list[TracebackType], int]:
+    """The first and last frames of a deep traceback, and how many were left out between them."""
+    cut = max(len(entries) - 2 * _FRAMES_EACH_END, 0)
+    return (entries[:_FRAMES_EACH_END] + entries[-_FRAMES_EACH_END:], cut) if cut else (entries, 0)
+
+
+def _collapsed(frames: list[_Frame]) -> Iterator[str]:
+    """The text of the frames; a line that calls itself over and over is shown three times and counted."""
+    for _, same in groupby(frames, key=lambda frame: (frame.path, frame.line, frame.function)):
+        run = list(same)
+        yield from (frame.text() for frame in run[:3])
+        if len(run) > 3:
+            yield f"  [Previous line repeated {len(run) - 3} more times]\n"

@@ -1,0 +1,110 @@
+"""The migrations build exactly the schema in ``catalog/tables.py``, once, whoever asks."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import catalog as catalog_package
+from catalog.engine import Catalog, migrate, open_catalog
+from catalog.errors import SchemaMismatch
+from catalog.tables import REVISION, metadata, version
+
+MIGRATIONS = Path(catalog_package.__path__[0]) / "migrations"
+
+
+def set_revision(catalog: Catalog, revision: str) -> None:
+    with catalog.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
+
+
+def test_the_migrated_schema_is_the_one_in_the_tables(catalog: Catalog) -> None:
+    with catalog.read() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_indexes_have_their_names_from_the_tables(catalog: Catalog) -> None:
+    with catalog.read() as connection:
+        inspector = sa.inspect(connection)
+        for table in metadata.sorted_tables:
+            indexes = [
+                index for index in inspector.get_indexes(table.name) if not index.get("duplicates_constraint")
+            ]
+            assert {index["name"] for index in indexes} == {index.name for index in table.indexes}
+
+
+def test_the_newest_revision_is_the_one_that_opening_insists_on() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert revisions[0] == REVISION
+    assert all(
+        re.fullmatch(r"\d{4}", revision) for revision in revisions
+    )  # so that newer ones compare greater
+
+
+def test_no_revision_goes_back() -> None:
+    for script in (MIGRATIONS / "versions").glob("r*.py"):
+        assert "def downgrade" not in script.read_text()
+
+
+def test_migrating_again_changes_nothing(catalog: Catalog, database_url: str) -> None:
+    with catalog.write():
+        pass
+    migrate(database_url)
+    assert catalog.version() == 1
+
+
+def test_a_newer_schema_is_left_alone(catalog: Catalog, database_url: str) -> None:
+    set_revision(catalog, "9999")
+    for attempt in (migrate, open_catalog):
+        with pytest.raises(SchemaMismatch) as raised:
+            attempt(database_url)
+        assert (raised.value.found, raised.value.expected) == ("9999", REVISION)
+
+
+def test_a_migration_that_fails_leaves_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise LookupError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("alembic.op.create_index", fail)
+        with pytest.raises(LookupError):
+            migrate(database_url)
+    with pytest.raises(SchemaMismatch) as raised:
+        open_catalog(database_url)
+    assert raised.value.found is None
+    migrate(database_url)
+    open_catalog(database_url).close()
+
+
+def test_processes_that_migrate_at_once_all_succeed(database_url: str) -> None:
+    script = "import sys; from catalog.engine import migrate; sys.stdin.readline(); migrate(sys.argv[1])"
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, database_url], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write(b"\n")
+        racer.stdin.flush()
+    for racer in racers:
+        _, errors = racer.communicate(timeout=60)
+        assert (racer.returncode, errors) == (0, b"")
+    opened = open_catalog(database_url)
+    with opened.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(version)).scalar_one() == 1
+    opened.close()
