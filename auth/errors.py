@@ -18,9 +18,7 @@ No message or field holds a secret.
 
 from typing import Literal
 
-Switch = Literal[
-    "ENABLE_PYTHON_ENDPOINT", "flag_python_endpoint_disabled", "flag_python_endpoint_enabled_users"
-]
+Switch = Literal["ENABLE_PYTHON_ENDPOINT", "flag_python_endpoint_disabled", "flag_python_endpoint_enabled_users"]
 
 
 class AuthError(Exception):
@@ -32,9 +30,7 @@ class AuthError(Exception):
 
 
 class Unauthenticated(AuthError):
-    def __init__(
-        self, message: str = "Authentication credentials were not provided or are no longer valid."
-    ) -> None:
+    def __init__(self, message: str = "Authentication credentials were not provided or are no longer valid.") -> None:
         super().__init__(message)
 
 

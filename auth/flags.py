@@ -43,9 +43,7 @@ class Flags:
         self._set(name, "everyone", None, value)
 
     def set_for_user(self, name: str, username: str, value: bool | None) -> None:
-        """Sets the flag for one user, whatever it is for everyone. None takes it away. Raises
-        ``UnknownUser``.
-        """
+        """As above for one user, whatever it is for everyone. Raises ``UnknownUser``."""
         self._set(name, "user", username, value)
 
     def listing(self) -> tuple[FlagSetting, ...]:
@@ -65,14 +63,11 @@ class Flags:
             return _values(connection, user_id).get(name, False)
 
     def check_python_endpoint(self, user_id: int, switched_on: bool) -> None:
-        """Raises ``EndpointDisabled`` unless the server's switch is on, the first flag false and the second
-        true.
-        """
+        """Raises ``EndpointDisabled`` unless the server, and both flags of this user, allow the endpoint."""
         if not switched_on:
             raise EndpointDisabled(
                 "ENABLE_PYTHON_ENDPOINT",
-                "The Python endpoint is off on this server. "
-                "Its operator turns it on with ENABLE_PYTHON_ENDPOINT=true.",
+                "The Python endpoint is off on this server. Its operator turns it on with ENABLE_PYTHON_ENDPOINT=true.",
             )
         with self._catalog.read() as connection:
             values = _values(connection, user_id)
@@ -101,9 +96,7 @@ class Flags:
                 )
             )
             if value is not None:
-                connection.execute(
-                    sa.insert(flags).values(name=name, scope=scope, user_id=user_id, value=value)
-                )
+                connection.execute(sa.insert(flags).values(name=name, scope=scope, user_id=user_id, value=value))
 
 
 def _known(name: str) -> None:
@@ -112,9 +105,7 @@ def _known(name: str) -> None:
 
 
 def _values(connection: Connection, user_id: int) -> dict[str, bool]:
-    """The flags that have a value for this user. Scopes not known to this release are left out, never guessed
-    at.
-    """
+    """The flags that have a value for this user. Scopes that this release does not know count for nothing."""
     query = sa.select(flags.c.name, flags.c.scope, flags.c.value).where(
         sa.or_(
             flags.c.scope == "everyone",

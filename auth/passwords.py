@@ -47,9 +47,7 @@ class Passwords:
             return self._hasher.hash(_encoded(password))
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is the hashed one. None stands for a user who does not exist: as slow, and
-        False.
-        """
+        """Whether the password is the hashed one. None, for a user who does not exist: as slow, and False."""
         encoded = _encoded(password)
         plausible = password_hash is not None and len(encoded) <= MAXIMUM_BYTES
         with self._slots:

@@ -20,14 +20,10 @@ class SigningKey:
     __slots__ = ("_secret",)
 
     def __init__(self, secret: str | bytes) -> None:
-        """Raises ``WeakSecret`` for less than 32 bytes. Whitespace around it does not count: files end in
-        newlines.
-        """
+        """Raises ``WeakSecret`` for less than 32 bytes. Whitespace around them does not count."""
         raw = (secret.encode("utf-8", "surrogateescape") if isinstance(secret, str) else secret).strip()
         if len(raw) < MINIMUM_BYTES:
-            raise WeakSecret(
-                f"The signing key has {8 * len(raw)} bits; it needs at least {8 * MINIMUM_BYTES}."
-            )
+            raise WeakSecret(f"The signing key has {8 * len(raw)} bits; it needs at least {8 * MINIMUM_BYTES}.")
         self._secret = raw
 
     def __repr__(self) -> str:

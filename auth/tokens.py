@@ -49,9 +49,7 @@ class Claims:
 class Tokens:
     """Issues, verifies and renews. Whether the user still is active is another question: ``Users.active``."""
 
-    def __init__(
-        self, key: SigningKey, issuer: str, lifetime_s: int, refresh_window_s: int = REFRESH_WINDOW_S
-    ) -> None:
+    def __init__(self, key: SigningKey, issuer: str, lifetime_s: int, refresh_window_s: int = REFRESH_WINDOW_S) -> None:
         if not issuer or lifetime_s <= 0:
             raise ValueError("tokens need an issuer and a lifetime")
         self._key = key
@@ -64,9 +62,7 @@ class Tokens:
         return self._sign(principal, first_issued_at=int(time.time()))
 
     def verify(self, token: str) -> Claims:
-        """The claims of a token that we signed and that is in force. Raises ``TokenExpired`` or
-        ``TokenInvalid``.
-        """
+        """The claims of a token of ours that is in force. Raises ``TokenExpired`` or ``TokenInvalid``."""
         if not token.isascii() or len(token) > MAXIMUM_BYTES:
             raise TokenInvalid("too long or not ASCII")
         try:
@@ -120,8 +116,7 @@ class Tokens:
 
 
 def bearer(header: str) -> str:
-    """The token of an ``Authorization`` header. Surplus blanks and a doubled ``Bearer`` are forgiven
-    (contract 1.1).
+    """The token of an ``Authorization`` header, surplus blanks and a doubled ``Bearer`` forgiven (contract 1.1).
 
     Raises ``TokenInvalid`` for anything else.
     """

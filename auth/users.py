@@ -28,17 +28,13 @@ class Account:
 
 
 class Users:
-    """The accounts in one catalog. Every method blocks: on SQL, and where a password is involved on its
-    hash.
-    """
+    """The accounts in one catalog. Every method blocks on SQL, and those that take a password on its hash."""
 
     def __init__(self, catalog: Catalog, passwords: Passwords | None = None) -> None:
         self._catalog = catalog
         self._passwords = passwords or Passwords()
 
-    def add(
-        self, username: str, password: str, email: str = "", name: str = "", is_admin: bool = False
-    ) -> Principal:
+    def add(self, username: str, password: str, email: str = "", name: str = "", is_admin: bool = False) -> Principal:
         """A new active user. Raises ``InvalidUsername``, ``WeakSecret``, ``UserExists``."""
         if not _USERNAME.fullmatch(_normal(username)):
             raise InvalidUsername(username)
@@ -57,16 +53,12 @@ class Users:
             if _row(connection, username) is not None:
                 raise UserExists(username)
             connection.execute(
-                sa.insert(users).values(
-                    **account, password_hash=password_hash, created_at=now, tokens_valid_from=now
-                )
+                sa.insert(users).values(**account, password_hash=password_hash, created_at=now, tokens_valid_from=now)
             )
             return _principal(user_row(connection, username))
 
     def authenticate(self, username: str, password: str) -> Principal:
-        """Who signs in with these. ``InvalidCredentials`` otherwise, after the same time whatever was
-        wrong.
-        """
+        """Who signs in with these; else, after the same time whatever was wrong, ``InvalidCredentials``."""
         username = _normal(username)
         with self._catalog.read() as connection:
             found = _row(connection, username) if _USERNAME.fullmatch(username) else None
@@ -83,9 +75,7 @@ class Users:
         return _principal(now)
 
     def set_password(self, username: str, password: str) -> None:
-        """Replaces the password and ends every token issued so far. Raises ``WeakSecret``,
-        ``UnknownUser``.
-        """
+        """Replaces the password and ends all tokens issued so far. Raises ``WeakSecret``, ``UnknownUser``."""
         check_strength(password)
         password_hash = self._passwords.hash(password)
         with self._catalog.write() as connection:

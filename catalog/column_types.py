@@ -39,7 +39,7 @@ class UserText(sa.TypeDecorator[str]):
 
 
 def storable(text: str) -> str:
-    """The text as ``UserText`` keeps it. A search says so itself: what it is matched with is an expression."""
+    """The text as ``UserText`` keeps it. A search must say so: it is matched with no column."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
 
 

@@ -1,5 +1,4 @@
-"""What SQLite and PostgreSQL want done differently. Nothing outside this file and ``engine`` knows which one
-it is.
+"""What SQLite and PostgreSQL want done differently. Only ``engine`` knows of this file.
 
 SQLite: write-ahead log, every commit fsynced (an acknowledged write survives ``kill -9`` and power loss),
 writers take the lock when they begin (a read lock that is upgraded later fails at once under contention,
@@ -29,9 +28,7 @@ STATEMENT_LIMIT_S = 30
 _CONNECT_LIMIT_S = 10
 _CONNECTIONS = 8
 _POLL_S = 0.05
-_ADVISORY_LOCK = (
-    0x67726170  # any constant will do: it names the migration lock among the database's advisory locks
-)
+_ADVISORY_LOCK = 0x67726170  # any constant will do: it names the migration lock among the database's advisory locks
 _WRITES = "graphside_writes"
 
 
@@ -165,9 +162,7 @@ def _flock(descriptor: int) -> None:
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    options = str(
-        url.query.get("options", "")
-    )  # the operator's own, a search_path for instance; ours come after
+    options = str(url.query.get("options", ""))  # the operator's own, a search_path for instance; ours come after
     options += f" -c timezone=UTC -c lock_timeout={LOCK_WAIT_S}s -c statement_timeout={STATEMENT_LIMIT_S}s"
     return sa.create_engine(
         url.difference_update_query(["options"]).set(drivername="postgresql+psycopg"),

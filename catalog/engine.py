@@ -28,9 +28,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Catalog:
-    """Owner of the connections to one database. Threads may share it; processes may not: each opens its
-    own.
-    """
+    """Owner of the connections to one database. Threads may share it; each process opens its own."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -68,9 +66,7 @@ class Catalog:
             self._turn.release()
 
     def version(self) -> int:
-        """How many writes were committed so far, by whichever process. Unchanged means that nothing
-        changed.
-        """
+        """How many writes were committed so far, by whichever process."""
         with self.read() as connection:
             return int(connection.execute(sa.select(version.c.value)).scalar_one())
 
@@ -102,8 +98,7 @@ def open_catalog(url: str) -> Catalog:
 
 
 def migrate(url: str) -> None:
-    """Brings the database to this release's schema, creating it where there is none. Once it is there, a
-    no-op.
+    """Brings the database to this release's schema; creates it where there is none, else keeps its rows.
 
     All or nothing, and one process at a time: a second one waits (``CatalogUnavailable`` after a minute) and
     finds nothing left to do. Never downgrades: a newer schema raises ``SchemaMismatch``.

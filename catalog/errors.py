@@ -30,9 +30,7 @@ class CatalogFull(CatalogError):
 
 
 class SchemaMismatch(CatalogError):
-    """``found`` is the database's revision (None: never migrated), ``expected`` the one this release
-    needs.
-    """
+    """``found`` is the database's revision (None: never migrated), ``expected`` this release's."""
 
     def __init__(self, found: str | None, expected: str) -> None:
         super().__init__(f"The catalog's schema is {found or 'missing'}, this release needs {expected}.")

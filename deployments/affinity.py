@@ -38,9 +38,7 @@ class DatasetAffinityRouter(RequestRouter):
             named = by_id.get(key.removeprefix(REPLICA_PREFIX))
             return [[named]] if named is not None else [candidate_replicas]
         holders = [
-            replica
-            for replica in candidate_replicas
-            if key in (replica.routing_stats or {}).get("datasets", ())
+            replica for replica in candidate_replicas if key in (replica.routing_stats or {}).get("datasets", ())
         ]
         others = [by_id[replica_id] for replica_id in owner_order(key, list(by_id))]
         return [*([holders] if holders else []), *([replica] for replica in others if replica not in holders)]

@@ -23,9 +23,7 @@ def refuse_longer(request: Request, limit: int) -> None:
 
 def too_large(limit: int) -> TooLarge:
     """The error for a body over ``limit`` bytes."""
-    return TooLarge(
-        f"the body is larger than the limit of {limit} bytes", limit_name="body_bytes", limit=limit
-    )
+    return TooLarge(f"the body is larger than the limit of {limit} bytes", limit_name="body_bytes", limit=limit)
 
 
 async def read_json(request: Request, limit: int = JSON_BODY_BYTES, *, empty: Any = None) -> dict[str, Any]:

@@ -88,9 +88,7 @@ class RequestIds:
             if started:
                 raise
             text = f"the server failed on this request; its operator finds the reason in the log under {request_id}"
-            response = build_response(
-                500, "InternalError", text, {}, path=scope["path"], request_id=request_id
-            )
+            response = build_response(500, "InternalError", text, {}, path=scope["path"], request_id=request_id)
             await response(scope, receive, send_with_id)
 
 
@@ -104,9 +102,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     name = _STATUS_NAMES.get(error.status_code, "InvalidRequest")
     text = f"{request.method} {request.url.path}: {error.detail}"
-    response = build_response(
-        error.status_code, name, text, {}, path=request.url.path, request_id=_id_of(request)
-    )
+    response = build_response(error.status_code, name, text, {}, path=request.url.path, request_id=_id_of(request))
     response.headers.update(error.headers or {})
     return response
 

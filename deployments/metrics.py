@@ -17,7 +17,9 @@ class RunnerMetrics:
 
     def __init__(self) -> None:
         self._runs = metrics.Counter(
-            "graphside_runs", description="Runs by cause of end.", tag_keys=("cause", "engine")
+            "graphside_runs",
+            description="Runs by cause of end.",
+            tag_keys=("cause", "engine"),  # type: ignore[arg-type]  # annotated as one key, takes any number
         )
         self._phases = metrics.Histogram(
             "graphside_phase_seconds",

@@ -78,8 +78,4 @@ def _client(scope: Scope) -> tuple[str, int] | None:
 
 
 def _streams(scope: Scope) -> bool:
-    return (
-        scope["type"] == "http"
-        and scope["method"] in _UPLOAD_METHODS
-        and scope["path"].startswith(_UPLOAD_PREFIX)
-    )
+    return scope["type"] == "http" and scope["method"] in _UPLOAD_METHODS and scope["path"].startswith(_UPLOAD_PREFIX)

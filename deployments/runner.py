@@ -136,11 +136,7 @@ class Runner:
 
     async def check_health(self) -> None:
         """Raises where this replica cannot run tasks any more."""
-        if (
-            self._ready.done()
-            and not self._ready.cancelled()
-            and (error := self._ready.exception()) is not None
-        ):
+        if self._ready.done() and not self._ready.cancelled() and (error := self._ready.exception()) is not None:
             raise RuntimeError("the template does not start") from error
 
     async def __del__(self) -> None:

@@ -74,9 +74,7 @@ class RunnerClient:
             raise Overloaded("every runner's queue is full; try again later", retry_after_s=1) from error
         except _TRANSPORT_ERRORS as error:
             log.exception("runner.call_failed method=%s", method)
-            text = (
-                "the server process that held this request ended; nothing was changed, send the request again"
-            )
+            text = "the server process that held this request ended; nothing was changed, send the request again"
             raise RunInterrupted(text, retry_after_s=1) from error
 
 

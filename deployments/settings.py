@@ -52,31 +52,21 @@ class Settings(_Frozen):
     database_url_file: Path | None = Field(
         None, description="File that holds the catalog's SQLAlchemy URL; absent: SQLite in data_dir."
     )
-    jwt_key_file: Path | None = Field(
-        None, description="File with the signing key; absent: keys/jwt.key in data_dir."
-    )
+    jwt_key_file: Path | None = Field(None, description="File with the signing key; absent: keys/jwt.key in data_dir.")
     token_lifetime_s: int = Field(3600, ge=60, description="Life of a token, in seconds.")
-    python_endpoint: bool = Field(
-        True, description="False turns the Python endpoint off for everybody (contract 4.8)."
-    )
+    python_endpoint: bool = Field(True, description="False turns the Python endpoint off for everybody (contract 4.8).")
     cudf_falls_back_to_pandas: bool = Field(
         False,
         description="Answer engine=cudf with pandas where there is no GPU; the response header X-Engine says so.",
     )
-    public_url: str | None = Field(
-        None, description="https://host[:port] that clients use, when behind a proxy."
-    )
-    trusted_forwarders: tuple[str, ...] = Field(
-        (), description="CIDRs whose X-Forwarded-* headers are believed."
-    )
+    public_url: str | None = Field(None, description="https://host[:port] that clients use, when behind a proxy.")
+    trusted_forwarders: tuple[str, ...] = Field((), description="CIDRs whose X-Forwarded-* headers are believed.")
     cors_origins: tuple[str, ...] = Field((), description="Origins that browsers may call from.")
     max_upload_bytes: int = Field(1024 * MIB, ge=1024, description="Largest body of one upload.")
     max_source_bytes: int = Field(1 * MIB, ge=1024, description="Longest source text of a task.")
     limits: LimitSettings = LimitSettings()
     maximum: MaximumSettings = MaximumSettings()
-    cache_bytes: int | None = Field(
-        None, ge=1, description="Dataset cache of a runner; absent: half of memory."
-    )
+    cache_bytes: int | None = Field(None, ge=1, description="Dataset cache of a runner; absent: half of memory.")
     seats: int | None = Field(
         None, ge=1, description="Concurrent runs of a runner; absent: twice the cores, at least 4."
     )

@@ -53,9 +53,7 @@ class Receipt:
 class Executor:
     """Owns an engine, the dataset cache over it, and the queue."""
 
-    def __init__(
-        self, engine: Engine, store: Store, template: TemplateProcess, settings: ExecutorSettings
-    ) -> None:
+    def __init__(self, engine: Engine, store: Store, template: TemplateProcess, settings: ExecutorSettings) -> None:
         self.engine = engine
         self.settings = settings
         self.store = store
@@ -72,9 +70,7 @@ class Executor:
         """Begin to make the engine ready; runs wait for it."""
         await self.engine.start()
 
-    async def run(
-        self, source: DatasetSource, spec: TaskSpec, engine: str | None
-    ) -> tuple[RunOutcome, Receipt]:
+    async def run(self, source: DatasetSource, spec: TaskSpec, engine: str | None) -> tuple[RunOutcome, Receipt]:
         """Run a task on a dataset. Cancelling this kills the run.
 
         A run that failed is an outcome; what kept it from starting is raised: ``EngineUnavailable``, ``Overloaded``,

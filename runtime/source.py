@@ -112,9 +112,7 @@ def _shared(text: str, prefix: str) -> int:
     """How many characters of ``prefix`` the text begins with."""
     if text.startswith(prefix):
         return len(prefix)
-    return next(
-        position for position in range(len(prefix)) if text[position : position + 1] != prefix[position]
-    )
+    return next(position for position in range(len(prefix)) if text[position : position + 1] != prefix[position])
 
 
 def _compile(text: str, lines: list[str]) -> CodeType:
@@ -167,13 +165,9 @@ def _does_not_compile(reason: str, lines: list[str], line: int, column: int) -> 
 def _checked(task: object, compiled: CompiledTask) -> Task:
     """``task``, if it can be called with one graph."""
     if task is None:
-        raise InvalidSource(
-            f"The source defines no function named task: {_WHAT_IS_NEEDED}.", line=1, column=1
-        )
+        raise InvalidSource(f"The source defines no function named task: {_WHAT_IS_NEEDED}.", line=1, column=1)
     if not callable(task):
-        raise _not_a_task(
-            f"task is of type {type_name(type(task))}, not a function: {_WHAT_IS_NEEDED}", task, compiled
-        )
+        raise _not_a_task(f"task is of type {type_name(type(task))}, not a function: {_WHAT_IS_NEEDED}", task, compiled)
     if _is_async(task):
         reason = "task is an async function: define it with plain `def`, and use `asyncio.run(...)` inside it"
         raise _not_a_task(reason, task, compiled)
@@ -185,9 +179,7 @@ def _checked(task: object, compiled: CompiledTask) -> Task:
         signature.bind(None)
     except TypeError:
         parameters = clip(", ".join(signature.parameters), 200)
-        reason = (
-            f"task({parameters}) cannot be called with exactly one argument, the graph: {_WHAT_IS_NEEDED}"
-        )
+        reason = f"task({parameters}) cannot be called with exactly one argument, the graph: {_WHAT_IS_NEEDED}"
         raise _not_a_task(reason, task, compiled) from None
     return task
 

@@ -76,9 +76,7 @@ def describe_exception(exc: BaseException) -> Fields:
         "exception_type": type_name(type(exc)),
         "exception_message": _message(exc),
         "traceback": clip(_chain(exc, 0), _TRACEBACK_CHARACTERS),
-        "frames": [
-            {"line": frame.line, "function": frame.function, "source": frame.source} for frame in frames
-        ],
+        "frames": [{"line": frame.line, "function": frame.function, "source": frame.source} for frame in frames],
     }
 
 
@@ -138,9 +136,7 @@ def _headline(exc: BaseException) -> str:
     name, message = type_name(type(exc)), _message(exc)
     if not issubclass(type(exc), SyntaxError):  # isinstance would ask the exception for its class
         return f"{name}: {message}\n" if message else f"{name}\n"
-    place, line, text, reason = (
-        _slot(exc, slot, SyntaxError) for slot in ("filename", "lineno", "text", "msg")
-    )
+    place, line, text, reason = (_slot(exc, slot, SyntaxError) for slot in ("filename", "lineno", "text", "msg"))
     where = ""
     if isinstance(place, str) and type(line) is int and 0 <= line < sys.maxsize:
         where = f'  File "{_shown_path(place)}", line {line}\n'
@@ -207,13 +203,7 @@ def _columns(code: CodeType, entry: TracebackType, whole: str) -> tuple[int, int
     if position is None:
         return None
     first, last, start_byte, end_byte = position
-    if (
-        first is None
-        or first != last
-        or start_byte is None
-        or end_byte is None
-        or len(whole) > _SOURCE_CHARACTERS
-    ):
+    if first is None or first != last or start_byte is None or end_byte is None or len(whole) > _SOURCE_CHARACTERS:
         return None
     data = whole.encode("utf-8", "replace")
     margin = len(whole) - len(whole.lstrip())

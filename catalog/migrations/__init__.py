@@ -1,3 +1,1 @@
-"""Alembic's home. New revisions: ``alembic -c catalog/migrations/alembic.ini revision -m "..."``, then write
-them by hand.
-"""
+"""Alembic's home. ``alembic -c catalog/migrations/alembic.ini revision`` makes a new revision to fill in."""

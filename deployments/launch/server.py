@@ -85,7 +85,7 @@ class Server:
             dashboard_port=self._plan.dashboard_port,
             object_store_memory=_OBJECT_STORE_BYTES,
             log_to_driver=False,
-            _temp_dir=self._plan.folder,
+            _temp_dir=os.path.join(self._plan.folder, "r"),  # Ray opens it to everybody; its parent stays closed
         )
         self._tell(event="step", text="starting Serve and its HAProxy")
         # Loopback also for a public front: that one our HAProxy wrapper binds, replicas stay behind it.

@@ -107,9 +107,7 @@ def _source(record: DatasetRecord) -> dict[str, Any]:
 
 
 def _server_timing(receipt: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{phase};dur={receipt[f'{phase}_s'] * 1000:.2f}" for phase in ("queue", "seat", "run", "encode")
-    )
+    return ", ".join(f"{phase};dur={receipt[f'{phase}_s'] * 1000:.2f}" for phase in ("queue", "seat", "run", "encode"))
 
 
 def _failed(request: Request, reply: dict[str, Any], run_id: str) -> Response:

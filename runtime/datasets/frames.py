@@ -106,10 +106,8 @@ def _only_batch(region: mmap.mmap) -> pa.RecordBatch:
     return batch
 
 
-def _column(
-    region: mmap.mmap, table: pa.Table, position: int, dtype: Any
-) -> Any:  # Any: numpy and extension types
-    """Values of one column: over the map where its layout in Arrow and in pandas is the same, else converted."""  # Any: numpy, pandas
+def _column(region: mmap.mmap, table: pa.Table, position: int, dtype: Any) -> Any:  # Any: numpy, pandas
+    """One column: over the map where Arrow and pandas lay it out the same way, else converted."""
     array: AnyArray = table.column(position).chunk(0)
     if isinstance(dtype, pd.StringDtype) and pa.types.is_large_string(array.type):
         from_arrow: Any = dtype.__from_arrow__  # type: ignore[attr-defined]  # pandas' documented protocol

@@ -22,9 +22,7 @@ class DatasetSource:
     @property
     def key(self) -> str:
         """Identity of the content: the same dataset with another table is another entry of the cache."""
-        return "/".join(
-            (self.dataset_id, *(f"{role}:{object_id}" for role, object_id in sorted(self.tables.items())))
-        )
+        return "/".join((self.dataset_id, *(f"{role}:{object_id}" for role, object_id in sorted(self.tables.items()))))
 
 
 class LoadedDataset(Protocol):

@@ -80,9 +80,7 @@ class PandasDataset:
 
     async def _open(self) -> SeatProcess:
         settings = self._settings
-        return await open_seat(
-            self._holder.client, settings.scratch, settings.output_bytes, settings.result_bytes
-        )
+        return await open_seat(self._holder.client, settings.scratch, settings.output_bytes, settings.result_bytes)
 
     async def _fill(self) -> None:
         with suppress(RuntimeFailure):  # the holder died: the next run finds out and loads the dataset again

@@ -1,5 +1,7 @@
 """Any value as a JSON document, or the place in it that cannot be one."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -16,6 +18,10 @@ _DEPTH: Final = 254  # what orjson nests
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
+class _TooDeep(Exception):
+    """The lists, tuples and dicts of a value nest deeper than a document may."""
+
+
 def dumps(value: object) -> bytes:
     """``value`` as UTF-8 JSON by the rules of docs/results.md.
 
@@ -27,9 +33,39 @@ def dumps(value: object) -> bytes:
         Unwritable: some value in it has no form in JSON, contains itself, or is nested too deeply.
     """
     try:
-        return orjson.dumps(value, default=simplify, option=_OPTIONS)
-    except orjson.JSONEncodeError:
+        return orjson.dumps(_shallow(value), default=_step, option=_OPTIONS)
+    except (orjson.JSONEncodeError, _TooDeep):
         return orjson.dumps(_tree(value, set(), 0), option=_OPTIONS)
+
+
+def _step(value: object) -> object:
+    return _shallow(simplify(value))
+
+
+def _shallow(value: object) -> object:
+    """``value``, unless its lists, tuples and dicts nest deeper than 254 levels; looks a level at a time.
+
+    orjson counts levels itself, but not reliably through tuples: some that are circular or very deep overflow its stack.
+
+    Raises:
+        _TooDeep: they do.
+    """
+    level = [value]
+    for _ in range(_DEPTH + 1):
+        dicts = [item for item in level if issubclass(type(item), dict)]
+        lists = [item for item in level if issubclass(type(item), list)]
+        tuples = [item for item in level if issubclass(type(item), tuple)]
+
+        def children() -> Iterator[object]:
+            parts = (map(dict.values, dicts), map(list.__iter__, lists), map(tuple.__iter__, tuples))
+            return chain.from_iterable(chain.from_iterable(parts))
+
+        nesting = {kind for kind in set(map(type, children())) if issubclass(kind, (dict, list, tuple))}
+        if not nesting:
+            return value
+        # one that is there many times is looked at once
+        level = list({id(item): item for item in children() if type(item) in nesting}.values())
+    raise _TooDeep
 
 
 def simplify(value: object) -> object:

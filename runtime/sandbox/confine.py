@@ -102,9 +102,7 @@ def raise_walls(*, open_files: int, file_bytes: int, niceness: int) -> None:
     limit(resource.RLIMIT_CORE, 0)
     limit(resource.RLIMIT_NOFILE, open_files)
     limit(resource.RLIMIT_FSIZE, file_bytes)
-    signal.signal(
-        signal.SIGXFSZ, signal.SIG_IGN
-    )  # a write past the limit is then EFBIG, which Python can report
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit is then EFBIG, which Python can report
     os.nice(niceness)
     _set(_PR_SET_NO_NEW_PRIVS, 1)
 

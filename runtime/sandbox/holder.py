@@ -45,9 +45,7 @@ def main(fds: list[int], message: Message, *, parent_pid: int) -> NoReturn:
     gc.freeze()  # a collection in a seat would otherwise copy every page that holds an object (90 ms, 30 MB)
     confine.outlive_parent()
     grown = max(0, anonymous_bytes() - before)
-    send_packet(
-        control, {"event": "ready", "anonymous_bytes": grown, "load_s": time.perf_counter() - started}
-    )
+    send_packet(control, {"event": "ready", "anonymous_bytes": grown, "load_s": time.perf_counter() - started})
     _forker(control, plottable, message["limits"]).serve()
 
 

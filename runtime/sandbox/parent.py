@@ -83,9 +83,7 @@ class TemplateProcess:
         """Return once the template can fork. Raises ``TimeoutError``."""
         await self._client()
 
-    async def holder(
-        self, fds: list[int], roles: list[str], payload: Message, limits: Message
-    ) -> HolderProcess:
+    async def holder(self, fds: list[int], roles: list[str], payload: Message, limits: Message) -> HolderProcess:
         """Fork a holder over the tables in ``fds`` (one a role, kept by the caller) and wait until it has them.
 
         Raises ``DatasetUnreadable``, ``RunInterrupted``.
@@ -117,9 +115,7 @@ class TemplateProcess:
             raise
         return HolderProcess(child, holder, int(event["anonymous_bytes"]), float(event["load_s"]))
 
-    async def job(
-        self, request: Message, fds: tuple[int, ...], *, timeout_s: float, limits: Message
-    ) -> Message:
+    async def job(self, request: Message, fds: tuple[int, ...], *, timeout_s: float, limits: Message) -> Message:
         """Run one job over ``fds`` (output, then inputs; kept by the caller) and return the table it describes.
 
         Raises ``InvalidTable`` (also where the parser crashed, hung or ran out of memory), ``RunInterrupted``.

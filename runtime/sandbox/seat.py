@@ -6,13 +6,14 @@ It is forked from a holder, puts up every wall, and only then reads the request.
 
 import contextlib
 import errno
+import io
 import os
 import random
 import sys
 import time
 import types
 from collections.abc import Callable
-from typing import IO, Any, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, cast
 
 from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemoryExceeded
 from runtime.results import encode
@@ -20,6 +21,9 @@ from runtime.sandbox import confine
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
 from runtime.source import load_task
 from runtime.traceback import describe_exception
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 RESULT_FD: Final = 3
 CHANNEL_FD: Final = 4
@@ -57,16 +61,16 @@ def serve_one(plottable: Callable[[], Any]) -> NoReturn:
 def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
     confine.limit_memory(int(request["memory_bytes"]))
     started = _perf_counter()
-    sink = _Sink(int(request["result_bytes"]))
+    sink = _ResultFile(int(request["result_bytes"]))
     ended = started
     try:
         value = _run(request["source"], plottable)
         ended = _perf_counter()
-        kind = encode(value, request["output_type"], request["format"], request["accepts_text"], sink)
+        kind = encode(value, request["output_type"], request["format"], request["accepts_text"], cast(BinaryIO, sink))
         return {
             "status": "ok",
             "kind": kind,
-            "length": sink.length,
+            "length": sink.tell(),
             "run_s": ended - started,
             "encode_s": _perf_counter() - ended,
         }
@@ -84,7 +88,7 @@ def _run(source: str, plottable: Callable[[], Any]) -> Any:
     return loaded.task(plottable())
 
 
-def _failure(error: BaseException, sink: "_Sink", request: Message) -> RuntimeFailure:
+def _failure(error: BaseException, sink: "_ResultFile", request: Message) -> RuntimeFailure:
     """What to tell the caller of an exception that ended the run."""
     if isinstance(error, RuntimeFailure):
         return error
@@ -109,46 +113,20 @@ def _failure(error: BaseException, sink: "_Sink", request: Message) -> RuntimeFa
     return TaskError(f"{name}: {text}" if text else str(name), **described)
 
 
-class _Sink:
-    """The result's file, written once from its start. Counts what is written and refuses more than the cap."""
+class _ResultFile(io.FileIO):
+    """The result's file, refusing to grow past the request's own cap (the memfd itself ends at the operator's)."""
 
     def __init__(self, limit: int) -> None:
+        super().__init__(RESULT_FD, "w", closefd=False)
         self.limit = limit
-        self.length = 0
         self.exceeded = 0
 
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        if self.length + len(view) > self.limit:
-            self.exceeded = self.length + len(view)
+    def write(self, data: "ReadableBuffer", /) -> int:
+        size = memoryview(data).nbytes
+        if self.tell() + size > self.limit:
+            self.exceeded = self.tell() + size
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        written = 0
-        while written < len(view):
-            written += os.pwrite(RESULT_FD, view[written:], self.length + written)
-        self.length += written
-        return written
-
-    # What pyarrow and zipfile ask of a file that can only be written forward.
-    closed = False
-    mode = "wb"
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-    def tell(self) -> int:
-        return self.length
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+        return super().write(data)
 
 
 def _fresh_streams() -> None:

@@ -218,9 +218,7 @@ class SeatProcess:
         if length > spec.limits.result_bytes:
             limit = spec.limits.result_bytes
             text = f"the result is larger than its limit of {limit} bytes"
-            return RunOutcome(
-                failure=ResultTooLarge(text, limit_name="result_bytes", limit=limit, observed=length)
-            )
+            return RunOutcome(failure=ResultTooLarge(text, limit_name="result_bytes", limit=limit, observed=length))
         encode_s = min(max(float(answer["encode_s"]), 0.0), spec.limits.timeout_s + 1)
         result = await self._read_result(child, length)
         return RunOutcome(kind=kind, result=result, length=length, run_s=run_s, encode_s=encode_s)

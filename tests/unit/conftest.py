@@ -1,6 +1,4 @@
-"""A migrated catalog for every test that asks for one: SQLite always, PostgreSQL too where there is a server
-to test on.
-"""
+"""A migrated catalog for tests: on SQLite always, on PostgreSQL too where there is a server for it."""
 
 import os
 import uuid

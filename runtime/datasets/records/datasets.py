@@ -32,9 +32,7 @@ _BATCH = 500  # ids in one statement; databases limit its parameters
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
-    """A dataset. ``payload`` is the body that created it, keys in their order; ``tables`` has the roles that
-    have data.
-    """
+    """A dataset. ``payload`` is the body that created it, in its order; ``tables`` has the roles with data."""
 
     id: str
     owner_id: int
@@ -47,9 +45,7 @@ class DatasetRecord:
 
 
 class Datasets:
-    """The datasets in one catalog. Who may see one is the caller's decision, by ``owner_id``. Deleted ones do
-    not exist.
-    """
+    """The live datasets in one catalog. Who may see one is the caller's decision, by ``owner_id``."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -92,9 +88,7 @@ class Datasets:
         """
         if not is_id(dataset_id):
             raise RecordGone("dataset", dataset_id)
-        touch = (
-            sa.update(datasets).where(datasets.c.id == dataset_id, _LIVE).values(updated_at=datetime.now(UTC))
-        )
+        touch = sa.update(datasets).where(datasets.c.id == dataset_id, _LIVE).values(updated_at=datetime.now(UTC))
         with self._catalog.write() as connection:
             if connection.execute(touch).rowcount == 0:
                 raise RecordGone("dataset", dataset_id)
@@ -123,23 +117,15 @@ class Datasets:
             mine.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
         query = sa.select(datasets).where(*mine).order_by(datasets.c.created_at.desc(), datasets.c.id)
         with self._catalog.read() as connection:
-            count = connection.execute(
-                sa.select(sa.func.count()).select_from(datasets).where(*mine)
-            ).scalar_one()
+            count = connection.execute(sa.select(sa.func.count()).select_from(datasets).where(*mine)).scalar_one()
             return int(count), _records(connection, window(query, limit, offset))
 
     def delete(self, dataset_id: str) -> bool:
-        """Whether there was such a dataset. Its objects become unreferenced unless files or other datasets
-        name them.
-        """
+        """Whether there was such a dataset. Objects of which nobody else has the name become unreferenced."""
         if not is_id(dataset_id):
             return False
         now = datetime.now(UTC)
-        gone = (
-            sa.update(datasets)
-            .where(datasets.c.id == dataset_id, _LIVE)
-            .values(deleted_at=now, updated_at=now)
-        )
+        gone = sa.update(datasets).where(datasets.c.id == dataset_id, _LIVE).values(deleted_at=now, updated_at=now)
         with self._catalog.write() as connection:
             if connection.execute(gone).rowcount == 0:
                 return False
@@ -172,9 +158,7 @@ class Datasets:
         known: set[str] = set()
         with self._catalog.read() as connection:
             for batch in _batches(object_ids):
-                known.update(
-                    connection.execute(sa.select(objects.c.id).where(objects.c.id.in_(batch))).scalars()
-                )
+                known.update(connection.execute(sa.select(objects.c.id).where(objects.c.id.in_(batch))).scalars())
         return known
 
 
@@ -186,9 +170,7 @@ def _place(connection: Connection, dataset_id: str, role: Role, table: str | Obj
         raise RecordGone("object", table)
     place = (dataset_tables.c.dataset_id == dataset_id, dataset_tables.c.role == role)
     connection.execute(sa.delete(dataset_tables).where(*place))
-    connection.execute(
-        sa.insert(dataset_tables).values(dataset_id=dataset_id, role=role, object_id=object_id)
-    )
+    connection.execute(sa.insert(dataset_tables).values(dataset_id=dataset_id, role=role, object_id=object_id))
 
 
 def _dataset(connection: Connection, dataset_id: str) -> DatasetRecord:

@@ -146,9 +146,7 @@ class Files:
             )
 
     def delete(self, file_id: str, owner_id: int) -> bool:
-        """Whether there was such a file. Datasets made from it stay whole: they name its object
-        themselves.
-        """
+        """Whether there was such a file. Datasets made from it stay whole: they name the object themselves."""
         if not is_id(file_id):
             return False
         with self._catalog.write() as connection:
@@ -166,9 +164,7 @@ def _file(connection: Connection, file_id: str) -> FileRecord:
 def _set(connection: Connection, file_id: str, **columns: Any) -> FileRecord:
     if not is_id(file_id):
         raise RecordGone("file", file_id)
-    connection.execute(
-        sa.update(files).where(files.c.id == file_id).values(**columns, updated_at=datetime.now(UTC))
-    )
+    connection.execute(sa.update(files).where(files.c.id == file_id).values(**columns, updated_at=datetime.now(UTC)))
     return _file(connection, file_id)
 
 

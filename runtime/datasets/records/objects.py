@@ -25,9 +25,7 @@ class RecordGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ObjectRecord:
-    """A stored table. ``dtypes`` maps each column to its dtype, in column order; ``byte_count`` is its size
-    as stored.
-    """
+    """A stored table of ``byte_count`` bytes. ``dtypes`` is {column: dtype}, in column order."""
 
     id: str
     byte_count: int

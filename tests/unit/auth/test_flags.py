@@ -61,9 +61,7 @@ def test_setting_again_replaces_and_none_takes_away(flags: Flags, ann: int) -> N
     assert flags.value(DISABLED, ann) is False
 
 
-@pytest.mark.parametrize(
-    ("on", "disabled", "enabled"), list(itertools.product((False, True), TRISTATE, TRISTATE))
-)
+@pytest.mark.parametrize(("on", "disabled", "enabled"), list(itertools.product((False, True), TRISTATE, TRISTATE)))
 def test_all_three_switches_must_agree(
     flags: Flags, ann: int, on: bool, disabled: bool | None, enabled: bool | None
 ) -> None:

@@ -31,9 +31,7 @@ def test_a_password_verifies_and_others_do_not(password: str) -> None:
     assert CHEAP.hash(password) != hashed  # salted
 
 
-@pytest.mark.parametrize(
-    "password_hash", [None, "", "!", "$argon2id$v=19$m=8,t=1,p=1$broken", "$2b$12$" + "a" * 53]
-)
+@pytest.mark.parametrize("password_hash", [None, "", "!", "$argon2id$v=19$m=8,t=1,p=1$broken", "$2b$12$" + "a" * 53])
 def test_no_password_matches_what_is_no_hash(password_hash: str | None) -> None:
     assert not CHEAP.verify(password_hash, "correct horse")
 

@@ -1,6 +1,4 @@
-"""A token counts only if we signed it, for this server, not long ago; whatever else it is, the answer is the
-same.
-"""
+"""A token counts only if we signed it, for this server, not long ago. All forgeries read alike."""
 
 import base64
 import hmac
@@ -45,9 +43,7 @@ def payload(**changes: object) -> Payload:
     return {name: value for name, value in (claims | changes).items() if value is not ...}
 
 
-def signed(
-    header: Payload | None = None, secret: str = SECRET, digest: str = "sha256", **changes: object
-) -> str:
+def signed(header: Payload | None = None, secret: str = SECRET, digest: str = "sha256", **changes: object) -> str:
     """A token made by hand, so that a library's scruples do not keep us from forging."""
 
     def part(content: object) -> str:
@@ -64,9 +60,7 @@ def nested(depth: int) -> str:
 
 def flip_payload(token: str) -> str:
     head, body, mac = token.split(".")
-    decoded = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).replace(
-        b'"user_id": 7', b'"user_id": 1'
-    )
+    decoded = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).replace(b'"user_id": 7', b'"user_id": 1')
     return f"{head}.{base64.urlsafe_b64encode(decoded).decode().rstrip('=')}.{mac}"
 
 

@@ -61,9 +61,7 @@ def test_the_password_is_not_in_the_catalog(users: Users, catalog: Catalog) -> N
         ("x" * 1_000_000, PASSWORD),
     ],
 )
-def test_anything_but_the_right_pair_is_refused_in_the_same_words(
-    users: Users, username: str, password: str
-) -> None:
+def test_anything_but_the_right_pair_is_refused_in_the_same_words(users: Users, username: str, password: str) -> None:
     users.add("ann", PASSWORD)
     with pytest.raises(InvalidCredentials) as raised:
         users.authenticate(username, password)
@@ -97,9 +95,7 @@ def test_usernames_are_letters_digits_and_some_signs(users: Users, username: str
     assert users.authenticate(username, PASSWORD).username == username
 
 
-@pytest.mark.parametrize(
-    "username", ["", "a b", "a/b", "a\n", "x" * 151, "a\0", "<b>", "a:b", "\ud800", "\u202eann"]
-)
+@pytest.mark.parametrize("username", ["", "a b", "a/b", "a\n", "x" * 151, "a\0", "<b>", "a:b", "\ud800", "\u202eann"])
 def test_other_usernames_are_refused(users: Users, username: str) -> None:
     with pytest.raises(InvalidUsername):
         users.add(username, PASSWORD)

@@ -86,9 +86,7 @@ def test_a_reader_sees_one_state_throughout(catalog: Catalog) -> None:
         assert reader.execute(count).scalar_one() == first == 0
 
 
-def test_read_then_write_loses_no_update_between_threads_and_openings(
-    catalog: Catalog, database_url: str
-) -> None:
+def test_read_then_write_loses_no_update_between_threads_and_openings(catalog: Catalog, database_url: str) -> None:
     other = open_catalog(database_url)
     with catalog.write() as connection:
         add_user(connection, "counter", name="0")
@@ -280,9 +278,7 @@ class TestSQLite:
             "        connection.execute(sa.insert(objects).values(**row, created_at=datetime.now(UTC)))\n"
             "    print(number, flush=True)\n"
         )
-        with subprocess.Popen(
-            [sys.executable, "-c", script, url], stdout=subprocess.PIPE, text=True
-        ) as writer:
+        with subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout is not None
             acknowledged = [int(writer.stdout.readline()) for _ in range(20)]
             writer.send_signal(signal.SIGKILL)

@@ -27,9 +27,7 @@ def set_revision(catalog: Catalog, revision: str) -> None:
 
 def test_the_migrated_schema_is_the_one_in_the_tables(catalog: Catalog) -> None:
     with catalog.read() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
-        )
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
 
 
@@ -37,9 +35,7 @@ def test_the_indexes_have_their_names_from_the_tables(catalog: Catalog) -> None:
     with catalog.read() as connection:
         inspector = sa.inspect(connection)
         for table in metadata.sorted_tables:
-            indexes = [
-                index for index in inspector.get_indexes(table.name) if not index.get("duplicates_constraint")
-            ]
+            indexes = [index for index in inspector.get_indexes(table.name) if not index.get("duplicates_constraint")]
             assert {index["name"] for index in indexes} == {index.name for index in table.indexes}
 
 
@@ -49,9 +45,7 @@ def test_the_newest_revision_is_the_one_that_opening_insists_on() -> None:
     config.set_main_option("path_separator", "os")
     revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     assert revisions[0] == REVISION
-    assert all(
-        re.fullmatch(r"\d{4}", revision) for revision in revisions
-    )  # so that newer ones compare greater
+    assert all(re.fullmatch(r"\d{4}", revision) for revision in revisions)  # so that newer ones compare greater
 
 
 def test_no_revision_goes_back() -> None:
@@ -92,9 +86,7 @@ def test_a_migration_that_fails_leaves_nothing(database_url: str, monkeypatch: p
 def test_processes_that_migrate_at_once_all_succeed(database_url: str) -> None:
     script = "import sys; from catalog.engine import migrate; sys.stdin.readline(); migrate(sys.argv[1])"
     racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, database_url], stdin=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        subprocess.Popen([sys.executable, "-c", script, database_url], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(3)
     ]
     for racer in racers:

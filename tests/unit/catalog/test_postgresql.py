@@ -1,6 +1,4 @@
-"""Says loudly when PostgreSQL was left out. Where it is not, ``conftest`` runs every test of a catalog on it
-as well.
-"""
+"""Says when PostgreSQL was left out. Where it is not, every test of a catalog runs on it as well."""
 
 import os
 

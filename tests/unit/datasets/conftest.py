@@ -1,19 +1,16 @@
-"""Uploads in memory: bytes go in as a file, the stored table comes out as one."""
+"""Uploads on disk: bytes or a table go in as a file, the stored table comes out as one."""
 
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from runtime.datasets.parser import parse_upload
-
-Upload = Callable[..., "Stored"]
 
 
 class Stored:
@@ -32,39 +29,31 @@ class Stored:
 
 
 @pytest.fixture
-def upload(tmp_path: Path) -> Iterator[Upload]:
-    """``upload(content, file_type, **options)``: the stored table of these bytes."""
+def arrow_file() -> Callable[..., bytes]:
+    """``arrow_file(table, **write_options)``: the table as the bytes of an Arrow IPC file."""
 
-    def store(content: bytes, file_type: str, options: Mapping[str, Any] | None = None) -> Stored:
-        path = Path(tempfile.mktemp(dir=tmp_path, suffix=".arrow"))  # noqa: S306
-        with tempfile.TemporaryFile() as body, path.open("wb") as out:
-            body.write(content)
+    def encode(table: pa.Table, **options: Any) -> bytes:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+            writer.write_table(table)
+        return bytes(sink.getvalue())
+
+    return encode
+
+
+@pytest.fixture
+def upload(tmp_path: Path, arrow_file: Callable[..., bytes]) -> Callable[..., Stored]:
+    """``upload(content, file_type, options)`` parses bytes, ``upload(table)`` an Arrow table."""
+
+    def store(
+        content: bytes | pa.Table, file_type: str = "arrow", options: Mapping[str, Any] | None = None
+    ) -> Stored:
+        body_bytes = arrow_file(content) if isinstance(content, pa.Table) else content
+        descriptor, name = tempfile.mkstemp(dir=tmp_path, suffix=".arrow")
+        with tempfile.TemporaryFile() as body, os.fdopen(descriptor, "wb") as out:
+            body.write(body_bytes)
             body.flush()
             request = {"file_type": file_type, "file_compression": "", "options": options or {}}
-            return Stored(parse_upload(request, body.fileno(), out.fileno()), path)
+            return Stored(parse_upload(request, body.fileno(), out.fileno()), Path(name))
 
-    yield store
-
-
-def arrow_file(table: pa.Table, **options: Any) -> bytes:
-    """The table as an Arrow IPC file."""
-    return _ipc(pa.ipc.new_file, table, options)
-
-
-def arrow_stream(table: pa.Table, **options: Any) -> bytes:
-    """The table as an Arrow IPC stream."""
-    return _ipc(pa.ipc.new_stream, table, options)
-
-
-def _ipc(new: Callable[..., Any], table: pa.Table, options: dict[str, Any]) -> bytes:
-    sink = pa.BufferOutputStream()
-    with new(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())
-
-
-def parquet_file(table: pa.Table) -> bytes:
-    """The table as a Parquet file."""
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()
+    return store

@@ -135,9 +135,7 @@ class TestFiles:
         assert not files.delete(record.id, ann)
         assert files.get(record.id, ann) is None
 
-    def test_bytes_that_come_for_a_deleted_file_are_not_kept(
-        self, files: Files, datasets: Datasets, ann: int
-    ) -> None:
+    def test_bytes_that_come_for_a_deleted_file_are_not_kept(self, files: Files, datasets: Datasets, ann: int) -> None:
         record = files.create(ann, file_type="arrow")
         files.delete(record.id, ann)
         stored = a_table()
@@ -168,9 +166,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("limit", "offset", "length"), [(0, 0, 0), (-1, 0, 0), (10, -5, 1), (10, 10**30, 0), (10**30, 0, 1)]
     )
-    def test_odd_windows_are_no_error(
-        self, files: Files, ann: int, limit: int, offset: int, length: int
-    ) -> None:
+    def test_odd_windows_are_no_error(self, files: Files, ann: int, limit: int, offset: int, length: int) -> None:
         files.create(ann, file_type="csv")
         count, page = files.page(ann, limit, offset)
         assert (count, len(page)) == (1, length)
@@ -292,9 +288,7 @@ class TestGarbage:
 
     def test_what_nobody_names_is_forgotten_once(self, files: Files, datasets: Datasets, ann: int) -> None:
         record, shared = an_uploaded_file(files, ann)
-        doomed = [
-            datasets.create(ann, "", "", {}, {"edges": shared.id, "nodes": a_table()}) for _ in range(2)
-        ]
+        doomed = [datasets.create(ann, "", "", {}, {"edges": shared.id, "nodes": a_table()}) for _ in range(2)]
         files.delete(record.id, ann)
         for dataset in doomed:
             datasets.delete(dataset.id)
@@ -305,9 +299,7 @@ class TestGarbage:
         assert datasets.unreferenced_objects() == []
 
     @pytest.mark.parametrize("change", ["failed", "uploaded"])
-    def test_a_replaced_table_is_garbage(
-        self, files: Files, datasets: Datasets, ann: int, change: str
-    ) -> None:
+    def test_a_replaced_table_is_garbage(self, files: Files, datasets: Datasets, ann: int, change: str) -> None:
         record, first = an_uploaded_file(files, ann)
         if change == "failed":
             files.failed(record.id, ["bad"])

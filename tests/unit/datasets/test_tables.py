@@ -1,0 +1,257 @@
+"""The canonical table: one batch, large strings, checked buffers, and no index."""
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from runtime.datasets.tables import TableInfo, canonical, describe, write_canonical
+from runtime.errors import InvalidTable
+
+
+def _written(table: pa.Table) -> tuple[int, Any]:
+    with tempfile.TemporaryFile() as file:
+        count = write_canonical(table, file.fileno())
+        assert os.fstat(file.fileno()).st_size == count
+        file.seek(0)
+        return count, pa.ipc.open_file(io.BytesIO(file.read()))
+
+
+def _column_type(array: Any, metadata: dict[str, str] | None = None) -> Any:
+    return canonical(pa.table({"x": array}, metadata=metadata)).schema.field("x").type
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (pa.array(["a", None]), pa.large_string()),
+        (pa.array(["a", None], pa.string_view()), pa.large_string()),
+        (pa.array(["a"], pa.large_string()), pa.large_string()),
+        (pa.array([b"a", None]), pa.large_binary()),
+        (pa.array([b"a"], pa.binary_view()), pa.large_binary()),
+        (pa.array([[1], None], pa.list_view(pa.int64())), pa.large_list(pa.int64())),
+        (pa.array([1, 2], pa.int8()), pa.int8()),
+        (pa.array([1.5], pa.float16()), pa.float16()),
+        (pa.array([None, None]), pa.null()),
+        (pa.array([[1], [2, 3]]), pa.list_(pa.int64())),
+        (pa.array([{"a": 1}]), pa.struct([("a", pa.int64())])),
+        (pa.RunEndEncodedArray.from_arrays([2, 3], ["a", "b"]), pa.large_string()),
+        (pa.array([1], pa.timestamp("ns", "Europe/Berlin")), pa.timestamp("ns", "Europe/Berlin")),
+    ],
+    ids=str,
+)
+def test_types_are_stored_as_frames_need_them(given: Any, stored: pa.DataType) -> None:
+    assert _column_type(given) == stored
+
+
+_CATEGORICAL = {
+    "pandas": json.dumps(
+        {
+            "index_columns": [],
+            "columns": [
+                {"name": "x", "field_name": "x", "pandas_type": "categorical", "numpy_type": "int32", "metadata": None}
+            ],
+        }
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("codes", "values", "metadata", "category"),
+    [
+        (pa.int32(), pa.string(), None, False),
+        (pa.int32(), pa.string(), _CATEGORICAL, True),
+        (pa.int8(), pa.string(), None, True),
+        (pa.int32(), pa.large_string(), None, True),
+    ],
+    ids=["graphistry-js string", "pandas 2 with its note", "pandas 2 without note", "pandas 3 without note"],
+)
+def test_dictionaries_of_javascript_become_strings_and_those_of_pandas_stay_categories(
+    codes: pa.DataType, values: pa.DataType, metadata: dict[str, str] | None, category: bool
+) -> None:
+    given = pa.DictionaryArray.from_arrays(pa.array([0, 1, None], codes), pa.array(["a", "b"], values))
+    stored = _column_type(given, metadata)
+    assert stored == (pa.dictionary(pa.int8(), pa.large_string()) if category else pa.large_string())
+
+
+@pytest.mark.parametrize("values", [["a", "a"], ["a", None]], ids=["repeated", "null"])
+def test_categories_that_pandas_would_refuse_become_plain_values(values: list[str | None]) -> None:
+    given = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.int8()), pa.array(values, pa.large_string()))
+    table = canonical(pa.table({"x": given}))
+    assert table.column("x").to_pylist() == [values[0], values[1], values[0]]
+    assert table.schema.field("x").type == pa.large_string()
+
+
+def test_categories_keep_their_order_and_their_values_of_any_type() -> None:
+    frame = pd.DataFrame({"x": pd.Categorical([3, 1, None], categories=[3, 1, 2], ordered=True)})
+    stored = canonical(pa.Table.from_pandas(frame))
+    pd.testing.assert_frame_equal(stored.to_pandas(), frame)
+
+
+def test_chunks_with_dictionaries_of_their_own_are_unified() -> None:
+    chunks = [pa.array(part, pa.dictionary(pa.int8(), pa.large_string())) for part in (["a", "b"], ["c", "a"])]
+    table = canonical(pa.table({"x": pa.chunked_array(chunks)}))
+    assert table.column("x").num_chunks == 1
+    assert table.column("x").to_pylist() == ["a", "b", "c", "a"]
+
+
+def test_many_chunks_become_one_batch() -> None:
+    table = pa.concat_tables([pa.table({"a": [i], "b": [str(i)]}) for i in range(50)])
+    _, reader = _written(canonical(table))
+    assert reader.num_record_batches == 1
+    assert reader.read_all().to_pydict() == table.to_pydict()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [pa.table({}), pa.table({"a": pa.array([], pa.int64()), "b": pa.array([], pa.string())})],
+    ids=["no columns", "no rows"],
+)
+def test_an_empty_table_is_one_batch_too(table: pa.Table) -> None:
+    _, reader = _written(canonical(table))
+    assert reader.num_record_batches == 1
+    assert reader.get_batch(0).num_rows == 0
+    assert reader.schema.names == table.column_names
+
+
+def test_what_is_written_is_not_compressed() -> None:
+    count, _ = _written(canonical(pa.table({"a": [0] * 100_000})))
+    assert count > 800_000
+
+
+def test_a_sliced_table_is_written_without_the_rest() -> None:
+    count, reader = _written(canonical(pa.table({"a": range(100_000)}).slice(5, 3)))
+    assert reader.read_all().column("a").to_pylist() == [5, 6, 7]
+    assert count < 2_000
+
+
+def test_repeated_column_names_are_refused_by_name() -> None:
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], names=["a", "b", "a"])
+    with pytest.raises(InvalidTable, match="repeated: 'a'"):
+        canonical(table)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (pa.array([b"0" * 16], pa.uuid()), "extension type"),
+        (pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]), "union"),
+        (pa.array([99999999], pa.date32()), "pandas cannot represent column 'x'"),
+        (pa.array([{"d": 99999999}], pa.struct([("d", pa.date32())])), "pandas cannot represent column 'x'"),
+        (pa.array([1], pa.timestamp("s", "Nowhere/Land")), "pandas cannot represent column 'x'"),
+    ],
+    ids=["extension", "union", "date", "nested date", "time zone"],
+)
+def test_types_and_values_that_no_frame_can_hold_are_refused(array: Any, words: str) -> None:
+    with pytest.raises(InvalidTable, match=words):
+        canonical(pa.table({"x": array}))
+
+
+def _forged(kind: str) -> Any:
+    if kind == "offset beyond the data":
+        buffers = [None, pa.array([0, 1, 9, 2], pa.int32()).buffers()[1], pa.py_buffer(b"ab")]
+        return pa.Array.from_buffers(pa.string(), 3, buffers)
+    if kind == "text that is not UTF-8":
+        buffers = [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe")]
+        return pa.Array.from_buffers(pa.string(), 1, buffers)
+    codes = pa.array([0, 7], pa.int8())
+    return pa.DictionaryArray.from_arrays(codes, pa.array(["a"], pa.large_string()), safe=False)
+
+
+@pytest.mark.parametrize(
+    "kind", ["offset beyond the data", "text that is not UTF-8", "code without a category"]
+)
+def test_forged_buffers_are_refused(kind: str) -> None:
+    with pytest.raises(InvalidTable, match="Column 'x' is damaged"):
+        canonical(pa.table({"x": _forged(kind)}))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"a": [1, 2]}, index=[5, 6]),
+        pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(1, "x"), (2, "y")])),
+        pd.DataFrame({"a": [1, 2]}),
+    ],
+    ids=["an index", "a deep index", "a range"],
+)
+def test_an_index_without_name_is_dropped(frame: pd.DataFrame) -> None:
+    stored = canonical(pa.Table.from_pandas(frame))
+    pd.testing.assert_frame_equal(stored.to_pandas(), frame.reset_index(drop=True))
+
+
+def test_a_named_index_becomes_a_column() -> None:
+    frame = pd.DataFrame({"a": [1, 2]}, index=pd.Index(["x", "y"], name="id"))
+    stored = canonical(pa.Table.from_pandas(frame)).to_pandas()
+    pd.testing.assert_frame_equal(stored, frame.reset_index()[["a", "id"]])
+
+
+def test_column_names_are_always_text() -> None:
+    stored = canonical(pa.Table.from_pandas(pd.DataFrame({0: [1], 1: [2]})))
+    assert list(stored.to_pandas().columns) == ["0", "1"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a.b", "é", "x" * 5000], ids=repr)
+def test_odd_column_names_are_kept(name: str) -> None:
+    assert list(canonical(pa.table({name: [1]})).to_pandas().columns) == [name]
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "not json",
+        "[]",
+        '{"columns": 7, "index_columns": {"a": 1}}',
+        '{"columns": [null, {}, {"field_name": "a", "pandas_type": 1, "numpy_type": "x"}]}',
+        '{"columns": [{"field_name": "a", "pandas_type": "int64", "numpy_type": "no such dtype"}]}',
+        '{"columns": [{"field_name": "a", "pandas_type": "int64", "numpy_type": "interval[int64]"}]}',
+        '{"columns": [{"field_name": "a", "pandas_type": "datetimetz", "numpy_type": "boolean"}]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_note_to_pandas_that_makes_no_sense_is_dropped(note: str) -> None:
+    frame = canonical(pa.table({"a": [1, 5]}, metadata={"pandas": note})).to_pandas()
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({"a": [1, 5]}))
+
+
+def test_describe_names_dtypes_as_the_frame_has_them() -> None:
+    frame = pd.DataFrame(
+        {
+            "i": [1, 2],
+            "nullable": pd.array([1, None], dtype="Int64"),
+            "f": [1.5, None],
+            "s": ["a", None],
+            "b": [True, False],
+            "t": pd.date_range("2020", periods=2, tz="UTC"),
+            "c": pd.Categorical(["a", "b"]),
+        }
+    )
+    stored = canonical(pa.Table.from_pandas(frame))
+    assert describe(stored) == TableInfo(2, 7, {name: str(dtype) for name, dtype in frame.dtypes.items()})
+
+
+@pytest.mark.parametrize(("values", "dtype"), [([1, None], "float64"), ([True, None], "object")])
+def test_describe_knows_what_nulls_do_to_a_dtype(values: list[object], dtype: str) -> None:
+    assert describe(canonical(pa.table({"a": values}))).dtypes == {"a": dtype}
+
+
+def test_a_single_batch_is_rewritten_from_its_map_without_memory_of_its_own(
+    tmp_path: Path, arrow_file: Callable[..., bytes]
+) -> None:
+    path = tmp_path / "upload"
+    path.write_bytes(arrow_file(pa.table({"a": range(2_000_000), "s": pa.array(["abcdefgh"] * 2_000_000)})))
+    before = pa.total_allocated_bytes()
+    peak_before = pa.default_memory_pool().max_memory()
+    with pa.memory_map(str(path)) as source, tempfile.TemporaryFile() as out:
+        table = canonical(pa.ipc.open_file(source).read_all())
+        # 16 MB of 64-bit offsets for the strings are all that is new.
+        assert pa.total_allocated_bytes() - before < 20_000_000
+        write_canonical(table, out.fileno())
+    assert pa.default_memory_pool().max_memory() - peak_before < 40_000_000
