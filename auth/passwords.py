@@ -12,7 +12,7 @@ from auth.errors import WeakSecret
 MINIMUM_CHARACTERS = 8
 MAXIMUM_BYTES = 1024
 
-# The second choice of RFC 9106 with one lane: 0.1-0.2 s of one core and 64 MiB a password.
+# The second choice of RFC 9106 with one lane: 0.2-0.4 s of one core and 64 MiB a password.
 TIME_COST = 3
 MEMORY_COST_KIB = 64 * 1024
 LANES = 1

@@ -19,9 +19,13 @@ def build(args: dict[str, Any]) -> serve.Application:
     """The application for these settings (``args`` of ``serve_config.yaml``). Raises pydantic's error on wrong ones."""
     settings = Settings.model_validate(args)
     plain = settings.model_dump(mode="json")
+    logging_config = {"log_level": settings.log_level}
+    if settings.logs_dir is not None:
+        logging_config["logs_dir"] = str(settings.logs_dir)
     runner = serve.deployment(
         Runner,
         name="Runner",
+        logging_config={**logging_config, "enable_access_log": False},  # its own lines say more
         # What one replica takes before a dataset in great demand spills to the next one.
         max_ongoing_requests=settings.queue + 16,
         graceful_shutdown_timeout_s=settings.maximum.timeout_s + 20,
@@ -34,6 +38,7 @@ def build(args: dict[str, Any]) -> serve.Application:
     ingress = serve.deployment(
         Ingress,
         name="Ingress",
+        logging_config=logging_config,
         max_ongoing_requests=1000,
         graceful_shutdown_timeout_s=settings.maximum.timeout_s + 20,
         health_check_period_s=2,

@@ -10,6 +10,7 @@ import orjson
 from starlette.responses import Response
 
 from auth import errors as auth_errors
+from catalog import errors as catalog_errors
 from runtime import errors as runtime_errors
 
 STATUS: Final[dict[type[Exception], int]] = {
@@ -33,11 +34,21 @@ STATUS: Final[dict[type[Exception], int]] = {
     auth_errors.InvalidCredentials: 400,
     auth_errors.Forbidden: 403,
     auth_errors.EndpointDisabled: 403,
+    auth_errors.InvalidUsername: 400,
     auth_errors.UserExists: 409,
     auth_errors.UnknownUser: 404,
     auth_errors.UnknownFlag: 404,
     auth_errors.WeakSecret: 400,
+    catalog_errors.CatalogUnavailable: 503,
+    catalog_errors.CatalogFull: 507,
 }
+
+_TOLD_AS: Final[dict[type[Exception], str]] = {
+    auth_errors.Unauthenticated: "Unauthenticated",  # not which way a token is bad
+    catalog_errors.CatalogUnavailable: "Overloaded",
+    catalog_errors.CatalogFull: "StorageFull",
+}
+"""Names for the wire where a class has another."""
 
 
 class RequestError(Exception):
@@ -91,7 +102,10 @@ def error_response(error: Exception, *, path: str, request_id: str) -> Response:
     """The response for an error of ours (``RequestError``, ``RuntimeFailure``, ``AuthError``)."""
     message = str(getattr(error, "message", error))
     fields = dict(getattr(error, "fields", {}))
-    name = getattr(error, "type", type(error).__name__)
+    name = next((told for kind, told in _TOLD_AS.items() if isinstance(error, kind)), None)
+    name = name or getattr(error, "type", type(error).__name__)
+    if status_of(error) == 503:
+        fields.setdefault("retry_after_s", 1)
     return build_response(status_of(error), name, message, fields, path=path, request_id=request_id)
 
 

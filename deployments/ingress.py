@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from auth.errors import AuthError
 from catalog.errors import CatalogError
 from deployments.errors import RequestError, build_response, error_response, status_of
+from deployments.logs import join_serve_log
 from deployments.routes import admin, auth, datasets, files, health, python
 from deployments.runs import RunnerClient
 from deployments.services import Services
@@ -32,6 +33,7 @@ class Ingress:
     """One replica of the way in."""
 
     def __init__(self, settings: dict[str, Any], runner: DeploymentHandle[Any]) -> None:
+        join_serve_log()
         self._services = Services.open(Settings.model_validate(settings), RunnerClient(runner))
         self._services.snapshot.start()
 

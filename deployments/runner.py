@@ -17,6 +17,7 @@ from typing import Any, Final
 import psutil
 from ray import serve
 
+from deployments.logs import join_serve_log
 from deployments.metrics import RunnerMetrics
 from deployments.settings import Settings
 from runtime.datasets.store import LocalStore
@@ -44,6 +45,7 @@ class Runner:
     """One replica: an executor over this node's CPU, the parsers of uploads, results that wait to be fetched."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
+        join_serve_log()
         self._settings = Settings.model_validate(settings)
         self._replica_id = serve.get_replica_context().replica_id.unique_id
         scratch = self._settings.data_dir / "scratch" / self._replica_id

@@ -11,6 +11,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from catalog.engine import sqlite_url
 from runtime.task import MIB, Limits
 
 
@@ -72,6 +73,8 @@ class Settings(_Frozen):
     )
     spare_seats: int = Field(2, ge=0, description="Seats kept ready for a dataset in use.")
     queue: int = Field(200, ge=0, description="Runs that may wait for a seat of a runner.")
+    logs_dir: Path | None = Field(None, description="Where replicas log; absent: in Ray's session directory.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
     user_runs: int = Field(128, ge=1, description="Runs of one user, running or queued, per ingress replica.")
 
     @field_validator("data_dir")
@@ -106,7 +109,7 @@ class Settings(_Frozen):
         """URL of the catalog's database."""
         if self.database_url_file is not None:
             return self.database_url_file.read_text(encoding="utf-8").strip()
-        return f"sqlite:///{self.data_dir}/catalog.sqlite"
+        return sqlite_url(self.data_dir / "catalog.sqlite")
 
     @property
     def signing_key_file(self) -> Path:

@@ -46,8 +46,8 @@ def map_frame(descriptor: int) -> pd.DataFrame:
     The map lives as long as anything that refers to it; ``descriptor`` may be closed at once, and no other
     stays open. Raises ``DatasetUnreadable`` for bytes that are not a canonical table.
     """
-    region = _map_private(descriptor)
     try:
+        region = _map_private(descriptor)
         batch = _only_batch(region)
         table = pa.Table.from_batches([batch])
         # The frame of no rows is pyarrow's own word on names, dtypes and attributes.
@@ -58,7 +58,7 @@ def map_frame(descriptor: int) -> pd.DataFrame:
             position: _column(region, table, position, dtype) for position, dtype in enumerate(outline.dtypes)
         }
         frame = pd.DataFrame(columns, index=pd.RangeIndex(batch.num_rows), copy=False)
-    except (pa.ArrowException, ValueError, TypeError, OverflowError, KeyError, NotImplementedError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, LookupError, OSError) as error:
         if isinstance(error, MemoryError):
             raise
         raise DatasetUnreadable(f"A stored table cannot be read: {error}") from error

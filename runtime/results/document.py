@@ -1,6 +1,6 @@
 """Any value as a JSON document, or the place in it that cannot be one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Final
 
@@ -33,39 +33,50 @@ def dumps(value: object) -> bytes:
         Unwritable: some value in it has no form in JSON, contains itself, or is nested too deeply.
     """
     try:
-        return orjson.dumps(_shallow(value), default=_step, option=_OPTIONS)
+        _check_depth(value)
+        return orjson.dumps(value, default=_step, option=_OPTIONS)
     except (orjson.JSONEncodeError, _TooDeep):
         return orjson.dumps(_tree(value, set(), 0), option=_OPTIONS)
 
 
 def _step(value: object) -> object:
-    return _shallow(simplify(value))
+    step = simplify(value)
+    _check_depth(step)
+    return step
 
 
-def _shallow(value: object) -> object:
-    """``value``, unless its lists, tuples and dicts nest deeper than 254 levels; looks a level at a time.
+def _check_depth(value: object) -> None:
+    """Look through the lists, tuples and dicts of a value, a level at a time, which is cheap.
 
     orjson counts levels itself, but not reliably through tuples: some that are circular or very deep overflow its stack.
 
     Raises:
-        _TooDeep: they do.
+        _TooDeep: they nest deeper than 254 levels.
     """
     level = [value]
-    for _ in range(_DEPTH + 1):
-        dicts = [item for item in level if issubclass(type(item), dict)]
-        lists = [item for item in level if issubclass(type(item), list)]
-        tuples = [item for item in level if issubclass(type(item), tuple)]
+    kinds = _nesting(level)
+    for _ in range(_DEPTH):
+        if not kinds:
+            return
+        # what is there many times is looked at once
+        level = list(dict(zip(map(id, level), level, strict=True)).values())
+        kinds = _nesting(_children(level, kinds))
+        if kinds:
+            level = [item for item in _children(level, set(map(type, level))) if type(item) in kinds]
+    if kinds:
+        raise _TooDeep
 
-        def children() -> Iterator[object]:
-            parts = (map(dict.values, dicts), map(list.__iter__, lists), map(tuple.__iter__, tuples))
-            return chain.from_iterable(chain.from_iterable(parts))
 
-        nesting = {kind for kind in set(map(type, children())) if issubclass(kind, (dict, list, tuple))}
-        if not nesting:
-            return value
-        # one that is there many times is looked at once
-        level = list({id(item): item for item in children() if type(item) in nesting}.values())
-    raise _TooDeep
+def _nesting(items: Iterable[object]) -> set[type]:
+    """Which types of the items orjson descends into."""
+    return {kind for kind in set(map(type, items)) if issubclass(kind, (dict, list, tuple))}
+
+
+def _children(level: list[object], kinds: set[type]) -> Iterator[object]:
+    for kind in kinds:
+        items = level if len(kinds) == 1 else [item for item in level if type(item) is kind]
+        inside = dict.values if issubclass(kind, dict) else list.__iter__ if issubclass(kind, list) else tuple.__iter__
+        yield from chain.from_iterable(map(inside, items))
 
 
 def simplify(value: object) -> object:

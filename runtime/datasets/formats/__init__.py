@@ -34,9 +34,7 @@ def check_declared(file_type: str, file_compression: str = "") -> None:
     if file_type not in READERS:
         raise InvalidTable(f"file_type {file_type!r} is unknown; use one of {', '.join(READERS)}.")
     if file_compression in _LATER_COMPRESSIONS:
-        raise InvalidTable(
-            f"file_compression {file_compression} is not supported yet; send the file uncompressed."
-        )
+        raise InvalidTable(f"file_compression {file_compression} is not supported yet; send the file uncompressed.")
     if file_compression:
         raise InvalidTable(f"file_compression {file_compression!r} is unknown; send the file uncompressed.")
 

@@ -29,6 +29,4 @@ def read(body: Body, options: Options) -> pa.Table:
             raise
         if is_file:
             raise InvalidTable(f"The Arrow file is truncated or damaged: {error}") from error
-        raise InvalidTable(
-            f"The body is not Arrow IPC (file or stream), or it is truncated: {error}"
-        ) from error
+        raise InvalidTable(f"The body is not Arrow IPC (file or stream), or it is truncated: {error}") from error

@@ -78,9 +78,7 @@ def read(body: Body, options: Options) -> pa.Table:
     body.refuse_binary("CSV")
     dtype, header = dtypes.asked(options), structure(options, "header")
     only_names = all(isinstance(item, str) for item in structure(options, "usecols") or [])
-    fast = (
-        set(options) <= _FAST and not isinstance(dtype, str) and header in (None, "infer", 0) and only_names
-    )
+    fast = set(options) <= _FAST and not isinstance(dtype, str) and header in (None, "infer", 0) and only_names
     if not fast or len(_separator(options)) != 1:
         return csv_pandas.read(body, options, _NULLS)
     try:
@@ -97,19 +95,13 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
     asked |= dict.fromkeys(dates, pa.large_string())
     table = _parse(body, options, asked)
     _refuse_missing([*dtype, *dates], table.column_names)
-    doubtful = [
-        name for name, column in zip(table.column_names, table.columns, strict=True) if _doubtful(column)
-    ]
+    doubtful = [name for name, column in zip(table.column_names, table.columns, strict=True) if _doubtful(column)]
     doubtful = [name for name in dict.fromkeys(doubtful) if name not in asked]
     if doubtful:
-        table = _with_text_kept(
-            table, _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string()))
-        )
+        table = _with_text_kept(table, _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string())))
     for position, name in enumerate(table.column_names):
         if table.field(position).type == pa.binary():
-            raise InvalidTable(
-                f"Column {name!r} is not valid UTF-8; name the encoding with the option 'encoding'."
-            )
+            raise InvalidTable(f"Column {name!r} is not valid UTF-8; name the encoding with the option 'encoding'.")
         if dtype.get(name) == dtypes.CATEGORY:
             table = table.set_column(position, name, table.column(position).dictionary_encode())
         elif name in dates:

@@ -39,13 +39,7 @@ def read(body: Body, options: Options, nulls: list[str]) -> pa.Table:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                io.BytesIO(body.view()),
-                index_col=False,
-                keep_default_na=False,
-                low_memory=_whole_columns(arguments),
-                **arguments,
-            )
+            frame = pd.read_csv(io.BytesIO(body.view()), index_col=False, keep_default_na=False, **arguments)
         frame.columns = frame.columns.map(str)
         return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
     except (
@@ -90,9 +84,6 @@ def _arguments(options: Options) -> dict[str, Any]:  # Any: pandas' own argument
     separator = arguments.get("sep") or arguments.get("delimiter") or ","
     if len(separator) > 1 or arguments.get("skipfooter"):
         arguments["engine"] = "python"
+    else:
+        arguments["low_memory"] = False  # types are decided by whole columns; the other engine always does so
     return arguments
-
-
-def _whole_columns(arguments: dict[str, Any]) -> Any:  # Any: bool, or pandas' own default
-    """Types are decided by whole columns. Only the C reader has the choice; the other does so anyway."""
-    return pd.api.extensions.no_default if arguments.get("engine") == "python" else False

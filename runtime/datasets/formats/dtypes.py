@@ -16,11 +16,7 @@ _TYPES: Mapping[str, pa.DataType] = {
     **{name: pa.bool_() for name in ("bool", "boolean")},
     **{name: pa.int64() for name in ("int", "integer")},
     **{name: pa.float64() for name in ("float", "double")},
-    **{
-        f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")()
-        for sign in ("", "u")
-        for bits in (8, 16, 32, 64)
-    },
+    **{f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)},
     **{f"float{bits}": getattr(pa, f"float{bits}")() for bits in (32, 64)},
     **{f"datetime64[{unit}]": pa.timestamp(unit) for unit in ("s", "ms", "us", "ns")},
     "datetime64": pa.timestamp("us"),
@@ -37,9 +33,7 @@ def asked(options: Options) -> dict[str, str] | str | None:
         arrow_type(given)
         return given
     if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
-        raise InvalidTable(
-            "Option 'dtype' must be the name of a type, or an object of column names and such names."
-        )
+        raise InvalidTable("Option 'dtype' must be the name of a type, or an object of column names and such names.")
     for name in given.values():
         arrow_type(name)
     return given

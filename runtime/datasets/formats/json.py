@@ -41,15 +41,24 @@ def read(body: Body, options: Options) -> pa.Table:
         raise InvalidTable(f"orient {orient!r} is unknown; use one of {', '.join(sorted(_ORIENTS))}.")
     dtype = dtypes.asked(options)
     body.refuse_binary("JSON")
-    if flag(options, "lines", False):
-        return dtypes.apply(_from_rows(_lines(body)), dtype)
+    lines = flag(options, "lines", False)
+    may_be_lines = orient is None and "lines" not in options
+    try:
+        table = _from_rows(_lines(body)) if lines else _from_text(body, orient, may_be_lines)
+        return dtypes.apply(table, dtype)
+    except UnicodeEncodeError as error:
+        raise InvalidTable("The body is not JSON: it has half of a surrogate pair.") from error
+
+
+def _from_text(body: Body, orient: str | None, may_be_lines: bool) -> pa.Table:
+    """The table of one document, or of JSON Lines where those are possible and there is more than one."""
     try:
         document = _decode(body.view())
     except InvalidTable:
-        if "lines" in options or orient is not None or not _starts_with_a_line(body):
+        if not (may_be_lines and _starts_with_a_line(body)):
             raise
-        return dtypes.apply(_from_rows(_lines(body)), dtype)
-    return dtypes.apply(_from_document(document, orient), dtype)
+        return _from_rows(_lines(body))
+    return _from_document(document, orient)
 
 
 def _decode(view: memoryview) -> Json:
@@ -139,9 +148,7 @@ def _from_rows(rows: Iterable[Json]) -> pa.Table:
 
 def _from_columns(columns: Row) -> pa.Table:
     """Columns of equal length: arrays, or objects of row label and value. Plain values only: one row."""
-    nested: dict[str, Any] = {
-        name: values for name, values in columns.items() if isinstance(values, list | dict)
-    }
+    nested: dict[str, Any] = {name: values for name, values in columns.items() if isinstance(values, list | dict)}
     scalars = [name for name in columns if name not in nested]
     if not nested:
         return _from_rows([columns] if columns else [])
