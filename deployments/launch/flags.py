@@ -61,6 +61,7 @@ EVERYWHERE = (
         True,
     ),
     Flag("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "1", "a stop takes 6 s in place of 30"),
+    Flag("RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S", "1", "a dead HAProxy is back in 8 s, not 40"),
     Flag(
         "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE",
         "1",

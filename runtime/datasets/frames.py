@@ -6,8 +6,8 @@ raises; here columns of fixed width are numpy arrays over the map itself. Everyt
 ``to_pandas``, column by column.
 
 Trusted: the file was written by ``parser`` after every buffer was checked in full, and files never change
-(``store``). So the check here is the cheap one, which reads no values: it finds a damaged outline (lengths,
-buffer sizes, first and last offsets), not a forged offset or code in the middle of a column.
+(``store``). So the check of columns that stay in the map is the cheap one, which reads no values: it finds a
+damaged outline (lengths, buffer sizes, first and last offsets), not a forged offset amid a column of text.
 
 Runs in the template: nothing here starts a thread.
 """
@@ -25,7 +25,6 @@ from runtime.errors import DatasetUnreadable
 
 AnyArray = Any  # pa.Array: its stubs know no element type that would help here
 
-_ZERO_COPY_KINDS = "iufmM"
 _MAP_FAILED = ctypes.c_void_p(-1).value
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -54,13 +53,11 @@ def map_frame(descriptor: int) -> pd.DataFrame:
         outline = table.slice(0, 0).to_pandas(use_threads=False)
         if len(outline.columns) != batch.num_columns or not isinstance(outline.index, pd.RangeIndex):
             raise DatasetUnreadable("A stored table describes an index.")
-        columns = {
-            position: _column(region, table, position, dtype) for position, dtype in enumerate(outline.dtypes)
-        }
+        columns = {position: _column(region, table, position, dtype) for position, dtype in enumerate(outline.dtypes)}
         frame = pd.DataFrame(columns, index=pd.RangeIndex(batch.num_rows), copy=False)
+    except MemoryError:
+        raise
     except (pa.ArrowException, ValueError, TypeError, OverflowError, LookupError, OSError) as error:
-        if isinstance(error, MemoryError):
-            raise
         raise DatasetUnreadable(f"A stored table cannot be read: {error}") from error
     frame.columns = outline.columns
     frame.attrs = outline.attrs
@@ -103,6 +100,10 @@ def _only_batch(region: mmap.mmap) -> pa.RecordBatch:
         raise DatasetUnreadable("A stored table is not one record batch.")
     batch = reader.get_batch(0)
     batch.validate()
+    for column in batch.columns:
+        # What is converted is read whole anyway, so there the full check is cheap beside it.
+        if not (_is_fixed(column.type) or pa.types.is_large_string(column.type)):
+            column.validate(full=True)
     return batch
 
 
@@ -112,29 +113,18 @@ def _column(region: mmap.mmap, table: pa.Table, position: int, dtype: Any) -> An
     if isinstance(dtype, pd.StringDtype) and pa.types.is_large_string(array.type):
         from_arrow: Any = dtype.__from_arrow__  # type: ignore[attr-defined]  # pandas' documented protocol
         return from_arrow(table.column(position))
-    if array.null_count == 0 and isinstance(dtype, np.dtype) and dtype.kind in _ZERO_COPY_KINDS:
-        values = _over_map(region, array, dtype)
+    if array.null_count == 0 and _is_fixed(array.type) and array.type.to_pandas_dtype() == dtype:
+        zoned = isinstance(dtype, pd.DatetimeTZDtype)
+        values = _over_map(region, array, np.dtype("int64") if zoned else dtype)
         if values is not None:
-            return values
-    if array.null_count == 0 and isinstance(dtype, pd.DatetimeTZDtype):
-        values = _over_map(region, array, np.dtype("int64"))
-        if values is not None:
-            return pd.array(values, dtype=dtype, copy=False)
+            return pd.array(values, dtype=dtype, copy=False) if zoned else values
     series = table.select([position]).to_pandas(use_threads=False).iloc[:, 0]
     # pyarrow lends the codes of categories read-only; those of an ordinary frame can be written.
     return series.copy() if isinstance(dtype, pd.CategoricalDtype) else series
 
 
-def _over_map(
-    region: mmap.mmap, array: AnyArray, dtype: np.dtype[Any]
-) -> np.ndarray[Any, np.dtype[Any]] | None:
-    """A writable array over the map, or ``None`` where the column's values do not lie in it in this width."""
-    given = array.type
-    fixed = pa.types.is_integer(given) or pa.types.is_floating(given)
-    if not (fixed or pa.types.is_timestamp(given) or pa.types.is_duration(given)):
-        return None
-    if given.bit_width != dtype.itemsize * 8:
-        return None
+def _over_map(region: mmap.mmap, array: AnyArray, dtype: np.dtype[Any]) -> np.ndarray[Any, np.dtype[Any]] | None:
+    """A writable array over the map, or ``None`` where the column's values do not lie in it."""
     if len(array) == 0:
         return np.empty(0, dtype)
     buffer = array.buffers()[1]
@@ -142,3 +132,9 @@ def _over_map(
     if start < 0 or start + len(array) * dtype.itemsize > len(region):
         return None
     return np.frombuffer(region, dtype, len(array), start)
+
+
+def _is_fixed(given: pa.DataType) -> bool:
+    """Whether numpy lays values of this type out as Arrow does."""
+    number = pa.types.is_integer(given) or pa.types.is_floating(given)
+    return number or pa.types.is_timestamp(given) or pa.types.is_duration(given)

@@ -34,9 +34,7 @@ class PandasNote:
         checked = (_entry(item) for item in (entries if isinstance(entries, list) else []))
         return cls(
             columns={entry["field_name"]: entry for entry in checked if entry is not None},
-            index_columns=frozenset(
-                i for i in (index if isinstance(index, list) else []) if isinstance(i, str)
-            ),
+            index_columns=frozenset(i for i in (index if isinstance(index, list) else []) if isinstance(i, str)),
         )
 
     def is_index(self, name: str) -> bool:
@@ -53,7 +51,12 @@ class PandasNote:
 
     def metadata(self, names: list[str]) -> dict[bytes, bytes] | None:
         """Schema metadata for a table of these columns, whose frame has a plain range for its index."""
-        entries = [self.columns[name] for name in names if name in self.columns]
+        # A time zone is said by the column's own type; where the note disagreed, pyarrow would shift the times.
+        entries = [
+            self.columns[name]
+            for name in names
+            if name in self.columns and self.columns[name]["pandas_type"] != "datetimetz"
+        ]
         if not entries:
             return None
         note = {"index_columns": [], "column_indexes": [], "columns": entries, "pandas_version": "3.0.0"}

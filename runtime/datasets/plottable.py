@@ -1,8 +1,8 @@
 """From frames and a dataset's create request to the graph that a task receives.
 
 The request is the one of contract 3.1. It is read with the client's own adapter, so that a task sees what
-``graphistry.from_dataset_id`` shows the client; what the adapter leaves behind (weights, geography, style) is
-added.
+``graphistry.from_dataset_id`` shows the client; what the adapter leaves behind (weights, geography, style in
+the metadata) is added.
 
 Runs in the template: no network, no session, no thread.
 """
@@ -18,6 +18,7 @@ from graphistry.io.metadata import deserialize_plottable_metadata
 from graphistry.pygraphistry import bind
 from graphistry.validate.validate_settings import apply_axis_url_defaults
 
+_TEXTS = ("name", "description")
 _STYLE_KEYS = ("bg", "fg", "logo", "page")
 _LEFT_BEHIND = {
     "node_weight": "point_weight",
@@ -40,9 +41,6 @@ def build_plottable(
     bindings = request.get("node_encodings", {}).get("bindings", {})
     left_behind = {ours: bindings[theirs] for theirs, ours in _LEFT_BEHIND.items() if theirs in bindings}
     g = g.bind(**left_behind)
-    style = _style(request)
-    if style and g._style is None:
-        g = g.style(**style)
     if metadata:
         g._url_params = apply_axis_url_defaults(g._url_params, g._complex_encodings) or {}
     if edges is not None:
@@ -59,12 +57,18 @@ def _checked(payload: Mapping[str, Any]) -> dict[str, Any]:
         for side in ("node_encodings", "edge_encodings")
         if isinstance(payload.get(side), dict)
     }
-    for key in ("dataset_id", "name", "description"):
+    for key in ("dataset_id", *_TEXTS):
         if isinstance(payload.get(key), str):
             request[key] = payload[key]
-    for key in ("metadata", "style", "url_params"):
-        if isinstance(payload.get(key), dict):
-            request[key] = payload[key]
+    metadata = payload.get("metadata")
+    if isinstance(metadata, dict):
+        request["metadata"] = {key: metadata[key] for key in _TEXTS if isinstance(metadata.get(key), str)}
+    # PyGraphistry sends style as keys of the metadata (contract 3.1), the answers of contract 3.4 name it.
+    style = _style(payload.get("style")) or _style(metadata)
+    if style:
+        request["style"] = style
+    if isinstance(payload.get("url_params"), dict):
+        request["url_params"] = payload["url_params"]
     return request
 
 
@@ -79,7 +83,8 @@ def _encodings(given: dict[str, Any]) -> dict[str, Any]:
     return {"bindings": named, "complex": given.get("complex")}
 
 
-def _style(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Style as PyGraphistry sends it: keys of the dataset's metadata (contract 3.1)."""
-    metadata = request.get("metadata", {})
-    return {key: metadata[key] for key in _STYLE_KEYS if isinstance(metadata.get(key), dict)}
+def _style(given: Any) -> dict[str, Any]:  # Any: JSON
+    """The parts of an object that ``style()`` takes."""
+    if not isinstance(given, dict):
+        return {}
+    return {key: given[key] for key in _STYLE_KEYS if isinstance(given.get(key), dict)}

@@ -121,6 +121,10 @@ class LocalStore:
         except FileNotFoundError as error:
             raise DatasetUnreadable("A stored table is missing.") from error
 
+    def object_ids(self) -> list[str]:
+        """Ids of all that is stored."""
+        return [path.stem for path in self._objects.glob("??/*.arrow") if _OBJECT_ID.fullmatch(path.stem)]
+
     def delete(self, object_id: str) -> None:
         """Unlinks the object; one that does not exist is fine. Maps that are open stay good."""
         self.object_path(object_id).unlink(missing_ok=True)

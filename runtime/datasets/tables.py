@@ -80,10 +80,8 @@ def write_canonical(table: pa.Table, descriptor: int) -> int:
 
 def describe(table: pa.Table) -> TableInfo:
     """Shape and pandas dtypes of a canonical table, without building its frame."""
-    with_nulls = [
-        name for name, column in zip(table.column_names, table.columns, strict=True) if column.null_count
-    ]
-    dtypes = _dtypes(table.schema.empty_table())
+    with_nulls = [name for name, column in zip(table.column_names, table.columns, strict=True) if column.null_count]
+    dtypes = _dtypes(table.slice(0, 0))
     # A null turns int64 into float64 and bool into object, so these columns are asked by a row of nulls.
     fields = [table.schema.field(name) for name in with_nulls]
     schema = pa.schema(fields).with_metadata(table.schema.metadata)
@@ -135,13 +133,13 @@ def _checked_names(table: pa.Table) -> list[str]:
 
 def _stored(name: str, column: AnyChunks, categorical: bool) -> AnyArray:
     """One column in its stored type, as one array, checked in full. Raises ``InvalidTable``."""
-    _check_type(name, column.type, 0)
     try:
+        _check_type(name, column.type, 0)
         column.validate(full=True)
         array = _as_one_array(column, categorical)
-    except pa.ArrowException as error:
-        if isinstance(error, MemoryError):
-            raise
+    except MemoryError:
+        raise
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise InvalidTable(f"Column {name!r} is damaged: {error}") from error
     return array
 
@@ -207,15 +205,14 @@ def _check_type(name: str, given: AnyType, depth: int) -> None:
             raise InvalidTable(f"Column {name!r} is a dictionary of nested values, which is not supported.")
     elif types.is_run_end_encoded(given):
         if depth > 0:
-            raise InvalidTable(
-                f"Column {name!r} has run-end encoding inside a nested type, which is not supported."
-            )
+            raise InvalidTable(f"Column {name!r} has run-end encoding inside a nested type, which is not supported.")
         _check_type(name, given.value_type, depth + 1)
     elif types.is_union(given):
         raise InvalidTable(f"Column {name!r} has the type {given}, which is not supported.")
     else:
         for position in range(given.num_fields):
-            _check_type(name, given.field(position).type, depth + 1)
+            field = given.field(position)
+            _check_type(f"{name}.{field.name}", field.type, depth + 1)
 
 
 def _readable(columns: dict[str, AnyArray], note: PandasNote) -> pa.Table:
@@ -241,9 +238,7 @@ def _refusal_by_pandas(table: pa.Table) -> InvalidTable | None:
         try:
             column = table.select([position])
             dtype = column.slice(0, 0).to_pandas(use_threads=False).dtypes.iloc[0]
-            if not (
-                pa.types.is_date(field.type) or pa.types.is_nested(field.type) or _is_named_by_note(dtype)
-            ):
+            if not (pa.types.is_date(field.type) or pa.types.is_nested(field.type) or _is_named_by_note(dtype)):
                 continue
             for start in range(0, table.num_rows, _PROBE_ROWS):
                 column.slice(start, _PROBE_ROWS).to_pandas(use_threads=False)

@@ -1,9 +1,12 @@
 """Any value as a JSON document, or the place in it that cannot be one."""
 
+import datetime
+import decimal
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Final
 
+import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +18,14 @@ from runtime.results.values import Unwritable, key_text, plain
 from runtime.text import legal_text
 
 _DEPTH: Final = 254  # what orjson nests
+_SCALARS: Final = (
+    np.generic,
+    datetime.date,
+    datetime.timedelta,
+    decimal.Decimal,
+    bytes,
+    tuple,
+)  # the frequent ones
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -48,39 +59,45 @@ def _step(value: object) -> object:
 def _check_depth(value: object) -> None:
     """Look through the lists, tuples and dicts of a value, a level at a time, which is cheap.
 
-    orjson counts levels itself, but not reliably through tuples: some that are circular or very deep overflow its stack.
+    orjson counts levels itself, but not reliably through tuples: some that are circular or very deep overflow its
+    stack.
 
     Raises:
         _TooDeep: they nest deeper than 254 levels.
     """
-    level = [value]
-    kinds = _nesting(level)
+    level = [value] if _nesting([value]) else []
     for _ in range(_DEPTH):
+        kinds = _nesting(_children(level))
         if not kinds:
             return
         # what is there many times is looked at once
-        level = list(dict(zip(map(id, level), level, strict=True)).values())
-        kinds = _nesting(_children(level, kinds))
-        if kinds:
-            level = [item for item in _children(level, set(map(type, level))) if type(item) in kinds]
-    if kinds:
-        raise _TooDeep
+        unique = list(dict(zip(map(id, level), level, strict=True)).values())
+        level = [item for item in _children(unique) if type(item) in kinds]
+    raise _TooDeep
 
 
 def _nesting(items: Iterable[object]) -> set[type]:
-    """Which types of the items orjson descends into."""
+    """The types of the items that orjson descends into."""
     return {kind for kind in set(map(type, items)) if issubclass(kind, (dict, list, tuple))}
 
 
-def _children(level: list[object], kinds: set[type]) -> Iterator[object]:
+def _children(level: list[object]) -> Iterator[object]:
+    """What the dicts, lists and tuples of a level hold, one level down."""
+    kinds = set(map(type, level))
+    parts: list[Iterable[Iterable[object]]] = []
     for kind in kinds:
-        items = level if len(kinds) == 1 else [item for item in level if type(item) is kind]
-        inside = dict.values if issubclass(kind, dict) else list.__iter__ if issubclass(kind, list) else tuple.__iter__
-        yield from chain.from_iterable(map(inside, items))
+        items: Any = level if len(kinds) == 1 else [item for item in level if type(item) is kind]
+        if issubclass(kind, dict):
+            parts.append(map(dict.values, items))
+        else:
+            parts.append(map(list.__iter__ if issubclass(kind, list) else tuple.__iter__, items))
+    return chain.from_iterable(chain.from_iterable(parts))
 
 
 def simplify(value: object) -> object:
     """One step towards JSON, for everything that a task may return."""
+    if isinstance(value, _SCALARS):
+        return plain(value)
     if is_frame(value):
         return all_records(value)
     graph = graph_of_plottable(value)

@@ -64,7 +64,7 @@ def to_arrow(frame: "Frame") -> pa.Table:
     Raises:
         Unwritable: a column holds values that have no Arrow type in common; names the column.
     """
-    column_names(frame)
+    names = column_names(frame)
     if isinstance(frame, pa.Table):
         return frame
     if isinstance(frame, pa.RecordBatch):
@@ -72,9 +72,8 @@ def to_arrow(frame: "Frame") -> pa.Table:
     if not isinstance(frame, pd.DataFrame):
         table: pa.Table = frame.to_arrow(preserve_index=False)
         return table
-    if frame.attrs:  # they would have to be JSON, and no reader asks for them
-        frame = frame.copy(deep=False)
-        frame.attrs = {}
+    frame = frame.set_axis(names, axis=1)
+    frame.attrs = {}  # they would have to be JSON, and no reader asks for them
     try:
         return _pandas_to_arrow(frame)
     except MemoryError:

@@ -61,7 +61,7 @@ def write_csv(frame: "Frame", out: "Sink") -> None:
         columns = [_csv_arrow(table.column(position)) for position in range(len(names))]
     if len(columns) == 1 and columns[0].null_count:
         # a missing value alone on its line would be an empty line, which readers skip
-        columns = [columns[0].cast(pa.large_string()).fill_null("")]
+        columns = [columns[0].cast(pa.large_string()).fill_null(pa.scalar("", pa.large_string()))]
     options = pyarrow.csv.WriteOptions(batch_size=_CSV_BATCH_ROWS)
     pyarrow.csv.write_csv(pa.table(columns, names=names), cast(BinaryIO, out), options)
 

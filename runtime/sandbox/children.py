@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
@@ -30,8 +31,8 @@ class Child:
 
     @property
     def dead(self) -> bool:
-        """Whether the process has ended (it may not be reaped yet)."""
-        return self._dead.done()
+        """Whether the process has ended (it may not be reaped yet). Asks the kernel, not the loop's last turn."""
+        return self._dead.done() or _readable(self._pidfd)
 
     def kill(self) -> None:
         """Send SIGKILL; nothing where it is dead already."""
@@ -149,6 +150,8 @@ class ForkerClient:
             received = recv_packet(self._control)
         except BlockingIOError:
             return
+        except ConnectionResetError:  # killed with packets of ours unread
+            received = None
         except (OSError, ProtocolError):
             log.exception("forker.broken name=%s", self._name)
             received = None
@@ -187,3 +190,9 @@ class ForkerClient:
 def _kill_unwanted(future: "asyncio.Future[Child]") -> None:
     if not future.cancelled() and future.exception() is None:
         future.result().kill()
+
+
+def _readable(fd: int) -> bool:
+    poll = select.poll()  # select() ends at descriptor 1023
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))

@@ -57,7 +57,8 @@ class HolderProcess:
 
     @property
     def alive(self) -> bool:
-        return not self.client.ended.done()
+        """Whether it can fork seats."""
+        return not self.client.ended.done() and not self.child.dead
 
     def close(self) -> None:
         """End it and its seats; its memory returns whole."""
@@ -174,7 +175,7 @@ class TemplateProcess:
                 log.info("template.ready pid=%d start_s=%.2f", process.pid, time.monotonic() - started)
                 assert self._ready is not None
                 self._ready.set_result(client)
-                await client.ended
+                await asyncio.shield(client.ended)
                 self._ready = asyncio.get_running_loop().create_future()
             except (TimeoutError, RunInterrupted):
                 log.error("template.failed pid=%d start_s=%.2f", process.pid, time.monotonic() - started)

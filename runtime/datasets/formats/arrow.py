@@ -24,9 +24,10 @@ def read(body: Body, options: Options) -> pa.Table:
     try:
         table: pa.Table = open_body(body.reader(), options=settings).read_all()
         return table
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, MemoryError):
-            raise
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
+        # The last three come from pandas, which reads the parameters of its own extension types.
         if is_file:
             raise InvalidTable(f"The Arrow file is truncated or damaged: {error}") from error
         raise InvalidTable(f"The body is not Arrow IPC (file or stream), or it is truncated: {error}") from error

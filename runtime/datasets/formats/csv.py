@@ -83,9 +83,9 @@ def read(body: Body, options: Options) -> pa.Table:
         return csv_pandas.read(body, options, _NULLS)
     try:
         return _read(body, options, dtype if isinstance(dtype, dict) else {})
+    except MemoryError:
+        raise
     except (pa.ArrowException, UnicodeError, LookupError) as error:
-        if isinstance(error, MemoryError):
-            raise
         raise InvalidTable(f"The body is not a readable CSV file: {_first_line(error)}") from error
 
 

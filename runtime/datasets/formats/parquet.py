@@ -17,7 +17,7 @@ def read(body: Body, options: Options) -> pa.Table:
         raise InvalidTable(f"The body is {body.looks_like() or 'something else'}, not a Parquet file.")
     try:
         return pq.ParquetFile(body.reader(), pre_buffer=False).read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, MemoryError):
-            raise
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
         raise InvalidTable(f"The Parquet file is truncated or damaged: {error}") from error

@@ -45,9 +45,7 @@ def arrow_file() -> Callable[..., bytes]:
 def upload(tmp_path: Path, arrow_file: Callable[..., bytes]) -> Callable[..., Stored]:
     """``upload(content, file_type, options)`` parses bytes, ``upload(table)`` an Arrow table."""
 
-    def store(
-        content: bytes | pa.Table, file_type: str = "arrow", options: Mapping[str, Any] | None = None
-    ) -> Stored:
+    def store(content: bytes | pa.Table, file_type: str = "arrow", options: Mapping[str, Any] | None = None) -> Stored:
         body_bytes = arrow_file(content) if isinstance(content, pa.Table) else content
         descriptor, name = tempfile.mkstemp(dir=tmp_path, suffix=".arrow")
         with tempfile.TemporaryFile() as body, os.fdopen(descriptor, "wb") as out:

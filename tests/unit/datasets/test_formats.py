@@ -78,9 +78,7 @@ def test_an_empty_body_is_called_empty(upload: Upload, file_type: str) -> None:
 # -- arrow and parquet --------------------------------------------------------------------------------------------------
 
 
-def test_arrow_files_and_streams_and_parquet_give_the_same(
-    upload: Upload, arrow_file: Callable[..., bytes]
-) -> None:
+def test_arrow_files_and_streams_and_parquet_give_the_same(upload: Upload, arrow_file: Callable[..., bytes]) -> None:
     for content, file_type in (
         (arrow_file(TABLE), "arrow"),
         (arrow_file(TABLE, compression="lz4"), "arrow"),
@@ -175,9 +173,7 @@ def test_damaged_bytes_are_refused_or_read_but_never_raise_otherwise(
         (["", ""], "object", [None, None]),
     ],
 )
-def test_csv_types_follow_the_written_rules(
-    upload: Upload, cells: list[str], dtype: str, values: list[object]
-) -> None:
+def test_csv_types_follow_the_written_rules(upload: Upload, cells: list[str], dtype: str, values: list[object]) -> None:
     stored = upload(("x,y\n" + "".join(f"{cell},1\n" for cell in cells)).encode(), "csv")
     assert stored.report["dtypes"]["x"] == dtype
     assert stored.table.column("x").to_pylist() == values
@@ -283,9 +279,7 @@ def test_csv_dates_are_read_where_asked(upload: Upload, more: dict[str, Any]) ->
         (b"a,a\n1,2\n", {"mangle_dupe_cols": False}, "repeated: 'a'"),
     ],
 )
-def test_csv_that_cannot_be_read_as_asked(
-    upload: Upload, content: bytes, options: dict[str, Any], words: str
-) -> None:
+def test_csv_that_cannot_be_read_as_asked(upload: Upload, content: bytes, options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidTable, match=words):
         upload(content, "csv", options)
 
@@ -345,9 +339,7 @@ def test_json_lines_and_byte_order_marks(upload: Upload, content: str, options: 
         ([None, None], "object", [None, None]),
     ],
 )
-def test_json_types_follow_the_written_rules(
-    upload: Upload, values: list[Any], dtype: str, stored: list[Any]
-) -> None:
+def test_json_types_follow_the_written_rules(upload: Upload, values: list[Any], dtype: str, stored: list[Any]) -> None:
     answer = upload(json.dumps([{"x": value} for value in values]).encode(), "json")
     assert answer.report["dtypes"] == {"x": dtype}
     assert answer.table.column("x").to_pylist() == stored
@@ -390,7 +382,7 @@ def test_json_without_rows_is_an_empty_table(upload: Upload, content: bytes) -> 
         (b'{"a": [1, 2], "b": 5}', {}, "Column 'b' is one value"),
         (b'{"a": {"0": 1}, "b": [1]}', {}, "Column 'b' is an array"),
         (b'[{"a": 1}, 5]', {}, "Row 1 is not a JSON object"),
-        (b'[[1, 2], [1]]', {}, "Row 1 is not an array of 2 values"),
+        (b"[[1, 2], [1]]", {}, "Row 1 is not an array of 2 values"),
         (b'{"a": 1}\n{"a": \n', {}, "Line 2 is not JSON"),
         (b'{"a": 1}\n[1]\n', {"lines": True}, "Line 2 is not a JSON object"),
         (b'{"a": 1}', {"orient": "sideways"}, "orient 'sideways' is unknown"),
@@ -404,8 +396,6 @@ def test_json_without_rows_is_an_empty_table(upload: Upload, content: bytes) -> 
         (b'[{"a": 1}]', {"compression": "gzip"}, "not supported yet"),
     ],
 )
-def test_json_that_cannot_be_read_as_asked(
-    upload: Upload, content: bytes, options: dict[str, Any], words: str
-) -> None:
+def test_json_that_cannot_be_read_as_asked(upload: Upload, content: bytes, options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidTable, match=words):
         upload(content, "json", options)

@@ -67,9 +67,7 @@ def _mapped(stored: Any) -> pd.DataFrame:
 
 @pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.parametrize("rows", [N, 0], ids=["rows", "no rows"])
-def test_a_mapped_column_equals_the_one_that_was_uploaded(
-    upload: Callable[..., Any], name: str, rows: int
-) -> None:
+def test_a_mapped_column_equals_the_one_that_was_uploaded(upload: Callable[..., Any], name: str, rows: int) -> None:
     frame = pd.DataFrame({"x": COLUMNS[name]}).iloc[:rows]
     arrow = pa.Table.from_pandas(pd.DataFrame({"x": COLUMNS[name]})).slice(0, rows)
     stored = upload(arrow)
@@ -112,9 +110,7 @@ def _map_of_file(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("name", [*FIXED, "str", "str with nulls"])
-def test_columns_of_fixed_width_and_strings_lie_in_the_map_itself(
-    upload: Callable[..., Any], name: str
-) -> None:
+def test_columns_of_fixed_width_and_strings_lie_in_the_map_itself(upload: Callable[..., Any], name: str) -> None:
     stored = upload(pa.Table.from_pandas(pd.DataFrame({"x": COLUMNS[name], "y": COLUMNS[name]})))
     mapped = _mapped(stored)
     start, end = _map_of_file(stored.path)
@@ -314,9 +310,7 @@ def test_bytes_that_are_no_canonical_table_are_unreadable(
         os.close(descriptor)
 
 
-def test_a_compressed_table_is_read_too_but_not_in_place(
-    tmp_path: Path, arrow_file: Callable[..., bytes]
-) -> None:
+def test_a_compressed_table_is_read_too_but_not_in_place(tmp_path: Path, arrow_file: Callable[..., bytes]) -> None:
     path = tmp_path / "object"
     path.write_bytes(arrow_file(pa.table({"a": [0] * 10_000}), compression="zstd"))
     descriptor = os.open(path, os.O_RDONLY)

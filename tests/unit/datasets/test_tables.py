@@ -165,9 +165,7 @@ def _forged(kind: str) -> Any:
     return pa.DictionaryArray.from_arrays(codes, pa.array(["a"], pa.large_string()), safe=False)
 
 
-@pytest.mark.parametrize(
-    "kind", ["offset beyond the data", "text that is not UTF-8", "code without a category"]
-)
+@pytest.mark.parametrize("kind", ["offset beyond the data", "text that is not UTF-8", "code without a category"])
 def test_forged_buffers_are_refused(kind: str) -> None:
     with pytest.raises(InvalidTable, match="Column 'x' is damaged"):
         canonical(pa.table({"x": _forged(kind)}))

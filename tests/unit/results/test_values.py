@@ -70,6 +70,13 @@ def encoded(value: object, accepts_text: bool = False) -> bytes:
     return sink.getvalue()
 
 
+def tuples(depth: int) -> object:
+    value: object = ()
+    for _ in range(depth - 1):
+        value = (value,)
+    return value
+
+
 VALUES: list[tuple[str, object, str]] = [
     ("None", None, "null"),
     ("bool", True, "true"),
@@ -166,6 +173,7 @@ VALUES: list[tuple[str, object, str]] = [
     ("frames inside", {"nodes": pd.DataFrame({"a": [NAN]})}, '{"nodes":[{"a":null}]}'),
     ("surrogate pair", "\ud83d\ude00", '"\U0001f600"'),
     ("lone surrogates", ["\udc80x", Text("\ud83d")], '["\ufffdx","\ufffd"]'),
+    ("254 levels of tuples", tuples(254), "[" * 254 + "]" * 254),
     ("254 levels", json.loads("[" * 254 + "]" * 254), "[" * 254 + "]" * 254),
 ]
 NAMES = [name for name, _, _ in VALUES]
@@ -176,7 +184,9 @@ def test_every_odd_value_has_one_form(value: object, expected: str) -> None:
     assert encoded(value).decode() == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [row[1:] for row in VALUES if "levels" not in row[0]], ids=NAMES[:-1])
+@pytest.mark.parametrize(
+    ("value", "expected"), [row[1:] for row in VALUES if "levels" not in row[0]], ids=NAMES[:-2]
+)
 def test_the_form_is_the_same_where_orjson_gives_up(value: object, expected: str) -> None:
     """An integer beside it that is too large for orjson sends the whole document the slow way."""
     assert encoded([2**64, value]).decode() == f"[{2**64},{expected}]"
@@ -245,6 +255,9 @@ REFUSED: list[tuple[str, object, str]] = [
     ("group by", pd.DataFrame({"a": [1]}).groupby("a"), "DataFrameGroupBy"),
     ("int of 4301 digits", [10**4300], "result[0]: an integer has more digits"),
     ("255 levels", json.loads("[" * 255 + "]" * 255), "deeper than 254 levels"),
+    ("255 levels of tuples", tuples(255), "deeper than 254 levels"),
+    ("many levels of tuples", tuples(100_000), "deeper than 254 levels"),
+    ("tuples inside odd values", collections.deque([tuples(100_000)]), "deeper than 254 levels"),
     ("list in itself", circular("list"), "result['a'][0]: it contains itself"),
     ("dict in itself", circular("dict"), "contains itself"),
     ("tuple in itself", circular("tuple"), "contains itself"),
@@ -277,7 +290,9 @@ class Angry(collections.UserDict[str, int]):
         raise self.error
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), OSError(28, "no"), SystemExit("no"), RecursionError("no")])
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), OSError(28, "no"), SystemExit("no"), RecursionError("no")]
+)
 def test_what_the_value_raises_while_it_is_read_is_told(error: BaseException) -> None:
     with pytest.raises(ResultNotSerializable) as caught:
         encoded({"a": Angry(error)})

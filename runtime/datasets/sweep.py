@@ -1,0 +1,20 @@
+"""What a crash may leave in the store: bytes whose row was never written, rows that nothing names."""
+
+import logging
+
+from runtime.datasets.records import Datasets
+from runtime.datasets.store import LocalStore
+
+log = logging.getLogger("graphside.store")
+
+
+def sweep(store: LocalStore, datasets: Datasets) -> int:
+    """Delete both; how many stored tables went. Only while nobody uploads: a table is stored before its row is."""
+    forgotten = datasets.forget_objects(datasets.unreferenced_objects())
+    stored = store.object_ids()
+    leftovers = set(stored) - datasets.known_objects(stored)
+    for object_id in {*forgotten, *leftovers}:
+        store.delete(object_id)
+    if leftovers or forgotten:
+        log.info("store.swept leftovers=%d unreferenced=%d", len(leftovers), len(forgotten))
+    return len(leftovers) + len(forgotten)

@@ -1,0 +1,158 @@
+"""The parsing job: what it reports, and how several files become one table."""
+
+import errno
+import os
+import resource
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from runtime.datasets import parser, tables
+from runtime.datasets.frames import map_frame
+from runtime.datasets.parser import concatenate, parse_upload
+from runtime.errors import InvalidTable, StorageFull
+
+Upload = Callable[..., Any]
+
+
+def _concatenated(parts: list[Any]) -> tuple[dict[str, Any], pd.DataFrame]:
+    descriptors = [part.open() for part in parts]
+    with tempfile.TemporaryFile() as out:
+        report = concatenate(descriptors, out.fileno())
+        frame = map_frame(out.fileno())
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return report, frame
+
+
+def test_the_report_says_what_was_written(upload: Upload) -> None:
+    stored = upload(b"src,dst,w\na,b,1.5\nb,c,\n", "csv")
+    assert stored.report == {
+        "row_count": 2,
+        "column_count": 3,
+        "dtypes": {"src": "str", "dst": "str", "w": "float64"},
+        "byte_count": stored.path.stat().st_size,
+    }
+
+
+def test_options_and_compression_may_be_absent(tmp_path: Path) -> None:
+    with tempfile.TemporaryFile() as body, tempfile.TemporaryFile() as out:
+        body.write(b"a\n1\n")
+        body.flush()
+        assert parse_upload({"file_type": "csv"}, body.fileno(), out.fileno())["row_count"] == 1
+
+
+def test_neither_descriptor_is_closed_or_needed_at_a_position(tmp_path: Path) -> None:
+    with tempfile.TemporaryFile() as body, tempfile.TemporaryFile() as out:
+        body.write(b"a\n1\n")
+        body.flush()  # the position stays at the end
+        parse_upload({"file_type": "csv"}, body.fileno(), out.fileno())
+        assert os.fstat(body.fileno()).st_size == 4
+        assert os.fstat(out.fileno()).st_size > 0
+
+
+def test_every_refusal_lists_its_sentence(upload: Upload) -> None:
+    with pytest.raises(InvalidTable) as caught:
+        upload(b"{", "json")
+    assert caught.value.fields == {"errors": [caught.value.message]}
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised", "words"),
+    [
+        (OSError(errno.ENOSPC, "full"), StorageFull, "no room"),
+        (OSError(errno.EDQUOT, "quota"), StorageFull, "no room"),
+        (OSError(errno.EFBIG, "big"), InvalidTable, "larger, once decoded"),
+        (MemoryError(), InvalidTable, "does not fit into the memory"),
+        (pa.ArrowMemoryError("malloc"), InvalidTable, "does not fit into the memory"),
+        (pa.ArrowInvalid("odd"), InvalidTable, "cannot be read: odd"),
+        (OSError(errno.EIO, "disk"), OSError, "disk"),
+    ],
+)
+def test_failures_while_writing_are_told_apart(
+    upload: Upload, monkeypatch: pytest.MonkeyPatch, failure: Exception, raised: type[Exception], words: str
+) -> None:
+    def fail(_table: pa.Table, _descriptor: int) -> int:
+        raise failure
+
+    monkeypatch.setattr(tables, "write_canonical", fail)
+    with pytest.raises(raised, match=words):
+        upload(b"a\n1\n", "csv")
+
+
+def test_a_full_device_is_storage_full() -> None:
+    table = tables.canonical(pa.table({"a": range(1000)}))
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        with pytest.raises(StorageFull), parser.storing():
+            tables.write_canonical(table, full)
+    finally:
+        os.close(full)
+
+
+def test_a_file_size_limit_is_named(upload: Upload) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(InvalidTable, match="larger, once decoded"):
+            upload(b"a\n" + b"1\n" * 40_000, "csv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# -- several files ------------------------------------------------------------------------------------------------------
+
+
+def test_columns_are_joined_by_name_and_missing_ones_are_null(upload: Upload) -> None:
+    parts = [upload(pa.table({"s": ["a"], "w": [1]})), upload(pa.table({"w": [2], "d": ["b"]}))]
+    report, frame = _concatenated(parts)
+    assert report["row_count"] == 2
+    assert report["dtypes"] == {"s": "str", "w": "int64", "d": "str"}
+    expected = pd.DataFrame({"s": ["a", None], "w": [1, 2], "d": [None, "b"]})
+    pd.testing.assert_frame_equal(frame, expected.astype({"s": "str", "d": "str"}))
+
+
+def test_pandas_dtypes_survive_joining(upload: Upload) -> None:
+    frames = [
+        pd.DataFrame({"i": pd.array([1, None], dtype="Int64"), "c": pd.Categorical(["a", "b"])}),
+        pd.DataFrame({"i": pd.array([3, 4], dtype="Int64"), "c": pd.Categorical(["c", "a"])}),
+    ]
+    _, frame = _concatenated([upload(pa.Table.from_pandas(frame)) for frame in frames])
+    assert frame["i"].dtype == "Int64"
+    assert frame["i"].tolist() == [1, pd.NA, 3, 4]
+    assert frame["c"].tolist() == ["a", "b", "c", "a"]
+    assert isinstance(frame["c"].dtype, pd.CategoricalDtype)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "dtype"),
+    [
+        ([1], [2.5], "float64"),
+        ([None], ["x"], "str"),
+        ([None], [1], "float64"),
+        (pa.array([1], pa.int8()), pa.array([1], pa.int64()), "int64"),
+        (pa.array([1], pa.timestamp("s")), pa.array([1], pa.timestamp("ns")), "datetime64[ns]"),
+    ],
+)
+def test_types_that_fit_are_widened(upload: Upload, first: Any, second: Any, dtype: str) -> None:
+    report, _ = _concatenated([upload(pa.table({"x": first})), upload(pa.table({"x": second}))])
+    assert report["dtypes"] == {"x": dtype}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [([1], ["x"]), ([True], [1]), (["x"], [[1]]), ([{"a": 1}], ["x"])], ids=str
+)
+def test_types_that_do_not_fit_are_refused(upload: Upload, first: Any, second: Any) -> None:
+    with pytest.raises(InvalidTable, match="do not fit together"):
+        _concatenated([upload(pa.table({"x": first})), upload(pa.table({"x": second}))])
+
+
+def test_one_file_stays_what_it_is(upload: Upload) -> None:
+    frame = pd.DataFrame({"a": [1, 2], "s": ["x", None]})
+    _, joined = _concatenated([upload(pa.Table.from_pandas(frame))])
+    pd.testing.assert_frame_equal(joined, frame)

@@ -1,0 +1,200 @@
+"""Parquet and CSV: what comes back is what the task had, as far as the format can say it."""
+
+import datetime as dt
+import decimal
+import io
+import os
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pandas.testing import assert_frame_equal
+
+from runtime.errors import ResultNotSerializable
+from runtime.results import encode
+
+COLUMNS: dict[str, Any] = {
+    "int8": np.array([-128, 127], dtype="int8"),
+    "int64": np.array([-(2**63), 2**63 - 1]),
+    "uint64": np.array([0, 2**64 - 1], dtype="uint64"),
+    "float32": np.array([0.1, np.nan], dtype="float32"),
+    "float64": np.array([0.1, np.inf]),
+    "bool": np.array([True, False]),
+    "str": pd.array(["ä,\n\"'", None], dtype="str"),
+    "category": pd.Categorical(["b", None], categories=["b", "a"], ordered=True),
+    "datetime64[ns]": pd.Series(pd.array(["2024-05-01T00:00:00.000000001", None], dtype="datetime64[ns]")),
+    "datetime64[us, tz]": pd.Series(pd.array(["2024-05-01", None], dtype="datetime64[us, Europe/Paris]")),
+    "timedelta64": pd.Series(pd.array([1, None], dtype="timedelta64[ns]")),
+    "Int64": pd.array([2**60, None], dtype="Int64"),
+    "date": pd.Series([dt.date(2024, 5, 1), None], dtype=object),
+    "Decimal": pd.Series([decimal.Decimal("1.10"), decimal.Decimal("-22.00")], dtype=object),
+}
+FRAME = pd.DataFrame(COLUMNS)
+
+
+def written(frame: object, format: Any) -> bytes:
+    sink = io.BytesIO()
+    encode(frame, "table", format, False, sink)
+    return sink.getvalue()
+
+
+def test_every_dtype_survives_parquet() -> None:
+    assert_frame_equal(pd.read_parquet(io.BytesIO(written(FRAME, "parquet"))), FRAME)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_of_every_dtype_survives_parquet_alone_and_without_rows(name: str) -> None:
+    one = FRAME[[name]]
+    assert_frame_equal(pd.read_parquet(io.BytesIO(written(one, "parquet"))), one)
+    none = pd.read_parquet(io.BytesIO(written(one.head(0), "parquet")))
+    assert none.shape == (0, 1)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_json_and_csv_write_a_cell_alike_where_both_write_text(name: str) -> None:
+    texts = pd.read_csv(io.BytesIO(written(FRAME[[name]], "csv")), dtype=str)[name].tolist()
+    records = pd.read_json(io.BytesIO(written(FRAME[[name]], "json")), dtype=False, convert_dates=False)[
+        name
+    ].tolist()
+    assert len(texts) == len(records) == 2
+    if name in ("timedelta64", "date", "Decimal", "str", "category"):
+        assert [text for text in texts if isinstance(text, str)] == [
+            text for text in records if isinstance(text, str)
+        ]
+
+
+def test_csv_keeps_what_a_reader_infers() -> None:
+    frame = pd.DataFrame(
+        {
+            "i": [1, 2],
+            "whole": [1.0, 2.0],
+            "large": [1e15, 1e300],
+            "half": np.array([1, 2], dtype="float16"),
+            "gap": [1.0, np.nan],
+            "b": [True, False],
+            "s": ['say "x", y', "line\nbreak"],
+            "word": ["true", "no"],
+        }
+    )
+    read = pd.read_csv(io.BytesIO(written(frame, "csv")))
+    assert_frame_equal(read, frame.assign(half=[1.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1.0, None, 2.0],
+        ["a", None, "b"],
+        [None, None],
+        pd.array([1, None], dtype="Int64"),
+        [dt.date(2024, 5, 1), None],
+    ],
+    ids=["float", "str", "nothing", "Int64", "date"],
+)
+def test_a_missing_value_in_the_only_column_of_csv_is_still_a_row(column: Any) -> None:
+    frame = pd.DataFrame({"a": column})
+    read = pd.read_csv(io.BytesIO(written(frame, "csv")))
+    assert read["a"].isna().tolist() == frame["a"].isna().tolist()
+
+
+def test_odd_cells_of_csv_follow_the_rules_for_json() -> None:
+    cells = [1, "a", [1, {"b": None}], b"x", 2**70, float("nan"), {"k": dt.date(2024, 5, 1)}, True, "\udc80"]
+    read = pd.read_csv(
+        io.BytesIO(written(pd.DataFrame({"o": pd.Series(cells, dtype=object), "n": 1}), "csv"))
+    )
+    assert read["o"].fillna("missing").tolist() == [
+        "1",
+        "a",
+        '[1,{"b":null}]',
+        "eA==",
+        str(2**70),
+        "missing",
+        '{"k":"2024-05-01"}',
+        "true",
+        "\ufffd",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        (pd.period_range("2024-05", periods=1, freq="M"), "2024-05"),
+        (pd.interval_range(0, 1), "(0, 1]"),
+        (pd.to_timedelta([1], unit="s"), "P0DT0H0M1S"),
+        (pd.Categorical([b"x"]), "eA=="),
+        (pd.arrays.SparseArray([1]), "1"),
+        (pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))), "[1]"),
+        (pd.to_datetime(["2024-05-01"]).tz_localize("Asia/Kolkata"), "2024-05-01 00:00:00.000000+0530"),
+    ],
+)
+def test_csv_writes_every_pandas_type(column: Any, cell: str) -> None:
+    read = pd.read_csv(io.BytesIO(written(pd.DataFrame({"a": column, "b": 1}), "csv")), dtype=str)
+    assert read["a"].tolist() == [cell]
+
+
+def test_column_names_become_text() -> None:
+    frame = pd.DataFrame([[1, 2, 3]], columns=[1, pd.Timestamp("2024-05-01"), ("a", "b")])
+    names = ["1", "2024-05-01T00:00:00", "('a', 'b')"]
+    assert list(pd.read_csv(io.BytesIO(written(frame, "csv")))) == names
+    assert list(pd.read_json(io.BytesIO(written(frame, "json")))) == names
+    assert list(pd.read_parquet(io.BytesIO(written(frame, "parquet")))) == names
+
+
+def test_names_that_are_no_strings_can_be_written_as_parquet() -> None:
+    numbered = pd.read_parquet(io.BytesIO(written(pd.DataFrame([[1, 2]]), "parquet")))
+    assert list(numbered) == ["0", "1"]
+    levels = pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")]))
+    assert pd.read_parquet(io.BytesIO(written(levels, "parquet"))).to_numpy().tolist() == [[1]]
+
+
+@pytest.mark.parametrize("cells", [[1, "a"], [2**70, 1], [1j, 2j], ["\udc80", "a"], [object(), 1]], ids=str)
+def test_a_column_without_an_arrow_type_is_named(cells: list[object]) -> None:
+    frame = pd.DataFrame({"fine": [1, 2], "odd one": pd.Series(cells, dtype=object)})
+    with pytest.raises(
+        ResultNotSerializable, match=r"cannot be written as Parquet: .*'odd one' \(dtype object\)"
+    ):
+        encode(frame, "table", "parquet", False, io.BytesIO())
+
+
+def test_the_cell_of_csv_that_has_no_form_is_named() -> None:
+    with pytest.raises(ResultNotSerializable, match=r"as CSV at result\['c'\]\[1\]: a value of type object"):
+        encode(pd.DataFrame({"c": [1, object()]}), "table", "csv", False, io.BytesIO())
+
+
+def test_attributes_of_a_frame_do_not_stop_it() -> None:
+    frame = pd.DataFrame({"a": [1]})
+    frame.attrs["note"] = object()
+    assert_frame_equal(pd.read_parquet(io.BytesIO(written(frame, "parquet"))), frame)
+    assert frame.attrs
+
+
+def test_datetimes_of_a_column_read_like_single_values() -> None:
+    stamps = pd.to_datetime(
+        [
+            "1677-09-22",
+            "1969-12-31T23:59:59.5",
+            "2024-03-31T00:30",
+            "2024-03-31T01:30:00.000001",
+            "2024-01-01T00:00:00.000000007",
+            None,
+        ],
+        format="ISO8601",
+    ).as_unit("ns")
+    for zone in (None, "UTC", "Europe/Paris", "America/St_Johns"):
+        column = pd.Series(stamps.tz_localize("UTC").tz_convert(zone) if zone else stamps)
+        expected = [None if pd.isna(stamp) else stamp.isoformat() for stamp in column]
+        records = pd.read_json(
+            io.BytesIO(written(pd.DataFrame({"t": column}), "json")), convert_dates=False, dtype=False
+        )
+        assert [None if pd.isna(text) else text for text in records["t"]] == expected
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
+def test_writing_starts_no_thread() -> None:
+    before = len(os.listdir("/proc/self/task"))
+    frame = pd.DataFrame({f"c{n}": np.arange(1000) for n in range(50)})
+    for format in ("json", "csv", "parquet"):
+        written(frame, format)
+    assert len(os.listdir("/proc/self/task")) == before

@@ -1,0 +1,126 @@
+"""A real executor without Ray: a template, holders and seats that really are forked and killed."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pyarrow as pa
+import pytest
+
+from runtime.datasets.store import LocalStore
+from runtime.datasets.tables import canonical, write_canonical
+from runtime.datasets.upload import Uploads
+from runtime.engines.base import DatasetSource
+from runtime.engines.pandas import PandasEngine, SeatSettings
+from runtime.executor import Executor, ExecutorSettings, Receipt
+from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.seats import RunOutcome
+from runtime.task import MIB, Limits, TaskSpec
+
+T = TypeVar("T")
+EDGES = pa.table({"s": ["a", "b", "c"], "d": ["b", "c", "d"], "w": [1.0, 2.0, 3.0]})
+PAYLOAD = {
+    "name": "test",
+    "edge_encodings": {"bindings": {"source": "s", "destination": "d"}},
+    "node_encodings": {"bindings": {}},
+    "metadata": {},
+}
+
+
+@dataclass
+class Rig:
+    """An executor on an event loop of its own thread; tests call it as if it were plain code."""
+
+    root: Path
+    loop: asyncio.AbstractEventLoop
+    executor: Executor
+    template: TemplateProcess
+    store: LocalStore
+    uploads: Uploads
+
+    def wait(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = 60) -> T:
+        """Run a coroutine on the rig's loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout_s)
+
+    def dataset(self, edges: pa.Table = EDGES) -> DatasetSource:
+        """A stored dataset."""
+        path = self.store.incoming()
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        write_canonical(canonical(edges), fd)
+        byte_count = os.fstat(fd).st_size
+        os.close(fd)
+        object_id = uuid4().hex
+        self.store.commit(path, object_id)
+        return DatasetSource(uuid4().hex, {"edges": object_id}, byte_count, dict(PAYLOAD))
+
+    def start(self, source: DatasetSource, code: str, **fields: Any) -> Coroutine[Any, Any, tuple[RunOutcome, Receipt]]:
+        """The coroutine of a run; fields of ``Limits`` and of ``TaskSpec`` by name."""
+        limits = {name: fields.pop(name) for name in list(fields) if name in Limits.__dataclass_fields__}
+        spec = TaskSpec(run_id=uuid4().hex, source=code, limits=Limits(**limits), **fields)
+        return self.executor.run(source, spec, None)
+
+    def run(self, source: DatasetSource, code: str, **fields: Any) -> RunOutcome:
+        """The outcome of a run."""
+        return self.wait(self.start(source, code, **fields))[0]
+
+    def scratch_dirs(self) -> set[str]:
+        """Scratch directories that exist now; spare seats have one each."""
+        return {path.name for path in (self.root / "scratch").iterdir()}
+
+
+@pytest.fixture(scope="session")
+def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Rig]]:
+    """Makes rigs: ``make_rig(seats=2, cache_bytes=...)``."""
+    closers: list[Callable[[], None]] = []
+
+    def make(*, seats: int = 4, queue: int = 200, cache_bytes: int = 1 << 30, spares: int = 2) -> Rig:
+        root = tmp_path_factory.mktemp("rig")
+        store = LocalStore(root)
+        store.prepare()
+        (root / "scratch").mkdir(exist_ok=True)
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+
+        async def build() -> Rig:
+            template = TemplateProcess()
+            settings = SeatSettings(
+                scratch=root / "scratch", spares=spares, output_bytes=MIB,
+                result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256,
+            )  # fmt: skip
+            engine = PandasEngine(store, template, settings)
+            executor = Executor(engine, store, template, ExecutorSettings(seats, queue, cache_bytes))
+            await executor.start()
+            return Rig(root, loop, executor, template, store, Uploads(store, template, 64 * MIB))
+
+        rig = asyncio.run_coroutine_threadsafe(build(), loop).result(30)
+
+        def close() -> None:
+            asyncio.run_coroutine_threadsafe(rig.executor.close(), loop).result(30)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)
+            loop.close()
+
+        closers.append(close)
+        return rig
+
+    yield make
+    for close in closers:
+        close()
+
+
+@pytest.fixture(scope="session")
+def rig(make_rig: Callable[..., Rig]) -> Rig:
+    """One rig for all tests that only run tasks."""
+    return make_rig()
+
+
+@pytest.fixture(scope="session")
+def source(rig: Rig) -> DatasetSource:
+    """A dataset with three edges."""
+    return rig.dataset()

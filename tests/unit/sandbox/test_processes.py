@@ -1,0 +1,120 @@
+"""Template, holder and jobs: what happens when one of them dies, hangs, or is handed rubbish."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from runtime.errors import InvalidTable, Overloaded
+from tests.unit.sandbox.conftest import Rig
+from tests.unit.sandbox.test_seats import answer, eventually
+
+COUNT = "def task(g): return len(g._edges)"
+
+
+@pytest.fixture(scope="module")
+def own_rig(make_rig: Callable[..., Rig]) -> Rig:
+    """A rig whose processes may be killed."""
+    return make_rig(seats=2, queue=2)
+
+
+def holders(rig: Rig) -> list[psutil.Process]:
+    return psutil.Process(rig.template.pid).children()
+
+
+def test_a_killed_holder_costs_the_next_run_a_load_and_nothing_else(own_rig: Rig) -> None:
+    source = own_rig.dataset()
+    assert answer(own_rig.run(source, COUNT)) == 3
+    loads = own_rig.executor.cache.counts.loads
+    (holder,) = holders(own_rig)
+    holder.kill()
+    assert eventually(lambda: not holder.is_running() or holder.status() == psutil.STATUS_ZOMBIE)
+    assert answer(own_rig.run(source, COUNT)) == 3
+    assert own_rig.executor.cache.counts.loads == loads + 1
+
+
+def test_a_run_whose_holder_is_killed_is_interrupted_by_name(own_rig: Rig) -> None:
+    source = own_rig.dataset()
+    own_rig.run(source, COUNT)
+    holder = holders(own_rig)[-1]
+
+    async def kill_meanwhile() -> str:
+        run = asyncio.ensure_future(own_rig.start(source, "import time\ndef task(g): time.sleep(20)"))
+        await asyncio.sleep(0.3)
+        holder.kill()
+        outcome, _ = await run
+        return outcome.cause
+
+    assert own_rig.wait(kill_meanwhile()) == "RunInterrupted"
+
+
+def test_a_killed_template_is_replaced_and_running_tasks_go_on(own_rig: Rig) -> None:
+    source = own_rig.dataset()
+    own_rig.run(source, COUNT)
+    old = own_rig.template.pid
+    assert old is not None
+
+    async def kill_meanwhile() -> int:
+        run = asyncio.ensure_future(own_rig.start(source, "import time\ndef task(g):\n    time.sleep(0.6)\n    return 7"))
+        await asyncio.sleep(0.2)
+        os.kill(old, signal.SIGKILL)
+        outcome, _ = await run
+        return int(answer(outcome))
+
+    assert own_rig.wait(kill_meanwhile()) == 7
+    assert answer(own_rig.run(own_rig.dataset(), COUNT)) == 3
+    assert own_rig.template.pid != old
+
+
+def test_a_full_queue_refuses_at_once(own_rig: Rig) -> None:
+    source = own_rig.dataset()
+
+    async def crowd() -> list[object]:
+        runs = [own_rig.start(source, "import time\ndef task(g): time.sleep(0.3)") for _ in range(6)]
+        return await asyncio.gather(*runs, return_exceptions=True)
+
+    results = own_rig.wait(crowd())
+    assert sum(isinstance(result, Overloaded) for result in results) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "file_type"),
+    [(b"", "arrow"), (b"ARROW1 not really", "arrow"), (b"PAR1xxxxPAR1", "parquet"), (b"{", "json"), (b"x", "nonsense")],
+)
+def test_bytes_that_are_no_table_are_refused_by_a_job(own_rig: Rig, content: bytes, file_type: str) -> None:
+    path = own_rig.store.incoming()
+    path.write_bytes(content)
+    with pytest.raises(InvalidTable):
+        own_rig.wait(own_rig.uploads.parse(path.name, file_type, "", {}))
+    path.unlink()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_hundred_first_calls_load_a_dataset_once(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(queue=200)
+    source = rig.dataset()
+
+    async def crowd() -> list[int]:
+        outcomes = await asyncio.gather(*(rig.start(source, COUNT) for _ in range(100)))
+        return [answer(outcome) for outcome, _ in outcomes]
+
+    assert rig.wait(crowd()) == [3] * 100
+    assert rig.executor.cache.counts.loads == 1
+
+
+def test_a_file_descriptor_is_given_back_for_each_one_taken(own_rig: Rig) -> None:
+    source = own_rig.dataset()
+    own_rig.run(source, COUNT)
+
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    for _ in range(3):
+        own_rig.run(source, COUNT)
+    before = descriptors()
+    for _ in range(20):
+        own_rig.run(source, COUNT)
+    assert eventually(lambda: descriptors() <= before + 4)

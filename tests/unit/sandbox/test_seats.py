@@ -1,0 +1,208 @@
+"""What a task may do, and how its end is named."""
+
+import os
+import time
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+
+from runtime.engines.base import DatasetSource
+from tests.unit.sandbox.conftest import Rig
+
+
+def answer(outcome: Any) -> Any:
+    assert outcome.failure is None, outcome.failure and outcome.failure.to_wire()
+    return orjson.loads(bytes(outcome.result))
+
+
+def eventually(condition: Any, timeout_s: float = 3) -> bool:
+    """Whether ``condition()`` becomes true in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return bool(condition())
+
+
+def test_a_task_gets_the_graph(rig: Rig, source: DatasetSource) -> None:
+    code = "def task(g): return [type(g).__name__, g._source, g._destination, len(g._edges), g._nodes is None]"
+    assert answer(rig.run(source, code)) == ["Plotter", "s", "d", 3, True]
+
+
+def test_what_a_task_changes_is_gone_with_it(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import pandas as pd
+def task(g):
+    before = g._edges['w'].tolist()
+    g._edges.loc[:, 'w'] = 0.0
+    g._edges['new'] = 1
+    pd.DataFrame.head = None
+    return before
+"""
+    assert answer(rig.run(source, code)) == [1.0, 2.0, 3.0]
+    assert answer(rig.run(source, code)) == [1.0, 2.0, 3.0]
+    assert answer(rig.run(source, "def task(g): return g._edges.head(1)"))[0]["w"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "fields"),
+    [
+        ("def task(g):\n    while True: pass", "TaskTimeout", {"limit_name": "timeout_s", "limit": 0.5}),
+        ("while True: pass", "TaskTimeout", {"limit_name": "timeout_s"}),
+        (
+            "class A:\n    def __repr__(self):\n        while True: pass\ndef task(g): raise ValueError(A())",
+            "TaskTimeout",
+            {"limit": 0.5},
+        ),
+        ("import os\ndef task(g): os._exit(3)", "TaskCrashed", {"exit_code": 3}),
+        ("import ctypes\ndef task(g): ctypes.string_at(0)", "TaskCrashed", {"signal": "SIGSEGV"}),
+        ("import os\ndef task(g): os.kill(os.getpid(), 9)", "TaskCrashed", {"signal": "SIGKILL"}),
+        ("import os\ndef task(g): os.abort()", "TaskCrashed", {"signal": "SIGABRT"}),
+        ("import os\ndef task(g): os.write(4, b'x' * 100); os._exit(0)", "TaskCrashed", {}),
+        (
+            "import os\ndef task(g):\n    os.write(4, b'\\0\\0\\0\\2{}')\n    import time; time.sleep(9)",
+            "TaskCrashed",
+            {},
+        ),
+        ("def task(g): raise SystemExit(2)", "TaskError", {"exception_type": "SystemExit"}),
+        ("def task(g): return 1 / 0", "TaskError", {"exception_type": "ZeroDivisionError"}),
+        ("def task(g): return bytearray(10 * 2**30)", "TaskMemoryExceeded", {"limit_name": "memory_bytes"}),
+        ("def task(g) return 1", "InvalidSource", {"line": 1}),
+        ("x = 1", "InvalidSource", {}),
+        ("def task(g): return 'x' * 1000", "ResultTooLarge", {"limit_name": "result_bytes", "limit": 500}),
+        ("def task(g): return object()", "ResultNotSerializable", {}),
+    ],
+)
+def test_each_end_is_named(rig: Rig, source: DatasetSource, code: str, cause: str, fields: dict[str, Any]) -> None:
+    outcome = rig.run(source, code, timeout_s=0.5, result_bytes=500, memory_bytes=512 * 2**20)
+    assert outcome.cause == cause
+    assert outcome.failure is not None
+    assert outcome.failure.fields.items() >= fields.items()
+    assert answer(rig.run(source, "def task(g): return len(g._edges)")) == 3
+
+
+def test_memory_that_no_single_allocation_shows_is_counted(rig: Rig, source: DatasetSource) -> None:
+    code = "import mmap\ndef task(g):\n    kept = []\n    while True: kept.append(bytearray(2**20))"
+    outcome = rig.run(source, code, memory_bytes=200 * 2**20)
+    assert outcome.cause == "TaskMemoryExceeded"
+
+
+def test_scratch_is_bounded(rig: Rig, source: DatasetSource) -> None:
+    code = "import time\ndef task(g):\n    open('a', 'wb').write(b'x' * 2**22)\n    time.sleep(9)"
+    outcome = rig.run(source, code, scratch_bytes=2**20)
+    assert outcome.cause == "TaskScratchExceeded"
+    code = "import time\ndef task(g):\n    for i in range(50): open(str(i), 'w')\n    time.sleep(9)"
+    outcome = rig.run(source, code, scratch_files=10)
+    assert outcome.failure is not None
+    assert outcome.failure.fields["limit_name"] == "scratch_files"
+
+
+def test_output_is_kept_up_to_its_cap(rig: Rig, source: DatasetSource) -> None:
+    code = "import sys\ndef task(g):\n    print('first'); print('x' * 5_000_000); print('last'); sys.stderr.write('err')"
+    outcome = rig.run(source, code)
+    assert outcome.cause == "ok"
+    assert outcome.stdout_truncated
+    assert not outcome.stderr_truncated
+    assert outcome.stdout.startswith("first\n")
+    assert outcome.stdout.endswith("last\n")
+    assert len(outcome.stdout) < 2**20 + 100
+    assert outcome.stderr == "err"
+
+
+def test_a_killed_run_still_shows_what_it_printed(rig: Rig, source: DatasetSource) -> None:
+    outcome = rig.run(source, "def task(g):\n    print('so far')\n    while True: pass", timeout_s=0.3)
+    assert outcome.stdout == "so far\n"
+
+
+def test_a_large_result_is_mapped_not_copied(rig: Rig, source: DatasetSource) -> None:
+    outcome = rig.run(source, "def task(g): return 'x' * 5_000_000")
+    assert outcome.length == 5_000_000
+    assert not isinstance(outcome.result, bytes)
+    assert outcome.result[:3] == b"xxx"
+
+
+def test_a_run_has_its_own_empty_scratch_directory_and_leaves_none(rig: Rig, source: DatasetSource) -> None:
+    code = "import os, tempfile\ndef task(g):\n    open('left', 'w').write('x')\n    return [os.getcwd(), tempfile.gettempdir()]"
+    first, second = answer(rig.run(source, code)), answer(rig.run(source, code))
+    assert first[0] == first[1] != second[0]
+    assert eventually(lambda: not os.path.exists(first[0]))
+
+
+def test_no_process_of_a_run_survives_it(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import os, time
+def task(g):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(60)
+        time.sleep(60)
+    print(os.getpid())
+    return os.getpid()
+"""
+    pid = answer(rig.run(source, code))
+    assert eventually(lambda: not psutil.pid_exists(pid))
+    template = psutil.Process(rig.template.pid)
+    assert eventually(lambda: all(process.cpu_times().user < 30 for process in template.children(recursive=True)))
+    assert eventually(lambda: len(template.children(recursive=True)) <= 6)
+
+
+def test_nothing_of_the_server_is_in_reach(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import os, sys, json
+def importable(name):
+    try:
+        __import__(name)
+        return True
+    except ImportError:
+        return False
+def task(g):
+    return {
+        'fds': [int(fd) for fd in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + fd)],
+        'env': sorted(os.environ),
+        'modules': [n for n in ('auth', 'catalog', 'deployments', 'runtime', 'ray', 'cudf') if importable(n)],
+        'main': sorted(vars(sys.modules['__main__'])),
+        'threads': len(os.listdir('/proc/self/task')),
+    }
+"""
+    os.environ["GRAPHSIDE_CANARY"] = "secret"
+    seen = answer(rig.run(source, code))
+    assert set(seen["fds"]) <= {0, 1, 2, 3, 4}
+    assert not [name for name in seen["env"] if name.startswith(("GRAPHSIDE", "RAY", "GRAPHISTRY"))]
+    assert seen["modules"] == []
+    assert "Forker" not in seen["main"]
+    assert seen["threads"] == 1
+
+
+def test_no_new_privileges(rig: Rig, source: DatasetSource) -> None:
+    code = "def task(g): return [l for l in open('/proc/self/status') if l.startswith('NoNewPrivs')][0].split()[1]"
+    assert rig.run(source, code).result == b"1"
+
+
+def test_random_numbers_differ_from_run_to_run(rig: Rig, source: DatasetSource) -> None:
+    code = "import random, numpy as np\ndef task(g): return [random.random(), np.random.random()]"
+    first, second = answer(rig.run(source, code)), answer(rig.run(source, code))
+    assert first[0] != second[0]
+    assert first[1] != second[1]
+
+
+def test_cancelling_a_run_kills_it(rig: Rig, source: DatasetSource) -> None:
+    import asyncio
+
+    async def cancel_soon() -> None:
+        task = asyncio.ensure_future(rig.start(source, "def task(g):\n    while True: pass"))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    rig.wait(cancel_soon())
+    template = psutil.Process(rig.template.pid)
+    assert rig.executor.running == 0
+
+    def spinning() -> list[int]:
+        return [p.pid for p in template.children(recursive=True) if p.status() == psutil.STATUS_RUNNING]
+
+    assert eventually(lambda: not spinning())
