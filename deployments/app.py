@@ -1,5 +1,5 @@
 # mypy: disable-error-code="arg-type, attr-defined, no-any-return, call-arg"
-# Serve's decorators and pydantic v1-style models are not typed; what is passed here is checked when the app is built.
+# Serve's decorators are not typed; what is passed to them here is checked when the app is built.
 """The app as Ray Serve builds it: ``import_path: deployments.app:build``."""
 
 from typing import Any
@@ -7,6 +7,8 @@ from typing import Any
 from ray import serve
 from ray.serve.config import RequestRouterConfig
 
+from catalog.engine import open_catalog
+from catalog.errors import CatalogError
 from deployments.affinity import DatasetAffinityRouter
 from deployments.ingress import Ingress
 from deployments.runner import Runner
@@ -16,32 +18,47 @@ ROUTING_STATS_PERIOD_S = 1.0
 
 
 def build(args: dict[str, Any]) -> serve.Application:
-    """The application for these settings (``args`` of ``serve_config.yaml``). Raises pydantic's error on wrong ones."""
+    """The application for these settings (``args`` of ``serve_config.yaml``).
+
+    Raises pydantic's error on wrong settings, ``RuntimeError`` where the data directory was never prepared.
+    """
     settings = Settings.model_validate(args)
+    try:
+        open_catalog(settings.catalog_url).close()
+    except CatalogError as error:
+        text = f"the data directory {settings.data_dir} is not ready ({error}); prepare it with: graphside init"
+        raise RuntimeError(text) from error
+    return application(settings)
+
+
+def application(settings: Settings, **runner_options: Any) -> serve.Application:
+    """Ingress and runner, bound. ``runner_options`` are Serve's (``num_replicas``, ``autoscaling_config``, …)."""
     plain = settings.model_dump(mode="json")
-    logging_config = {"log_level": settings.log_level}
+    logging_config: dict[str, Any] = {"log_level": settings.log_level}
     if settings.logs_dir is not None:
         logging_config["logs_dir"] = str(settings.logs_dir)
+    common = {
+        "graceful_shutdown_timeout_s": settings.maximum.timeout_s + 20,  # longer than the longest task
+        "health_check_period_s": 2,
+    }
     runner = serve.deployment(
         Runner,
         name="Runner",
         logging_config={**logging_config, "enable_access_log": False},  # its own lines say more
         # What one replica takes before a dataset in great demand spills to the next one.
         max_ongoing_requests=settings.queue + 16,
-        graceful_shutdown_timeout_s=settings.maximum.timeout_s + 20,
-        health_check_period_s=2,
         ray_actor_options={"num_cpus": 0.5},
         request_router_config=RequestRouterConfig(
             request_router_class=DatasetAffinityRouter, request_routing_stats_period_s=ROUTING_STATS_PERIOD_S
         ),
-    )
+        **common,
+    ).options(**runner_options)
     ingress = serve.deployment(
         Ingress,
         name="Ingress",
         logging_config=logging_config,
         max_ongoing_requests=1000,
-        graceful_shutdown_timeout_s=settings.maximum.timeout_s + 20,
-        health_check_period_s=2,
         ray_actor_options={"num_cpus": 0.1},
+        **common,
     )
     return ingress.bind(plain, runner.bind(plain))

@@ -102,8 +102,8 @@ def error_response(error: Exception, *, path: str, request_id: str) -> Response:
     """The response for an error of ours (``RequestError``, ``RuntimeFailure``, ``AuthError``)."""
     message = str(getattr(error, "message", error))
     fields = dict(getattr(error, "fields", {}))
-    name = next((told for kind, told in _TOLD_AS.items() if isinstance(error, kind)), None)
-    name = name or getattr(error, "type", type(error).__name__)
+    own_name = str(getattr(error, "type", type(error).__name__))
+    name = next((told for kind, told in _TOLD_AS.items() if isinstance(error, kind)), own_name)
     if status_of(error) == 503:
         fields.setdefault("retry_after_s", 1)
     return build_response(status_of(error), name, message, fields, path=path, request_id=request_id)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -37,6 +38,7 @@ class LiveServer:
     data: Path
     port: int
     environment: dict[str, str] = field(default_factory=dict)
+    module: str = "deployments.launch"
     process: subprocess.Popen[str] | None = None
     output: str = ""
 
@@ -57,7 +59,7 @@ class LiveServer:
         }
         with log.open("w") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "deployments.launch"],
+                [sys.executable, "-m", self.module],
                 stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                 env=environment, text=True, start_new_session=True,
             )  # fmt: skip
@@ -81,6 +83,23 @@ class LiveServer:
             self.process.kill()
             self.process.wait()
             raise
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this server, the launcher first."""
+        assert self.process is not None
+        launcher = psutil.Process(self.process.pid)
+        return [launcher, *launcher.children(recursive=True)]
+
+    def find(self, word: str) -> list[psutil.Process]:
+        """Its processes that have ``word`` in their command line."""
+        found = []
+        for process in self.processes():
+            try:
+                if word in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.Error:  # gone meanwhile
+                continue
+        return found
 
     def log_in(self, username: str = ADMIN, password: str = PASSWORD) -> "Person":
         """A signed-in user of this server."""

@@ -19,7 +19,7 @@ from typing import IO, Any  # Any: JSON values, and Ray's own types, which it do
 from deployments.launch import processes
 
 APPLICATION = "graphside"
-STOP_S = 7.0
+STOP_S = 5.5
 """How long an orderly stop may take, in seconds; what then still lives is killed."""
 
 _OBJECT_STORE_BYTES = 256 * 1024**2
@@ -118,7 +118,7 @@ class Server:
         os._exit(1)
 
     def _shut_down(self) -> None:
-        """Stops in order, then by force whatever was ever seen below this process."""
+        """Lets replicas finish and close, then ends the rest by force: Ray keeps nothing that has to be saved."""
         below = processes.descendants(os.getpid())
         try:
             import ray
@@ -126,7 +126,6 @@ class Server:
 
             if ray.is_initialized():
                 serve.shutdown()  # type: ignore[no-untyped-call]
-                ray.shutdown()
         except Exception:  # nothing may keep the rest from being ended
             logging.exception("orderly stop failed")
         processes.kill((*below, *processes.descendants(os.getpid())), within_s=2.0)
@@ -151,14 +150,16 @@ def last_line(text: str) -> str:
     return (named or lines[:1] or [""])[-1][:500]
 
 
-def main() -> int:
+def main() -> None:
     """Ctrl-C is the supervisor's business: a terminal sends it to everybody at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     plan = Plan(**json.loads(sys.stdin.readline()))
-    return Server(plan, sys.stdin).run()
+    status = Server(plan, sys.stdin).run()
+    logging.shutdown()
+    os._exit(status)  # Ray's own exit would wait for processes that are no more
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -52,7 +52,8 @@ def dumps(value: object) -> bytes:
 
 def _step(value: object) -> object:
     step = simplify(value)
-    _check_depth(step)
+    if isinstance(step, (list, dict)):
+        _check_depth(step)
     return step
 
 
@@ -188,6 +189,4 @@ def _integer(value: int) -> object:
     try:
         return orjson.Fragment(str(value))
     except ValueError:
-        raise Unwritable(
-            "an integer has more digits than Python writes (sys.get_int_max_str_digits())"
-        ) from None
+        raise Unwritable("an integer has more digits than Python writes (sys.get_int_max_str_digits())") from None

@@ -22,9 +22,7 @@ ResultKind = Literal["json", "text", "csv", "parquet", "zip"]
 _MESSAGE_CHARACTERS: Final = 4096
 
 
-def encode(
-    value: object, output_type: OutputType, format: Format, accepts_text: bool, sink: BinaryIO
-) -> ResultKind:
+def encode(value: object, output_type: OutputType, format: Format, accepts_text: bool, sink: BinaryIO) -> ResultKind:
     """Write what a task returned, in the form asked for, to a raw binary file open at its start.
 
     ``accepts_text`` sends a ``str`` under json as it is (contract 4.6, the string dilemma). After a return
@@ -57,9 +55,7 @@ def encode(
     return kind
 
 
-def _encode(
-    value: object, output_type: OutputType, format: Format, accepts_text: bool, out: Sink
-) -> ResultKind:
+def _encode(value: object, output_type: OutputType, format: Format, accepts_text: bool, out: Sink) -> ResultKind:
     if output_type == "json":  # whatever the format: the client looks at it only after it has the answer
         return _write_value(value, accepts_text, out)
     if output_type == "table":

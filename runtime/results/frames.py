@@ -24,10 +24,7 @@ def is_frame(value: object) -> bool:
 def is_cudf(value: object, *kinds: str) -> bool:
     """Whether ``value`` is one of cuDF's types so named; told by name, since importing cuDF is slow and needs
     a GPU."""
-    return any(
-        cls.__name__ in kinds and str(cls.__module__).partition(".")[0] == "cudf"
-        for cls in type(value).__mro__
-    )
+    return any(cls.__name__ in kinds and str(cls.__module__).partition(".")[0] == "cudf" for cls in type(value).__mro__)
 
 
 def column_names(frame: "Frame") -> list[str]:
@@ -43,9 +40,7 @@ def column_names(frame: "Frame") -> list[str]:
     names = [str(label) if isinstance(label, tuple) else key_text(label) for label in labels]
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise Unwritable(
-            f"several columns are named {', '.join(map(repr, repeated[:5]))}; names must be distinct"
-        )
+        raise Unwritable(f"several columns are named {', '.join(map(repr, repeated[:5]))}; names must be distinct")
     return names
 
 

@@ -102,9 +102,7 @@ def _keeping_points(column: "Column") -> "Column":
         return column
     if types.is_float16(column.type):  # Arrow does not calculate in it
         column = column.cast(pa.float32())
-    whole = pc.and_(
-        pc.equal(pc.floor(column), column), pc.less(pc.abs(column), pa.scalar(_WHOLE_BELOW, column.type))
-    )
+    whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), pa.scalar(_WHOLE_BELOW, column.type)))
     if not pc.all(whole).as_py():
         return column
     return column.cast(pa.int64()).cast(pa.decimal128(20, 1))

@@ -133,9 +133,7 @@ def key_text(key: object) -> str:
         if isinstance(reduced, (list, dict, tuple)):
             break
         reduced = plain(reduced)
-    raise Unwritable(
-        f"a key of type {type_name(type(key))} cannot be the name of a JSON member; make it a string"
-    )
+    raise Unwritable(f"a key of type {type_name(type(key))} cannot be the name of a JSON member; make it a string")
 
 
 def _hint(value: object) -> str:

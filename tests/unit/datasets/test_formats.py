@@ -38,9 +38,6 @@ def _frame(stored: Any) -> pd.DataFrame:
     return frame
 
 
-# -- declared types ---------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("file_type", READERS)
 def test_a_known_type_can_be_declared(file_type: str) -> None:
     check_declared(file_type)
@@ -73,9 +70,6 @@ def test_an_unknown_option_is_named(upload: Upload, file_type: str) -> None:
 def test_an_empty_body_is_called_empty(upload: Upload, file_type: str) -> None:
     with pytest.raises(InvalidTable, match="The body is empty"):
         upload(b"", file_type)
-
-
-# -- arrow and parquet --------------------------------------------------------------------------------------------------
 
 
 def test_arrow_files_and_streams_and_parquet_give_the_same(upload: Upload, arrow_file: Callable[..., bytes]) -> None:
@@ -147,9 +141,6 @@ def test_damaged_bytes_are_refused_or_read_but_never_raise_otherwise(
         upload(bytes(content), "parquet" if encode is _parquet else "arrow")
     except InvalidTable as error:
         assert error.message
-
-
-# -- csv ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -282,11 +273,6 @@ def test_csv_dates_are_read_where_asked(upload: Upload, more: dict[str, Any]) ->
 def test_csv_that_cannot_be_read_as_asked(upload: Upload, content: bytes, options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidTable, match=words):
         upload(content, "csv", options)
-
-
-# -- json ---------------------------------------------------------------------------------------------------------------
-
-ROWS = {"src": ["a", "b"], "w": [1, 2]}
 
 
 @pytest.mark.parametrize(

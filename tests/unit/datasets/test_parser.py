@@ -12,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from runtime.datasets import parser, tables
+from runtime.datasets import tables
 from runtime.datasets.frames import map_frame
 from runtime.datasets.parser import concatenate, parse_upload
+from runtime.datasets.store import storing
 from runtime.errors import InvalidTable, StorageFull
 
 Upload = Callable[..., Any]
@@ -89,7 +90,7 @@ def test_a_full_device_is_storage_full() -> None:
     table = tables.canonical(pa.table({"a": range(1000)}))
     full = os.open("/dev/full", os.O_WRONLY)
     try:
-        with pytest.raises(StorageFull), parser.storing():
+        with pytest.raises(StorageFull), storing():
             tables.write_canonical(table, full)
     finally:
         os.close(full)
@@ -103,9 +104,6 @@ def test_a_file_size_limit_is_named(upload: Upload) -> None:
             upload(b"a\n" + b"1\n" * 40_000, "csv")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-# -- several files ------------------------------------------------------------------------------------------------------
 
 
 def test_columns_are_joined_by_name_and_missing_ones_are_null(upload: Upload) -> None:

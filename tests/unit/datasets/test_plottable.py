@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import graphistry
 import pandas as pd
 import pytest
+from graphistry.compute import e_forward, n
 from graphistry.io.metadata import serialize_plottable_metadata
 from graphistry.pygraphistry import PyGraphistry
+from graphistry.pygraphistry import edges as graph_of
 
 import runtime.datasets.plottable
 from runtime.datasets.plottable import build_plottable
@@ -108,7 +109,7 @@ def test_an_edge_binding_among_the_node_bindings_is_found_as_the_client_finds_it
 
 def test_what_a_client_uploads_is_what_a_task_receives() -> None:
     local = (
-        graphistry.edges(EDGES, "s", "d")
+        graph_of(EDGES, "s", "d")
         .nodes(NODES, "id")
         .bind(point_title="kind", point_weight="lat", edge_title="w", edge_weight="w", point_longitude="lat")
         .encode_point_color("kind", categorical_mapping={"x": "red"}, default_mapping="gray")
@@ -127,7 +128,7 @@ def test_what_a_client_uploads_is_what_a_task_receives() -> None:
 @pytest.mark.parametrize("dataset_id", [None, "0" * 32])
 def test_it_equals_what_from_dataset_id_gives(monkeypatch: pytest.MonkeyPatch, dataset_id: str | None) -> None:
     local = (
-        graphistry.edges(EDGES, "s", "d")
+        graph_of(EDGES, "s", "d")
         .nodes(NODES, "id")
         .bind(point_color="kind", point_size="lat", edge_label="w")
         .encode_axis([{"r": 14, "external": True, "label": "outermost"}])
@@ -211,7 +212,7 @@ def test_graph_methods_work_offline() -> None:
     full = build_plottable(EDGES.copy(), NODES.copy(), {**BOUND, "node_encodings": {"bindings": {"node": "id"}}})
     hop = full.hop(NODES[NODES["id"] == "a"], hops=1, direction="forward", engine="pandas")
     assert hop._edges[["s", "d"]].to_dict("records") == [{"s": "a", "d": "b"}]
-    found = full.gfql([graphistry.n({"kind": "x"}), graphistry.e_forward(), graphistry.n()], engine="pandas")
+    found = full.gfql([n({"kind": "x"}), e_forward(), n()], engine="pandas")
     assert sorted(found._edges["w"]) == [1, 3]
 
 
@@ -226,7 +227,7 @@ def test_a_graph_over_a_mapped_file_has_all_methods(tmp_path: Path, upload: Any)
     os.close(descriptor)
     nodes = g.materialize_nodes(engine="pandas").get_degrees()._nodes
     assert nodes["degree"].tolist() == [2, 2, 2]
-    found = g.gfql([graphistry.n(), graphistry.e_forward({"w": 2}), graphistry.n()], engine="pandas")
+    found = g.gfql([n(), e_forward({"w": 2}), n()], engine="pandas")
     assert found._edges["s"].tolist() == ["b"]
 
 

@@ -43,9 +43,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
         response.status_code = 200
         response._content = encoded(value, output_type, format)[1]
         monkeypatch.setattr(requests, "post", lambda *args, **kwargs: response)
-        options: dict[str, Any] = (
-            {"df_import_args": {"keep_default_na": True, "dtype": {}}} if format == "csv" else {}
-        )
+        options: dict[str, Any] = {"df_import_args": {"keep_default_na": True, "dtype": {}}} if format == "csv" else {}
         return python_remote_generic(
             WITHOUT_NODES,
             "def task(g): pass",
@@ -72,9 +70,7 @@ def test_a_graph_comes_back_whole(client: Any, format: Format, value: object) ->
 
 
 @pytest.mark.parametrize("format", TABULAR)
-@pytest.mark.parametrize(
-    "value", [GRAPH, {"nodes": NODES, "edges": EDGES}, None], ids=["plottable", "dict", "frame"]
-)
+@pytest.mark.parametrize("value", [GRAPH, {"nodes": NODES, "edges": EDGES}, None], ids=["plottable", "dict", "frame"])
 def test_one_table_of_a_graph_comes_back(client: Any, format: Format, value: object) -> None:
     nodes = client(NODES if value is None else value, "nodes", format)
     assert_frame_equal(nodes._nodes, NODES)
@@ -111,9 +107,7 @@ def test_a_frame_comes_back_as_a_table(client: Any, format: Format, value: objec
     ],
     ids=["both", "edges only", "records"],
 )
-def test_shape_has_two_rows_in_order(
-    client: Any, format: Format, value: object, rows: list[list[object]]
-) -> None:
+def test_shape_has_two_rows_in_order(client: Any, format: Format, value: object, rows: list[list[object]]) -> None:
     answer = client(value, "shape", format)
     assert list(answer.columns) == ["kind", "rows", "cols"]
     assert answer.to_numpy().tolist() == rows
@@ -164,9 +158,7 @@ def test_the_archive_is_plain_and_the_same_every_time(format: Format) -> None:
         assert archive.read(f"nodes.{format}") == b""
 
 
-@pytest.mark.parametrize(
-    "index", [["x", "y"], pd.MultiIndex.from_tuples([(0, 1), (1, 2)], names=["src", "k"])]
-)
+@pytest.mark.parametrize("index", [["x", "y"], pd.MultiIndex.from_tuples([(0, 1), (1, 2)], names=["src", "k"])])
 @pytest.mark.parametrize("format", TABULAR)
 def test_the_index_is_never_sent(client: Any, format: Format, index: Any) -> None:
     assert_frame_equal(client(EDGES.set_axis(index, axis=0), "table", format), EDGES)
@@ -190,9 +182,7 @@ def test_a_frame_larger_than_a_chunk_is_one_list() -> None:
 
 def test_the_place_of_a_bad_cell_counts_all_rows() -> None:
     frame = pd.DataFrame({"n": pd.Series([1] * 60_000 + [object()], dtype=object)})
-    with pytest.raises(
-        ResultNotSerializable, match=r"at result\['edges'\]\[60000\]\['n'\]: a value of type object"
-    ):
+    with pytest.raises(ResultNotSerializable, match=r"at result\['edges'\]\[60000\]\['n'\]: a value of type object"):
         encoded({"edges": frame}, "all", "json")
 
 

@@ -39,9 +39,7 @@ def sealed() -> Iterator[BinaryIO]:
 
 
 @pytest.mark.parametrize(("output_type", "format"), CELLS)
-def test_a_result_larger_than_its_file_is_refused_by_the_file(
-    sealed: BinaryIO, output_type: Any, format: Any
-) -> None:
+def test_a_result_larger_than_its_file_is_refused_by_the_file(sealed: BinaryIO, output_type: Any, format: Any) -> None:
     with pytest.raises(PermissionError) as caught:
         encode(value(output_type), output_type, format, False, sealed)
     assert caught.value.errno == errno.EPERM

@@ -22,12 +22,12 @@ COLUMNS: dict[str, Any] = {
     "float32": np.array([0.1, np.nan], dtype="float32"),
     "float64": np.array([0.1, np.inf]),
     "bool": np.array([True, False]),
-    "str": pd.array(["ä,\n\"'", None], dtype="str"),
+    "str": pd.Series(["ä,\n\"'", None], dtype="str"),
     "category": pd.Categorical(["b", None], categories=["b", "a"], ordered=True),
     "datetime64[ns]": pd.Series(pd.array(["2024-05-01T00:00:00.000000001", None], dtype="datetime64[ns]")),
     "datetime64[us, tz]": pd.Series(pd.array(["2024-05-01", None], dtype="datetime64[us, Europe/Paris]")),
     "timedelta64": pd.Series(pd.array([1, None], dtype="timedelta64[ns]")),
-    "Int64": pd.array([2**60, None], dtype="Int64"),
+    "Int64": pd.Series([2**60, None], dtype="Int64"),
     "date": pd.Series([dt.date(2024, 5, 1), None], dtype=object),
     "Decimal": pd.Series([decimal.Decimal("1.10"), decimal.Decimal("-22.00")], dtype=object),
 }
@@ -55,14 +55,10 @@ def test_a_column_of_every_dtype_survives_parquet_alone_and_without_rows(name: s
 @pytest.mark.parametrize("name", COLUMNS)
 def test_json_and_csv_write_a_cell_alike_where_both_write_text(name: str) -> None:
     texts = pd.read_csv(io.BytesIO(written(FRAME[[name]], "csv")), dtype=str)[name].tolist()
-    records = pd.read_json(io.BytesIO(written(FRAME[[name]], "json")), dtype=False, convert_dates=False)[
-        name
-    ].tolist()
+    records = pd.read_json(io.BytesIO(written(FRAME[[name]], "json")), dtype=False, convert_dates=False)[name].tolist()
     assert len(texts) == len(records) == 2
     if name in ("timedelta64", "date", "Decimal", "str", "category"):
-        assert [text for text in texts if isinstance(text, str)] == [
-            text for text in records if isinstance(text, str)
-        ]
+        assert [text for text in texts if isinstance(text, str)] == [text for text in records if isinstance(text, str)]
 
 
 def test_csv_keeps_what_a_reader_infers() -> None:
@@ -101,9 +97,7 @@ def test_a_missing_value_in_the_only_column_of_csv_is_still_a_row(column: Any) -
 
 def test_odd_cells_of_csv_follow_the_rules_for_json() -> None:
     cells = [1, "a", [1, {"b": None}], b"x", 2**70, float("nan"), {"k": dt.date(2024, 5, 1)}, True, "\udc80"]
-    read = pd.read_csv(
-        io.BytesIO(written(pd.DataFrame({"o": pd.Series(cells, dtype=object), "n": 1}), "csv"))
-    )
+    read = pd.read_csv(io.BytesIO(written(pd.DataFrame({"o": pd.Series(cells, dtype=object), "n": 1}), "csv")))
     assert read["o"].fillna("missing").tolist() == [
         "1",
         "a",
@@ -142,19 +136,15 @@ def test_column_names_become_text() -> None:
     assert list(pd.read_parquet(io.BytesIO(written(frame, "parquet")))) == names
 
 
-def test_names_that_are_no_strings_can_be_written_as_parquet() -> None:
-    numbered = pd.read_parquet(io.BytesIO(written(pd.DataFrame([[1, 2]]), "parquet")))
-    assert list(numbered) == ["0", "1"]
+def test_names_of_several_levels_become_the_text_of_their_tuples() -> None:
     levels = pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")]))
-    assert pd.read_parquet(io.BytesIO(written(levels, "parquet"))).to_numpy().tolist() == [[1]]
+    assert list(pd.read_parquet(io.BytesIO(written(levels, "parquet")))) == ["('a', 'b')"]
 
 
 @pytest.mark.parametrize("cells", [[1, "a"], [2**70, 1], [1j, 2j], ["\udc80", "a"], [object(), 1]], ids=str)
 def test_a_column_without_an_arrow_type_is_named(cells: list[object]) -> None:
     frame = pd.DataFrame({"fine": [1, 2], "odd one": pd.Series(cells, dtype=object)})
-    with pytest.raises(
-        ResultNotSerializable, match=r"cannot be written as Parquet: .*'odd one' \(dtype object\)"
-    ):
+    with pytest.raises(ResultNotSerializable, match=r"cannot be written as Parquet: .*'odd one' \(dtype object\)"):
         encode(frame, "table", "parquet", False, io.BytesIO())
 
 
@@ -178,7 +168,7 @@ def test_datetimes_of_a_column_read_like_single_values() -> None:
             "2024-03-31T00:30",
             "2024-03-31T01:30:00.000001",
             "2024-01-01T00:00:00.000000007",
-            None,
+            "NaT",
         ],
         format="ISO8601",
     ).as_unit("ns")

@@ -58,7 +58,9 @@ def test_a_killed_template_is_replaced_and_running_tasks_go_on(own_rig: Rig) -> 
     assert old is not None
 
     async def kill_meanwhile() -> int:
-        run = asyncio.ensure_future(own_rig.start(source, "import time\ndef task(g):\n    time.sleep(0.6)\n    return 7"))
+        run = asyncio.ensure_future(
+            own_rig.start(source, "import time\ndef task(g):\n    time.sleep(0.6)\n    return 7")
+        )
         await asyncio.sleep(0.2)
         os.kill(old, signal.SIGKILL)
         outcome, _ = await run

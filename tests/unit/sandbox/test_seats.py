@@ -101,7 +101,9 @@ def test_scratch_is_bounded(rig: Rig, source: DatasetSource) -> None:
 
 
 def test_output_is_kept_up_to_its_cap(rig: Rig, source: DatasetSource) -> None:
-    code = "import sys\ndef task(g):\n    print('first'); print('x' * 5_000_000); print('last'); sys.stderr.write('err')"
+    code = (
+        "import sys\ndef task(g):\n    print('first'); print('x' * 5_000_000); print('last'); sys.stderr.write('err')"
+    )
     outcome = rig.run(source, code)
     assert outcome.cause == "ok"
     assert outcome.stdout_truncated

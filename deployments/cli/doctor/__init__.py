@@ -1,0 +1,1 @@
+"""``graphside doctor``: what this machine offers, found out by trying."""

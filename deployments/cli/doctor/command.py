@@ -1,0 +1,97 @@
+"""``graphside doctor``."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deployments.cli.doctor.findings import Finding, Report
+from deployments.cli.options import Data
+from deployments.cli.server import server_environment
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    data: Data = None,
+) -> None:
+    """Say what this machine offers: isolation layers, memory, disk, GPU, ports. Everything is tried, not looked up.
+
+    Exits with 1 where something is missing that the server needs.
+    """
+    report = examine(server_environment({} if data is None else {"GRAPHSIDE_DATA": str(data)}))
+    if as_json:
+        print(report.to_json())
+    else:
+        report.show()
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def examine(environment: Mapping[str, str]) -> Report:
+    """Looks at everything. Packages that are not there are findings too, so each section is imported by itself."""
+    sections = {
+        "Software": _guarded(_software, environment),
+        "Settings": _guarded(_settings, environment),
+        "Machine": _guarded(_machine, environment),
+        "Isolation": _guarded(_walls, environment),
+        "Ports": _guarded(_ports, environment),
+    }
+    from deployments.cli.doctor import walls
+
+    return Report(sections, walls.summary(sections["Isolation"]))
+
+
+_Section = Callable[[Mapping[str, str]], tuple[Finding, ...]]
+
+
+def _guarded(section: _Section, environment: Mapping[str, str]) -> tuple[Finding, ...]:
+    try:
+        return section(environment)
+    except ImportError as error:
+        return (Finding(error.name or "package", "missing", f"cannot be imported: {error}"),)
+    except OSError as error:
+        return (Finding("look", "warning", f"could not be finished: {error.filename or ''} {error.strerror}"),)
+
+
+def _software(environment: Mapping[str, str]) -> tuple[Finding, ...]:
+    from deployments.cli.doctor import software
+
+    return software.examine(environment)
+
+
+def _settings(environment: Mapping[str, str]) -> tuple[Finding, ...]:
+    from deployments.launch.errors import LaunchError
+    from deployments.launch.options import read_options
+
+    try:
+        options = read_options(environment)
+    except LaunchError as error:
+        return (Finding("environment", "missing", str(error)),)
+    if options.unknown:
+        return (Finding("environment", "warning", f"set, but no settings: {', '.join(options.unknown)}"),)
+    given = sorted(set(options.args) - {"data_dir"})
+    return (Finding("environment", "ok", f"sets {', '.join(given)}" if given else "defaults"),)
+
+
+def _machine(environment: Mapping[str, str]) -> tuple[Finding, ...]:
+    from deployments.cli.doctor import machine
+
+    return machine.examine(Path(os.path.abspath(Path(environment.get("GRAPHSIDE_DATA") or ".graphside").expanduser())))
+
+
+def _walls(environment: Mapping[str, str]) -> tuple[Finding, ...]:
+    from deployments.cli.doctor import walls
+
+    return walls.examine()
+
+
+def _ports(environment: Mapping[str, str]) -> tuple[Finding, ...]:
+    from deployments.cli.doctor import ports
+    from deployments.launch.errors import LaunchError
+    from deployments.launch.options import read_options
+
+    try:
+        return ports.examine(read_options(environment))
+    except LaunchError:
+        return (Finding("ports", "absent", "not looked at, since a setting is wrong"),)

@@ -1,0 +1,80 @@
+"""What the doctor found, and how it is shown."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["ok", "absent", "warning", "missing"]
+"""``absent``: not there and not needed. ``missing``: needed and not there; the doctor then exits with 1."""
+
+_MARKS: dict[State, tuple[str, str, str]] = {
+    "ok": ("✓", "+", "green"),
+    "absent": ("–", "-", "dim"),
+    "warning": ("!", "!", "yellow"),
+    "missing": ("✗", "x", "bold red"),
+}
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``text`` is for eyes, ``data`` holds the same as JSON values."""
+
+    name: str
+    state: State
+    text: str
+    data: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Findings by section, in the order in which they are shown, and lines that sum up."""
+
+    sections: dict[str, tuple[Finding, ...]]
+    summary: dict[str, tuple[str, ...]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that is needed is missing."""
+        return not any(found.state == "missing" for findings in self.sections.values() for found in findings)
+
+    def to_json(self) -> str:
+        """The whole as one JSON object."""
+        sections = {
+            section: {found.name: {"state": found.state, "text": found.text, **found.data} for found in findings}
+            for section, findings in self.sections.items()
+        }
+        return json.dumps({"ok": self.ok, **sections, "layers": self.summary}, indent=2)
+
+    def show(self) -> None:
+        """The whole on the screen; plain text where the output is no terminal."""
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(highlight=False, soft_wrap=True)
+        column = 0 if "utf" in (sys.stdout.encoding or "").lower() else 1
+        width = max(len(found.name) for findings in self.sections.values() for found in findings)
+        for section, findings in self.sections.items():
+            console.print(Text(section, style="bold"))
+            for found in findings:
+                mark = _MARKS[found.state]
+                style = mark[2]
+                console.print(Text.assemble("  ", (mark[column], style), f" {found.name:<{width}}  ", found.text))
+            console.print()
+        for label, names in self.summary.items():
+            console.print(Text(f"{label}: {', '.join(names) or 'none'}"))
+        verdict = "Nothing that is needed is missing." if self.ok else "Something that is needed is missing: see the crosses."
+        console.print(Text(f"\n{verdict}"))
+
+
+def size(byte_count: float) -> str:
+    """Bytes for eyes: ``1.5 GiB``."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if byte_count < 1024:
+            break
+        byte_count /= 1024
+    else:
+        unit = "TiB"
+    return f"{byte_count:.0f} {unit}" if byte_count >= 10 or unit == "bytes" else f"{byte_count:.1f} {unit}"

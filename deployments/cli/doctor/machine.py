@@ -1,0 +1,144 @@
+"""Memory, cores, files, disk and GPU of this machine, as far as this process may use them."""
+
+import os
+import resource
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from deployments.cli.doctor.findings import GIB, Finding, size
+from deployments.cli.doctor.probing import ProbeFailed, run_probe
+
+_LEAST_MEMORY_BYTES = 2 * GIB
+_LEAST_SHARED_BYTES = GIB // 4
+_LEAST_DISK_BYTES = 2 * GIB
+_LEAST_OPEN_FILES = 4096
+_NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs")
+_V1_UNLIMITED = 1 << 60
+
+
+def examine(data_dir: Path) -> tuple[Finding, ...]:
+    """What there is to work with."""
+    return (_memory(), _cores(), _open_files(), _shared_memory(), _data_directory(data_dir), _gpu())
+
+
+def _memory() -> Finding:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    limit = _cgroup_limit()
+    data: dict[str, object] = {"total_bytes": memory.total, "available_bytes": memory.available}
+    text = f"{size(memory.total)}, {size(memory.available)} available"
+    if limit is not None and limit < memory.total:
+        data["limit_bytes"] = limit
+        advice = "set GRAPHSIDE_CACHE_BYTES and GRAPHSIDE_MAXIMUM to fit"
+        return Finding("memory", "warning", f"{text}; a control group allows {size(limit)}: {advice}", data)
+    enough = memory.available >= _LEAST_MEMORY_BYTES
+    return Finding("memory", "ok" if enough else "warning", text + ("" if enough else ": little for Ray and runs"), data)
+
+
+def _cgroup_limit() -> int | None:
+    """The least limit in bytes that a control group sets this process, version 1 or 2; None where none does."""
+    limits = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            places = ("/sys/fs/cgroup{}/memory.max", "/sys/fs/cgroup/memory.max")
+        elif "memory" in controllers.split(","):
+            places = (
+                "/sys/fs/cgroup/memory{}/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            )
+        else:
+            continue
+        for place in places:
+            try:
+                text = Path(place.format(path.rstrip("/"))).read_text().strip()
+            except OSError:
+                continue
+            if text.isdecimal() and int(text) < _V1_UNLIMITED:
+                limits.append(int(text))
+    return min(limits, default=None)
+
+
+def _cores() -> Finding:
+    usable, total = len(os.sched_getaffinity(0)), os.cpu_count() or 1
+    text = f"{usable}" if usable == total else f"{usable} of {total}"
+    quota = _cpu_quota()
+    if quota is not None and quota < usable:
+        text += f"; a control group allows the time of {quota:g}"
+    return Finding("cores", "ok", text, {"usable": usable, "total": total, "quota": quota})
+
+
+def _cpu_quota() -> float | None:
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return int(quota) / int(period) if quota.isdecimal() else None
+
+
+def _open_files() -> Finding:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = hard == resource.RLIM_INFINITY or hard >= _LEAST_OPEN_FILES
+    text = f"{soft}, can be raised to {'any number' if hard == resource.RLIM_INFINITY else hard}"
+    advice = "" if enough else f"; a busy server wants {_LEAST_OPEN_FILES} (ulimit -n)"
+    return Finding("open files", "ok" if enough else "warning", text + advice, {"soft": soft, "hard": hard})
+
+
+def _shared_memory() -> Finding:
+    try:
+        status = os.statvfs("/dev/shm")
+    except OSError as error:
+        return Finding("/dev/shm", "warning", f"{error.strerror}: Ray's object store goes to disk")
+    total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+    data: dict[str, object] = {"total_bytes": total, "free_bytes": free}
+    text = f"{size(free)} free of {size(total)}"
+    if free < _LEAST_SHARED_BYTES:
+        return Finding("/dev/shm", "warning", f"{text}: Ray's object store, 256 MiB, goes to disk", data)
+    return Finding("/dev/shm", "ok", text, data)
+
+
+def _data_directory(data_dir: Path) -> Finding:
+    there = next(folder for folder in (data_dir, *data_dir.parents) if folder.exists())
+    status = os.statvfs(there)
+    free, system = status.f_bavail * status.f_frsize, _file_system(there)
+    data: dict[str, object] = {"path": str(data_dir), "free_bytes": free, "file_system": system}
+    made = "" if there == data_dir else " (not made yet)"
+    text = f"{data_dir}{made}: {size(free)} free on {system}"
+    owner = there.stat().st_uid
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK) or (there == data_dir and owner != os.geteuid()):
+        return Finding("data directory", "missing", f"{text}; this user cannot use it: set GRAPHSIDE_DATA", data)
+    if system in _NETWORK_FILE_SYSTEMS:
+        advice = "SQLite needs a local disk, or set GRAPHSIDE_DATABASE_URL_FILE"
+        return Finding("data directory", "warning", f"{text}; {advice}", data)
+    if free < _LEAST_DISK_BYTES:
+        return Finding("data directory", "warning", f"{text}: little for datasets", data)
+    return Finding("data directory", "ok", text, data)
+
+
+def _file_system(path: Path) -> str:
+    """The type of the mount that holds it."""
+    best = ("", "unknown")
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split()
+        point = fields[4].encode().decode("unicode_escape")
+        if path.is_relative_to(point) and len(point) >= len(best[0]):
+            best = (point, fields[fields.index("-") + 1])
+    return best[1]
+
+
+def _gpu() -> Finding:
+    try:
+        answer = run_probe("gpu_probe")
+    except ProbeFailed as error:
+        return Finding("GPU", "warning", f"the driver cannot be asked: {error}")
+    devices = answer["devices"]
+    if not devices:
+        state = "absent" if answer["reason"] == "no NVIDIA driver" else "warning"
+        return Finding("GPU", state, f"none usable: {answer['reason']}; tasks run on the CPU", answer)
+    names = ", ".join(f"{device['name']} ({size(device['memory_bytes'])})" for device in devices)
+    try:
+        cudf = f"cudf {version('cudf-cu13')}"
+    except PackageNotFoundError:
+        cudf = "cudf is not installed (the extra graphside[gpu])"
+    return Finding("GPU", "ok", f"{names}, CUDA {answer['cuda']}; {cudf}; this version runs tasks on the CPU", answer)

@@ -1,0 +1,257 @@
+"""Tries each isolation layer and prints what came of it, as JSON. Run by path in a process of its own.
+
+A layer cannot be taken off again, so each is put on in a child of its own, which then tries what the layer forbids: what
+counts is the refusal, not that the call exists. Standard library only.
+"""
+
+import ctypes
+import errno
+import fcntl
+import json
+import mmap
+import os
+import resource
+import select
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+
+_PROBE_S = 5
+
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 1, 22, 38, 39
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446  # the same on every architecture
+_LANDLOCK_VERSION = 1
+_LANDLOCK_READ_FILE = 1 << 2
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_SECCOMP_MODE_FILTER = 2
+_SECCOMP_ALLOW, _SECCOMP_ERRNO = 0x7FFF0000, 0x00050000
+_BPF_LOAD, _BPF_JUMP_EQUAL, _BPF_RETURN = 0x20, 0x15, 0x06
+_GETPPID = {"x86_64": 110, "aarch64": 173, "riscv64": 173}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class NotForbidden(Exception):
+    """The layer went on, and what it should forbid went through."""
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.POINTER(_Instruction)))
+
+
+def no_new_privs() -> str:
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    if _libc.prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1:
+        raise NotForbidden("not in force after it was set")
+    return "in force once set"
+
+
+def rlimits() -> str:
+    """Memory, open files and the size of a file, each met with its own refusal."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+    _expect(errno.EMFILE, "open files", lambda: [os.dup(0) for _ in range(32)])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+    os.closerange(8, 16)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+    file = os.memfd_create("size")
+    os.write(file, b"1")
+    _expect(errno.EFBIG, "file size", lambda: os.write(file, b"2"))
+    resource.setrlimit(resource.RLIMIT_AS, (64 << 20, 64 << 20))
+    _expect(errno.ENOMEM, "memory", lambda: mmap.mmap(-1, 256 << 20))
+    return "memory, file size, open files refused at their limits"
+
+
+def closed_descriptors() -> str:
+    reading, writing = os.pipe()
+    os.closerange(min(reading, writing), max(reading, writing) + 1)
+    _expect(errno.EBADF, "a closed descriptor", lambda: os.fstat(reading))
+    return "closed in one call"
+
+
+def scratch() -> str:
+    with tempfile.TemporaryDirectory(prefix="graphside-doctor-") as folder:
+        mode = os.stat(folder).st_mode & 0o777
+    if mode != 0o700:
+        raise NotForbidden(f"a private directory came out with mode {mode:o}")
+    return "private directories can be made"
+
+
+def priority() -> str:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    if os.nice(5) <= before < 19:
+        raise NotForbidden("the priority did not change")
+    return "can be lowered"
+
+
+def parent_death() -> str:
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return "a process can be bound to its parent's life"
+
+
+def pidfd() -> str:
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+        os._exit(0)
+    handle = os.pidfd_open(child)
+    signal.pidfd_send_signal(handle, signal.SIGKILL)
+    watch = select.poll()
+    watch.register(handle, select.POLLIN)
+    seen = watch.poll(2000)
+    os.waitpid(child, 0)
+    if not seen:
+        raise NotForbidden("the end of a process did not show")
+    return "a process can be killed and awaited by handle"
+
+
+def memfd_sealing() -> str:
+    file = os.memfd_create("seal", os.MFD_ALLOW_SEALING)
+    os.write(file, b"x")
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    _expect(errno.EPERM, "a sealed file", lambda: os.write(file, b"y"))
+    return "memory files can be sealed"
+
+
+def landlock() -> str:
+    abi = _libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_LANDLOCK_VERSION))
+    _check(abi)
+    handled = ctypes.c_uint64(_LANDLOCK_READ_FILE)
+    ruleset = _libc.syscall(
+        _LANDLOCK_CREATE_RULESET, ctypes.byref(handled), ctypes.c_size_t(ctypes.sizeof(handled)), ctypes.c_uint(0)
+    )
+    _check(ruleset)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _check(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0)))
+    _expect(errno.EACCES, "reading a file", lambda: os.open("/proc/self/status", os.O_RDONLY))
+    return f"ABI {abi}"
+
+
+def seccomp() -> str:
+    number = _GETPPID.get(os.uname().machine)
+    code = [(_BPF_RETURN, 0, 0, _SECCOMP_ALLOW)]
+    if number is not None:
+        code = [
+            (_BPF_LOAD, 0, 0, 0),
+            (_BPF_JUMP_EQUAL, 0, 1, number),
+            (_BPF_RETURN, 0, 0, _SECCOMP_ERRNO | errno.EPERM),
+            *code,
+        ]
+    filters = (_Instruction * len(code))(*(_Instruction(*line) for line in code))
+    program = _Program(len(code), filters)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0))
+    if number is None:
+        return "filters load"
+    if _libc.getppid() != -1 or ctypes.get_errno() != errno.EPERM:
+        raise NotForbidden("a filtered call went through")
+    return "a filtered call is refused"
+
+
+def user_namespaces() -> str:
+    """The namespace alone says little: some kernels make it and then give no rights in it."""
+    user, group = os.getuid(), os.getgid()
+    _check(_libc.unshare(_CLONE_NEWUSER))
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+    _check(_libc.unshare(_CLONE_NEWNS))
+    return "with other namespaces inside" + (" (tried as root)" if user == 0 else "")
+
+
+def cgroup_v2() -> str:
+    """Whether limits could be set by groups of our own: version 2, ours to divide, with the memory controller."""
+    folder = _own_cgroup()
+    with open(f"{folder}/cgroup.controllers") as file:
+        controllers = file.read().split()
+    below = f"{folder}/graphside-doctor-{os.getpid()}"
+    os.mkdir(below)
+    os.rmdir(below)
+    if "memory" not in controllers:
+        raise NotForbidden(f"groups can be made, without the memory controller (has: {' '.join(controllers) or 'none'})")
+    return f"delegated, with {' '.join(controllers)}"
+
+
+def _own_cgroup() -> str:
+    with open("/proc/self/cgroup") as file:
+        own = [line.strip().removeprefix("0::") for line in file if line.startswith("0::")]
+    with open("/proc/self/mountinfo") as file:
+        mounts = [line.split() for line in file]
+    for fields in mounts:
+        if own and fields[fields.index("-") + 1] == "cgroup2":
+            root, point = fields[3], fields[4]
+            return point + ("" if own[0] == root else "/" + os.path.relpath(own[0], root))
+    raise OSError(errno.ENOENT, "no cgroup version 2 here")
+
+
+PROBES: tuple[Callable[[], str], ...] = (
+    no_new_privs,
+    rlimits,
+    closed_descriptors,
+    scratch,
+    priority,
+    parent_death,
+    pidfd,
+    memfd_sealing,
+    landlock,
+    seccomp,
+    user_namespaces,
+    cgroup_v2,
+)
+
+
+def attempt(probe: Callable[[], str]) -> dict[str, object]:
+    """What the probe says in a child of its own: ``works`` and ``detail``."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(_PROBE_S)
+        os.write(writing, json.dumps(_outcome(probe)).encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        said = pipe.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if not said:
+        return {"works": False, "detail": f"the probe ended with {code}"}
+    result: dict[str, object] = json.loads(said)
+    return result
+
+
+def _outcome(probe: Callable[[], str]) -> dict[str, object]:
+    try:
+        return {"works": True, "detail": probe()}
+    except OSError as error:
+        return {"works": False, "detail": (error.strerror or str(error)).lower()}
+    except (NotForbidden, AttributeError, ValueError) as error:
+        return {"works": False, "detail": str(error)}
+
+
+def _expect(number: int, what: str, action: Callable[[], object]) -> None:
+    try:
+        action()
+    except OSError as error:
+        if error.errno == number:
+            return
+        raise
+    raise NotForbidden(f"{what}: not refused")
+
+
+def _check(result: int) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _prctl(option: int, value: int) -> None:
+    _check(_libc.prctl(option, value, 0, 0, 0))
+
+
+if __name__ == "__main__":
+    json.dump({probe.__name__: attempt(probe) for probe in PROBES}, sys.stdout)

@@ -1,0 +1,92 @@
+"""``user add``, ``user passwd``, ``user list``."""
+
+from typing import Annotated
+
+import typer
+
+from deployments.cli.connection import Server, connect, expect, segment
+from deployments.cli.errors import CliError, WrongInput
+from deployments.cli.options import PasswordStdin, Url
+from deployments.cli.terminal import printable, read_password, show_rows
+
+PYTHON_FLAG = "flag_python_endpoint_enabled_users"
+
+app = typer.Typer(help="Add users, set their passwords, list them.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+Generate = Annotated[
+    bool, typer.Option("--generate-password", help="Make a password up and print it, this once.")
+]
+
+
+@app.command()
+def add(
+    name: Name,
+    admin: Annotated[bool, typer.Option("--admin", help="May add users and set flags.")] = False,
+    email: Annotated[str, typer.Option()] = "",
+    python: Annotated[
+        bool | None,
+        typer.Option("--python/--no-python", help=f"Set {PYTHON_FLAG} for the user, on or off."),
+    ] = None,
+    password_stdin: PasswordStdin = False,
+    generate: Generate = False,
+    url: Url = None,
+) -> None:
+    """Add a user. Without --python the Python endpoint is as open to him as to everyone."""
+    server = connect(url)
+    password = _new_password(name, password_stdin, generate)
+    body = {"username": name, "password": password, "email": email, "admin": admin}
+    user = expect(server.send("POST", "/api/v2/admin/users/", body), "user", dict)
+    known_as = str(user.get("username", name))
+    print(f"added {printable(known_as)}")
+    if generate:
+        print(f"password: {password}\n(shown this once)", flush=True)
+    if python is not None:
+        _set_python(server, known_as, python)
+
+
+@app.command()
+def passwd(name: Name, password_stdin: PasswordStdin = False, generate: Generate = False, url: Url = None) -> None:
+    """Set a password: one's own, or as an administrator anybody's. Ends every session of that user."""
+    server = connect(url)
+    path = f"/api/v2/admin/users/{segment(name)}/password/"
+    password = _new_password(name, password_stdin, generate)
+    server.send("POST", path, {"password": password})
+    print(f"the password of {printable(name)} is set; his earlier tokens have ended")
+    if generate:
+        print(f"password: {password}\n(shown this once)")
+
+
+@app.command("list")
+def list_users(url: Url = None) -> None:
+    """List all users: name, role, state, email."""
+    users = expect(connect(url).send("GET", "/api/v2/admin/users/"), "users", list)
+    rows = [
+        (
+            user["username"],
+            "admin" if user.get("is_admin") else "user",
+            "active" if user.get("is_active") else "disabled",
+            user.get("email", ""),
+        )
+        for user in users
+    ]
+    show_rows(("name", "role", "state", "email"), rows)
+
+
+def _new_password(name: str, from_stdin: bool, generate: bool) -> str:
+    if from_stdin and generate:
+        raise WrongInput("--password-stdin and --generate-password exclude each other")
+    if not generate:
+        either = "--password-stdin or --generate-password"
+        return read_password(name, from_stdin=from_stdin, twice=True, instead=either)
+    from auth.passwords import make_password
+
+    return make_password()
+
+
+def _set_python(server: Server, name: str, allowed: bool) -> None:
+    try:
+        server.send("PUT", f"/api/v2/admin/flags/{PYTHON_FLAG}/", {"value": allowed, "user": name})
+    except CliError as error:
+        raise CliError(f"{name} was added, but {PYTHON_FLAG} was not set: {error.message}") from None
+    print(f"{PYTHON_FLAG} is {'on' if allowed else 'off'} for {printable(name)}")

@@ -1,0 +1,183 @@
+"""What is left when a process is killed: the rest, whole, and a clear word to whoever was being served."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pyarrow as pa
+import pytest
+
+from tests.conftest import SMALL_EDGES, LiveServer, Person, arrow_file, free_port
+
+pytestmark = pytest.mark.e2e
+
+COUNT = "def task(g): return len(g._edges)"
+SLEEP = "import time\ndef task(g): time.sleep(20)"
+
+
+@pytest.fixture(scope="module")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server whose processes are killed; each test leaves it able to serve."""
+    data: Path = tmp_path_factory.mktemp("victim") / "data"
+    live = LiveServer(data, free_port()).start()
+    yield live
+    live.stop()
+
+
+@pytest.fixture
+def person(victim: LiveServer) -> Iterator[Person]:
+    signed_in = victim.log_in()
+    yield signed_in
+    signed_in.http.close()
+
+
+def within(timeout_s: float, condition: Callable[[], bool]) -> float:
+    """Seconds until ``condition()`` holds; fails where it does not in time."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < timeout_s, f"not within {timeout_s} s"
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+def works(person: Person, dataset_id: str) -> bool:
+    try:
+        answer = person.run(dataset_id, COUNT)
+    except httpx.TransportError:
+        return False
+    return answer.status_code == 200 and answer.json() == 3
+
+
+def one(processes: list[psutil.Process]) -> psutil.Process:
+    (process,) = processes
+    return process
+
+
+def replica(server: LiveServer, deployment: str) -> psutil.Process:
+    return one([process for process in server.find("ServeReplica") if deployment in " ".join(process.cmdline())])
+
+
+def template(server: LiveServer) -> psutil.Process:
+    runner = replica(server, "Runner").pid
+    return one([process for process in server.find("runtime.sandbox.template") if process.ppid() == runner])
+
+
+def test_a_killed_holder_is_replaced_unseen(victim: LiveServer, person: Person) -> None:
+    dataset_id = person.upload(SMALL_EDGES)
+    assert works(person, dataset_id)
+    for holder in template(victim).children():
+        holder.kill()
+    assert works(person, dataset_id)
+
+
+def test_a_killed_template_is_replaced_unseen(victim: LiveServer, person: Person) -> None:
+    old = template(victim)
+    old.kill()
+    assert works(person, person.upload(SMALL_EDGES))
+    assert template(victim).pid != old.pid
+
+
+@pytest.mark.parametrize("deployment", ["Runner", "Ingress"])
+def test_a_killed_replica_costs_only_the_calls_that_it_served(
+    victim: LiveServer, person: Person, deployment: str
+) -> None:
+    dataset_id = person.upload(SMALL_EDGES)
+    assert works(person, dataset_id)
+    below = replica(victim, "Runner").children(recursive=True)
+    with ThreadPoolExecutor(1) as pool:
+        in_flight = pool.submit(person.run, dataset_id, SLEEP)
+        within(10, lambda: any(process.is_running() for process in below))
+        time.sleep(0.5)
+        replica(victim, deployment).kill()
+        try:
+            answer = in_flight.result(30)
+        except httpx.RemoteProtocolError:
+            assert deployment == "Ingress"  # nobody was left to say anything
+        else:
+            assert answer.status_code in (500, 502, 503)
+            if deployment == "Runner":
+                assert answer.status_code == 503
+                assert answer.json()["type"] == "RunInterrupted"
+                assert "Retry-After" in answer.headers
+    within(60, lambda: works(person, dataset_id))
+    if deployment == "Runner":
+        within(10, lambda: not any(process.is_running() for process in below))
+
+
+def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
+    victim: LiveServer, person: Person
+) -> None:
+    kept = person.upload(SMALL_EDGES)
+    uploaded = person.http.post("/api/v2/files/", json={"file_type": "arrow", "name": "kept"}).json()["file_id"]
+    assert person.http.post(f"/api/v2/upload/files/{uploaded}", content=arrow_file(SMALL_EDGES)).is_success
+    half = person.http.post("/api/v2/files/", json={"file_type": "arrow", "name": "half"}).json()["file_id"]
+    empty = person.http.post(
+        "/api/v2/upload/datasets/", json={"name": "half", "node_encodings": {}, "edge_encodings": {}, "metadata": {}}
+    ).json()["data"]["dataset_id"]
+
+    sending = threading.Event()
+
+    def slow_body() -> Iterator[bytes]:
+        whole = arrow_file(pa.table({"x": list(range(200_000))}))
+        for offset in range(0, len(whole), 4096):
+            yield whole[offset : offset + 4096]
+            sending.set()
+            time.sleep(0.02)
+
+    def upload_slowly(path: str) -> None:
+        with pytest.raises(httpx.TransportError):
+            victim.log_in().http.post(path, content=slow_body())
+
+    with ThreadPoolExecutor(3) as pool:
+        uploads = [
+            pool.submit(upload_slowly, f"/api/v2/upload/files/{half}"),
+            pool.submit(upload_slowly, f"/api/v2/upload/datasets/{empty}/edges/arrow"),
+        ]
+        run = pool.submit(person.run, kept, SLEEP)
+        assert sending.wait(10)
+        time.sleep(0.5)
+        everything = victim.processes()
+        for process in everything:
+            process.kill()
+        for upload in uploads:
+            upload.result(30)
+        with pytest.raises(httpx.TransportError):
+            run.result(30)
+    assert victim.process is not None
+    victim.process.wait(10)
+    within(10, lambda: not any(is_alive(process) for process in everything))
+
+    victim.start()
+    again = victim.log_in()
+    assert works(again, kept)
+    files = {item["file_id"]: item for item in again.http.get("/api/v2/files/").json()["results"]}
+    assert files[uploaded]["is_valid"]
+    assert not files[half]["is_uploaded"]
+    dataset_ids = {item["dataset_id"] for item in again.http.get("/api/v2/datasets/").json()["results"]}
+    assert kept in dataset_ids
+    assert again.run(empty, "def task(g): return g._edges is None").json() is True
+    assert list((victim.data / "incoming").iterdir()) == []
+    assert len(list((victim.data / "objects").glob("*/*.arrow"))) == len(
+        {item for item in (victim.data / "objects").glob("*/*.arrow") if item.stat().st_mode & 0o222 == 0}
+    )
+    again.http.close()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_an_interrupt_ends_every_process_within_ten_seconds(victim: LiveServer) -> None:
+    everything = victim.processes()
+    started = time.monotonic()
+    assert victim.stop(signal.SIGINT) == 0
+    assert time.monotonic() - started < 10
+    assert not [process for process in everything if is_alive(process)]
