@@ -69,10 +69,10 @@ def page_of(request: Request, most: int = 1000) -> tuple[int, int]:
 
 
 def page_body(request: Request, count: int, limit: int, offset: int, results: list[Any]) -> dict[str, Any]:
-    """The envelope of a list (contract 2.3, 3.3). Links are relative to the server's root."""
+    """The envelope of a list (contract 2.3, 3.3)."""
 
     def link(start: int) -> str:
-        return f"{request.url.path}?limit={limit}&offset={start}"
+        return str(request.url.include_query_params(limit=limit, offset=start))
 
     following = link(offset + limit) if offset + limit < count and limit > 0 else None
     previous = link(max(0, offset - limit)) if offset > 0 else None

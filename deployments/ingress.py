@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from auth.errors import AuthError
 from catalog.errors import CatalogError
 from deployments.errors import RequestError, build_response, error_response, status_of
+from deployments.forwarding import Forwarding
 from deployments.logs import join_serve_log
 from deployments.routes import admin, auth, datasets, files, health, python
 from deployments.runs import RunnerClient
@@ -59,6 +60,9 @@ def build_asgi_app(services: Services) -> FastAPI:
             expose_headers=["X-Run-Id", "X-Engine", "Server-Timing", "X-Request-Id"],
         )
     app.add_middleware(RequestIds)
+    app.add_middleware(
+        Forwarding, trusted=services.settings.trusted_forwarders, public_url=services.settings.public_url
+    )
     return app
 
 

@@ -1,7 +1,6 @@
 """All commands together, and the one place where what went wrong becomes a line and an exit status."""
 
 import sys
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any  # Any: typer's own signatures
 
@@ -9,24 +8,16 @@ import typer
 from typer.core import TyperGroup
 
 from deployments.cli import flags, server, signing_in, users
-from deployments.cli.doctor import command as doctor
+from deployments.cli.doctor.command import doctor
 from deployments.cli.terminal import printable
 
 
 class OneLineGroup(TyperGroup):
     """Ends with a line on standard error where typer would show a box, and Python a traceback."""
 
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = "graphside",
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        windows_expand_args: bool = True,
-        **extra: Any,
-    ) -> None:
+    def main(self, *args: Any, **options: Any) -> None:
         try:
-            status = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            status = super().main(*args, **{"prog_name": "graphside", **options, "standalone_mode": False})
         except typer.TyperException as error:
             sys.exit(_say(error.format_message() + _where_to_look(error), error.exit_code))
         except typer.Abort:
@@ -34,7 +25,8 @@ class OneLineGroup(TyperGroup):
         except Exception as error:  # the end of the process: nobody above could say it better
             if sys.flags.dev_mode:
                 raise
-            sys.exit(_say(f"unexpected {type(error).__name__}: {error} (python -X dev -m deployments.cli tells more)", 1))
+            more = "python -X dev -m deployments.cli tells more"
+            sys.exit(_say(f"unexpected {type(error).__name__}: {error} ({more})", 1))
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -62,7 +54,7 @@ def graphside(
 
 app.command()(server.serve)
 app.command()(server.init)
-app.command()(doctor.doctor)
+app.command()(doctor)
 app.command()(signing_in.login)
 app.command()(signing_in.token)
 app.add_typer(users.app, name="user")

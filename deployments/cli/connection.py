@@ -22,7 +22,7 @@ _LONGEST_TEXT = 500
 
 
 class Server:
-    """One server. Every method raises ``CliError`` with the reason: no answer, no permission, or what the server says."""
+    """One server. Its methods raise ``CliError`` with the reason: no answer, no permission, what the server says."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = checked_url(url)

@@ -5,12 +5,8 @@ from typing import Annotated
 
 import typer
 
-Url = Annotated[
-    str | None, typer.Option(help="The server (also GRAPHSIDE_URL); else the one that you signed in to.")
-]
+Url = Annotated[str | None, typer.Option(help="The server (also GRAPHSIDE_URL); else the one that you signed in to.")]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
 ]
-Data = Annotated[
-    Path | None, typer.Option(help="The data directory (also GRAPHSIDE_DATA; default ./.graphside).")
-]
+Data = Annotated[Path | None, typer.Option(help="The data directory (also GRAPHSIDE_DATA; default ./.graphside).")]

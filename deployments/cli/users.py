@@ -14,9 +14,7 @@ PYTHON_FLAG = "flag_python_endpoint_enabled_users"
 app = typer.Typer(help="Add users, set their passwords, list them.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
-Generate = Annotated[
-    bool, typer.Option("--generate-password", help="Make a password up and print it, this once.")
-]
+Generate = Annotated[bool, typer.Option("--generate-password", help="Make a password up and print it, this once.")]
 
 
 @app.command()

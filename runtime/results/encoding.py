@@ -22,7 +22,9 @@ ResultKind = Literal["json", "text", "csv", "parquet", "zip"]
 _MESSAGE_CHARACTERS: Final = 4096
 
 
-def encode(value: object, output_type: OutputType, format: Format, accepts_text: bool, sink: BinaryIO) -> ResultKind:
+def encode(
+    value: object, output_type: OutputType, file_format: Format, accepts_text: bool, sink: BinaryIO
+) -> ResultKind:
     """Write what a task returned, in the form asked for, to a raw binary file open at its start.
 
     ``accepts_text`` sends a ``str`` under json as it is (contract 4.6, the string dilemma). After a return
@@ -38,14 +40,14 @@ def encode(value: object, output_type: OutputType, format: Format, accepts_text:
     """
     out = Sink(sink)
     try:
-        kind = _encode(value, output_type, format, accepts_text, out)
+        kind = _encode(value, output_type, file_format, accepts_text, out)
         out.flush()
     except MemoryError:
         raise
     except RunFailed:
         raise
     except Unwritable as exc:
-        raise _unwritable(exc, output_type, format) from exc
+        raise _unwritable(exc, output_type, file_format) from exc
     except BaseException as exc:  # a boundary: reading the value runs the user's own code, which may exit too
         if exc is out.failure:
             raise
@@ -55,17 +57,17 @@ def encode(value: object, output_type: OutputType, format: Format, accepts_text:
     return kind
 
 
-def _encode(value: object, output_type: OutputType, format: Format, accepts_text: bool, out: Sink) -> ResultKind:
-    if output_type == "json":  # whatever the format: the client looks at it only after it has the answer
+def _encode(value: object, output_type: OutputType, file_format: Format, accepts_text: bool, out: Sink) -> ResultKind:
+    if output_type == "json":  # whatever the file_format: the client looks at it only after it has the answer
         return _write_value(value, accepts_text, out)
     if output_type == "table":
-        return _write_table(table_of(value), format, out)
+        return _write_table(table_of(value), file_format, out)
     graph = graph_of(value, output_type)
     if output_type == "shape":
-        return _write_table(shape_of(graph), format, out)
+        return _write_table(shape_of(graph), file_format, out)
     if output_type == "all":
-        return _write_graph(graph, format, out)
-    return _write_table(graph.nodes if output_type == "nodes" else graph.edges, format, out)
+        return _write_graph(graph, file_format, out)
+    return _write_table(graph.nodes if output_type == "nodes" else graph.edges, file_format, out)
 
 
 def _write_value(value: object, accepts_text: bool, out: Sink) -> ResultKind:
@@ -81,10 +83,10 @@ def _write_value(value: object, accepts_text: bool, out: Sink) -> ResultKind:
     return "json"
 
 
-def _write_graph(graph: Graph, format: Format, out: Sink) -> ResultKind:
+def _write_graph(graph: Graph, file_format: Format, out: Sink) -> ResultKind:
     """Both tables: one JSON object, or an uncompressed zip whose members are named after them."""
     parts = {"nodes": graph.nodes, "edges": graph.edges}
-    if format == "json":
+    if file_format == "json":
         for name, part in parts.items():
             out.write(b'{"nodes":' if name == "nodes" else b',"edges":')
             _within(name, part, "json", out)
@@ -93,30 +95,30 @@ def _write_graph(graph: Graph, format: Format, out: Sink) -> ResultKind:
     with zipfile.ZipFile(cast(BinaryIO, out), "w", zipfile.ZIP_STORED) as archive:
         for name, part in parts.items():
             # a ZipInfo of its own has a fixed date: equal results are equal bytes
-            info = zipfile.ZipInfo(f"{name}.{format}")
+            info = zipfile.ZipInfo(f"{name}.{file_format}")
             with archive.open(info, "w", force_zip64=True) as member:
-                _within(name, part, format, Sink(cast(BinaryIO, member)))
+                _within(name, part, file_format, Sink(cast(BinaryIO, member)))
     return "zip"
 
 
-def _within(name: str, part: "Frame | None", format: Format, out: Sink) -> None:
+def _within(name: str, part: "Frame | None", file_format: Format, out: Sink) -> None:
     """Write one table of a graph; where it has no encoding, say in which."""
     try:
-        _write_table(part, format, out)
+        _write_table(part, file_format, out)
     except Unwritable as exc:
         exc.path.insert(0, name)
         raise
 
 
-def _write_table(part: "Frame | None", format: Format, out: Sink) -> ResultKind:
+def _write_table(part: "Frame | None", file_format: Format, out: Sink) -> ResultKind:
     """One table; a missing one is an empty list, or no bytes at all (contract 4.6)."""
-    if format == "json":
+    if file_format == "json":
         _write_records(part, out)
-    elif part is not None and format == "csv":
+    elif part is not None and file_format == "csv":
         write_csv(as_frame(part), out)
     elif part is not None:
         write_parquet(as_frame(part), out)
-    return format
+    return file_format
 
 
 def _write_records(part: "Frame | None", out: Sink) -> None:
@@ -139,8 +141,8 @@ def _write_records(part: "Frame | None", out: Sink) -> None:
     out.write(b"]")
 
 
-def _unwritable(exc: Unwritable, output_type: OutputType, format: Format) -> ResultNotSerializable:
-    form = {"json": "JSON", "csv": "CSV", "parquet": "Parquet"}["json" if output_type == "json" else format]
+def _unwritable(exc: Unwritable, output_type: OutputType, file_format: Format) -> ResultNotSerializable:
+    form = {"json": "JSON", "csv": "CSV", "parquet": "Parquet"}["json" if output_type == "json" else file_format]
     place = f" at {exc.where()}" if exc.path else ""
     reason = legal_text(clip(exc.reason, _MESSAGE_CHARACTERS))
     return ResultNotSerializable(f"The task's result cannot be written as {form}{place}: {reason}.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.pandas_compat  # noqa: F401  # else the first conversion of a run would import it
+import pyarrow.pandas_compat  # else the first conversion of a run would import it
 
 from runtime.results.values import Unwritable, key_text
 

@@ -80,7 +80,7 @@ def _machine(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     return machine.examine(Path(os.path.abspath(Path(environment.get("GRAPHSIDE_DATA") or ".graphside").expanduser())))
 
 
-def _walls(environment: Mapping[str, str]) -> tuple[Finding, ...]:
+def _walls(_environment: Mapping[str, str]) -> tuple[Finding, ...]:
     from deployments.cli.doctor import walls
 
     return walls.examine()

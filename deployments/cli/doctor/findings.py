@@ -65,16 +65,15 @@ class Report:
             console.print()
         for label, names in self.summary.items():
             console.print(Text(f"{label}: {', '.join(names) or 'none'}"))
-        verdict = "Nothing that is needed is missing." if self.ok else "Something that is needed is missing: see the crosses."
-        console.print(Text(f"\n{verdict}"))
+        missing = [found.name for findings in self.sections.values() for found in findings if found.state == "missing"]
+        console.print(Text(f"\nNeeded and missing: {', '.join(missing) or 'nothing'}"))
 
 
 def size(byte_count: float) -> str:
     """Bytes for eyes: ``1.5 GiB``."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if byte_count < 1024:
-            break
+    units = ["TiB", "GiB", "MiB", "KiB", "bytes"]
+    while byte_count >= 1024 and len(units) > 1:
         byte_count /= 1024
-    else:
-        unit = "TiB"
-    return f"{byte_count:.0f} {unit}" if byte_count >= 10 or unit == "bytes" else f"{byte_count:.1f} {unit}"
+        units.pop()
+    digits = 0 if byte_count >= 10 or units[-1] == "bytes" else 1
+    return f"{byte_count:.{digits}f} {units[-1]}"

@@ -1,4 +1,4 @@
-"""Asks the NVIDIA driver for its devices, and prints JSON. Run by path in a process of its own, since drivers can crash.
+"""Asks the NVIDIA driver for its devices, and prints JSON. Run by path in a process of its own: drivers can crash.
 
 That a library can be imported says nothing about a GPU; this makes real calls of the driver, and no context. Standard
 library only.

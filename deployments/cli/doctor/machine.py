@@ -5,7 +5,7 @@ import resource
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from deployments.cli.doctor.findings import GIB, Finding, size
+from deployments.cli.doctor.findings import GIB, Finding, State, size
 from deployments.cli.doctor.probing import ProbeFailed, run_probe
 
 _LEAST_MEMORY_BYTES = 2 * GIB
@@ -14,6 +14,7 @@ _LEAST_DISK_BYTES = 2 * GIB
 _LEAST_OPEN_FILES = 4096
 _NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs")
 _V1_UNLIMITED = 1 << 60
+_SHARED = "/dev/shm"  # noqa: S108  looked at, not written to
 
 
 def examine(data_dir: Path) -> tuple[Finding, ...]:
@@ -32,8 +33,9 @@ def _memory() -> Finding:
         data["limit_bytes"] = limit
         advice = "set GRAPHSIDE_CACHE_BYTES and GRAPHSIDE_MAXIMUM to fit"
         return Finding("memory", "warning", f"{text}; a control group allows {size(limit)}: {advice}", data)
-    enough = memory.available >= _LEAST_MEMORY_BYTES
-    return Finding("memory", "ok" if enough else "warning", text + ("" if enough else ": little for Ray and runs"), data)
+    if memory.available < _LEAST_MEMORY_BYTES:
+        return Finding("memory", "warning", f"{text}: little for Ray and runs", data)
+    return Finding("memory", "ok", text, data)
 
 
 def _cgroup_limit() -> int | None:
@@ -87,15 +89,15 @@ def _open_files() -> Finding:
 
 def _shared_memory() -> Finding:
     try:
-        status = os.statvfs("/dev/shm")
+        status = os.statvfs(_SHARED)
     except OSError as error:
-        return Finding("/dev/shm", "warning", f"{error.strerror}: Ray's object store goes to disk")
+        return Finding(_SHARED, "warning", f"{error.strerror}: Ray's object store goes to disk")
     total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
     data: dict[str, object] = {"total_bytes": total, "free_bytes": free}
     text = f"{size(free)} free of {size(total)}"
     if free < _LEAST_SHARED_BYTES:
-        return Finding("/dev/shm", "warning", f"{text}: Ray's object store, 256 MiB, goes to disk", data)
-    return Finding("/dev/shm", "ok", text, data)
+        return Finding(_SHARED, "warning", f"{text}: Ray's object store, 256 MiB, goes to disk", data)
+    return Finding(_SHARED, "ok", text, data)
 
 
 def _data_directory(data_dir: Path) -> Finding:
@@ -134,7 +136,7 @@ def _gpu() -> Finding:
         return Finding("GPU", "warning", f"the driver cannot be asked: {error}")
     devices = answer["devices"]
     if not devices:
-        state = "absent" if answer["reason"] == "no NVIDIA driver" else "warning"
+        state: State = "absent" if answer["reason"] == "no NVIDIA driver" else "warning"
         return Finding("GPU", state, f"none usable: {answer['reason']}; tasks run on the CPU", answer)
     names = ", ".join(f"{device['name']} ({size(device['memory_bytes'])})" for device in devices)
     try:

@@ -47,8 +47,8 @@ def _holder(port: int) -> str:
     import psutil
 
     try:
-        found = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN and one.laddr[1] == port]
-        pid = next((one.pid for one in found if one.pid), None)
+        listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+        pid = next((one.pid for one in listening if one.laddr and one.laddr.port == port and one.pid), None)
         return "a process of another user" if pid is None else f"{psutil.Process(pid).name()}, process {pid}"
     except psutil.Error:
         return "a process that this user may not see"

@@ -76,5 +76,5 @@ def _ray_flags(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("Ray flags", "ok", "set in this environment", data)
         return
     count = len(EVERYWHERE) + len(ONE_MACHINE)
-    text = f"`graphside serve` sets its {count} itself; for `serve run`, {len(missing)} that are needed are not set here"
+    text = f"`graphside serve` sets its {count} itself; for `serve run` these are not set here"
     yield Finding("Ray flags", "absent", f"{text}: {', '.join(missing)}", data)

@@ -4,13 +4,13 @@ import io
 import zipfile
 from typing import Any, get_args
 
-import graphistry
 import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
 import pytest
 import requests
+from graphistry import bind as plottable  # type: ignore[attr-defined]  # exported at run time only
 from graphistry.compute.python_remote import python_remote_generic
 from pandas.testing import assert_frame_equal
 
@@ -20,16 +20,16 @@ from runtime.task import Format, OutputType
 
 EDGES = pd.DataFrame({"src": ["a", "b"], "dst": ["b", "c"], "w": [0.5, 2.0]})
 NODES = pd.DataFrame({"id": ["a", "b", "c"], "n": [1, 2, 3]})
-GRAPH = graphistry.edges(EDGES, "src", "dst").nodes(NODES, "id")
-WITHOUT_NODES = graphistry.edges(EDGES, "src", "dst")
+GRAPH = plottable().edges(EDGES, "src", "dst").nodes(NODES, "id")
+WITHOUT_NODES = plottable().edges(EDGES, "src", "dst")
 ONE_NODE = [{"id": "a", "tags": [1, None]}]
 
 TABULAR: list[Any] = list(get_args(Format))
 
 
-def encoded(value: object, output_type: OutputType, format: Format) -> tuple[str, bytes]:
+def encoded(value: object, output_type: OutputType, file_format: Format) -> tuple[str, bytes]:
     sink = io.BytesIO()
-    kind = encode(value, output_type, format, False, sink)
+    kind = encode(value, output_type, file_format, False, sink)
     assert sink.tell() == len(sink.getvalue())
     return kind, sink.getvalue()
 
@@ -38,12 +38,14 @@ def encoded(value: object, output_type: OutputType, format: Format) -> tuple[str
 def client(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The real client, whose request is answered with what ``encode`` makes of a value."""
 
-    def call(value: object, output_type: OutputType, format: Format) -> Any:
+    def call(value: object, output_type: OutputType, file_format: Format) -> Any:
         response = requests.Response()
         response.status_code = 200
-        response._content = encoded(value, output_type, format)[1]
+        response._content = encoded(value, output_type, file_format)[1]
         monkeypatch.setattr(requests, "post", lambda *args, **kwargs: response)
-        options: dict[str, Any] = {"df_import_args": {"keep_default_na": True, "dtype": {}}} if format == "csv" else {}
+        options: dict[str, Any] = (
+            {"df_import_args": {"keep_default_na": True, "dtype": {}}} if file_format == "csv" else {}
+        )
         return python_remote_generic(
             WITHOUT_NODES,
             "def task(g): pass",
@@ -51,7 +53,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
             dataset_id="id",
             engine="pandas",
             output_type=output_type,
-            format=format,
+            format=file_format,
             **options,
         )
 
@@ -61,43 +63,43 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:graphistry", "ignore::UserWarning:graphistry")
 
 
-@pytest.mark.parametrize("format", TABULAR)
+@pytest.mark.parametrize("file_format", TABULAR)
 @pytest.mark.parametrize("value", [GRAPH, {"nodes": NODES, "edges": EDGES}], ids=["plottable", "dict"])
-def test_a_graph_comes_back_whole(client: Any, format: Format, value: object) -> None:
-    answer = client(value, "all", format)
+def test_a_graph_comes_back_whole(client: Any, file_format: Format, value: object) -> None:
+    answer = client(value, "all", file_format)
     assert_frame_equal(answer._nodes, NODES)
     assert_frame_equal(answer._edges, EDGES)
 
 
-@pytest.mark.parametrize("format", TABULAR)
+@pytest.mark.parametrize("file_format", TABULAR)
 @pytest.mark.parametrize("value", [GRAPH, {"nodes": NODES, "edges": EDGES}, None], ids=["plottable", "dict", "frame"])
-def test_one_table_of_a_graph_comes_back(client: Any, format: Format, value: object) -> None:
-    nodes = client(NODES if value is None else value, "nodes", format)
+def test_one_table_of_a_graph_comes_back(client: Any, file_format: Format, value: object) -> None:
+    nodes = client(NODES if value is None else value, "nodes", file_format)
     assert_frame_equal(nodes._nodes, NODES)
     assert nodes._edges is None
-    edges = client(EDGES if value is None else value, "edges", format)
+    edges = client(EDGES if value is None else value, "edges", file_format)
     assert_frame_equal(edges._edges, EDGES)
     assert edges._nodes is None
 
 
-@pytest.mark.parametrize("format", TABULAR)
-def test_a_missing_node_table_is_empty(client: Any, format: Format) -> None:
-    answer = client(WITHOUT_NODES, "all", format)
+@pytest.mark.parametrize("file_format", TABULAR)
+def test_a_missing_node_table_is_empty(client: Any, file_format: Format) -> None:
+    answer = client(WITHOUT_NODES, "all", file_format)
     assert answer._nodes.shape == (0, 0)
     assert_frame_equal(answer._edges, EDGES)
-    assert client(WITHOUT_NODES, "nodes", format)._nodes.shape == (0, 0)
-    assert encoded(WITHOUT_NODES, "nodes", format)[1] == (b"[]" if format == "json" else b"")
+    assert client(WITHOUT_NODES, "nodes", file_format)._nodes.shape == (0, 0)
+    assert encoded(WITHOUT_NODES, "nodes", file_format)[1] == (b"[]" if file_format == "json" else b"")
 
 
-@pytest.mark.parametrize("format", TABULAR)
+@pytest.mark.parametrize("file_format", TABULAR)
 @pytest.mark.parametrize("value", [EDGES, pa.Table.from_pandas(EDGES)], ids=["pandas", "arrow"])
-def test_a_frame_comes_back_as_a_table(client: Any, format: Format, value: object) -> None:
-    kind, _ = encoded(value, "table", format)
-    assert kind == format
-    assert_frame_equal(client(value, "table", format), EDGES)
+def test_a_frame_comes_back_as_a_table(client: Any, file_format: Format, value: object) -> None:
+    kind, _ = encoded(value, "table", file_format)
+    assert kind == file_format
+    assert_frame_equal(client(value, "table", file_format), EDGES)
 
 
-@pytest.mark.parametrize("format", TABULAR)
+@pytest.mark.parametrize("file_format", TABULAR)
 @pytest.mark.parametrize(
     ("value", "rows"),
     [
@@ -107,19 +109,19 @@ def test_a_frame_comes_back_as_a_table(client: Any, format: Format, value: objec
     ],
     ids=["both", "edges only", "records"],
 )
-def test_shape_has_two_rows_in_order(client: Any, format: Format, value: object, rows: list[list[object]]) -> None:
-    answer = client(value, "shape", format)
+def test_shape_has_two_rows_in_order(client: Any, file_format: Format, value: object, rows: list[list[object]]) -> None:
+    answer = client(value, "shape", file_format)
     assert list(answer.columns) == ["kind", "rows", "cols"]
     assert answer.to_numpy().tolist() == rows
     assert answer["rows"].dtype == np.int64
 
 
-@pytest.mark.parametrize("format", TABULAR)
-def test_records_stand_for_a_table(client: Any, format: Format) -> None:
-    answer = client({"nodes": [{"id": "a"}], "edges": []}, "all", format)
+@pytest.mark.parametrize("file_format", TABULAR)
+def test_records_stand_for_a_table(client: Any, file_format: Format) -> None:
+    answer = client({"nodes": [{"id": "a"}], "edges": []}, "all", file_format)
     assert answer._nodes.to_dict(orient="records") == [{"id": "a"}]
     assert len(answer._edges) == 0
-    assert client([{"x": 1}], "table", format)["x"].tolist() == [1]
+    assert client([{"x": 1}], "table", file_format)["x"].tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -141,38 +143,38 @@ def test_json_takes_any_value(client: Any, value: object, expected: object) -> N
     assert client(value, "json", "json") == expected
 
 
-@pytest.mark.parametrize("format", ["csv", "parquet"])
-def test_json_is_answered_whatever_the_format(format: Format) -> None:
-    assert encoded({"a": 1}, "json", format) == ("json", b'{"a":1}')
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_json_is_answered_whatever_the_format(file_format: Format) -> None:
+    assert encoded({"a": 1}, "json", file_format) == ("json", b'{"a":1}')
 
 
-@pytest.mark.parametrize("format", ["csv", "parquet"])
-def test_the_archive_is_plain_and_the_same_every_time(format: Format) -> None:
-    kind, data = encoded(WITHOUT_NODES, "all", format)
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_the_archive_is_plain_and_the_same_every_time(file_format: Format) -> None:
+    kind, data = encoded(WITHOUT_NODES, "all", file_format)
     assert kind == "zip"
-    assert data == encoded(WITHOUT_NODES, "all", format)[1]
+    assert data == encoded(WITHOUT_NODES, "all", file_format)[1]
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
-        assert archive.namelist() == [f"nodes.{format}", f"edges.{format}"]
+        assert archive.namelist() == [f"nodes.{file_format}", f"edges.{file_format}"]
         assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
-        assert archive.read(f"nodes.{format}") == b""
+        assert archive.read(f"nodes.{file_format}") == b""
 
 
 @pytest.mark.parametrize("index", [["x", "y"], pd.MultiIndex.from_tuples([(0, 1), (1, 2)], names=["src", "k"])])
-@pytest.mark.parametrize("format", TABULAR)
-def test_the_index_is_never_sent(client: Any, format: Format, index: Any) -> None:
-    assert_frame_equal(client(EDGES.set_axis(index, axis=0), "table", format), EDGES)
+@pytest.mark.parametrize("file_format", TABULAR)
+def test_the_index_is_never_sent(client: Any, file_format: Format, index: Any) -> None:
+    assert_frame_equal(client(EDGES.set_axis(index, axis=0), "table", file_format), EDGES)
 
 
 def test_a_frame_without_columns_is_no_bytes_in_csv_and_whole_in_parquet(client: Any) -> None:
     assert encoded(pd.DataFrame(index=range(3)), "table", "csv") == ("csv", b"")
-    for format in TABULAR:
-        assert client(pd.DataFrame(index=range(3)), "table", format).shape == (0, 0)
+    for file_format in TABULAR:
+        assert client(pd.DataFrame(index=range(3)), "table", file_format).shape == (0, 0)
 
 
-@pytest.mark.parametrize("format", ["csv", "parquet"])
-def test_a_frame_without_rows_keeps_its_columns(client: Any, format: Format) -> None:
-    assert list(client(EDGES.head(0), "table", format).columns) == ["src", "dst", "w"]
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_frame_without_rows_keeps_its_columns(client: Any, file_format: Format) -> None:
+    assert list(client(EDGES.head(0), "table", file_format).columns) == ["src", "dst", "w"]
 
 
 def test_a_frame_larger_than_a_chunk_is_one_list() -> None:
@@ -204,20 +206,20 @@ REFUSED: list[tuple[object, OutputType, str]] = [
 ]
 
 
-@pytest.mark.parametrize("format", TABULAR)
+@pytest.mark.parametrize("file_format", TABULAR)
 @pytest.mark.parametrize(("value", "output_type", "said"), REFUSED)
 def test_a_value_of_the_wrong_kind_is_refused_with_what_is_expected(
-    value: object, output_type: OutputType, said: str, format: Format
+    value: object, output_type: OutputType, said: str, file_format: Format
 ) -> None:
     with pytest.raises(ResultNotSerializable) as caught:
-        encoded(value, output_type, format)
+        encoded(value, output_type, file_format)
     assert said in caught.value.message
 
 
-@pytest.mark.parametrize("format", TABULAR)
-def test_duplicate_column_names_are_refused(format: Format) -> None:
+@pytest.mark.parametrize("file_format", TABULAR)
+def test_duplicate_column_names_are_refused(file_format: Format) -> None:
     frame = pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"])
     with pytest.raises(ResultNotSerializable, match="several columns are named 'a'"):
-        encoded(frame, "table", format)
+        encoded(frame, "table", file_format)
     with pytest.raises(ResultNotSerializable, match=r"result\['nodes'\]: several columns"):
-        encoded({"nodes": frame}, "all", format)
+        encoded({"nodes": frame}, "all", file_format)

@@ -38,10 +38,12 @@ def sealed() -> Iterator[BinaryIO]:
         yield file
 
 
-@pytest.mark.parametrize(("output_type", "format"), CELLS)
-def test_a_result_larger_than_its_file_is_refused_by_the_file(sealed: BinaryIO, output_type: Any, format: Any) -> None:
+@pytest.mark.parametrize(("output_type", "file_format"), CELLS)
+def test_a_result_larger_than_its_file_is_refused_by_the_file(
+    sealed: BinaryIO, output_type: Any, file_format: Any
+) -> None:
     with pytest.raises(PermissionError) as caught:
-        encode(value(output_type), output_type, format, False, sealed)
+        encode(value(output_type), output_type, file_format, False, sealed)
     assert caught.value.errno == errno.EPERM
 
 
@@ -68,17 +70,17 @@ class Short(io.BytesIO):
         return super().write(memoryview(data)[:1000])
 
 
-@pytest.mark.parametrize(("output_type", "format"), CELLS)
-def test_short_writes_are_completed(output_type: Any, format: Any) -> None:
+@pytest.mark.parametrize(("output_type", "file_format"), CELLS)
+def test_short_writes_are_completed(output_type: Any, file_format: Any) -> None:
     short, whole = Short(), io.BytesIO()
     for sink in (short, whole):
-        encode(value(output_type), output_type, format, False, sink)
+        encode(value(output_type), output_type, file_format, False, sink)
     assert short.getvalue() == whole.getvalue()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
-@pytest.mark.parametrize(("output_type", "format"), CELLS)
-def test_errors_of_the_file_come_through(output_type: Any, format: Any, number: int) -> None:
+@pytest.mark.parametrize(("output_type", "file_format"), CELLS)
+def test_errors_of_the_file_come_through(output_type: Any, file_format: Any, number: int) -> None:
     class Full(io.BytesIO):
         def write(self, data: Any) -> int:
             if self.tell() > 5_000:
@@ -86,7 +88,7 @@ def test_errors_of_the_file_come_through(output_type: Any, format: Any, number: 
             return super().write(data)
 
     with pytest.raises(OSError, match="full") as caught:
-        encode(value(output_type), output_type, format, False, Full())
+        encode(value(output_type), output_type, file_format, False, Full())
     assert caught.value.errno == number
 
 

@@ -24,9 +24,9 @@ COLUMNS: dict[str, Any] = {
     "bool": np.array([True, False]),
     "str": pd.Series(["ä,\n\"'", None], dtype="str"),
     "category": pd.Categorical(["b", None], categories=["b", "a"], ordered=True),
-    "datetime64[ns]": pd.Series(pd.array(["2024-05-01T00:00:00.000000001", None], dtype="datetime64[ns]")),
-    "datetime64[us, tz]": pd.Series(pd.array(["2024-05-01", None], dtype="datetime64[us, Europe/Paris]")),
-    "timedelta64": pd.Series(pd.array([1, None], dtype="timedelta64[ns]")),
+    "datetime64[ns]": pd.Series(["2024-05-01T00:00:00.000000001", None], dtype="datetime64[ns]"),
+    "datetime64[us, tz]": pd.Series(["2024-05-01", None], dtype="datetime64[us, Europe/Paris]"),
+    "timedelta64": pd.Series([1, None], dtype="timedelta64[ns]"),
     "Int64": pd.Series([2**60, None], dtype="Int64"),
     "date": pd.Series([dt.date(2024, 5, 1), None], dtype=object),
     "Decimal": pd.Series([decimal.Decimal("1.10"), decimal.Decimal("-22.00")], dtype=object),
@@ -34,9 +34,9 @@ COLUMNS: dict[str, Any] = {
 FRAME = pd.DataFrame(COLUMNS)
 
 
-def written(frame: object, format: Any) -> bytes:
+def written(frame: object, file_format: Any) -> bytes:
     sink = io.BytesIO()
-    encode(frame, "table", format, False, sink)
+    encode(frame, "table", file_format, False, sink)
     return sink.getvalue()
 
 
@@ -185,6 +185,6 @@ def test_datetimes_of_a_column_read_like_single_values() -> None:
 def test_writing_starts_no_thread() -> None:
     before = len(os.listdir("/proc/self/task"))
     frame = pd.DataFrame({f"c{n}": np.arange(1000) for n in range(50)})
-    for format in ("json", "csv", "parquet"):
-        written(frame, format)
+    for file_format in ("json", "csv", "parquet"):
+        written(frame, file_format)
     assert len(os.listdir("/proc/self/task")) == before

@@ -201,7 +201,9 @@ HOSTILE = {
         "def build():\n  top = last = Exception('0')\n  for n in range(100_000):\n"
         "    last.__cause__ = Exception(str(n)); last = last.__cause__\n  return top\nE = build\n"
     ),
-    "circular chain": "def E():\n  a, b = Exception('a'), Exception('b')\n  a.__cause__, b.__context__ = b, a\n  return a\n",
+    "circular chain": (
+        "def E():\n  a, b = Exception('a'), Exception('b')\n  a.__cause__, b.__context__ = b, a\n  return a\n"
+    ),
     "wide group": "def E(): return ExceptionGroup('g', [Exception('x' * 10_000)] * 100_000)\n",
     "deep group": (
         "def E():\n  g = Exception('leaf')\n  for n in range(5_000): g = ExceptionGroup('g', [g])\n  return g\n"
@@ -222,7 +224,8 @@ def test_an_exception_that_fights_back_is_described_all_the_same(prelude: str) -
 def test_a_function_whose_code_lies_about_its_file_leaks_nothing() -> None:
     source = (
         "def lie(): 1 / 0\n"
-        "lie.__code__ = lie.__code__.replace(co_filename='/nowhere/lib/python3.11/site-packages/x/y.py', co_name='\\udc80')\n"
+        "path = '/nowhere/lib/python3.11/site-packages/x/y.py'\n"
+        "lie.__code__ = lie.__code__.replace(co_filename=path, co_name='\\udc80')\n"
         "def task(g): lie()"
     )
     assert 'File "x/y.py", line 1, in \ufffd' in described(source)["traceback"]

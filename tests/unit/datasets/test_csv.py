@@ -1,0 +1,143 @@
+"""CSV: the written rules for types, the options, and what is said of bytes that are none."""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from runtime.errors import InvalidTable
+
+Upload = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype", "values"),
+    [
+        (["1", "2"], "int64", [1, 2]),
+        (["007", "2"], "int64", [7, 2]),
+        (["1", ""], "float64", [1.0, None]),
+        (["1", "2.5"], "float64", [1.0, 2.5]),
+        (["true", "FALSE"], "bool", [True, False]),
+        (["yes", "no"], "str", ["yes", "no"]),
+        (["1", "x"], "str", ["1", "x"]),
+        (["a", "NA"], "str", ["a", None]),
+        (["2024-01-01", "2024-01-02"], "str", ["2024-01-01", "2024-01-02"]),
+        (["2024-01-01T00:00:00Z", ""], "str", ["2024-01-01T00:00:00Z", None]),
+        (["12:30", "13:00"], "str", ["12:30", "13:00"]),
+        (["12345678901234567890123", "1"], "str", ["12345678901234567890123", "1"]),
+        (["9223372036854775808", "1"], "str", ["9223372036854775808", "1"]),
+        (["1e300", "1"], "float64", [1e300, 1.0]),
+        (['"a\nb"', '"c""d"'], "str", ["a\nb", 'c"d']),
+        (["", ""], "object", [None, None]),
+    ],
+)
+def test_csv_types_follow_the_written_rules(upload: Upload, cells: list[str], dtype: str, values: list[object]) -> None:
+    stored = upload(("x,y\n" + "".join(f"{cell},1\n" for cell in cells)).encode(), "csv")
+    assert stored.report["dtypes"]["x"] == dtype
+    assert stored.table.column("x").to_pylist() == values
+
+
+def test_csv_types_are_decided_by_the_last_row_as_by_the_first(upload: Upload) -> None:
+    lines = ["1,2020-01-01"] * 300_000 + ["x,?"]
+    stored = upload(("a,b\n" + "\n".join(lines)).encode(), "csv")
+    assert stored.report["dtypes"] == {"a": "str", "b": "str"}
+    assert stored.table.column("a").to_pylist()[0] == "1"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        ("a;b\n1;2\n", {"sep": ";"}, {"a": [1], "b": [2]}),
+        ("a\tb\n1\t2\n", {"sep": "\\t"}, {"a": [1], "b": [2]}),
+        ("a,b\n'x,y',2\n", {"quotechar": "'"}, {"a": ["x,y"], "b": [2]}),
+        ("1,2\n3,4\n", {"header": None}, {"0": [1, 3], "1": [2, 4]}),
+        ("1,2\n3,4\n", {"header": "none"}, {"0": [1, 3], "1": [2, 4]}),
+        ("1,2\n", {"names": ["s", "d"]}, {"s": [1], "d": [2]}),
+        ("1,2\n", {"names": "s,d"}, {"s": [1], "d": [2]}),
+        ("1,2\n", {"names": '["s", "d"]', "header": "null"}, {"s": [1], "d": [2]}),
+        ("a,b\n1,2\n", {"names": ["s", "d"], "header": 0}, {"s": [1], "d": [2]}),
+        ("a,b\n1,2\n", {"names": ["s", "d"], "header": "0"}, {"s": [1], "d": [2]}),
+        ("a,b\n1,2\n", {"usecols": ["b"]}, {"b": [2]}),
+        ("a,b\n1,2\n", {"usecols": "b"}, {"b": [2]}),
+        ("a,b\n1,2\n", {"usecols": [0]}, {"a": [1]}),
+        ("a,b\n007,2\n", {"dtype": {"a": "str"}}, {"a": ["007"], "b": [2]}),
+        ("a,b\n007,2\n", {"dtype": '{"a": "str"}'}, {"a": ["007"], "b": [2]}),
+        ("a,b\n007,2\n", {"dtype": "str"}, {"a": ["007"], "b": ["2"]}),
+        ("a,b\n1,2\n", {"dtype": {"a": "float32"}}, {"a": [1.0], "b": [2]}),
+        ("a,b\nx,2\n", {"dtype": {"a": "category"}}, {"a": ["x"], "b": [2]}),
+        ("a,b\n1,2\n", {"compression": "infer"}, {"a": [1], "b": [2]}),
+        ("a,b\n1,2\n\n", {"skip_blank_lines": "true"}, {"a": [1], "b": [2]}),
+        ("junk\na,b\n1,2\n", {"skiprows": 1}, {"a": [1], "b": [2]}),
+        ("junk\na,b\n1,2\n", {"skiprows": "1"}, {"a": [1], "b": [2]}),
+        ("a,b\n1,2\nend,\n", {"skipfooter": 1}, {"a": [1], "b": [2]}),
+        ("a,b\n1,2\n3,4\n", {"nrows": 1}, {"a": [1], "b": [2]}),
+        ("a,b\n1, x\n", {"skipinitialspace": True}, {"a": [1], "b": ["x"]}),
+        ('a,b\n"1,5","2"\n', {"decimal": ","}, {"a": [1.5], "b": [2]}),
+        ('a,b\n"1,500",2\n', {"thousands": ","}, {"a": [1500], "b": [2]}),
+        ("a,b\nja,2\n", {"true_values": ["ja"], "false_values": ["nein"]}, {"a": [True], "b": [2]}),
+        ("a,b~1,2~", {"lineterminator": "~"}, {"a": [1], "b": [2]}),
+        ("a,b\n'1',2\n", {"quoting": 3}, {"a": ["'1'"], "b": [2]}),
+        ("a||b\n1||2\n", {"sep": r"\|\|"}, {"a": [1], "b": [2]}),
+        ("a,b\nNA,2\n", {"skiprows": 0}, {"a": [None], "b": [2]}),
+        ("a,a,b,\n1,2,3,4\n", {}, {"a": [1], "a.1": [2], "b": [3], "Unnamed: 3": [4]}),
+        ("\ufeffa,b\n1,2\n", {}, {"a": [1], "b": [2]}),
+        ("a,b\r\n1,2\r\n", {}, {"a": [1], "b": [2]}),
+        ("a,b\n", {}, {"a": [], "b": []}),
+    ],
+)
+def test_csv_options(upload: Upload, content: str, options: dict[str, Any], expected: dict[str, Any]) -> None:
+    stored = upload(content.encode(), "csv", options)
+    frame = stored.table.to_pandas().astype(object)
+    assert frame.where(frame.notna(), None).to_dict(orient="list") == expected
+
+
+def test_csv_in_another_encoding(upload: Upload) -> None:
+    for options in ({"encoding": "latin-1"}, {"encoding": "latin-1", "nrows": 5}):
+        stored = upload("a,b\né,1\n".encode("latin-1"), "csv", options)
+        assert stored.table.column("a").to_pylist() == ["é"]
+
+
+@pytest.mark.parametrize("more", [{}, {"nrows": 10}], ids=["arrow", "pandas"])
+def test_csv_dates_are_read_where_asked(upload: Upload, more: dict[str, Any]) -> None:
+    options = {"parse_dates": ["t"], **more}
+    stored = upload(b"t,u\n2024-01-02 03:04:05,2024-01-01\n,x\n", "csv", options)
+    assert stored.report["dtypes"]["t"].startswith("datetime64[")
+    assert stored.table.column("t").to_pylist() == [datetime.datetime(2024, 1, 2, 3, 4, 5), None]
+    assert stored.table.column("u").to_pylist() == ["2024-01-01", "x"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        (b"a,b\n1,2,3\n", {}, "Expected 2 columns, got 3"),
+        (b"a,b\n1\n", {}, "Expected 2 columns, got 1"),
+        (b"a,b\n1,2\n1,2,3\n", {"nrows": 10}, "not a readable CSV"),
+        (b"a,b\n1,2,3\n4,5,6\n", {"nrows": 10}, "not a readable CSV"),
+        (b"\n\n", {}, "not a readable CSV"),
+        (b"a,b\n\xff\xfe,1\n", {}, "Column 'a' is not valid UTF-8"),
+        (b"a,b\n\xff\xfe,1\n", {"nrows": 5}, "not a readable CSV"),
+        (b"a,b\n1,2\n", {"encoding": "klingon"}, "klingon"),
+        (b"a,b\n1,2\n", {"encoding": "klingon", "nrows": 1}, "klingon"),
+        (b"a,b\nx,2\n", {"dtype": {"a": "int64"}}, "int64"),
+        (b"a,b\nx,2\n", {"dtype": {"a": "int64"}, "nrows": 3}, "not a readable CSV"),
+        (b"a,b\n1,2\n", {"dtype": {"z": "str"}}, "names column 'z'"),
+        (b"a,b\n1,2\n", {"dtype": {"a": "complex"}}, "dtype 'complex' is unknown"),
+        (b"a,b\n1,2\n", {"dtype": [1]}, "Option 'dtype'"),
+        (b"a,b\n1,2\n", {"usecols": ["z"]}, "z"),
+        (b"a,b\n1,2\n", {"parse_dates": ["z"]}, "names column 'z'"),
+        (b"a,b\nx,2\n", {"parse_dates": ["a"]}, "Column 'a' cannot be read as dates"),
+        (b"a,b\n1,2\n", {"names": ["x"], "header": 0}, "1 names for 2 columns"),
+        (b"a,b\n1,2\n", {"sep": 7}, "Option 'sep' must be text"),
+        (b"a,b\n1,2\n", {"quotechar": "''"}, "Option 'quotechar' must be one character"),
+        (b"a,b\n1,2\n", {"nrows": "many"}, "Option 'nrows' must be a whole number"),
+        (b"a,b\n1,2\n", {"doublequote": "perhaps"}, "Option 'doublequote' must be true or false"),
+        (b"a,b\n1,2\n", {"usecols": "[1"}, "Option 'usecols' is not JSON"),
+        (b"a,b\n1,2\n", {"compression": "gzip"}, "compression 'gzip' is not supported yet"),
+        (b"a,b\n1,2\n", {"byte_range": [0, 5]}, "'byte_range' is not an option"),
+        (b"a,a\n1,2\n", {"mangle_dupe_cols": False}, "repeated: 'a'"),
+    ],
+)
+def test_csv_that_cannot_be_read_as_asked(upload: Upload, content: bytes, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidTable, match=words):
+        upload(content, "csv", options)
