@@ -1,12 +1,12 @@
 """What runs before Serve sees a request: ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` names ``front_middlewares``.
 
-Why: some request headers are Serve's own controls. Sent by a client, ``x-request-timeout-seconds: 0`` switches the server's
-timeout off, ``x-request-disconnect-disabled`` stops it from noticing that the client is gone, ``x-session-id`` and
-``serve_multiplexed_model_id`` choose the replica. So clients' copies are dropped, in every spelling that Serve reads.
+Why: some request headers are Serve's own controls. Sent by a client, ``x-request-timeout-seconds: 0`` switches the
+server's timeout off, ``x-request-disconnect-disabled`` stops it from noticing that the client is gone, ``x-session-id``
+and ``serve_multiplexed_model_id`` choose the replica. So clients' copies are dropped, in every spelling Serve reads.
 
-One of them is then set where it helps: on uploads. Serve reads a body ahead, without limit, so as to notice a client that
-leaves. With ``x-request-disconnect-disabled: ?1`` it hands the socket's own ``receive`` to the application, so that a body
-is read as fast as it is stored and costs no memory; the application notices the client's end by reading.
+One of them is then set where it helps: on uploads. Serve reads a body ahead, without limit, so as to notice a client
+that leaves. With ``x-request-disconnect-disabled: ?1`` it hands the socket's own ``receive`` to the application, so that
+a body is read as fast as it is stored and costs no memory; the application notices the client's end by reading.
 """
 
 import re
@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 PEER_HEADER = b"x-graphside-peer"
-"""The client's address as HAProxy saw it (``deployments/launch/front.py``): it stands between, so the socket's is its own."""
+"""The client's address as HAProxy saw it (``deployments/launch/front.py``), which stands between us and the client."""
 
 _SERVE_CONTROLS = frozenset(
     (

@@ -77,12 +77,14 @@ def _require_unused(data_dir: Path) -> None:
 
     `graphside serve` holds a lock there; a server that `serve run` started shows by its open files.
     """
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
-            continue
-        try:
-            opened = [os.readlink(descriptor.path) for descriptor in os.scandir(f"{entry.path}/fd")]
-        except OSError:
-            continue  # it has ended, or is another user's, who cannot be at work in a directory of ours
-        if any(path.startswith((f"{data_dir}/catalog.sqlite", f"{data_dir}/incoming/")) for path in opened):
-            raise CliError(f"process {entry.name} works in {data_dir}; stop that server first")
+    for pid in (name for name in os.listdir("/proc") if name.isdecimal() and int(name) != os.getpid()):
+        if any(path.startswith((f"{data_dir}/catalog.sqlite", f"{data_dir}/incoming/")) for path in _opened_by(pid)):
+            raise CliError(f"process {pid} works in {data_dir}; stop that server first")
+
+
+def _opened_by(pid: str) -> list[str]:
+    """Nothing for a process that ends meanwhile, or of another user, who has no business in a directory of ours."""
+    try:
+        return [os.readlink(f"/proc/{pid}/fd/{descriptor}") for descriptor in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []

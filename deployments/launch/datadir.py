@@ -34,9 +34,7 @@ def make_private(data_dir: Path) -> None:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if data_dir.stat().st_uid != os.geteuid():
-            raise LaunchError(
-                f"{data_dir} belongs to another user. Set GRAPHSIDE_DATA to a directory of yours."
-            )
+            raise LaunchError(f"{data_dir} belongs to another user. Set GRAPHSIDE_DATA to a directory of yours.")
         data_dir.chmod(0o700)
         for name in ("logs", "keys"):
             (data_dir / name).mkdir(mode=0o700, exist_ok=True)

@@ -38,9 +38,7 @@ EVERYWHERE = (
         "one loop in each replica, gRPC between them: 5x the calls",
         True,
     ),
-    Flag(
-        "RAY_SERVE_ENABLE_HA_PROXY", "1", "HAProxy is the way in: no Python proxy that buffers bodies", True
-    ),
+    Flag("RAY_SERVE_ENABLE_HA_PROXY", "1", "HAProxy is the way in: no Python proxy that buffers bodies", True),
     Flag(
         "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH",
         str(GIB),
@@ -115,14 +113,10 @@ def missing_flags(environ: Mapping[str, str]) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Prints ``export`` lines for a shell to source, and makes the folder and the wrapper that they name."""
     parser = argparse.ArgumentParser(prog="python -m deployments.launch.flags", description=main.__doc__)
-    parser.add_argument(
-        "--folder", type=Path, default=Path(tempfile.gettempdir()) / f"graphside-front-{os.getuid()}"
-    )
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / f"graphside-front-{os.getuid()}")
     parser.add_argument("--token-file", type=Path, default=Path.home() / ".graphside-ray-token")
     parser.add_argument("--host", help="address that HAProxy answers on (default: http_options.host)")
-    parser.add_argument(
-        "--cluster", action="store_true", help="more than one machine: leave out the loopback flags"
-    )
+    parser.add_argument("--cluster", action="store_true", help="more than one machine: leave out the loopback flags")
     options = parser.parse_args(arguments)
     folder = options.folder.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """HAProxy as Serve starts it, with what Serve leaves open closed.
 
-Serve writes a configuration and starts the program that ``RAY_SERVE_HAPROXY_BINARY_PATH`` names. That is our wrapper: it
-runs this file, which corrects the configuration and then becomes HAProxy (same process id, which Serve checks). So this
-file must run by path, without the project or any package installed: standard library only, and little of that.
+Serve writes a configuration and starts the program that ``RAY_SERVE_HAPROXY_BINARY_PATH`` names. That is our wrapper:
+it runs this file, which corrects the configuration and then becomes HAProxy (same process id, which Serve checks). So
+this file must run by path, without the project or any package installed: standard library only, and little of that.
 """
 
 import ctypes
@@ -28,9 +28,7 @@ _LOST = (
 )
 _PR_SET_PDEATHSIG = 1
 
-_FRONT = re.compile(
-    r"^frontend http_frontend\n(?P<indent>\s+)bind (?P<host>\S*):(?P<port>\d+)[^\n]*$", re.MULTILINE
-)
+_FRONT = re.compile(r"^frontend http_frontend\n(?P<indent>\s+)bind (?P<host>\S*):(?P<port>\d+)[^\n]*$", re.MULTILINE)
 _OPEN_BIND = re.compile(r"^(?P<indent>\s*bind )(?:\*|0\.0\.0\.0|\[::\]|::)?:(?P<port>\d+)", re.MULTILINE)
 _NO_APP = re.compile(
     r"^(?P<indent>\s*)http-request return status 404 content-type text/plain lf-string[^\n]*$", re.MULTILINE
@@ -40,9 +38,10 @@ _NO_APP = re.compile(
 def corrected(configuration: str, folder: str, host: str | None = None) -> str:
     """Serve's configuration with the front on ``host`` (None: where it is) and every other port on loopback.
 
-    Also: the control socket is the owner's only, slow headers end, HAProxy's own answers are JSON (design 5), nothing is
-    sent to a syslog that nobody named, and the peer's address travels in ``PEER_HEADER``. Raises ``ValueError`` where the
-    configuration is not of the shape that this was written for: better no front than an open one.
+    Also: the control socket is the owner's only, slow headers end, HAProxy's own answers are JSON of our error shape,
+    nothing is sent to a syslog that nobody named, and the peer's address travels in ``PEER_HEADER``. Raises
+    ``ValueError`` where the configuration is not of the shape that this was written for: better no front than an open
+    one.
     """
     front = _FRONT.search(configuration)
     if front is None or "mode 666" not in configuration:
@@ -58,9 +57,7 @@ def corrected(configuration: str, folder: str, host: str | None = None) -> str:
     # A request that fails on a connection shared among clients ends in silence; on its own, in our 500.
     text = text.replace("http-reuse always", "http-reuse never")
     text = re.sub(r"^\s*log 127\.0\.0\.1:514 [^\n]*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(
-        r"^( *)errorfile (\d+) [^\n]*$", rf"\1errorfile \2 {folder}/\2.http", text, flags=re.MULTILINE
-    )
+    text = re.sub(r"^( *)errorfile (\d+) [^\n]*$", rf"\1errorfile \2 {folder}/\2.http", text, flags=re.MULTILINE)
     text = text.replace(
         "defaults\n    mode http\n",
         f"defaults\n    mode http\n    timeout http-request {_HEADERS_WITHIN}\n",
@@ -120,7 +117,7 @@ def _become_haproxy(host: str, binary: str, arguments: list[str]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
-    os.execv(binary, [binary, *arguments])
+    os.execv(binary, [binary, *arguments])  # noqa: S606  (no shell is the point)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One running server of one data directory: its lock, its private folder, and the record by which a successor clears up."""
+"""One running server of one data directory: its lock, its private folder, and the record for whoever clears up."""
 
 import errno
 import fcntl
@@ -121,7 +121,7 @@ def _owner(record: Path) -> str:
 
 
 def _make_folder() -> Path:
-    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108  (mkdtemp makes it private)
         if len(parent) + 1 + len(_PREFIX) + 8 <= _LONGEST_FOLDER and os.access(parent, os.W_OK | os.X_OK):
             return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     raise LaunchError("No folder with a short path to put sockets in: set TMPDIR to one, such as /tmp.")

@@ -2,14 +2,14 @@
 
 Where and who: ``GRAPHSIDE_HOST``, ``GRAPHSIDE_PORT``, ``GRAPHSIDE_DATA``, ``GRAPHSIDE_ADMIN_USERNAME``,
 ``GRAPHSIDE_ADMIN_PASSWORD``, ``GRAPHSIDE_JWT_SECRET``, ``ENABLE_PYTHON_ENDPOINT``. Every setting of the app
-(``deployments/settings.py``) can also be given, as ``GRAPHSIDE_`` and its name in capitals: text, or JSON where the setting
-is a table or a list (``GRAPHSIDE_LIMITS='{"timeout_s": 30}'``); lists of words may be separated by commas.
+(``deployments/settings.py``) can also be given, as ``GRAPHSIDE_`` and its name in capitals: text, or JSON where the
+setting is a table or a list (``GRAPHSIDE_LIMITS='{"timeout_s": 30}'``); lists of words may be separated by commas.
 """
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_origin
 
@@ -22,7 +22,7 @@ from deployments.launch.ports import resolve
 from deployments.settings import Settings
 
 PREFIX = "GRAPHSIDE_"
-SECRETS = ("GRAPHSIDE_JWT_SECRET", "GRAPHSIDE_ADMIN_PASSWORD", "GRAPHSIDE_DATABASE_URL")
+SECRETS = ("GRAPHSIDE_JWT_SECRET", "GRAPHSIDE_ADMIN_PASSWORD")
 """Taken out of the environment before any other process starts."""
 
 _OWN = ("HOST", "PORT", "DATA", "ADMIN_USERNAME", "ADMIN_PASSWORD", "JWT_SECRET")
@@ -32,7 +32,7 @@ _MANAGED = ("data_dir", "jwt_key_file", "python_endpoint")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``args`` are the app's settings as JSON values, already valid; they may hold the database's password."""
+    """``args`` are the app's settings as JSON values, already valid. No secret is among them."""
 
     host: str
     address: str
@@ -41,13 +41,13 @@ class Options:
     admin_username: str
     admin_password: SecretStr | None
     jwt_secret: SecretStr | None
-    args: dict[str, object] = field(repr=False)
+    args: dict[str, object]
     unknown: tuple[str, ...] = ()
 
     @property
     def reachable(self) -> str:
         """An address at which this machine reaches the front, for a URL."""
-        any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, not bound)
         address = any_address.get(self.address, self.address)
         return f"[{address}]" if ":" in address else address
 
@@ -69,6 +69,7 @@ def read_options(environment: Mapping[str, str]) -> Options:
     secret = environment.get("GRAPHSIDE_JWT_SECRET")
     args, unknown = _args(environment)
     args["data_dir"] = str(data_dir)
+    args.setdefault("logs_dir", str(data_dir / "logs" / "serve"))
     if secret is not None:
         _check_secret(secret)
         args["jwt_key_file"] = str(given_key_file(data_dir))

@@ -49,9 +49,7 @@ def pick(preferred: int = 0, taken: frozenset[int] = frozenset()) -> int:
 def _problem(address: str, port: int) -> int | None:
     """The errno of binding there, or None."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # a server that has just stopped is no obstacle
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that has just stopped is no obstacle
         try:
             probe.bind((address, port))
             probe.listen(1)

@@ -18,9 +18,7 @@ def load_or_make_token(path: Path) -> str:
     except FileExistsError:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise LaunchError(
-                f"{path} must be a file of yours that nobody else can read (chmod 600)."
-            ) from None
+            raise LaunchError(f"{path} must be a file of yours that nobody else can read (chmod 600).") from None
     return path.read_text().strip()
 
 

@@ -1,8 +1,8 @@
-"""The process that starts Ray and Serve, holds the application, and stops both. Started by ``deployments.launch.supervisor``.
+"""The process that starts Ray and Serve, holds the application, and stops both: the supervisor's one child.
 
-Orders come as lines of JSON on standard input: first a ``Plan``, then, when the data directory is ready, ``{"args": …}`` to
-deploy. The end of the input means stop: whoever closed it, by will or by dying, is not coming back. Events go out as lines
-of JSON on the descriptor that the plan names. Everything else that this process prints ends up in its log.
+Orders come as lines of JSON on standard input: first a ``Plan``, then, when the data directory is ready, ``{"args": …}``
+to deploy. The end of the input means stop: whoever closed it, by will or by dying, is not coming back. Events go out as
+lines of JSON on the descriptor that the plan names. Everything else that this process prints ends up in its log.
 """
 
 import importlib
@@ -59,9 +59,7 @@ class Server:
             if not self._stop.is_set():
                 self._tell(event="deployed")
                 self._stop.wait()
-        except (
-            Exception
-        ) as error:  # the boundary of this process: the supervisor shows the line, the log has the rest
+        except Exception as error:  # the boundary of this process: the supervisor shows the line, the log has the rest
             logging.exception("start failed")
             self._tell(event="failed", reason=last_line(str(error)) or type(error).__name__)
             return 1

@@ -1,8 +1,8 @@
 """``make serve``: one server on one machine, in the foreground, from nothing to ready and back to nothing.
 
-This process never imports Ray. It checks, prepares, shows what happens, and owns everything that runs: as a subreaper it is
-the parent of last resort, so that its tree is all there is to end. The Ray side is one child (``deployments.launch.server``)
-whose standard input is its leash: it closes with this process, however that ends.
+This process never imports Ray. It checks, prepares, shows what happens, and owns everything that runs: as a subreaper
+it is the parent of last resort, so that its tree is all there is to end. The Ray side is one child
+(``deployments.launch.server``) whose standard input is its leash: it closes with this process, however that ends.
 """
 
 import http.client
@@ -105,11 +105,11 @@ class Supervisor:
             )
         os.close(writing)
         threading.Thread(target=self._listen, args=(reading,), name="events", daemon=True).start()
-        logs = str(self._options.data_dir / "logs" / "serve")
+        logs = str(self._options.settings.logs_dir)
         self._send(Plan(str(folder), logs, self._options.port, dashboard_port, writing, self._builder).to_line())
 
     def _child_environment(self, folder: Path, dashboard_port: int) -> dict[str, str]:
-        """Ours, less secrets and foreign clusters, plus the flags. Side ports are picked so that two servers can live."""
+        """Ours, less secrets and foreign clusters, plus the flags. Side ports are free ones: two servers can live here."""
         taken = {self._options.port, dashboard_port}
         side = {}
         for name in (
@@ -199,7 +199,7 @@ class Supervisor:
         self._say("stopped")
         return 0
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._asked += 1
 
     def _listen(self, descriptor: int) -> None:

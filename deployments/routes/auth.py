@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from auth.errors import Unauthenticated
 from auth.principal import Principal
 from deployments.body import checked, read_json
+from deployments.errors import InvalidRequest, NotFound
 from deployments.routing import Routes
 from deployments.services import services_of
 
@@ -61,7 +62,7 @@ async def verify(request: Request) -> Response:
     try:
         await services_of(request).principal_of(body.token.strip())
     except Unauthenticated as error:
-        return JSONResponse({"error": error.message, "non_field_errors": [error.message]}, 400)
+        raise InvalidRequest(error.message) from None
     return JSONResponse({"token": body.token.strip()})
 
 
@@ -71,8 +72,7 @@ async def switch(request: Request) -> Response:
     principal = await services_of(request).principal(request)
     slug = request.path_params["slug"]
     if slug != principal.username:
-        text = f"No such organization id '{slug}'"
-        return JSONResponse({"status": "Failed", "message": text, "error": text}, 404)
+        raise NotFound(f"No such organization id '{slug}'")
     return JSONResponse({"status": "OK", "message": f"Switched to organization: {slug}", "data": []})
 
 

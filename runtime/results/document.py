@@ -1,9 +1,7 @@
-"""Any value as a JSON document, or the place in it that cannot be one."""
+"""Any value as one piece of JSON, or the place in it that cannot be. Large values come here in parts (``stream``)."""
 
 import datetime
 import decimal
-from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -12,95 +10,47 @@ import pandas as pd
 import pyarrow as pa
 
 from runtime.results.frames import is_cudf, is_frame
-from runtime.results.records import Records, column_values, record_chunks
+from runtime.results.records import column_values, record_chunks
 from runtime.results.returned import graph_of_plottable
 from runtime.results.values import Unwritable, key_text, plain
 from runtime.text import legal_text
 
-_DEPTH: Final = 254  # what orjson nests
-_SCALARS: Final = (
-    np.generic,
-    datetime.date,
-    datetime.timedelta,
-    decimal.Decimal,
-    bytes,
-    tuple,
-)  # the frequent ones
+DEPTH: Final = 254
+"""How many lists and objects may be one inside the other: what orjson nests."""
+
+SCALARS: Final = (np.generic, datetime.date, datetime.timedelta, decimal.Decimal)
+"""Odd types that are small and come in large numbers."""
+
+_FREQUENT: Final = (*SCALARS, bytes, tuple)
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
-class _TooDeep(Exception):
-    """The lists, tuples and dicts of a value nest deeper than a document may."""
+def dumps(value: object, depth: int) -> bytes:
+    """``value``, which is not large and stands below ``depth`` containers, as UTF-8 JSON by the rules of docs/results.md.
 
-
-def dumps(value: object) -> bytes:
-    """``value`` as UTF-8 JSON by the rules of docs/results.md.
-
-    The first try lets orjson walk. What it refuses (keys that are no strings, integers over 64 bits, lone
-    surrogates) is walked here, by the same rules and slower, which also finds the way to a value that has no
-    form.
+    The first try lets orjson walk. What it refuses (keys that are no strings, integers over 64 bits, lone surrogates)
+    is walked here, by the same rules and slower, which also finds the way to a value that has no form.
 
     Raises:
         Unwritable: some value in it has no form in JSON, contains itself, or is nested too deeply.
     """
     try:
-        _check_depth(value)
-        return orjson.dumps(value, default=_step, option=_OPTIONS)
-    except (orjson.JSONEncodeError, _TooDeep):
-        return orjson.dumps(_tree(value, set(), 0), option=_OPTIONS)
+        return orjson.dumps(value, default=simplify, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        return dumps_slowly(value, depth)
 
 
-def _step(value: object) -> object:
-    step = simplify(value)
-    if isinstance(step, (list, dict)):
-        _check_depth(step)
-    return step
-
-
-def _check_depth(value: object) -> None:
-    """Look through the lists, tuples and dicts of a value, a level at a time, which is cheap.
-
-    orjson counts levels itself, but not reliably through tuples: some that are circular or very deep overflow its
-    stack.
-
-    Raises:
-        _TooDeep: they nest deeper than 254 levels.
-    """
-    level = [value] if _nesting([value]) else []
-    for _ in range(_DEPTH):
-        kinds = _nesting(_children(level))
-        if not kinds:
-            return
-        # what is there many times is looked at once
-        unique = list(dict(zip(map(id, level), level, strict=True)).values())
-        level = [item for item in _children(unique) if type(item) in kinds]
-    raise _TooDeep
-
-
-def _nesting(items: Iterable[object]) -> set[type]:
-    """The types of the items that orjson descends into."""
-    return {kind for kind in set(map(type, items)) if issubclass(kind, (dict, list, tuple))}
-
-
-def _children(level: list[object]) -> Iterator[object]:
-    """What the dicts, lists and tuples of a level hold, one level down."""
-    kinds = set(map(type, level))
-    parts: list[Iterable[Iterable[object]]] = []
-    for kind in kinds:
-        items: Any = level if len(kinds) == 1 else [item for item in level if type(item) is kind]
-        if issubclass(kind, dict):
-            parts.append(map(dict.values, items))
-        else:
-            parts.append(map(list.__iter__ if issubclass(kind, list) else tuple.__iter__, items))
-    return chain.from_iterable(chain.from_iterable(parts))
+def dumps_slowly(value: object, depth: int) -> bytes:
+    """The second way of ``dumps``, for a value of any depth."""
+    return orjson.dumps(_tree(value, set(), depth), option=_OPTIONS)
 
 
 def simplify(value: object) -> object:
     """One step towards JSON, for everything that a task may return."""
-    if isinstance(value, _SCALARS):
+    if isinstance(value, _FREQUENT):
         return plain(value)
     if is_frame(value):
-        return all_records(value)
+        return [record for chunk in record_chunks(value) for record in chunk]
     graph = graph_of_plottable(value)
     if graph is not None:
         return {"nodes": _part(graph.nodes), "edges": _part(graph.edges)}
@@ -119,11 +69,6 @@ def simplify(value: object) -> object:
     return plain(value)
 
 
-def all_records(frame: object) -> Records:
-    """A whole frame as records."""
-    return [record for chunk in record_chunks(frame) for record in chunk]
-
-
 def _part(frame: object) -> object:
     return [] if frame is None else frame
 
@@ -133,8 +78,7 @@ def _from_gpu(column: Any) -> object:  # Any: cuDF has no types on a machine wit
 
 
 def _tree(value: object, parents: set[int], depth: int) -> object:
-    """``value`` rebuilt from nothing but exact dicts with exact string keys, lists and scalars that orjson
-    takes."""
+    """``value`` rebuilt from nothing but exact dicts with exact string keys, lists and scalars that orjson takes."""
     kind = type(value)
     if value is None or kind is bool or kind is float or kind is orjson.Fragment:
         return value
@@ -144,8 +88,8 @@ def _tree(value: object, parents: set[int], depth: int) -> object:
         return _integer(value)  # type: ignore[arg-type]
     if id(value) in parents:
         raise Unwritable("it contains itself")
-    if depth >= _DEPTH and isinstance(value, (dict, list)):
-        raise Unwritable(f"it is nested deeper than {_DEPTH} levels")
+    if depth >= DEPTH and isinstance(value, (dict, list)):
+        raise Unwritable(f"it is nested deeper than {DEPTH} levels")
     parents.add(id(value))
     try:
         if isinstance(value, dict):

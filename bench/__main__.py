@@ -1,0 +1,65 @@
+"""``python -m bench [SECTION …]``."""
+
+import argparse
+import os
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.client import BadAnswer
+from bench.plan import long, short
+from bench.report import Report
+from bench.sections import DEFAULT, SECTIONS
+from bench.servers import ROOT, Stage, StartFailed
+
+
+def main(arguments: list[str]) -> int:
+    """Measures, prints a page, writes it and its numbers. Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    names = list(SECTIONS) if "all" in options.sections else list(dict.fromkeys(options.sections or DEFAULT))
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"[{time.monotonic() - began:5.1f} s, load {os.getloadavg()[0]:.1f}] {text}", file=sys.stderr, flush=True)
+
+    plan = (long if options.long else short)(tell)
+    report = Report(shlex.join(["python", "-m", "bench", *arguments]))
+    try:
+        with tempfile.TemporaryDirectory(prefix="graphside-bench-") as folder, Stage(Path(folder)) as stage:
+            for name in names:
+                tell(f"section {name}")
+                report.tables += SECTIONS[name].run(stage, plan)
+                report.load_after = os.getloadavg()[0]  # before the servers stop, which is work too
+            tell("stopping")
+    except (BadAnswer, StartFailed) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: stopped", file=sys.stderr)
+        return 130
+    report.wall_s = time.monotonic() - began
+    page, data = report.write(options.results)
+    print(report.to_markdown())
+    tell(f"written to {page} and {data}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = [f"  {name:<10} {section.summary}" for name, section in SECTIONS.items()]
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="sections:\n" + "\n".join([*lines, "  all        every section"]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "sections", nargs="*", choices=[*SECTIONS, "all"], metavar="SECTION", help=f"default: {' '.join(DEFAULT)}"
+    )
+    parser.add_argument("--long", action="store_true", help="more and longer rounds, for numbers that are kept")
+    parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="default: bench/results")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

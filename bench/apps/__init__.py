@@ -1,0 +1,1 @@
+"""Apps that are measured beside ours, and what starts them."""

@@ -1,0 +1,56 @@
+# mypy: disable-error-code="misc, attr-defined, no-any-return, untyped-decorator"
+# Serve's decorators are not typed.
+"""Two hops that do nothing: FastAPI ingress, handle, an async method that returns 200 bytes.
+
+What any answer through an ingress and a handle costs under the launcher's flags. Deployments have the options of ours.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.requests import Request
+from starlette.responses import Response
+
+ANSWER = b'{"answer":"' + b"x" * 187 + b'"}'
+
+api = FastAPI()
+
+
+class Worker:
+    """The second hop."""
+
+    async def run(self, _: bytes) -> bytes:
+        """The same for everybody."""
+        return ANSWER
+
+
+@serve.ingress(api)
+class Front:
+    """The first hop."""
+
+    def __init__(self, worker: DeploymentHandle[Any]) -> None:
+        # As in our own ingress: pickle is the faster of the two serialisers.
+        self._worker = worker.options(request_serialization="pickle", response_serialization="pickle")
+
+    @api.post("/run")
+    async def run(self, request: Request) -> Response:
+        answer = await self._worker.run.remote(await request.body())
+        return Response(answer, media_type="application/json")
+
+    @api.get("/readyz")
+    async def ready(self) -> Response:
+        return Response(await self._worker.run.remote(b""), media_type="application/json")
+
+
+def build(_: dict[str, Any]) -> serve.Application:
+    """The app. It has no settings."""
+    worker = serve.deployment(
+        Worker,
+        max_ongoing_requests=200,
+        ray_actor_options={"num_cpus": 0.5},
+        logging_config={"enable_access_log": False},
+    )
+    front = serve.deployment(Front, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0.1})
+    return front.bind(worker.bind())

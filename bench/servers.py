@@ -1,0 +1,150 @@
+"""The servers of a run: each started from its builder by our own launcher, so that all have the same flags."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = "deployments.app:build"
+NOOP = "bench.apps.noop:build"
+
+_START_S = 240.0
+_STOP_S = 15.0
+_POLL_S = 0.02
+_READY = "\ngraphside ready at "
+_INTRODUCED = ("\ncurl ", "\nNo demo graph")
+
+
+class StartFailed(Exception):
+    """A server did not come up. The message ends with its log."""
+
+
+@dataclass(slots=True)
+class Server:
+    """One app under ``bench.apps.launch``, with a data directory that stays from start to start."""
+
+    builder: str
+    data: Path
+    port: int = 0
+    starts: int = 0
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _began: float = 0.0
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def spawn(self) -> None:
+        """Begin to start it; ``wait_ready`` waits for the end of that."""
+        self.port = _free_port()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "GRAPHSIDE_"))}
+        own = {
+            "GRAPHSIDE_DATA": str(self.data),
+            "GRAPHSIDE_PORT": str(self.port),
+            "GRAPHSIDE_ADMIN_USERNAME": "bench",
+            "GRAPHSIDE_ADMIN_PASSWORD": self.password,
+            "PYTHONPATH": str(ROOT),  # replicas import the app
+        }
+        self._began = time.monotonic()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bench.apps.launch", self.builder],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**kept, **own}, cwd=ROOT, start_new_session=True,
+            )  # fmt: skip
+
+    def wait_ready(self) -> float:
+        """Seconds from ``spawn`` until it said that it answers. Returns when it has also loaded its demo graph.
+
+        Raises ``StartFailed``.
+        """
+        ready_s = 0.0
+        while True:
+            text = self._log.read_text(errors="replace")
+            if not ready_s and _READY in text:
+                ready_s = time.monotonic() - self._began
+            if ready_s and any(mark in text for mark in _INTRODUCED):
+                self.starts += 1
+                return ready_s
+            if self._process is None or self._process.poll() is not None or time.monotonic() > self._began + _START_S:
+                self.stop()
+                raise StartFailed(f"{self.builder} did not start:\n{text}")
+            time.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        """Stop it in order, and by force where that does not work."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def client(self) -> httpx.Client:
+        """Signed in as its admin: for preparations, which are not measured."""
+        client = httpx.Client(base_url=self.url, timeout=300, trust_env=False)
+        answer = client.post("/api-token-auth/", json={"username": "bench", "password": self.password})
+        client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['token']}"
+        return client
+
+    @property
+    def _log(self) -> Path:
+        return self.data.with_suffix(".log")
+
+
+class Stage:
+    """The folder of a run and its servers, shared by its sections. Use as a context manager: it stops them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._servers = {
+            "graphside": Server(OURS, folder / "graphside"),
+            "no-op": Server(NOOP, folder / "no-op"),
+        }
+
+    def server(self, name: str) -> Server:
+        """The server of that name, running or not."""
+        return self._servers[name]
+
+    def running(self, *names: str) -> tuple[Server, ...]:
+        """Those servers and no others, running; started side by side where they are not."""
+        self.stop_all(but=names)
+        wanted = tuple(self._servers[name] for name in names)
+        new = [server for server in wanted if not server.running]
+        for server in new:
+            server.spawn()
+        for server in new:
+            server.wait_ready()
+        return wanted
+
+    def stop_all(self, but: tuple[str, ...] = ()) -> None:
+        """Stop what runs."""
+        for name, server in self._servers.items():
+            if name not in but:
+                server.stop()
+
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_all()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,80 @@
+"""How much there is in a value, told before a library that cannot run out of memory gracefully takes it on."""
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any, Final
+
+from runtime.results.document import DEPTH, SCALARS, simplify
+from runtime.results.values import Unwritable
+
+LIMIT_BYTES: Final = 4 * 1024 * 1024
+"""The most that is encoded in one piece, by the estimate made here."""
+
+_VALUE_BYTES: Final = 32
+_PLAIN: Final = frozenset({type(None), bool, int, float})
+
+
+class TooDeep(Exception):
+    """The lists, tuples and dicts of a value nest deeper than a document may."""
+
+
+def is_large(value: object, depth: int) -> bool:
+    """Whether ``value``, standing below ``depth`` containers, is too much for one piece; looks a level at a time.
+
+    Two defects of orjson make this necessary: it overflows its stack on some circular or very deep tuples, and it
+    crashes where its buffer cannot grow. What is large is therefore written in pieces, and what is deep is refused.
+
+    Raises:
+        TooDeep: it nests too deeply, and there is not even much of it.
+    """
+    weight = 0
+    level = [value]
+    while level:
+        weight += _VALUE_BYTES * len(level)
+        containers: list[Any] = []
+        for kind in set(map(type, level)):
+            if kind in _PLAIN or issubclass(kind, SCALARS):
+                continue
+            items: list[Any] = [item for item in level if type(item) is kind]
+            if issubclass(kind, (str, bytes, bytearray)):
+                weight += sum(map(len, items))
+            elif issubclass(kind, (dict, list, tuple)):
+                containers += items
+            elif not _expand(items, containers):
+                return True
+        weight_below = _VALUE_BYTES * sum(map(len, containers))
+        if weight + weight_below > LIMIT_BYTES:
+            return True
+        if containers and depth >= DEPTH:
+            raise TooDeep
+        level = list(chain.from_iterable(map(_members, containers)))
+        depth += 1
+    return False
+
+
+def _expand(items: list[object], containers: list[Any]) -> bool:
+    """Add what stands for odd values to the containers of their level; False where one of them is large by itself."""
+    for item in items:
+        if _size(item) * _VALUE_BYTES > LIMIT_BYTES:
+            return False
+        try:
+            step = simplify(item)
+        except Unwritable:
+            continue  # whoever writes it will say so, and where
+        # an Enum may stand for another odd value, which a list of one takes to the next level
+        containers.append(step if isinstance(step, (dict, list, tuple)) else [step])
+    return True
+
+
+def _size(item: object) -> int:
+    """How many values an array, a frame or a collection has."""
+    size = getattr(item, "size", None)
+    if isinstance(size, int):
+        return size
+    return len(item) if hasattr(type(item), "__len__") else 0  # type: ignore[arg-type]  # just asked
+
+
+def _members(container: Any) -> Iterable[object]:
+    if isinstance(container, dict):
+        return dict.values(container)
+    return list.__iter__(container) if isinstance(container, list) else tuple.__iter__(container)

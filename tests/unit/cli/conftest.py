@@ -1,0 +1,130 @@
+"""The command line in this process, and a small real server for it to speak to."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from deployments.cli.app import app
+from deployments.cli.session import Session, save_session
+
+Cli = Callable[..., Result]
+
+
+@dataclass
+class Answer:
+    """What the small server says."""
+
+    status: int = 200
+    body: Any = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+@dataclass
+class Call:
+    """What it was asked."""
+
+    method: str
+    path: str
+    token: str | None
+    body: Any
+
+
+@dataclass
+class SmallServer:
+    """Answers each route as told, 404 elsewhere, and remembers every call."""
+
+    url: str = ""
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+
+    def on(self, method: str, path: str, status: int = 200, body: Any = None, **headers: str) -> None:
+        """``headers`` with underscores for dashes."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.answers[method, path] = Answer(status, {} if body is None else body, named)
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def handle_one(self) -> None:
+                length = int(self.headers.get("content-length") or 0)
+                sent = self.rfile.read(length)
+                token = self.headers.get("authorization")
+                server.calls.append(Call(self.command, self.path, token, json.loads(sent) if sent else None))
+                missing = Answer(404, {"error": "There is no such route.", "type": "NotFound"})
+                answer = server.answers.get((self.command, self.path), missing)
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.content)))
+                self.end_headers()
+                self.wfile.write(answer.content)
+
+            do_GET = do_POST = do_PUT = handle_one  # noqa: N815  the base class's names
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        return Handler
+
+
+@pytest.fixture(autouse=True)
+def config_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration of its own for each test, and no variable of ours around it."""
+    for name in ("URL", "TOKEN", "USERNAME", "PASSWORD", "DATA", "PORT", "HOST", "JWT_SECRET", "ADMIN_PASSWORD"):
+        monkeypatch.delenv(f"GRAPHSIDE_{name}", raising=False)
+    home = tmp_path / "config"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def cli() -> Cli:
+    """``cli("user", "list", typed="...")``: the command line's result."""
+
+    def run(*arguments: str, typed: str = "") -> Result:
+        return CliRunner().invoke(app, list(arguments), input=typed)
+
+    return run
+
+
+@pytest.fixture
+def server() -> Iterator[SmallServer]:
+    """A server on a free port."""
+    small = SmallServer()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), small.handler())
+    small.url = f"http://127.0.0.1:{http.server_address[1]}"
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield small
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+@pytest.fixture
+def signed_in(server: SmallServer) -> SmallServer:
+    """The small server, with a session for it."""
+    save_session(Session(server.url, "the-token"))
+    return server
+
+
+def complaint(result: Result) -> str:
+    """The one line that a failed command left on standard error."""
+    assert result.exit_code != 0, result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("graphside: ")
+    assert "Traceback" not in result.output
+    return lines[0].removeprefix("graphside: ")

@@ -1,0 +1,206 @@
+"""``graphside doctor``."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployments.cli.doctor import machine, ports, probing, software, walls
+from deployments.cli.doctor.findings import Finding, Report, size
+from deployments.cli.doctor.wall_probe import PROBES
+from deployments.launch.options import read_options
+from tests.unit.cli.conftest import Cli, SmallServer
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_it_says_what_this_machine_has_and_which_layers_are_used(
+    cli: Cli, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPHSIDE_PORT", str(free_port))
+    result = cli("doctor", "--data", str(tmp_path / "data"))
+    assert result.exit_code == 0, result.output
+    for word in ("Python", "kernel", "memory", "cores", "/dev/shm", "GPU", "Landlock", "seccomp", "pidfd", "Ray flags"):
+        assert word in result.stdout
+    used = next(line for line in result.stdout.splitlines() if line.startswith("In use by this version: "))
+    for layer in ("no_new_privs", "rlimits", "closed descriptors", "own scratch directory", "lower priority"):
+        assert layer in used
+    assert "Landlock" not in used
+    assert not (tmp_path / "data").exists()
+
+
+def test_json_has_the_same_in_one_object(
+    cli: Cli, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPHSIDE_PORT", str(free_port))
+    report = json.loads(cli("doctor", "--json", "--data", str(tmp_path)).stdout)
+    assert report["ok"] is True
+    assert report["Ports"]["front"]["port"] == free_port
+    assert report["Isolation"]["no_new_privs"]["works"] is True
+    assert "rlimits" in report["layers"]["In use by this version"]
+
+
+def test_a_wrong_setting_is_missing_and_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPHSIDE_PORT", "many")
+    result = cli("doctor")
+    assert result.exit_code == 1
+    assert "GRAPHSIDE_PORT=many is not a port" in result.stdout
+    assert result.stdout.splitlines()[-1] == "Needed and missing: environment"
+
+
+def test_no_secret_of_the_environment_is_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GRAPHSIDE_JWT_SECRET", "GRAPHSIDE_ADMIN_PASSWORD", "GRAPHSIDE_TOKEN", "GRAPHSIDE_DATABASE_URL"):
+        monkeypatch.setenv(name, "hunter2" * 8)
+    assert "hunter2" not in cli("doctor", "--json").output
+
+
+class TestWalls:
+    def test_every_layer_has_a_probe_and_every_probe_a_layer(self) -> None:
+        assert [probe.__name__ for probe in PROBES] == list(walls.LAYERS)
+
+    def test_what_this_version_uses_works_here(self) -> None:
+        findings = {found.name: found for found in walls.examine()}
+        for layer in walls.LAYERS.values():
+            assert not layer.used or findings[layer.name].state == "ok", findings[layer.name].text
+
+    def test_a_used_layer_that_does_not_work_is_missing_and_another_absent(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answers = {key: {"works": False, "detail": "not implemented"} for key in walls.LAYERS}
+        monkeypatch.setattr(walls, "run_probe", lambda name: answers)
+        findings = walls.examine()
+        states = {found.name: found.state for found in findings}
+        assert (states["rlimits"], states["Landlock"]) == ("missing", "absent")
+        assert walls.summary(findings)["In use by this version"] == ()
+
+    @pytest.mark.parametrize(
+        ("body", "outcome"),
+        [
+            ("return 'fine'", {"works": True, "detail": "fine"}),
+            ("raise OSError(38, 'Function not implemented')", {"works": False, "detail": "function not implemented"}),
+            ("raise NotForbidden('reading: not refused')", {"works": False, "detail": "reading: not refused"}),
+            ("os.kill(os.getpid(), 9)", {"works": False, "detail": "the probe ended with -9"}),
+        ],
+    )
+    def test_a_layer_works_where_its_probe_says_so_and_nowhere_else(
+        self, body: str, outcome: dict[str, object]
+    ) -> None:
+        code = (
+            "import json, os\nfrom deployments.cli.doctor.wall_probe import NotForbidden, attempt\n"
+            f"def probe():\n    {body}\nprint(json.dumps(attempt(probe)))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        assert json.loads(done.stdout) == outcome
+
+
+class TestProbing:
+    def test_a_probe_that_fails_says_its_last_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "broken.py").write_text("raise SystemExit('no luck')")
+        monkeypatch.setattr(probing, "__file__", str(tmp_path / "probing.py"))
+        with pytest.raises(probing.ProbeFailed, match="no luck"):
+            probing.run_probe("broken")
+
+    def test_a_probe_that_hangs_is_ended(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "stuck.py").write_text("import signal; signal.pause()")
+        monkeypatch.setattr(probing, "__file__", str(tmp_path / "probing.py"))
+        monkeypatch.setattr(probing, "_PROBE_S", 0.3)
+        with pytest.raises(probing.ProbeFailed, match="no answer"):
+            probing.run_probe("stuck")
+
+
+class TestPorts:
+    def test_a_port_taken_by_somebody_else_is_missing_and_he_is_named(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            front = ports.examine(read_options({"GRAPHSIDE_PORT": str(port)}))[0]
+        assert front.state == "missing"
+        assert f"process {os.getpid()}" in str(front.data["taken_by"])
+
+    def test_a_port_on_which_graphside_answers_is_fine(self, server: SmallServer) -> None:
+        server.on("GET", "/healthz", body={"success": True})
+        front = ports.examine(read_options({"GRAPHSIDE_PORT": server.url.rsplit(":")[-1]}))[0]
+        assert front.state == "ok"
+        assert "a graphside server answers there" in front.text
+
+    def test_a_free_port_is_fine(self, free_port: int) -> None:
+        assert ports.examine(read_options({"GRAPHSIDE_PORT": str(free_port)}))[0].state == "ok"
+
+
+class TestMachine:
+    def test_a_data_directory_that_cannot_be_used_is_missing(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        found = machine._data_directory(tmp_path / "file")
+        assert found.state == "missing"
+        assert "set GRAPHSIDE_DATA" in found.text
+
+    def test_a_data_directory_that_is_not_there_is_judged_by_its_parent(self, tmp_path: Path) -> None:
+        found = machine._data_directory(tmp_path / "a" / "b")
+        assert found.state in ("ok", "warning")
+        assert "(not made yet)" in found.text
+
+    @pytest.mark.parametrize(
+        ("answer", "state", "says"),
+        [
+            ({"devices": [], "reason": "no NVIDIA driver"}, "absent", "tasks run on the CPU"),
+            (
+                {"devices": [], "reason": "the NVIDIA driver is there, and cuInit answers error 100"},
+                "warning",
+                "error 100",
+            ),
+            (
+                {"devices": [{"name": "H100", "memory_bytes": 80 * 1024**3}], "cuda": "13.0"},
+                "ok",
+                "H100 (80 GiB), CUDA 13.0",
+            ),
+        ],
+    )
+    def test_a_gpu_is_told_as_the_driver_tells_it(
+        self, monkeypatch: pytest.MonkeyPatch, answer: dict[str, object], state: str, says: str
+    ) -> None:
+        monkeypatch.setattr(machine, "run_probe", lambda name: answer)
+        found = machine._gpu()
+        assert found.state == state
+        assert says in found.text
+
+    @pytest.mark.parametrize(
+        ("byte_count", "text"),
+        [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1536, "1.5 KiB"),
+            (24 * 1024**3, "24 GiB"),
+            (5000 * 1024**4, "5000 TiB"),
+        ],
+    )
+    def test_sizes_are_readable(self, byte_count: int, text: str) -> None:
+        assert size(byte_count) == text
+
+
+class TestSoftware:
+    def test_a_package_that_is_too_old_is_missing_and_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(software, "requires", lambda name: ["rich>=99", "nothere>=1", "other>=1; extra == 'gpu'"])
+        findings = {found.name: found for found in software._packages()}
+        assert findings["rich"].state == "missing"
+        assert "rich>=99 is needed" in findings["rich"].text
+        assert findings["nothere"].state == "missing"
+        assert "other" not in findings
+
+    def test_flags_that_serve_run_would_lack_are_named(self) -> None:
+        (found,) = software._ray_flags({})
+        assert found.state == "absent"
+        assert "RAY_AUTH_MODE" in found.text
+
+
+def test_only_what_is_needed_and_missing_makes_the_exit_status() -> None:
+    fine = Finding("a", "absent", "not there")
+    assert Report({"x": (fine, Finding("b", "warning", "little"))}, {}).ok
+    assert not Report({"x": (fine,), "y": (Finding("c", "missing", "no"),)}, {}).ok

@@ -1,0 +1,155 @@
+"""The installed command line against the live server."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deployments.cli.doctor.walls import LAYERS
+from tests.conftest import ADMIN, PASSWORD, SMALL_EDGES, LiveServer, Person
+
+pytestmark = pytest.mark.e2e
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+FLAG = "flag_python_endpoint_enabled_users"
+
+
+@pytest.fixture
+def graphside(tmp_path: Path) -> Command:
+    """``graphside("user", "list", typed="...")`` in a process of its own, with a configuration of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GRAPHSIDE_", "RAY_"))}
+
+    def run(*arguments: str, typed: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "deployments.cli", *arguments],
+            input=typed, capture_output=True, text=True, timeout=60, check=False,
+            env={**kept, "XDG_CONFIG_HOME": str(tmp_path / "config"), **variables},
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def as_admin(graphside: Command, server: LiveServer) -> Command:
+    """The same, signed in as the admin."""
+    done = graphside("login", server.url, "--username", ADMIN, "--password-stdin", typed=f"{PASSWORD}\n")
+    assert done.returncode == 0, done.stderr
+    return graphside
+
+
+def test_a_user_added_on_the_command_line_signs_in_and_runs_python_once_the_flag_is_on(
+    as_admin: Command, server: LiveServer, admin: Person
+) -> None:
+    added = as_admin("user", "add", "cli-user", "--email", "c@example.org", "--generate-password")
+    assert added.returncode == 0, added.stderr
+    password = next(line for line in added.stdout.splitlines() if line.startswith("password: "))[10:]
+    assert "cli-user\tuser\tactive\tc@example.org" in as_admin("user", "list").stdout.splitlines()
+
+    person = server.log_in("cli-user", password)
+    dataset = person.upload(SMALL_EDGES)
+    assert person.run(dataset, "def task(g): return 1").status_code == 403
+
+    assert as_admin("flag", "set", FLAG, "on", "--user", "cli-user").returncode == 0
+    assert f"{FLAG}\tcli-user\ton" in as_admin("flag", "list").stdout.splitlines()
+    answer = person.run(dataset, "def task(g): return len(g._edges)")
+    assert (answer.status_code, answer.text) == (200, "3")
+    person.http.close()
+
+
+def test_a_new_password_ends_the_old_one_and_its_tokens(as_admin: Command, server: LiveServer) -> None:
+    as_admin("user", "add", "cli-passwd", "--password-stdin", typed="first password\n")
+    person = server.log_in("cli-passwd", "first password")
+    done = as_admin("user", "passwd", "cli-passwd", "--password-stdin", typed="second password\n")
+    assert done.returncode == 0, done.stderr
+    assert person.http.post("/api-token-verify/", json={"token": person.token}).status_code == 400
+    person.http.close()
+    refused = as_admin("login", server.url, "--username", "cli-passwd", "--password-stdin", typed="first password\n")
+    assert (refused.returncode, refused.stderr) == (1, "graphside: Unable to log in with provided credentials.\n")
+    server.log_in("cli-passwd", "second password").http.close()
+
+
+def test_the_printed_token_works_for_any_client(as_admin: Command, graphside: Command, server: LiveServer) -> None:
+    printed = as_admin("token")
+    assert printed.returncode == 0, printed.stderr
+    token = printed.stdout.strip()
+    listed = graphside(
+        "user", "list", "--url", server.url, GRAPHSIDE_TOKEN=token, XDG_CONFIG_HOME=str(server.data / "none")
+    )
+    assert listed.returncode == 0, listed.stderr
+    assert ADMIN in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("user", "add", ADMIN, "--generate-password"), f"User {ADMIN} exists already."),
+        (("user", "passwd", "nobody", "--generate-password"), "There is no user 'nobody'."),
+        (("user", "passwd", "..", "--generate-password"), "'..' cannot be named in a URL"),
+        (("flag", "set", "nope", "on"), "There is no flag 'nope'"),
+        (("flag", "set", FLAG, "on", "--user", "nobody"), "There is no user 'nobody'."),
+        (("user", "add", "a b", "--generate-password"), "A username has 1 to 150 characters"),
+    ],
+)
+def test_a_refusal_is_one_line_of_the_servers_own_words(
+    as_admin: Command, arguments: tuple[str, ...], says: str
+) -> None:
+    done = as_admin(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"graphside: {says}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_who_is_no_admin_is_told_so(graphside: Command, make_user: Callable[..., Person], server: LiveServer) -> None:
+    person = make_user("cli-plain")
+    done = graphside("user", "list", GRAPHSIDE_URL=server.url, GRAPHSIDE_TOKEN=person.token)
+    assert (done.returncode, done.stderr) == (1, "graphside: Only an administrator may do this.\n")
+    person.http.close()
+
+
+def test_a_forged_token_is_told_to_sign_in(graphside: Command, server: LiveServer) -> None:
+    done = graphside("flag", "list", GRAPHSIDE_URL=server.url, GRAPHSIDE_TOKEN="a.b.c")
+    assert done.returncode == 1
+    assert done.stderr == f"graphside: sign in first: graphside login {server.url} (The token is not valid.)\n"
+
+
+def test_init_leaves_the_directory_of_a_running_server_alone(graphside: Command, server: LiveServer) -> None:
+    done = graphside("init", "--data", str(server.data))
+    assert done.returncode == 1
+    assert "Another server runs on" in done.stderr
+
+
+def test_doctor_knows_the_running_server(graphside: Command, server: LiveServer) -> None:
+    done = graphside("doctor", "--json", "--data", str(server.data), GRAPHSIDE_PORT=str(server.port))
+    assert done.returncode == 0, done.stdout
+    assert "a graphside server answers there" in json.loads(done.stdout)["Ports"]["front"]["text"]
+
+
+def test_doctor_claims_what_a_run_really_wears(admin: Person, small: str) -> None:
+    answer = admin.run(small, _LOOK)
+    assert answer.status_code == 200, answer.text
+    worn = answer.json()
+    assert worn["priority"] == LAYERS["priority"].used
+    assert worn["no_new_privs"] == LAYERS["no_new_privs"].used
+    assert worn["rlimits"] == LAYERS["rlimits"].used
+    assert worn["seccomp"] == LAYERS["seccomp"].used
+    assert worn["scratch"] == LAYERS["scratch"].used
+    assert worn["user_namespaces"] == LAYERS["user_namespaces"].used
+
+
+_LOOK = """def task(g):
+    import os, resource
+    status = dict(line.rstrip().split(":", 1) for line in open("/proc/self/status"))
+    return {
+        "priority": os.getpriority(os.PRIO_PROCESS, 0) > 0,
+        "no_new_privs": int(status["NoNewPrivs"]) == 1,
+        "rlimits": resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY,
+        "seccomp": int(status["Seccomp"]) > 0,
+        "scratch": "scratch" in os.getcwd() and not os.listdir("."),
+        "user_namespaces": open("/proc/self/uid_map").read().split()[2] != "4294967295",
+    }
+"""
