@@ -1,35 +1,41 @@
 """Feature flags, and the three switches that open the Python endpoint (contract 4.8).
 
-A flag is a name; a row gives it a value for a scope. The narrowest scope that has a row decides: the user's,
-then everyone's, else the flag is false.
+A flag is a name; a row gives it a value for a scope. The narrowest scope that has a row for the user decides: his own,
+his groups' (true where they disagree), that of staff (administrators), that of a share of all users, everyone's; else
+the flag is false. A share always is of the same users: those whose hash together with the flag's name is small.
 """
 
+import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from auth.errors import EndpointDisabled, UnknownFlag
+from auth.groups import group_row
 from auth.users import user_row
 from catalog.engine import Catalog
-from catalog.tables import flags, users
+from catalog.tables import flags, group_members, groups, users
 
 DISABLED = "flag_python_endpoint_disabled"
 ENABLED_USERS = "flag_python_endpoint_enabled_users"
 KNOWN = (DISABLED, ENABLED_USERS)
 
-Scope = Literal["everyone", "user"]
+Scope = Literal["everyone", "percent", "staff", "group", "user"]
+WIDEST_FIRST: Final[tuple[Scope, ...]] = ("everyone", "percent", "staff", "group", "user")
 
 
 @dataclass(frozen=True, slots=True)
 class FlagSetting:
-    """One row: ``name`` is ``value`` for everyone, or for the user called ``username``."""
+    """One row: ``name`` is ``value`` for a scope; for whom, ``username``, ``group`` or ``percent`` say."""
 
     name: str
     scope: Scope
     username: str | None
     value: bool
+    group: str | None = None
+    percent: int | None = None
 
 
 class Flags:
@@ -40,19 +46,34 @@ class Flags:
 
     def set_for_everyone(self, name: str, value: bool | None) -> None:
         """Sets the flag for all who have no setting of their own. None takes the setting away."""
-        self._set(name, "everyone", None, value)
+        self._set(name, "everyone", value)
 
     def set_for_user(self, name: str, username: str, value: bool | None) -> None:
         """As above for one user, whatever it is for everyone. Raises ``UnknownUser``."""
-        self._set(name, "user", username, value)
+        self._set(name, "user", value, username=username)
+
+    def set_for_group(self, name: str, group: str, value: bool | None) -> None:
+        """As above for the members of a group. Raises ``UnknownGroup``."""
+        self._set(name, "group", value, group=group)
+
+    def set_for_staff(self, name: str, value: bool | None) -> None:
+        """As above for administrators."""
+        self._set(name, "staff", value)
+
+    def set_for_percent(self, name: str, percent: int, value: bool | None) -> None:
+        """As above for that share of all users, 0 to 100 (else ``ValueError``). Who is in 10 % is in 20 % too."""
+        if not 0 <= percent <= 100:
+            raise ValueError("a share is 0 to 100 percent")
+        self._set(name, "percent", value, percent=percent)
 
     def listing(self) -> tuple[FlagSetting, ...]:
-        """All settings, by flag, then everyone's, then the users' by name."""
-        query = (
-            sa.select(flags.c.name, flags.c.scope, users.c.username, flags.c.value)
-            .select_from(flags.outerjoin(users, flags.c.user_id == users.c.id))
-            .order_by(flags.c.name, flags.c.scope, users.c.username)
+        """All settings, by flag, then by scope, then by name."""
+        joined = flags.outerjoin(users, flags.c.user_id == users.c.id).outerjoin(
+            groups, flags.c.group_id == groups.c.id
         )
+        columns = (flags.c.name, flags.c.scope, users.c.username, flags.c.value, groups.c.name, flags.c.percent)
+        query = sa.select(*columns).select_from(joined)
+        query = query.order_by(flags.c.name, flags.c.scope, users.c.username, groups.c.name)
         with self._catalog.read() as connection:
             return tuple(FlagSetting(*row) for row in connection.execute(query))
 
@@ -84,19 +105,33 @@ class Flags:
                 f"An operator must set {ENABLED_USERS} to true (graphside flag set).",
             )
 
-    def _set(self, name: str, scope: Scope, username: str | None, value: bool | None) -> None:
+    def _set(
+        self,
+        name: str,
+        scope: Scope,
+        value: bool | None,
+        username: str | None = None,
+        group: str | None = None,
+        percent: int | None = None,
+    ) -> None:
         _known(name)
         with self._catalog.write() as connection:
-            user_id = None if username is None else user_row(connection, username).id
-            connection.execute(
-                sa.delete(flags).where(
-                    flags.c.name == name,
-                    flags.c.scope == scope,
-                    flags.c.user_id.is_not_distinct_from(user_id),
-                )
-            )
+            row = {
+                "name": name,
+                "scope": scope,
+                "user_id": None if username is None else user_row(connection, username).id,
+                "group_id": None if group is None else group_row(connection, group).id,
+            }
+            same = [flags.c[column].is_not_distinct_from(wanted) for column, wanted in row.items()]
+            connection.execute(sa.delete(flags).where(*same))
             if value is not None:
-                connection.execute(sa.insert(flags).values(name=name, scope=scope, user_id=user_id, value=value))
+                connection.execute(sa.insert(flags).values(**row, percent=percent, value=value))
+
+
+def in_share(name: str, user_id: int, percent: int) -> bool:
+    """Whether the user is in that share of the flag ``name``; the same everywhere and always."""
+    digest = hashlib.sha256(f"{name}:{user_id}".encode()).digest()
+    return int.from_bytes(digest[:8]) % 100 < percent
 
 
 def _known(name: str) -> None:
@@ -106,13 +141,19 @@ def _known(name: str) -> None:
 
 def _values(connection: Connection, user_id: int) -> dict[str, bool]:
     """The flags that have a value for this user. Scopes that this release does not know count for nothing."""
-    query = sa.select(flags.c.name, flags.c.scope, flags.c.value).where(
+    is_staff = sa.select(users.c.id).where(users.c.id == user_id, users.c.is_admin).exists()
+    own_groups = sa.select(group_members.c.group_id).where(group_members.c.user_id == user_id)
+    query = sa.select(flags).where(
         sa.or_(
-            flags.c.scope == "everyone",
+            flags.c.scope.in_(("everyone", "percent")),
+            sa.and_(flags.c.scope == "staff", is_staff),
+            sa.and_(flags.c.scope == "group", flags.c.group_id.in_(own_groups)),
             sa.and_(flags.c.scope == "user", flags.c.user_id == user_id),
         )
     )
-    rows = connection.execute(query).all()
-    values = {row.name: bool(row.value) for row in rows if row.scope == "everyone"}
-    values.update({row.name: bool(row.value) for row in rows if row.scope == "user"})
+    values: dict[str, bool] = {}
+    # Within a scope false comes before true, and later ones win.
+    for row in sorted(connection.execute(query), key=lambda row: (WIDEST_FIRST.index(row.scope), row.value)):
+        if row.scope != "percent" or in_share(row.name, user_id, row.percent):
+            values[row.name] = bool(row.value)
     return values

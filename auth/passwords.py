@@ -39,7 +39,8 @@ class Passwords:
             salt_len=_SALT_BYTES,
         )
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
-        self._nobody = self._hash_of_nothing(time_cost, memory_cost_kib)
+        self._parameters = f"$argon2id$v=19$m={memory_cost_kib},t={time_cost},p={LANES}"
+        self._nobody = self.hash_of_nothing()
 
     def hash(self, password: str) -> str:
         """The encoded hash of a password that passed ``check_strength``."""
@@ -61,13 +62,12 @@ class Passwords:
         """Whether the hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(password_hash)
 
-    @staticmethod
-    def _hash_of_nothing(time_cost: int, memory_cost_kib: int) -> str:
+    def hash_of_nothing(self) -> str:
         """A hash with today's parameters that belongs to no known password, made without hashing."""
         salt, digest = (
             b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (_SALT_BYTES, _HASH_BYTES)
         )
-        return f"$argon2id$v=19$m={memory_cost_kib},t={time_cost},p={LANES}${salt}${digest}"
+        return f"{self._parameters}${salt}${digest}"
 
 
 def check_strength(password: str) -> None:

@@ -1,5 +1,6 @@
 """The key that signs tokens, and the file it lies in."""
 
+import hmac
 import os
 import secrets
 import stat
@@ -32,6 +33,11 @@ class SigningKey:
     def __reduce__(self) -> str:
         raise TypeError("a signing key is not pickled; its file's path travels")
 
+    @property
+    def id(self) -> str:
+        """Names the key in the header of what it signs (``kid``), and tells no more about it than a signature does."""
+        return hmac.digest(self._secret, b"kid", "sha256")[:8].hex()
+
     def reveal(self) -> bytes:
         """The bytes, for the one call that signs or verifies."""
         return self._secret
@@ -48,6 +54,14 @@ def load_or_make_key(path: Path) -> SigningKey:
     except FileNotFoundError:
         _make(path)
         return _load(path)
+
+
+def load_key_if_there(path: Path) -> SigningKey | None:
+    """As above for a key that need not be: the one of before, which still verifies after a change of keys."""
+    try:
+        return _load(path)
+    except FileNotFoundError:
+        return None
 
 
 def _load(path: Path) -> SigningKey:

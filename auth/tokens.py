@@ -4,29 +4,31 @@
     token = tokens.issue(principal)
     claims = tokens.verify(bearer(request.headers["authorization"]))
 
-Contract 1.2 to 1.4 and 1.8.
+Contract 1.2 to 1.4 and 1.8. A second key, the one of before, verifies and signs nothing: keys so change without
+anybody having to sign in again.
 """
 
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 import jwt
 
 from auth.errors import TokenExpired, TokenInvalid
+from auth.jose import MAXIMUM_BYTES, read_unverified
 from auth.principal import Principal
 from auth.signing_key import SigningKey, load_or_make_key
 
 __all__ = ["Claims", "SigningKey", "Tokens", "bearer", "load_or_make_key"]
 
-ALGORITHM = "HS256"
-LEEWAY_S = 5
-REFRESH_WINDOW_S = 86400
+ALGORITHM: Final = "HS256"
+LEEWAY_S: Final = 5
+REFRESH_WINDOW_S: Final = 86400
 """A chain of refreshed tokens ends this long after the log-in it began with (contract 1.8)."""
 
-MAXIMUM_BYTES = 8192
-_REQUIRED = ["exp", "iat", "orig_iat", "jti", "iss", "user_id", "username"]
+_REQUIRED: Final = ["exp", "iat", "orig_iat", "jti", "sid", "iss", "user_id", "username"]
+_HEADER: Final = frozenset(("alg", "typ", "kid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Claims:
     """What a verified token says. Times are Unix seconds.
 
     ``issued_at`` has microseconds, so that a token from just before a change of password differs from one
-    just after.
+    just after. ``session`` is the same for a log-in and all that was refreshed from it. ``key_id`` is the personal
+    key that the log-in was made with, if one was.
     """
 
     user_id: int
@@ -44,31 +47,54 @@ class Claims:
     expires_at: int
     first_issued_at: int
     jti: str
+    session: str
+    key_id: str | None = None
 
 
 class Tokens:
     """Issues, verifies and renews. Whether the user still is active is another question: ``Users.active``."""
 
-    def __init__(self, key: SigningKey, issuer: str, lifetime_s: int, refresh_window_s: int = REFRESH_WINDOW_S) -> None:
+    def __init__(
+        self,
+        key: SigningKey,
+        issuer: str,
+        lifetime_s: int,
+        refresh_window_s: int = REFRESH_WINDOW_S,
+        previous_key: SigningKey | None = None,
+    ) -> None:
         if not issuer or lifetime_s <= 0:
             raise ValueError("tokens need an issuer and a lifetime")
         self._key = key
+        self._keys = {known.id: known for known in (previous_key, key) if known is not None}
         self._issuer = issuer
         self._lifetime_s = lifetime_s
         self._refresh_window_s = refresh_window_s
 
-    def issue(self, principal: Principal) -> str:
-        """A new token for somebody who has just proved who they are."""
-        return self._sign(principal, first_issued_at=int(time.time()))
+    @property
+    def issuer(self) -> str:
+        return self._issuer
+
+    def issue(self, principal: Principal, *, at: float | None = None, key_id: str | None = None) -> str:
+        """A new token for somebody who has proved who they are, with the personal key ``key_id`` if with one.
+
+        ``at``: when the proof began, in Unix seconds. Whatever ended this user's tokens since then ends this one.
+        """
+        now = time.time() if at is None else at
+        jti = secrets.token_hex(16)
+        return self._sign(principal, now, int(now), jti, jti, key_id)
 
     def verify(self, token: str) -> Claims:
         """The claims of a token of ours that is in force. Raises ``TokenExpired`` or ``TokenInvalid``."""
-        if not token.isascii() or len(token) > MAXIMUM_BYTES:
-            raise TokenInvalid("too long or not ASCII")
+        header, _ = read_unverified(token)
+        if header.keys() != _HEADER or header["typ"] != "JWT":
+            raise TokenInvalid("not a plain JWT")
+        key = self._keys.get(header["kid"]) if isinstance(header["kid"], str) else None
+        if key is None:
+            raise TokenInvalid("signed by a key that is not ours")
         try:
-            whole = jwt.decode_complete(
+            payload = jwt.decode(
                 token,
-                self._key.reveal(),
+                key.reveal(),
                 algorithms=[ALGORITHM],
                 issuer=self._issuer,
                 leeway=LEEWAY_S,
@@ -78,30 +104,40 @@ class Tokens:
             raise TokenExpired from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise TokenInvalid(type(error).__name__) from None  # its text may quote the token
-        header = whole["header"]
-        if header.get("typ") != "JWT" or "crit" in header:
-            raise TokenInvalid("not a plain JWT")
-        return _claims(whole["payload"])
+        return _claims(payload)
 
-    def refresh(self, token: str, principal: Principal) -> str:
-        """The same string while more than half of its life remains, else a new token that keeps ``orig_iat``.
+    def is_young(self, claims: Claims) -> bool:
+        """Whether more than half of the token's life remains: it then is its own refreshment.
 
         Clients refresh before nearly every call, and switch organisation whenever the string changes
-        (contract 9.3). ``principal`` is the token's user, looked up afresh. ``TokenExpired`` also where the
+        (contract 9.3).
+        """
+        return claims.expires_at - time.time() > (claims.expires_at - claims.issued_at) / 2
+
+    def refresh(self, token: str, principal: Principal, *, at: float | None = None) -> str:
+        """The same string while it is young, else a new token of the same log-in.
+
+        ``principal`` is the token's user, looked up afresh no earlier than ``at``. ``TokenExpired`` also where the
         log-in itself is too old.
         """
         claims = self.verify(token)
         if claims.user_id != principal.user_id:
             raise TokenInvalid("another user's token")
-        now = time.time()
-        if claims.expires_at - now > (claims.expires_at - claims.issued_at) / 2:
+        if self.is_young(claims):
             return token
+        now = time.time() if at is None else at
         if now > claims.first_issued_at + self._refresh_window_s:
             raise TokenExpired
-        return self._sign(principal, first_issued_at=claims.first_issued_at)
+        jti = secrets.token_hex(16)
+        return self._sign(principal, now, claims.first_issued_at, claims.session, jti, claims.key_id)
 
-    def _sign(self, principal: Principal, first_issued_at: int) -> str:
-        now = time.time()
+    def last_of_session(self, claims: Claims) -> float:
+        """When the last token that could come of this log-in will have expired, in Unix seconds."""
+        return claims.first_issued_at + self._refresh_window_s + self._lifetime_s + 2 * LEEWAY_S
+
+    def _sign(
+        self, principal: Principal, now: float, first_issued_at: int, session: str, jti: str, key_id: str | None
+    ) -> str:
         payload = {
             "iss": self._issuer,
             "user_id": principal.user_id,
@@ -110,9 +146,12 @@ class Tokens:
             "iat": round(now, 6),
             "orig_iat": first_issued_at,
             "exp": int(now) + self._lifetime_s,
-            "jti": secrets.token_hex(16),
+            "jti": jti,
+            "sid": session,
         }
-        return jwt.encode(payload, self._key.reveal(), algorithm=ALGORITHM)
+        if key_id is not None:
+            payload["pkey"] = key_id
+        return jwt.encode(payload, self._key.reveal(), algorithm=ALGORITHM, headers={"kid": self._key.id})
 
 
 def bearer(header: str) -> str:
@@ -133,15 +172,17 @@ def bearer(header: str) -> str:
 
 def _claims(payload: dict[str, object]) -> Claims:
     user_id, username, email = payload["user_id"], payload["username"], payload.get("email", "")
-    issued_at, expires_at, jti = payload["iat"], payload["exp"], payload["jti"]
-    first_issued_at = payload["orig_iat"]
-    if not (isinstance(username, str) and isinstance(email, str) and isinstance(jti, str)):
+    issued_at, expires_at, first_issued_at = payload["iat"], payload["exp"], payload["orig_iat"]
+    jti, session, key_id = payload["jti"], payload["sid"], payload.get("pkey")
+    if not (isinstance(username, str) and isinstance(email, str) and isinstance(jti, str) and isinstance(session, str)):
+        raise TokenInvalid("a claim that is no text")
+    if not (key_id is None or isinstance(key_id, str)):
         raise TokenInvalid("a claim that is no text")
     if not (_is_whole(user_id) and _is_whole(expires_at) and _is_whole(first_issued_at)):
         raise TokenInvalid("a claim that is no whole number")
     if not (_is_whole(issued_at) or isinstance(issued_at, float)):
         raise TokenInvalid("a claim that is no number")
-    return Claims(user_id, username, email, float(issued_at), expires_at, first_issued_at, jti)
+    return Claims(user_id, username, email, float(issued_at), expires_at, first_issued_at, jti, session, key_id)
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

@@ -9,13 +9,16 @@ from typing import Any  # Row[Any]: rows are read by column name, which SQLAlche
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from auth.errors import InvalidCredentials, InvalidUsername, Unauthenticated, UnknownUser, UserExists
+from auth.errors import Forbidden, InvalidCredentials, InvalidUsername, Unauthenticated, UnknownUser, UserExists
 from auth.passwords import Passwords, check_strength
 from auth.principal import Principal
+from auth.revocations import has_ended
 from catalog.engine import Catalog
-from catalog.tables import users
+from catalog.tables import organizations, users
 
 _USERNAME = re.compile(r"[\w.@+-]{1,150}")
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""For users whose first token was made, elsewhere, before they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +39,15 @@ class Users:
 
     def add(self, username: str, password: str, email: str = "", name: str = "", is_admin: bool = False) -> Principal:
         """A new active user. Raises ``InvalidUsername``, ``WeakSecret``, ``UserExists``."""
-        if not _USERNAME.fullmatch(_normal(username)):
-            raise InvalidUsername(username)
-        username = _normal(username)
+        check_username(username)
         check_strength(password)
         password_hash = self._passwords.hash(password)
-        now = datetime.now(UTC)
-        account = {
-            "username": username,
-            "email": email,
-            "name": name,
-            "is_admin": is_admin,
-            "is_active": True,
-        }
-        with self._catalog.write() as connection:
-            if _row(connection, username) is not None:
-                raise UserExists(username)
-            connection.execute(
-                sa.insert(users).values(**account, password_hash=password_hash, created_at=now, tokens_valid_from=now)
-            )
-            return _principal(user_row(connection, username))
+        return self._add(username, password_hash, email, name, is_admin, valid_from=datetime.now(UTC))
+
+    def add_without_password(self, username: str, email: str = "", name: str = "") -> Principal:
+        """A new active user whom another server vouches for: no password is his. Raises as ``add``."""
+        check_username(username)
+        return self._add(username, self._passwords.hash_of_nothing(), email, name, is_admin=False, valid_from=_EVER)
 
     def authenticate(self, username: str, password: str) -> Principal:
         """Who signs in with these; else, after the same time whatever was wrong, ``InvalidCredentials``."""
@@ -63,13 +55,13 @@ class Users:
         with self._catalog.read() as connection:
             found = _row(connection, username) if _USERNAME.fullmatch(username) else None
         if not self._passwords.verify(found.password_hash if found else None, password) or found is None:
-            raise InvalidCredentials
+            raise InvalidCredentials(username if found else None)
         # Hashing takes long enough for the password to be changed meanwhile: what was verified must still
         # hold.
         with self._catalog.read() as connection:
             now = _row(connection, username)
         if now is None or not now.is_active or now.password_hash != found.password_hash:
-            raise InvalidCredentials
+            raise InvalidCredentials(username)
         if self._passwords.is_outdated(found.password_hash):
             self._renew_hash(found, password)
         return _principal(now)
@@ -80,38 +72,59 @@ class Users:
         password_hash = self._passwords.hash(password)
         with self._catalog.write() as connection:
             row = user_row(connection, username)
-            connection.execute(
-                sa.update(users)
-                .where(users.c.id == row.id)
-                .values(password_hash=password_hash, tokens_valid_from=datetime.now(UTC))
-            )
+            _change(connection, row, password_hash=password_hash, tokens_valid_from=datetime.now(UTC))
 
-    def active(self, user_id: int, issued_at: float) -> Principal:
-        """Whom a verified token speaks for.
+    def active(
+        self, user_id: int, issued_at: float, session: str | None = None, key_id: str | None = None
+    ) -> Principal:
+        """Whom a verified token speaks for, of the log-in ``session``, made with the personal key ``key_id``.
 
         ``issued_at`` is the token's, in Unix seconds. ``Unauthenticated`` where the user is gone or disabled,
-        or where the token is older than the user's last change of password.
+        where the token is older than the user's last change of password, where the log-in was ended or the key
+        revoked.
         """
         with self._catalog.read() as connection:
             row = connection.execute(sa.select(users).where(users.c.id == user_id)).one_or_none()
-        if row is None or not row.is_active or issued_at < row.tokens_valid_from.timestamp():
+            ended = has_ended(connection, session, key_id)
+        if ended or row is None or not row.is_active or issued_at < row.tokens_valid_from.timestamp():
             raise Unauthenticated
         return _principal(row)
+
+    def named(self, username: str, issued_at: float, session: str) -> Principal:
+        """As ``active``, for a token of another server, which knows names only. Raises ``UnknownUser`` too."""
+        return self.active(self.get(username).user_id, issued_at, session)
 
     def get(self, username: str) -> Principal:
         """The user of that name, active or not. Raises ``UnknownUser``."""
         with self._catalog.read() as connection:
             return _principal(user_row(connection, username))
 
-    def disable(self, username: str) -> None:
-        """Locks the user out and ends every token issued so far. Raises ``UnknownUser``."""
+    def disable(self, username: str) -> Principal:
+        """Locks the user out and ends every token issued so far.
+
+        Raises ``UnknownUser``; ``Forbidden`` for the last active administrator.
+        """
         with self._catalog.write() as connection:
             row = user_row(connection, username)
-            connection.execute(
-                sa.update(users)
-                .where(users.c.id == row.id)
-                .values(is_active=False, tokens_valid_from=datetime.now(UTC))
-            )
+            others = sa.select(users.c.id).where(users.c.is_admin, users.c.is_active, users.c.id != row.id)
+            if row.is_admin and row.is_active and connection.execute(others.limit(1)).first() is None:
+                raise Forbidden("The last active administrator cannot be disabled.")
+            _change(connection, row, is_active=False, tokens_valid_from=datetime.now(UTC))
+            return _principal(row)
+
+    def enable(self, username: str) -> Principal:
+        """Lets the user sign in again. Tokens of before stay dead. Raises ``UnknownUser``."""
+        with self._catalog.write() as connection:
+            row = user_row(connection, username)
+            _change(connection, row, is_active=True)
+            return _principal(row)
+
+    def end_sessions(self, username: str) -> Principal:
+        """Ends every token issued so far (contract 1.9). Raises ``UnknownUser``."""
+        with self._catalog.write() as connection:
+            row = user_row(connection, username)
+            _change(connection, row, tokens_valid_from=datetime.now(UTC))
+            return _principal(row)
 
     def count(self) -> int:
         """How many users there are, active or not."""
@@ -124,6 +137,27 @@ class Users:
             rows = connection.execute(sa.select(users).order_by(users.c.username)).all()
         return tuple(Account(_principal(row), bool(row.is_active), row.created_at) for row in rows)
 
+    def _add(
+        self, username: str, password_hash: str, email: str, name: str, is_admin: bool, valid_from: datetime
+    ) -> Principal:
+        username = _normal(username)
+        account = {
+            "username": username,
+            "email": email,
+            "name": name,
+            "password_hash": password_hash,
+            "is_admin": is_admin,
+            "is_active": True,
+            "created_at": datetime.now(UTC),
+            "tokens_valid_from": valid_from,
+        }
+        with self._catalog.write() as connection:
+            namesake = sa.select(organizations.c.id).where(organizations.c.slug == username)
+            if _row(connection, username) is not None or connection.execute(namesake).first() is not None:
+                raise UserExists(username)
+            connection.execute(sa.insert(users).values(account))
+            return _principal(user_row(connection, username))
+
     def _renew_hash(self, row: Row[Any], password: str) -> None:
         password_hash = self._passwords.hash(password)
         with self._catalog.write() as connection:
@@ -132,6 +166,12 @@ class Users:
                 .where(users.c.id == row.id, users.c.password_hash == row.password_hash)
                 .values(password_hash=password_hash)
             )
+
+
+def check_username(username: str) -> None:
+    """``InvalidUsername`` for what cannot be one."""
+    if not _USERNAME.fullmatch(_normal(username)):
+        raise InvalidUsername(username)
 
 
 def user_row(connection: Connection, username: str) -> Row[Any]:
@@ -149,6 +189,10 @@ def _normal(username: str) -> str:
 
 def _row(connection: Connection, normal: str) -> Row[Any] | None:
     return connection.execute(sa.select(users).where(users.c.username == normal)).one_or_none()
+
+
+def _change(connection: Connection, row: Row[Any], **values: object) -> None:
+    connection.execute(sa.update(users).where(users.c.id == row.id).values(**values))
 
 
 def _principal(row: Row[Any]) -> Principal:

@@ -55,15 +55,20 @@ class Catalog:
         It sees all that was committed before, so that read-then-write needs no further care. An exception
         undoes it. Keep it short: hash and parse before. Not to be nested.
         """
-        if not self._turn.acquire(timeout=dialects.LOCK_WAIT_S):
-            raise CatalogUnavailable("The catalog is busy.")
-        try:
-            with _explained(), self._writer.connect() as connection, connection.begin():
-                # First, not last: on PostgreSQL this row is the lock that makes writers wait for one another.
-                connection.execute(sa.update(version).values(value=version.c.value + 1))
-                yield connection
-        finally:
-            self._turn.release()
+        with self._alone() as connection:
+            # First, not last: on PostgreSQL this row is the lock that makes writers wait for one another.
+            connection.execute(sa.update(version).values(value=version.c.value + 1))
+            yield connection
+
+    @contextmanager
+    def append(self) -> Iterator[Connection]:
+        """As ``write``, for rows that no replica remembers: lines of audit, receipts of runs, times of last use.
+
+        The version stays, so that replicas forget nothing. Only for statements that need no other to be alone:
+        on PostgreSQL nobody waits for this, nor does it for anybody.
+        """
+        with self._alone() as connection:
+            yield connection
 
     def version(self) -> int:
         """How many writes were committed so far, by whichever process."""
@@ -73,6 +78,16 @@ class Catalog:
     def close(self) -> None:
         """Closes all connections. None may be in use."""
         self._engine.dispose()
+
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        if not self._turn.acquire(timeout=dialects.LOCK_WAIT_S):
+            raise CatalogUnavailable("The catalog is busy.")
+        try:
+            with _explained(), self._writer.connect() as connection, connection.begin():
+                yield connection
+        finally:
+            self._turn.release()
 
 
 def sqlite_url(path: Path) -> str:

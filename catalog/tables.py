@@ -1,4 +1,4 @@
-"""The catalog's tables: who there is, what they may do, what they uploaded.
+"""The catalog's tables: who there is, what they may do, what they uploaded and ran.
 
 Migrations (``catalog/migrations``) build this schema step by step; a test holds the two together. Ids of
 files, datasets and objects are 32 lower-case hex digits (contract 0.2). Times are UTC, sizes bytes.
@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table
 
 from catalog.column_types import OrderedJSON, UserText, UtcDateTime
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration, which ``open_catalog`` insists on."""
 
 ID_LENGTH = 32
@@ -47,9 +47,67 @@ users = Table(
     sqlite_autoincrement=True,
 )
 
-# A row answers a flag for a scope. Scopes that name nobody (everyone; later staff, percent) have one row
-# each, scopes that name somebody one row for each of them (user_id; later group_id). No CHECK on scope: new
-# scopes are new rows.
+# The secret is 256 random bits, so a plain SHA-256 of it, in hex, is as good as a slow hash. A revoked key
+# keeps its row.
+personal_keys = Table(
+    "personal_keys",
+    metadata,
+    Column("id", String(ID_LENGTH), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", UserText, nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime, nullable=True),
+    Column("revoked_at", UtcDateTime, nullable=True),
+)
+
+# Tokens that ended before their time. Rows past ``expires_at`` say nothing any more and may go.
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("jti", String(64), primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+# Those that somebody made. Each user besides has one of his own, called as he is, that has no row (contract 1.7).
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", sa.Integer, primary_key=True),
+    Column("slug", String(150), nullable=False, unique=True),
+    Column("name", UserText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# ``role`` is "member" or "admin".
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("organization_id", ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String(8), nullable=False),
+)
+
+# Groups say for whom a flag is set, and nothing else.
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", sa.Integer, primary_key=True),
+    Column("name", String(150), nullable=False, unique=True),
+    sqlite_autoincrement=True,
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("group_id", ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+# A row answers a flag for a scope. Scopes that name nobody (everyone, staff, percent) have one row each, scopes
+# that name somebody one row for each of them (user_id or group_id). ``percent`` (0 to 100) belongs to the scope
+# of that name. No CHECK on scope: new scopes are new rows.
 flags = Table(
     "flags",
     metadata,
@@ -58,14 +116,17 @@ flags = Table(
     Column("scope", String(16), nullable=False),
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True),
     Column("value", Boolean, nullable=False),
+    Column("group_id", ForeignKey("groups.id"), nullable=True),
+    Column("percent", sa.Integer, nullable=True),
     sa.UniqueConstraint("name", "user_id"),
+    Index(None, "name", "group_id", unique=True),
     Index(
         "ix_flags_unaddressed",
         "name",
         "scope",
         unique=True,
-        sqlite_where=sa.text("user_id IS NULL"),
-        postgresql_where=sa.text("user_id IS NULL"),
+        sqlite_where=sa.text("user_id IS NULL AND group_id IS NULL"),
+        postgresql_where=sa.text("user_id IS NULL AND group_id IS NULL"),
     ),
 )
 
@@ -119,6 +180,8 @@ datasets = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("deleted_at", UtcDateTime, nullable=True),
+    Column("expires_at", UtcDateTime, nullable=True, index=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=True, index=True),
     Index(None, "owner_id", "created_at"),
 )
 
@@ -129,4 +192,76 @@ dataset_tables = Table(
     Column("dataset_id", ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
     Column("role", String(8), primary_key=True),
     Column("object_id", ForeignKey("objects.id"), nullable=False, index=True),
+)
+
+# Without a row, a dataset is as the setting ``default_access`` says. ``mode`` is "private", "organization" (of
+# ``organization_id``) or "public"; ``mode_action`` as clients send it: "10" view, "20" edit, "30" share.
+shares = Table(
+    "shares",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("mode", String(16), nullable=False),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=True, index=True),
+    Column("mode_action", String(8), nullable=False),
+    Column("message", UserText, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+# ``email`` in lower case.
+share_invites = Table(
+    "share_invites",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("email", String(320), primary_key=True, index=True),
+    Column("action", String(8), nullable=False),
+)
+
+# A receipt. ``state`` is "queued", "running" or "ended"; ``cause`` says how it ended. ``source`` only where the
+# operator keeps it. No foreign key to the dataset: a receipt outlives it.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(ID_LENGTH), primary_key=True),
+    Column("owner_id", ForeignKey("users.id"), nullable=False),
+    Column("dataset_id", String(ID_LENGTH), nullable=False),
+    Column("engine", String(16), nullable=False),
+    Column("output_type", String(16), nullable=False),
+    Column("format", String(16), nullable=False),
+    Column("run_label", UserText, nullable=True),
+    Column("state", String(8), nullable=False),
+    Column("cause", String(64), nullable=True),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("started_at", UtcDateTime, nullable=True),
+    Column("ended_at", UtcDateTime, nullable=True),
+    Column("queue_s", sa.Double, nullable=True),
+    Column("seat_s", sa.Double, nullable=True),
+    Column("run_s", sa.Double, nullable=True),
+    Column("encode_s", sa.Double, nullable=True),
+    Column("peak_memory_bytes", sa.BigInteger, nullable=True),
+    Column("result_bytes", sa.BigInteger, nullable=True),
+    Column("stdout", UserText, nullable=False, default=""),
+    Column("stderr", UserText, nullable=False, default=""),
+    Column("stdout_truncated", Boolean, nullable=False, default=False),
+    Column("stderr_truncated", Boolean, nullable=False, default=False),
+    Column("failure", OrderedJSON, nullable=True),
+    Column("versions", OrderedJSON, nullable=True),
+    Column("source", UserText, nullable=True),
+    Index(None, "owner_id", "created_at"),
+)
+
+# Append-only: nothing here updates or deletes a row. ``actor`` is a name and ``actor_id`` no foreign key, since a
+# line outlives whom it is about.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("actor_id", sa.Integer, nullable=True),
+    Column("actor", UserText, nullable=False),
+    Column("address", UserText, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", UserText, nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("detail", OrderedJSON, nullable=False),
+    sqlite_autoincrement=True,
 )

@@ -34,10 +34,10 @@ STATUS: Final[dict[type[Exception], int]] = {
     auth_errors.InvalidCredentials: 400,
     auth_errors.Forbidden: 403,
     auth_errors.EndpointDisabled: 403,
-    auth_errors.InvalidUsername: 400,
-    auth_errors.UserExists: 409,
-    auth_errors.UnknownUser: 404,
-    auth_errors.UnknownFlag: 404,
+    auth_errors.TooManyAttempts: 429,
+    auth_errors.InvalidName: 400,
+    auth_errors.Taken: 409,
+    auth_errors.Unknown: 404,
     auth_errors.WeakSecret: 400,
     catalog_errors.CatalogUnavailable: 503,
     catalog_errors.CatalogFull: 507,
@@ -45,6 +45,7 @@ STATUS: Final[dict[type[Exception], int]] = {
 
 _TOLD_AS: Final[dict[type[Exception], str]] = {
     auth_errors.Unauthenticated: "Unauthenticated",  # not which way a token is bad
+    auth_errors.TooManyAttempts: "TooManyRequests",
     catalog_errors.CatalogUnavailable: "Overloaded",
     catalog_errors.CatalogFull: "StorageFull",
 }

@@ -18,10 +18,11 @@ from catalog.errors import CatalogError
 from deployments.errors import RequestError, build_response, error_response, status_of
 from deployments.forwarding import Forwarding
 from deployments.logs import join_serve_log
-from deployments.routes import admin, auth, datasets, files, health, python
+from deployments.routes import admin, auth, datasets, files, health, keys, organizations, pages, python
 from deployments.runs import RunnerClient
 from deployments.services import Services
 from deployments.settings import Settings
+from deployments.web.headers import SecurityHeaders
 from runtime.errors import RuntimeFailure
 
 log = logging.getLogger("graphside.ingress")
@@ -46,8 +47,8 @@ def build_asgi_app(services: Services) -> FastAPI:
     """The HTTP app over ``services``."""
     app = FastAPI(title="graphside", version="0.1.0", redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.services = services
-    for family in (auth, files, datasets, python, admin, health):
-        app.include_router(family.routes.router)
+    for family in (auth, keys, organizations, files, datasets, python, admin, health, pages):
+        app.include_router(family.routes.router, tags=[family.__name__.rpartition(".")[2]])
     for kind in (RequestError, RuntimeFailure, AuthError, CatalogError):
         app.add_exception_handler(kind, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -60,6 +61,7 @@ def build_asgi_app(services: Services) -> FastAPI:
             expose_headers=["X-Run-Id", "X-Engine", "Server-Timing", "X-Request-Id"],
         )
     app.add_middleware(RequestIds)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(
         Forwarding, trusted=services.settings.trusted_forwarders, public_url=services.settings.public_url
     )

@@ -1,29 +1,42 @@
 """What the routes of one ingress replica work with: the catalog's rooms, the store, the way to the runners."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
 
-from auth.errors import Unauthenticated
+from auth.audit import Audit
 from auth.flags import Flags
+from auth.foreign import ForeignIssuer, ForeignTokens
+from auth.groups import Groups
+from auth.keys import PersonalKeys
+from auth.organizations import Organizations
 from auth.principal import Principal
-from auth.signing_key import load_or_make_key
-from auth.tokens import Tokens, bearer
+from auth.revocations import Revocations
+from auth.signing_key import load_key_if_there, load_or_make_key
+from auth.throttle import LoginThrottle
+from auth.tokens import Tokens
 from auth.users import Users
 from catalog.engine import Catalog, open_catalog
+from deployments.credentials import Credentials
 from deployments.quota import RunQuota
 from deployments.run_request import RunRequest, run_request_model
 from deployments.settings import Settings
 from deployments.snapshot import Snapshot
+from deployments.web.session import principal
 from runtime.datasets.records import Datasets, Files
 from runtime.datasets.store import LocalStore
 
 if TYPE_CHECKING:
     from deployments.runs import RunnerClient
 
-TOKEN_ISSUER = "graphside"
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TOKEN_ISSUER = "graphside"  # noqa: S105 - a name
+PREVIOUS_KEY_NAME = "jwt.previous.key"
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,12 @@ class Services:
     snapshot: Snapshot
     users: Users
     flags: Flags
+    groups: Groups
+    organizations: Organizations
+    keys: PersonalKeys
     tokens: Tokens
+    credentials: Credentials
+    audit: Audit
     files: Files
     datasets: Datasets
     store: LocalStore
@@ -47,14 +65,29 @@ class Services:
     def open(cls, settings: Settings, runners: "RunnerClient") -> "Services":
         """Open the catalog and the store that ``settings`` name."""
         catalog = open_catalog(settings.catalog_url)
-        key = load_or_make_key(settings.signing_key_file)
+        snapshot, users, audit = Snapshot(catalog), Users(catalog), Audit(catalog)
+        tokens, keys = make_tokens(settings), PersonalKeys(catalog, users)
         return cls(
             settings=settings,
             catalog=catalog,
-            snapshot=Snapshot(catalog),
-            users=Users(catalog),
+            snapshot=snapshot,
+            users=users,
             flags=Flags(catalog),
-            tokens=Tokens(key, TOKEN_ISSUER, settings.token_lifetime_s),
+            groups=Groups(catalog),
+            organizations=Organizations(catalog),
+            keys=keys,
+            tokens=tokens,
+            credentials=Credentials(
+                snapshot=snapshot,
+                users=users,
+                keys=keys,
+                tokens=tokens,
+                foreign=foreign_tokens(settings),
+                revocations=Revocations(catalog),
+                throttle=LoginThrottle(),
+                audit=audit,
+            ),
+            audit=audit,
             files=Files(catalog),
             datasets=Datasets(catalog),
             store=LocalStore(settings.data_dir),
@@ -64,17 +97,36 @@ class Services:
         )
 
     async def principal(self, request: Request) -> Principal:
-        """Who sends this request. Raises ``Unauthenticated`` (401)."""
-        header = request.headers.get("authorization")
-        if header is None:
-            raise Unauthenticated
-        return await self.principal_of(bearer(header))
+        """Who sends this request. Raises ``Unauthenticated`` (401), ``CsrfFailed`` (403)."""
+        return await principal(request, self)
 
     async def principal_of(self, token: str) -> Principal:
         """Whose token this is, provided that it still counts. Raises ``Unauthenticated``."""
-        claims = self.tokens.verify(token)
-        key = ("active", claims.user_id, claims.issued_at)
-        return await self.snapshot.get(key, lambda: self.users.active(claims.user_id, claims.issued_at))
+        return await self.credentials.principal_of(token)
+
+    async def change(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A write to the catalog, in a thread. This replica knows of it when this returns, the others in seconds."""
+        try:
+            return await asyncio.to_thread(write, *args, **kwargs)
+        finally:
+            self.snapshot.forget()
+
+    def note(
+        self,
+        request: Request,
+        actor: Principal | str | None,
+        action: str,
+        target: str = "",
+        outcome: str = "ok",
+        **detail: Any,
+    ) -> None:
+        """Has a line of audit written, with the address that the request came from. Never waits."""
+        self.audit.append(actor, address_of(request), action, target, outcome, detail)
+
+    def close(self) -> None:
+        """Writes what the audit still holds and closes the catalog."""
+        self.audit.close()
+        self.catalog.close()
 
     async def collect_garbage(self) -> None:
         """Unlink stored tables that nothing names any more; whoever has one mapped keeps it until he ends."""
@@ -89,3 +141,21 @@ def services_of(request: Request) -> Services:
     """The services of the app that serves this request."""
     services: Services = request.app.state.services
     return services
+
+
+def address_of(request: Request) -> str:
+    """The address that the request came from, as far as it is to be believed (``deployments/forwarding.py``)."""
+    return request.client.host if request.client is not None else ""
+
+
+def make_tokens(settings: Settings) -> Tokens:
+    """Signs with the current key. The one of before, ``jwt.previous.key`` beside it, still verifies."""
+    current = settings.signing_key_file
+    previous = load_key_if_there(current.with_name(PREVIOUS_KEY_NAME))
+    return Tokens(load_or_make_key(current), TOKEN_ISSUER, settings.token_lifetime_s, previous_key=previous)
+
+
+def foreign_tokens(settings: Settings) -> ForeignTokens | None:
+    """For the issuer that the settings name, if they do. Raises ``ValueError`` for one that would be unsafe."""
+    named: Any = getattr(settings, "foreign_tokens", None)  # Any: a settings model with the fields of ForeignIssuer
+    return None if named is None else ForeignTokens(ForeignIssuer(**named.model_dump()))

@@ -1,18 +1,22 @@
-"""Log-in, refresh, verify, switch (contract 1.2-1.4, 1.6)."""
+"""Log-in, refresh, verify, log-out (contract 1.2-1.5, 1.9)."""
 
-import asyncio
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from auth.errors import Unauthenticated
+from auth.errors import Forbidden, Unauthenticated
 from auth.principal import Principal
 from deployments.body import checked, read_json
-from deployments.errors import InvalidRequest, NotFound
+from deployments.credentials import SignedIn
+from deployments.errors import InvalidRequest
+from deployments.routes.admin import admin_of
+from deployments.routes.organizations import active_organization
 from deployments.routing import Routes
-from deployments.services import services_of
+from deployments.services import Services, address_of, services_of
+from deployments.web.cookies import forget_both
+from deployments.web.session import credential_of
 
 routes = Routes()
 
@@ -25,6 +29,12 @@ class LogIn(BaseModel):
     org_name: str | None = None
 
 
+class KeyLogIn(BaseModel):
+    """Body of a log-in with a personal key."""
+
+    org_name: str | None = None
+
+
 class TokenBody(BaseModel):
     """Body of refresh and verify."""
 
@@ -33,26 +43,32 @@ class TokenBody(BaseModel):
 
 @routes.on("POST", "/api-token-auth", "/api/v2/auth/token/generate")
 async def log_in(request: Request) -> Response:
-    """A token for a name and password. Hashing takes tens of milliseconds, so it has a thread."""
+    """A token for a name and password."""
     body = checked(LogIn, await read_json(request))
     services = services_of(request)
-    principal = await asyncio.to_thread(services.users.authenticate, body.username, body.password)
-    answer: dict[str, Any] = {"token": services.tokens.issue(principal), "user": _user(principal)}
-    if body.org_name is not None:
-        # The one organisation of a user here is his own, named as he is (contract 1.7). Clients check what they asked for.
-        own = body.org_name == principal.username
-        answer["active_organization"] = {"slug": body.org_name, "is_found": own, "is_member": own}
-    return JSONResponse(answer)
+    signed_in = await services.credentials.sign_in(body.username, body.password, address_of(request))
+    return await _answer(services, signed_in, body.org_name)
+
+
+@routes.on("GET", "/api/v2/auth/pkey/jwt")
+@routes.on("POST", "/api/v2/auth/pkey/jwt")
+async def log_in_with_key(request: Request) -> Response:
+    """A token for a personal key: ``Authorization: PersonalKey <id>:<secret>`` (contract 1.5).
+
+    PyGraphistry sends a GET with a JSON body, others a POST with or without one.
+    """
+    body = checked(KeyLogIn, await read_json(request, empty={}))
+    services = services_of(request)
+    header = request.headers.get("authorization", "")
+    signed_in = await services.credentials.sign_in_with_key(header, address_of(request))
+    return await _answer(services, signed_in, body.org_name)
 
 
 @routes.on("POST", "/api/v2/auth/token/refresh", "/api-token-refresh")
 async def refresh(request: Request) -> Response:
     """The same token while it has plenty of life left, else a new one. Clients call this before nearly every call."""
     body = checked(TokenBody, await read_json(request))
-    services = services_of(request)
-    token = body.token.strip()
-    principal = await services.principal_of(token)
-    return JSONResponse({"token": services.tokens.refresh(token, principal)})
+    return JSONResponse({"token": await services_of(request).credentials.refresh(body.token.strip())})
 
 
 @routes.on("POST", "/api-token-verify")
@@ -66,14 +82,40 @@ async def verify(request: Request) -> Response:
     return JSONResponse({"token": body.token.strip()})
 
 
-@routes.on("POST", "/api/v2/o/{slug}/switch")
-async def switch(request: Request) -> Response:
-    """Make an organisation the active one. There is one a user, so this only says whether it exists (contract 1.6)."""
-    principal = await services_of(request).principal(request)
-    slug = request.path_params["slug"]
-    if slug != principal.username:
-        raise NotFound(f"No such organization id '{slug}'")
-    return JSONResponse({"status": "OK", "message": f"Switched to organization: {slug}", "data": []})
+@routes.on("POST", "/api/v2/auth/logout")
+async def log_out(request: Request) -> Response:
+    """End the log-in that this request's token comes from, on every replica within seconds."""
+    services = services_of(request)
+    await services.principal(request)
+    credential = credential_of(request)
+    assert credential is not None, "a request without a credential has no principal"
+    await services.credentials.sign_out(credential.token, address_of(request))
+    response = JSONResponse({"success": True, "status": "OK"})
+    if credential.from_cookie:
+        forget_both(request, response)
+    return response
+
+
+@routes.on("GET", "/api/v2/logout-user/username/{username}")
+@routes.on("POST", "/api/v2/logout-user/username/{username}")
+async def log_out_user(request: Request) -> Response:
+    """End every log-in of a user; for administrators (contract 1.9)."""
+    services, admin = await admin_of(request)
+    credential = credential_of(request)
+    if request.method == "GET" and credential is not None and credential.from_cookie:
+        raise Forbidden("Send a Bearer token with this GET: a cookie would come along with any link.")
+    principal = await services.change(services.users.end_sessions, request.path_params["username"])
+    services.note(request, admin, "user.log_out", f"user:{principal.username}")
+    return JSONResponse({"status": "OK"})
+
+
+async def _answer(services: Services, signed_in: SignedIn, org_name: str | None) -> Response:
+    """What contract 1.2 has for a log-in."""
+    answer: dict[str, Any] = {"token": signed_in.token, "user": _user(signed_in.principal)}
+    organization = await active_organization(services, signed_in.principal, org_name)
+    if organization is not None:
+        answer["active_organization"] = organization
+    return JSONResponse(answer)
 
 
 def _user(principal: Principal) -> dict[str, Any]:

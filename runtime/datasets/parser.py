@@ -4,14 +4,16 @@ It runs in a limited child that may be killed. It opens nothing: both files come
 """
 
 import errno
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from runtime.datasets import tables
-from runtime.datasets.formats import read_table
+from runtime.datasets.formats import Allowance, read_table
 from runtime.datasets.formats.body import Body
 from runtime.datasets.pandas_schema import PandasNote
 from runtime.datasets.store import storing
@@ -19,19 +21,34 @@ from runtime.errors import InvalidTable
 
 Report = dict[str, Any]  # JSON: row_count, column_count, dtypes, byte_count
 
+DECOMPRESSED_BYTES = 1 << 30
+"""What may come out of a compressed upload where the request does not say."""
 
-def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int) -> Report:
+MAX_NAMES_BYTES = 2 * 1024 * 1024
+"""Column names and their dtypes, as JSON: they travel in one frame, and lie in the catalog."""
+
+
+def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int, scratch_fd: int | None = None) -> Report:
     """Writes the table in ``in_fd`` to ``out_fd`` in canonical form.
 
-    ``request`` has ``file_type``, ``file_compression`` and ``options`` (contract 2.1, 2.5). The answer has
-    ``row_count``, ``column_count``, ``dtypes`` (column name to pandas dtype) and ``byte_count`` (of what was
-    written). Raises ``InvalidTable`` (with ``errors``) and ``StorageFull``.
+    ``request`` has ``file_type``, ``file_compression`` and ``options`` (contract 2.1, 2.5), and
+    ``decompressed_bytes``, the most that a compressed upload may hold. That goes to ``scratch_fd``, an empty file
+    (memory where there is none). The answer has ``row_count``, ``column_count``, ``dtypes`` (column name to pandas
+    dtype) and ``byte_count`` (of what was written). Raises ``InvalidTable`` (with ``errors``) and ``StorageFull``.
     """
     with _told():
         options = request.get("options") or {}
         compression = request.get("file_compression") or ""
-        # One expression: canonical() frees each column as it goes, which a name held here would prevent.
-        return _store(tables.canonical(read_table(in_fd, request["file_type"], compression, options)), out_fd)
+        scratch = os.memfd_create("decompressed", os.MFD_CLOEXEC) if scratch_fd is None else scratch_fd
+        try:
+            allowance = Allowance(scratch, int(request.get("decompressed_bytes", DECOMPRESSED_BYTES)))
+            # One expression: canonical() frees each column as it goes, which a name held here would prevent.
+            return _store(
+                tables.canonical(read_table(in_fd, request["file_type"], compression, options, allowance)), out_fd
+            )
+        finally:
+            if scratch_fd is None:
+                os.close(scratch)
 
 
 def concatenate(in_fds: list[int], out_fd: int) -> Report:
@@ -57,6 +74,8 @@ def concatenate(in_fds: list[int], out_fd: int) -> Report:
 
 def _store(table: pa.Table, out_fd: int) -> Report:
     info = tables.describe(table)
+    if len(orjson.dumps(info.dtypes)) > MAX_NAMES_BYTES:
+        raise InvalidTable("The names of the columns are too long together.")
     byte_count = tables.write_canonical(table, out_fd)
     return {
         "row_count": info.row_count,
@@ -77,6 +96,8 @@ def _told() -> Iterator[None]:
         raise
     except MemoryError as error:
         raise _refusal("The table does not fit into the memory that parsing may use.") from error
+    except RecursionError as error:
+        raise _refusal("The table is nested too deeply.") from error
     except pa.ArrowException as error:
         raise _refusal(f"The table cannot be read: {str(error)[:300]}") from error
     except OSError as error:

@@ -7,16 +7,32 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import psutil
+
 from runtime.datasets.store import LocalStore
 from runtime.errors import InvalidTable
 from runtime.sandbox.parent import TemplateProcess
 
 log = logging.getLogger("graphside.uploads")
 
-PARSE_TIMEOUT_S: Final = 300.0
+BASE_TIMEOUT_S: Final = 60.0
+BYTES_PER_S: Final = 4_000_000
+"""What the slowest reader (Excel) manages of its compressed bytes; the others are ten times faster."""
+
 CONCURRENT_PARSES: Final = 2
 MEMORY_FACTOR: Final = 6
 """A parser may use this many times the largest upload: text formats grow when they become columns."""
+
+MEMORY_SHARE: Final = 4
+"""All parsers together use no more than half of the machine's memory."""
+
+DECOMPRESSED_FACTOR: Final = 4
+"""A compressed upload may hold this many times the largest upload."""
+
+
+def parse_timeout_s(byte_count: int) -> float:
+    """How long a parser may take over so many bytes, in seconds."""
+    return BASE_TIMEOUT_S + byte_count / BYTES_PER_S
 
 
 class Uploads:
@@ -26,8 +42,9 @@ class Uploads:
         self._store = store
         self._template = template
         self._turn = asyncio.Semaphore(CONCURRENT_PARSES)
-        limit = MEMORY_FACTOR * max_upload_bytes
-        self._limits = {"file_bytes": limit, "memory_bytes": limit}
+        self._decompressed_bytes = DECOMPRESSED_FACTOR * max_upload_bytes
+        self._file_bytes = MEMORY_FACTOR * max_upload_bytes
+        self._memory_bytes = min(self._file_bytes, psutil.virtual_memory().total // MEMORY_SHARE)
 
     async def parse(
         self, incoming: str, file_type: str, file_compression: str, options: dict[str, Any]
@@ -41,12 +58,15 @@ class Uploads:
             "file_type": file_type,
             "file_compression": file_compression,
             "options": options,
+            "decompressed_bytes": self._decompressed_bytes,
         }
-        fd = self._open_incoming(incoming)
+        fds = [self._open_incoming(incoming)]
         try:
-            return await self._make_object(request, [fd])
+            fds.append(self._scratch())
+            return await self._make_object(request, fds)
         finally:
-            os.close(fd)
+            for fd in fds:
+                os.close(fd)
 
     async def concatenate(self, object_ids: list[str]) -> dict[str, Any]:
         """Concatenate stored tables, columns by name, into a new object. Raises as ``parse``."""
@@ -63,9 +83,15 @@ class Uploads:
         output = self._store.incoming()
         out_fd = os.open(output, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            mapped = sum(os.fstat(fd).st_size for fd in inputs)
+            limits = {
+                "file_bytes": self._file_bytes,
+                # Maps of files are no memory of the parser's own, yet the limit counts them.
+                "memory_bytes": self._memory_bytes + mapped + request.get("decompressed_bytes", 0),
+            }
             async with self._turn:
                 table = await self._template.job(
-                    request, (out_fd, *inputs), timeout_s=PARSE_TIMEOUT_S, limits=self._limits
+                    request, (out_fd, *inputs), timeout_s=parse_timeout_s(mapped), limits=limits
                 )
             byte_count = os.fstat(out_fd).st_size
             object_id = uuid4().hex
@@ -82,6 +108,13 @@ class Uploads:
             "column_count": _count(table, "column_count"),
             "dtypes": {str(name): str(dtype) for name, dtype in dict(table["dtypes"]).items()},
         }
+
+    def _scratch(self) -> int:
+        """A new file without a name, for what a compressed upload holds."""
+        path = self._store.incoming()
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        path.unlink()
+        return fd
 
     def _open_incoming(self, name: str) -> int:
         path = self._store.incoming().parent / Path(name).name

@@ -3,6 +3,7 @@
 It reads and writes only the descriptors that it was given, so a parser that is made to misbehave has no path to follow.
 """
 
+import logging
 import os
 from typing import Final, NoReturn
 
@@ -11,14 +12,20 @@ from runtime.errors import InvalidTable, RuntimeFailure
 from runtime.sandbox import confine
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
 
+log = logging.getLogger("graphside.sandbox")
+
 CHANNEL_FD: Final = 3
 OUTPUT_FD: Final = 4
 FIRST_INPUT_FD: Final = 5
+SCRATCH_FD: Final = 6
 NICENESS: Final = 5
 
 
 def main(fds: list[int], message: Message, *, parent_pid: int) -> NoReturn:
-    """Parse or concatenate. ``fds`` become 0-2, 3 (channel), 4 (the table to write), then the inputs."""
+    """Parse or concatenate. ``fds`` become 0-2, 3 (channel), 4 (the table to write), then the inputs.
+
+    Parsing has one input, and after it the file that takes what a compressed upload holds.
+    """
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
     confine.adopt_orphans()
@@ -36,7 +43,7 @@ def _answer(request: Message, inputs: int) -> Message:
         if request["job"] == "concatenate":
             table = parser.concatenate([FIRST_INPUT_FD + index for index in range(inputs)], OUTPUT_FD)
         else:
-            table = parser.parse_upload(request, FIRST_INPUT_FD, OUTPUT_FD)
+            table = parser.parse_upload(request, FIRST_INPUT_FD, OUTPUT_FD, SCRATCH_FD)
         return {"status": "ok", "table": table}
     except RuntimeFailure as failure:
         return _failed(failure)
@@ -45,6 +52,9 @@ def _answer(request: Message, inputs: int) -> Message:
         return _failed(InvalidTable("the table needs more memory to parse than an upload may use"))
     except RecursionError:
         return _failed(InvalidTable("the table is nested too deeply"))
+    except Exception:  # a boundary: what a damaged file makes a library raise, nobody can list
+        log.exception("parse.failed")
+        return _failed(InvalidTable("the file is damaged in a way that its reader does not know"))
 
 
 def _failed(failure: RuntimeFailure) -> Message:

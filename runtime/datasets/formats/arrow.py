@@ -14,10 +14,9 @@ _FILE_MAGIC = b"ARROW1"
 def read(body: Body, options: Options) -> pa.Table:
     """The table, over the body's own pages where it is not compressed. No options."""
     refuse_unknown(options, (), "arrow")
-    found = body.looks_like()
     is_file = body.head(len(_FILE_MAGIC)) == _FILE_MAGIC
-    if found is not None and not is_file:
-        raise InvalidTable(f"The body is {found}, not Arrow IPC.")
+    if body.signature() is not None and not is_file:
+        raise body.refuse("Arrow IPC")
     ipc: Any = pa.ipc  # the stubs lack ensure_alignment
     settings = ipc.IpcReadOptions(use_threads=False, ensure_alignment=ipc.Alignment.DataTypeSpecific)
     open_body: Any = ipc.open_file if is_file else ipc.open_stream
@@ -29,5 +28,7 @@ def read(body: Body, options: Options) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
         # The last three come from pandas, which reads the parameters of its own extension types.
         if is_file:
-            raise InvalidTable(f"The Arrow file is truncated or damaged: {error}") from error
-        raise InvalidTable(f"The body is not Arrow IPC (file or stream), or it is truncated: {error}") from error
+            raise InvalidTable(f"The Arrow file is truncated or damaged: {str(error)[:300]}") from error
+        raise InvalidTable(
+            f"The body is not Arrow IPC (file or stream), or it is truncated: {str(error)[:300]}"
+        ) from error

@@ -1,21 +1,55 @@
-"""The bytes of one upload, mapped from the file they were received into."""
+"""The bytes of one upload, mapped from the file they were received into (or decompressed into)."""
 
 import mmap
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from runtime.errors import InvalidTable
 
-_SIGNATURES = {
-    b"ARROW1": "an Arrow file",
-    b"PAR1": "a Parquet file",
-    b"PK\x03\x04": "a zip archive or an Excel file",
-    b"\x1f\x8b": "gzip data",
-    b"BZh": "bzip2 data",
-    b"\xfd7zXZ": "xz data",
-    b"ORC": "an ORC file",
-    b"\xd0\xcf\x11\xe0": "an old Excel file",
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What first bytes say of a file: in words, and how such a file is declared."""
+
+    magic: bytes
+    words: str
+    file_type: str = ""
+    file_compression: str = ""
+
+    @property
+    def advice(self) -> str:
+        """What to declare instead, or nothing where no declaration would help."""
+        if self.file_type:
+            return f"; declare file_type '{self.file_type}'"
+        return f"; declare file_compression '{self.file_compression}'" if self.file_compression else ""
+
+
+ZIP_MAGIC = b"PK\x03\x04"
+_XLSX_MARKS = (b"[Content_Types].xml", b"xl/", b"_rels/", b"docProps/")
+_ZIP = Signature(ZIP_MAGIC, "a zip archive", file_compression="zip")
+_XLSX = Signature(ZIP_MAGIC, "an Excel workbook", file_type="xlsx")
+_SIGNATURES = (
+    Signature(b"ARROW1", "an Arrow file", file_type="arrow"),
+    Signature(b"PAR1", "a Parquet file", file_type="parquet"),
+    Signature(b"PARE", "an encrypted Parquet file"),
+    Signature(b"ORC", "an ORC file", file_type="orc"),
+    Signature(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old or an encrypted Excel file", file_type="xls"),
+    Signature(b"\x1f\x8b", "gzip data", file_compression="gzip"),
+    Signature(b"BZh", "bzip2 data", file_compression="bz2"),
+    Signature(b"\xfd7zXZ\x00", "xz data", file_compression="xz"),
+    Signature(b"\x28\xb5\x2f\xfd", "zstd data", file_compression="zstd"),
+    Signature(b"Rar!\x1a\x07", "a rar archive"),
+    Signature(b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    Signature(b"%PDF-", "a PDF document"),
+)
+_WIDE_MARKS = {
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
 }
 
 
@@ -25,10 +59,11 @@ class Body:
     Raises ``InvalidTable`` where there are none. The descriptor stays the caller's.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, name: str = "The body") -> None:
+        self.name = name
         self.size = os.fstat(descriptor).st_size
         if self.size == 0:
-            raise InvalidTable("The body is empty.")
+            raise InvalidTable(f"{name} is empty.")
         self._map = mmap.mmap(descriptor, self.size, access=mmap.ACCESS_READ)
 
     def head(self, count: int) -> bytes:
@@ -39,23 +74,50 @@ class Body:
         """All bytes, not copied."""
         return memoryview(self._map)
 
-    def contains(self, needle: bytes) -> bool:
-        """Whether the bytes occur anywhere."""
-        return self._map.find(needle) >= 0
+    def find(self, needle: bytes, start: int = 0) -> int:
+        """Where the bytes first occur from ``start`` on, or -1."""
+        return self._map.find(needle, start)
+
+    def lines(self, start: int = 0) -> Iterator[memoryview]:
+        """The lines from ``start`` on without their ends, not copied."""
+        view = self.view()
+        while start < self.size:
+            end = self._map.find(b"\n", start)
+            end = self.size if end < 0 else end
+            yield view[start:end]
+            start = end + 1
 
     def reader(self) -> pa.BufferReader:
-        """All bytes as an Arrow file, not copied."""
+        """All bytes as a file (Arrow's, and enough of Python's for other libraries), not copied."""
         return pa.BufferReader(pa.py_buffer(self._map))
 
-    def looks_like(self) -> str | None:
-        """What the first bytes say this is, in words, where they are those of a known binary format."""
-        head = self.head(8)
-        return next((words for magic, words in _SIGNATURES.items() if head.startswith(magic)), None)
+    def signature(self) -> Signature | None:
+        """What the first bytes say this is, where they are those of a known binary format."""
+        head = self.head(200)
+        if head.startswith(ZIP_MAGIC):
+            return _XLSX if head[30:].startswith(_XLSX_MARKS) else _ZIP
+        return next((known for known in _SIGNATURES if head.startswith(known.magic)), None)
 
-    def refuse_binary(self, expected: str) -> None:
-        """Raises ``InvalidTable`` where a text format was announced and these bytes are something else."""
-        found = self.looks_like()
-        if found is not None:
-            raise InvalidTable(f"The body is {found}, not {expected}.")
-        if b"\0" in self.head(4096):
-            raise InvalidTable(f"The body is not {expected}: it contains zero bytes.")
+    def refuse(self, expected: str) -> InvalidTable:
+        """The refusal of bytes that are not what was declared, with what to declare instead."""
+        found = self.signature()
+        if found is None:
+            return InvalidTable(f"{self.name} is something else, not {expected}.")
+        return InvalidTable(f"{self.name} is {found.words}, not {expected}{found.advice}.")
+
+    def refuse_binary(self, expected: str, *, zeros: bool = False) -> None:
+        """Raises ``InvalidTable`` where a text format was announced and these bytes are something else.
+
+        ``zeros``: whether zero bytes may occur, as they do in UTF-16.
+        """
+        if self.signature() is not None:
+            raise self.refuse(expected)
+        if zeros:
+            return
+        wide = next((name for mark, name in _WIDE_MARKS.items() if self.head(4).startswith(mark)), None)
+        if wide is not None:
+            hint = f"name it with the option encoding='{wide}'" if expected == "CSV" else "send UTF-8"
+            raise InvalidTable(f"{self.name} looks like {wide.upper()} text; {hint}.")
+        position = self.find(b"\0")
+        if position >= 0:
+            raise InvalidTable(f"{self.name} is not {expected}: it contains zero bytes, the first at {position}.")

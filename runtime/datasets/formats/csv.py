@@ -21,18 +21,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from runtime.datasets.formats import csv_pandas, dtypes
+from runtime.datasets.formats import bounds, charsets, csv_pandas, dtypes, headers
 from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import (
     Options,
     character,
     flag,
-    refuse_compression,
     refuse_unknown,
     structure,
     text,
     words,
 )
+from runtime.datasets.formats.separators import Separator
 from runtime.errors import InvalidTable
 
 _FAST = {
@@ -67,6 +67,7 @@ _NULLS = [
 ]
 _NULLS += ["NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
 _EXACT_FLOAT = 2.0**53
+_BLOCKS = (1 << 20, 1 << 26, (1 << 31) - 1)
 
 AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would help here
 
@@ -74,12 +75,14 @@ AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would he
 def read(body: Body, options: Options) -> pa.Table:
     """The table. Options: those of contract 2.5 and what ``csv_pandas`` adds."""
     refuse_unknown(options, _FAST | csv_pandas.KNOWN, "csv")
-    refuse_compression(options)
-    body.refuse_binary("CSV")
+    encoding, separator = charsets.checked(text(options, "encoding")), Separator.asked(options)
+    body.refuse_binary("CSV", zeros=charsets.has_zeros(encoding))
+    separator.refuse_wide(body, options)
+    bounds.check_columns(len(words(options, "names") or ()))
     dtype, header = dtypes.asked(options), structure(options, "header")
     only_names = all(isinstance(item, str) for item in structure(options, "usecols") or [])
     fast = set(options) <= _FAST and not isinstance(dtype, str) and header in (None, "infer", 0) and only_names
-    if not fast or len(_separator(options)) != 1:
+    if not fast or not separator.is_plain:
         return csv_pandas.read(body, options, _NULLS)
     try:
         return _read(body, options, dtype if isinstance(dtype, dict) else {})
@@ -107,10 +110,21 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
         elif name in dates:
             table = table.set_column(position, name, csv_pandas.timestamps(name, table.column(position)))
     mangle = flag(options, "mangle_dupe_cols", True)
-    return table.rename_columns(_header(table.column_names)) if mangle else table
+    return table.rename_columns(headers.unique(table.column_names)) if mangle else table
 
 
 def _parse(body: Body, options: Options, types: dict[str, pa.DataType]) -> pa.Table:
+    """The table as Arrow reads it, in larger blocks where a value does not fit the usual one."""
+    for block_bytes in _BLOCKS:
+        try:
+            return _parse_blocks(body, options, types, block_bytes)
+        except pa.ArrowInvalid as error:
+            if "straddling object" not in str(error) or block_bytes > body.size:
+                raise
+    raise InvalidTable("A value is longer than 2 GiB, or its quote is never closed.")
+
+
+def _parse_blocks(body: Body, options: Options, types: dict[str, pa.DataType], block_bytes: int) -> pa.Table:
     names = words(options, "names")
     replaces_header = names is not None and structure(options, "header") == 0
     first_is_data = names is None and "header" in options and structure(options, "header") is None
@@ -120,10 +134,11 @@ def _parse(body: Body, options: Options, types: dict[str, pa.DataType]) -> pa.Ta
             use_threads=False,
             column_names=None if replaces_header else names,
             autogenerate_column_names=first_is_data,
-            encoding=text(options, "encoding") or "utf8",
+            encoding=charsets.checked(text(options, "encoding")),
+            block_size=block_bytes,
         ),
         parse_options=pacsv.ParseOptions(
-            delimiter=_separator(options),
+            delimiter=Separator.asked(options).text,
             quote_char=character(options, "quotechar", '"'),
             double_quote=flag(options, "doublequote", True),
             escape_char=character(options, "escapechar", "") if "escapechar" in options else False,
@@ -146,11 +161,6 @@ def _parse(body: Body, options: Options, types: dict[str, pa.DataType]) -> pa.Ta
             raise InvalidTable(f"Option 'names' has {len(names)} names for {table.num_columns} columns.")
         return table.rename_columns(names)
     return table
-
-
-def _separator(options: Options) -> str:
-    given = text(options, "sep") or text(options, "delimiter") or ","
-    return "\t" if given == "\\t" else given
 
 
 def _date_columns(options: Options) -> list[str]:
@@ -190,22 +200,6 @@ def _with_text_kept(inferred: pa.Table, as_text: pa.Table) -> pa.Table:
 def _all_whole(column: AnyChunks) -> bool:
     matches = pc.match_substring_regex(column, r"^\s*[+-]?[0-9]+\s*$")
     return bool(pc.all(matches, skip_nulls=True).as_py())
-
-
-def _header(names: list[str]) -> list[str]:
-    """Names as pandas makes them: ``a``, ``a.1``, ``Unnamed: 2``; never one that another column has."""
-    taken = set(names)
-    seen: set[str] = set()
-    header = []
-    for position, name in enumerate(names):
-        plain = name or f"Unnamed: {position}"
-        unique, times = plain, 0
-        while unique in seen or (times and unique in taken):
-            times += 1
-            unique = f"{plain}.{times}"
-        seen.add(unique)
-        header.append(unique)
-    return header
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,15 +1,15 @@
 """CSV through pandas, for options that Arrow's reader does not have. Types follow the rules of ``csv``."""
 
-import io
 import warnings
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from runtime.datasets.formats import dtypes
+from runtime.datasets.formats import bounds, charsets, dtypes
 from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import Options, flag, structure, text, whole, words
+from runtime.datasets.formats.separators import Separator
 from runtime.errors import InvalidTable
 
 _TEXTS = (
@@ -36,10 +36,13 @@ def read(body: Body, options: Options, nulls: list[str]) -> pa.Table:
     arguments = _arguments(options)
     if arguments.pop("keep_default_na", True):
         arguments["na_values"] = [*nulls, *arguments.get("na_values", [])]
+    source: Any = body.reader()  # a file, for all that the stubs say
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(io.BytesIO(body.view()), index_col=False, keep_default_na=False, **arguments)
+            warnings.simplefilter("ignore", UserWarning)  # how dates are parsed, for whom nobody reads
+            frame = pd.read_csv(source, index_col=False, keep_default_na=False, **arguments)
+        bounds.check_columns(len(frame.columns))
         frame.columns = frame.columns.map(str)
         return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
     except (
@@ -52,6 +55,8 @@ def read(body: Body, options: Options, nulls: list[str]) -> pa.Table:
     ) as error:
         if isinstance(error, MemoryError):
             raise
+        if "out of memory" in str(error):  # which pandas' tokenizer says in words
+            raise MemoryError from error
         raise InvalidTable(f"The body is not a readable CSV file: {str(error).strip()[:300]}") from error
 
 
@@ -81,9 +86,31 @@ def _arguments(options: Options) -> dict[str, Any]:  # Any: pandas' own argument
         arguments["dtype"] = dtype
     if not flag(options, "mangle_dupe_cols", True):
         raise InvalidTable("mangle_dupe_cols=false cannot be combined with the other options given.")
-    separator = arguments.get("sep") or arguments.get("delimiter") or ","
-    if len(separator) > 1 or arguments.get("skipfooter"):
+    _check(arguments)
+    separator = Separator.asked(options)
+    arguments.pop("delimiter", None)
+    arguments |= {"sep": separator.pattern, "encoding": charsets.checked(text(options, "encoding"))}
+    if (separator.text and not separator.is_plain) or arguments.get("skipfooter"):
         arguments["engine"] = "python"
     else:
         arguments["low_memory"] = False  # types are decided by whole columns; the other engine always does so
     return arguments
+
+
+def _check(arguments: dict[str, Any]) -> None:
+    """Raises ``InvalidTable`` for values that pandas would take for something else, or for something costly."""
+    dates = arguments.get("parse_dates")
+    if dates is not None and not isinstance(dates, bool):
+        dates = dates.split(",") if isinstance(dates, str) else dates
+        if not isinstance(dates, list) or not all(type(item) in (str, int) for item in dates):
+            raise InvalidTable("Option 'parse_dates' must be a list of column names or positions.")
+        arguments["parse_dates"] = dates
+    header = arguments.get("header")
+    if header not in (None, "infer") and (type(header) is not int or header < 0):
+        raise InvalidTable("Option 'header' must be the number of a row, 'infer' or none.")
+    skipped = arguments.get("skiprows")
+    if skipped is not None and not isinstance(skipped, int | list):
+        raise InvalidTable("Option 'skiprows' must be a number of rows, or a list of their numbers.")
+    usecols = arguments.get("usecols")
+    if isinstance(usecols, str):
+        arguments["usecols"] = usecols.split(",")

@@ -1,7 +1,8 @@
 """JSON: rows, columns, JSON Lines, and pandas' orientations (contract 2.5, 8).
 
 Without a hint: a list is rows (of objects, or of arrays), an object whose values are arrays or objects is
-columns, an object of plain values is one row, and several documents on lines of their own are JSON Lines.
+columns, an object of plain values is one row, and several documents on lines of their own are JSON Lines. Of a
+key that an object repeats, the last value counts.
 
 Types: whole numbers are int64 (uint64 beyond), numbers float64, true and false bool, objects structs, arrays
 lists. Text stays text, dates too. A column that mixes kinds becomes text, each value as JSON would write it:
@@ -10,16 +11,16 @@ does not know, are read.
 """
 
 import json
+import resource
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
-from runtime.datasets.formats import dtypes
+from runtime.datasets.formats import bounds, dtypes
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.options import Options, flag, refuse_compression, refuse_unknown, text
+from runtime.datasets.formats.options import Options, flag, refuse_unknown, text
 from runtime.errors import InvalidTable
 
 _KNOWN = {"orient", "lines", "dtype", "compression"}
@@ -27,6 +28,11 @@ _ORIENTS = {"columnar", "columns", "records", "rows", "split", "index", "values"
 # graphistry-js adds these two to the columns of a columnar table (contract 8).
 _AGENT_KEYS = {"agent_name", "agent_version"}
 _BOM = b"\xef\xbb\xbf"
+# What orjson may need for each byte of a document: its buffer (12), and objects of the smallest kind (30).
+_FAST_FACTOR = 44
+_SMALL_BYTES = 64 * 1024
+
+_NOT_JSON = "The body is not JSON"
 
 Json = Any  # what a JSON document can hold
 Row = dict[str, Json]
@@ -35,7 +41,6 @@ Row = dict[str, Json]
 def read(body: Body, options: Options) -> pa.Table:
     """The table. Options: ``orient``, ``lines``, ``dtype``."""
     refuse_unknown(options, _KNOWN, "json")
-    refuse_compression(options)
     orient = text(options, "orient") or None
     if orient is not None and orient not in _ORIENTS:
         raise InvalidTable(f"orient {orient!r} is unknown; use one of {', '.join(sorted(_ORIENTS))}.")
@@ -64,34 +69,51 @@ def _from_text(body: Body, orient: str | None, may_be_lines: bool) -> pa.Table:
 def _decode(view: memoryview) -> Json:
     data = view[len(_BOM) :] if view[: len(_BOM)] == _BOM else view
     try:
-        return orjson.loads(data)
+        if len(data) < _SMALL_BYTES or len(data) * _FAST_FACTOR < _room_bytes():
+            return orjson.loads(data)
+        return json.loads(bytes(data))  # slower and smaller, and it survives the end of memory
     except orjson.JSONDecodeError as error:
         try:
-            # Slower, and read only now: this one knows NaN and Infinity.
+            # Read only now: this one knows NaN and Infinity.
             return json.loads(bytes(data))
         except (ValueError, RecursionError):
-            raise InvalidTable(f"The body is not JSON: {error}.") from error
+            raise InvalidTable(f"{_NOT_JSON}: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidTable(f"{_NOT_JSON}: {str(error)[:300]}.") from error
+
+
+def _room_bytes() -> float:
+    """Address space that this process may still map. orjson ends a process that has none left."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return float("inf")
+    with open("/proc/self/statm", "rb", buffering=0) as statm:
+        return limit - int(statm.read().split()[0]) * resource.getpagesize()
 
 
 def _starts_with_a_line(body: Body) -> bool:
     """Whether the first line with anything on it is a JSON object of its own."""
     for _, line in _numbered_lines(body):
         try:
-            return isinstance(orjson.loads(line), dict)
-        except orjson.JSONDecodeError:
+            return isinstance(_decode(line), dict)
+        except InvalidTable:
             return False
     return False
 
 
-def _numbered_lines(body: Body) -> Iterator[tuple[int, bytes]]:
-    data = bytes(body.view()).removeprefix(_BOM)
-    return ((number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip())
+def _numbered_lines(body: Body) -> Iterator[tuple[int, memoryview]]:
+    start = len(_BOM) if body.head(len(_BOM)) == _BOM else 0
+    return ((number, line) for number, line in enumerate(body.lines(start), start=1) if not _is_blank(line))
+
+
+def _is_blank(line: memoryview) -> bool:
+    return not bytes(line[:64]).strip() and not bytes(line).strip()
 
 
 def _lines(body: Body) -> Iterator[Row]:
     for number, line in _numbered_lines(body):
         try:
-            row = _decode(memoryview(line))
+            row = _decode(line)
         except InvalidTable as error:
             raise InvalidTable(f"Line {number} is not JSON: {error.message}") from error
         if not isinstance(row, dict):
@@ -138,11 +160,16 @@ def _list(value: Json, what: str) -> list[Json]:
 
 def _from_rows(rows: Iterable[Json]) -> pa.Table:
     """A column for every key of any row, in the order they appear; a row that lacks a key has null there."""
-    listed = list(rows)
-    for number, row in enumerate(listed):
+    names: dict[str, None] = {}
+    listed: list[Row] = []
+    for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise InvalidTable(f"Row {number} is not a JSON object.")
-    names = dict.fromkeys(chain.from_iterable(listed))
+        listed.append(row)
+        if not row.keys() <= names.keys():
+            names.update(dict.fromkeys(row))
+            bounds.check_columns(len(names))
+    bounds.check_cells(len(listed), len(names))
     return pa.table({name: _column([row.get(name) for row in listed]) for name in names})
 
 
@@ -157,7 +184,9 @@ def _from_columns(columns: Row) -> pa.Table:
         raise InvalidTable(f"Column {odd[0]!r} is one value where the others are arrays.")
     if any(isinstance(values, dict) for values in nested.values()):
         labels = dict.fromkeys(label for values in nested.values() for label in values)
+        bounds.check_cells(len(labels), len(nested))
         nested = {name: [values.get(label) for label in labels] for name, values in _all_objects(nested)}
+    bounds.check_columns(len(nested))
     _check_lengths({name: len(values) for name, values in nested.items()})
     return pa.table({name: _column(values) for name, values in nested.items()})
 
@@ -178,6 +207,7 @@ def _check_lengths(lengths: Mapping[str, int]) -> None:
 def _from_arrays(rows: list[Json], names: list[Json] | None) -> pa.Table:
     """Rows that are arrays; without names, columns are called ``0``, ``1``, …"""
     width = len(names) if names is not None else len(rows[0]) if rows and isinstance(rows[0], list) else 0
+    bounds.check_columns(width)
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != width:
             raise InvalidTable(f"Row {number} is not an array of {width} values.")

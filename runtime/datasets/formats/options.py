@@ -14,22 +14,30 @@ Options = Mapping[str, Any]  # Any: JSON, converted here
 
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _NOTHING = {"", "none", "null"}
-_UNCOMPRESSED = {None, "", "none", "None", "infer"}
+_REFUSED = {
+    "byte_range": "a range may begin inside a quoted value; send the part that you want",
+    "chunksize": "a file becomes one table; send smaller files",
+    "iterator": "a file becomes one table; send smaller files",
+    "converters": "functions cannot be sent; name types with 'dtype'",
+    "date_parser": "functions cannot be sent; name columns with 'parse_dates'",
+    "index_col": "tables have no index; every column is kept",
+    "storage_options": "only the bytes that were sent are read",
+    "filepath_or_buffer": "only the bytes that were sent are read",
+    "engine": "the reader is chosen by the options",
+    "on_bad_lines": "a line that does not fit is an error, so that no row is lost unseen",
+    "error_bad_lines": "a line that does not fit is an error, so that no row is lost unseen",
+}
 
 
 def refuse_unknown(options: Options, known: Collection[str], file_type: str) -> None:
     """Raises ``InvalidTable`` that names the first option which this file type does not have."""
     for name in options:
-        if name not in known:
-            allowed = f"it has: {', '.join(sorted(known))}" if known else "it has none"
-            raise InvalidTable(f"{name!r} is not an option of file_type {file_type}; {allowed}.")
-
-
-def refuse_compression(options: Options) -> None:
-    """Raises ``InvalidTable`` where ``compression`` asks for one."""
-    given = options.get("compression")
-    if given not in _UNCOMPRESSED:
-        raise InvalidTable(f"compression {given!r} is not supported yet; send the file uncompressed.")
+        if name in known:
+            continue
+        if name in _REFUSED:
+            raise InvalidTable(f"Option {name!r} is not supported: {_REFUSED[name]}.")
+        allowed = f"it has: {', '.join(sorted(known))}" if known else "it has none"
+        raise InvalidTable(f"{name[:60]!r} is not an option of file_type {file_type}; {allowed}.")
 
 
 def flag(options: Options, name: str, default: bool) -> bool:

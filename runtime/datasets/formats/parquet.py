@@ -14,10 +14,10 @@ def read(body: Body, options: Options) -> pa.Table:
     """The table, decoded. No options."""
     refuse_unknown(options, (), "parquet")
     if body.head(len(_MAGIC)) != _MAGIC:
-        raise InvalidTable(f"The body is {body.looks_like() or 'something else'}, not a Parquet file.")
+        raise body.refuse("a Parquet file")
     try:
         return pq.ParquetFile(body.reader(), pre_buffer=False).read(use_threads=False)
     except MemoryError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
-        raise InvalidTable(f"The Parquet file is truncated or damaged: {error}") from error
+        raise InvalidTable(f"The Parquet file is truncated or damaged: {str(error)[:300]}") from error

@@ -1,11 +1,21 @@
 """Three switches open the Python endpoint, each for each user (contract 4.8)."""
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 
-from auth.errors import EndpointDisabled, Forbidden, UnknownFlag, UnknownUser
-from auth.flags import DISABLED, ENABLED_USERS, KNOWN, Flags, FlagSetting
+from auth.errors import (
+    EndpointDisabled,
+    Forbidden,
+    GroupExists,
+    InvalidName,
+    UnknownFlag,
+    UnknownGroup,
+    UnknownUser,
+)
+from auth.flags import DISABLED, ENABLED_USERS, KNOWN, Flags, FlagSetting, in_share
+from auth.groups import Group, Groups
 from auth.users import Users
 from catalog.engine import Catalog
 
@@ -101,3 +111,95 @@ def test_what_is_not_there_is_named(flags: Flags, ann: int) -> None:
         with pytest.raises(UnknownUser):
             flags.set_for_user(DISABLED, username, True)
     assert flags.listing() == ()
+
+
+@pytest.fixture
+def groups(catalog: Catalog) -> Groups:
+    return Groups(catalog)
+
+
+SETTERS: tuple[tuple[str, Callable[[Flags, bool | None], None]], ...] = (
+    ("everyone", lambda flags, value: flags.set_for_everyone(DISABLED, value)),
+    ("percent", lambda flags, value: flags.set_for_percent(DISABLED, 100, value)),
+    ("staff", lambda flags, value: flags.set_for_staff(DISABLED, value)),
+    ("group", lambda flags, value: flags.set_for_group(DISABLED, "crew", value)),
+    ("user", lambda flags, value: flags.set_for_user(DISABLED, "root", value)),
+)
+
+
+@pytest.mark.parametrize("wider", range(5), ids=[name for name, _ in SETTERS])
+def test_the_narrowest_scope_decides(flags: Flags, users: Users, groups: Groups, wider: int) -> None:
+    root = users.add("root", "correct horse", is_admin=True).user_id
+    groups.add("crew")
+    groups.add_member("crew", "root")
+    for narrower in range(wider + 1, 5):
+        for value in (True, False):
+            SETTERS[wider][1](flags, not value)
+            SETTERS[narrower][1](flags, value)
+            assert flags.value(DISABLED, root) is value
+        SETTERS[narrower][1](flags, None)
+    assert [setting.scope for setting in flags.listing()] == ([SETTERS[wider][0]] if wider < 4 else [])
+
+
+def test_scopes_do_not_reach_whom_they_do_not_mean(flags: Flags, groups: Groups, ann: int, bob: int) -> None:
+    groups.add("crew")
+    groups.add_member("crew", "ann")
+    flags.set_for_group(DISABLED, "crew", True)
+    flags.set_for_staff(ENABLED_USERS, True)
+    assert (flags.value(DISABLED, ann), flags.value(DISABLED, bob)) == (True, False)
+    assert not flags.value(ENABLED_USERS, ann)
+    groups.remove_member("crew", "ann")
+    assert not flags.value(DISABLED, ann)
+
+
+def test_groups_that_disagree_say_true(flags: Flags, groups: Groups, ann: int) -> None:
+    for name, value in (("a", True), ("b", False)):
+        groups.add(name)
+        groups.add_member(name, "ann")
+        flags.set_for_group(DISABLED, name, value)
+    assert flags.value(DISABLED, ann)
+
+
+def test_a_share_is_always_of_the_same_users_and_grows(flags: Flags, ann: int) -> None:
+    shares = {percent: {user for user in range(2000) if in_share("f", user, percent)} for percent in (0, 10, 50, 100)}
+    assert shares[0] == set()
+    assert shares[100] == set(range(2000))
+    assert shares[10] < shares[50]
+    assert 140 < len(shares[10]) < 260
+    assert {user for user in range(2000) if in_share("g", user, 10)} != shares[10]  # each flag has its own
+    assert in_share(DISABLED, 1, 100)
+    for percent in (-1, 101):
+        with pytest.raises(ValueError, match="percent"):
+            flags.set_for_percent(DISABLED, percent, True)
+    flags.set_for_percent(DISABLED, 0, True)
+    assert not flags.value(DISABLED, ann)
+    flags.set_for_percent(DISABLED, 100, True)
+    assert flags.value(DISABLED, ann)
+    assert flags.listing() == (FlagSetting(DISABLED, "percent", None, True, None, 100),)
+
+
+def test_groups_are_named_once_listed_and_taken_away_with_their_flags(flags: Flags, groups: Groups, ann: int) -> None:
+    groups.add("b")
+    groups.add("a")
+    groups.add_member("b", "ann")
+    groups.add_member("b", "ann")
+    assert groups.list() == (Group("a", ()), Group("b", ("ann",)))
+    with pytest.raises(GroupExists):
+        groups.add("a")
+    with pytest.raises(InvalidName):
+        groups.add("a b")
+    flags.set_for_group(DISABLED, "b", True)
+    assert flags.listing() == (FlagSetting(DISABLED, "group", None, True, "b", None),)
+    groups.remove("b")
+    assert flags.listing() == ()
+    assert groups.list() == (Group("a", ()),)
+    attempts: tuple[Callable[[], None], ...] = (
+        lambda: groups.remove("b"),
+        lambda: groups.add_member("b", "ann"),
+        lambda: flags.set_for_group(DISABLED, "b\0", True),
+    )
+    for attempt in attempts:
+        with pytest.raises(UnknownGroup):
+            attempt()
+    with pytest.raises(UnknownUser):
+        groups.add_member("a", "nobody")

@@ -17,6 +17,7 @@ from auth.tokens import SigningKey, Tokens, bearer
 SECRET = "0123456789abcdef0123456789abcdef"
 ANN = Principal(user_id=7, username="ann", email="ann@example.com", name="Ann", is_admin=False)
 BOB = Principal(user_id=8, username="bob", email="", name="", is_admin=True)
+KID = SigningKey(SECRET).id
 LIFETIME_S = 3600
 
 Payload = dict[str, Any]
@@ -39,19 +40,37 @@ def payload(**changes: object) -> Payload:
         "orig_iat": now,
         "exp": now + LIFETIME_S,
         "jti": "1",
+        "sid": "1",
     }
     return {name: value for name, value in (claims | changes).items() if value is not ...}
 
 
 def signed(header: Payload | None = None, secret: str = SECRET, digest: str = "sha256", **changes: object) -> str:
-    """A token made by hand, so that a library's scruples do not keep us from forging."""
+    """A token made by hand, so that a library's scruples do not keep us from forging. ``header`` ... removes."""
 
     def part(content: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
-    text = f"{part(header or {'alg': 'HS256', 'typ': 'JWT'})}.{part(payload(**changes))}"
+    head: Payload = {"alg": "HS256", "typ": "JWT", "kid": KID} | (header or {})
+    return sealed(
+        part({name: value for name, value in head.items() if value is not ...}),
+        part(payload(**changes)),
+        secret,
+        digest,
+    )
+
+
+def sealed(header: str, body: str, secret: str = SECRET, digest: str = "sha256") -> str:
+    text = f"{header}.{body}"
     mac = hmac.new(secret.encode(), text.encode(), digest).digest()
     return f"{text}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+
+def doubled(old: bytes, new: bytes) -> str:
+    """A well-signed token in which ``old`` became ``new``, in the header or in the payload."""
+    parts = [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in signed().split(".")[:2]]
+    changed = [base64.urlsafe_b64encode(part.replace(old, new)).decode().rstrip("=") for part in parts]
+    return sealed(changed[0], changed[1])
 
 
 def nested(depth: int) -> str:
@@ -80,9 +99,9 @@ def test_an_issued_token_says_who_and_until_when(tokens: Tokens) -> None:
 
 def test_its_claims_are_those_that_clients_know(tokens: Tokens) -> None:
     token = tokens.issue(ANN)
-    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT", "kid": KID}
     claims = jwt.decode(token, options={"verify_signature": False})
-    assert claims.keys() == {"user_id", "username", "email", "exp", "iat", "orig_iat", "jti", "iss"}
+    assert claims.keys() == {"user_id", "username", "email", "exp", "iat", "orig_iat", "jti", "sid", "iss"}
     assert claims["exp"] == int(claims["exp"])
 
 
@@ -107,19 +126,35 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "tampered signature": lambda: signed()[:-6] + "AAAAAA",
     "no signature": lambda: signed().rpartition(".")[0] + ".",
     "another key": lambda: signed(secret="f" * 32),
-    "alg none": lambda: jwt.encode(payload(), "", algorithm="none"),
+    "alg none": lambda: jwt.encode(payload(), "", algorithm="none", headers={"kid": KID}),
     "alg None": lambda: signed(header={"alg": "None", "typ": "JWT"}).rpartition(".")[0] + ".",
     "alg none with a signature": lambda: signed(header={"alg": "none", "typ": "JWT"}),
-    "no alg": lambda: signed(header={"typ": "JWT"}),
+    "no alg": lambda: signed(header={"alg": ...}),
     "alg hs256": lambda: signed(header={"alg": "hs256", "typ": "JWT"}),
     "HS512 with our key": lambda: signed(header={"alg": "HS512", "typ": "JWT"}, digest="sha512"),
     "HS384 with our key": lambda: signed(header={"alg": "HS384", "typ": "JWT"}, digest="sha384"),
     "RS256 signed as HS256": lambda: signed(header={"alg": "RS256", "typ": "JWT"}),
     "ES256 signed as HS256": lambda: signed(header={"alg": "ES256", "typ": "JWT"}),
     "typ of an id token": lambda: signed(header={"alg": "HS256", "typ": "at+jwt"}),
-    "no typ": lambda: signed(header={"alg": "HS256"}),
+    "no typ": lambda: signed(header={"typ": ...}),
     "a critical extension": lambda: signed(header={"alg": "HS256", "typ": "JWT", "crit": ["x"], "x": 1}),
     "unencoded payload": lambda: signed(header={"alg": "HS256", "typ": "JWT", "crit": ["b64"], "b64": False}),
+    "no kid": lambda: signed(header={"kid": ...}),
+    "an unknown kid": lambda: signed(header={"kid": "0" * 16}),
+    "a kid of numbers": lambda: signed(header={"kid": 1}),
+    "a kid that is a path": lambda: signed(header={"kid": "../../dev/null"}),
+    "a list as kid": lambda: signed(header={"kid": [KID]}),
+    "jku": lambda: signed(header={"jku": "https://evil.example/jwks"}),
+    "x5u": lambda: signed(header={"x5u": "https://evil.example/cert"}),
+    "jwk": lambda: signed(header={"jwk": {"kty": "oct", "k": "AAAA"}}),
+    "a header that nobody needs": lambda: signed(header={"cty": "JWT"}),
+    "a claim twice": lambda: doubled(b'"user_id": 7', b'"user_id": 7, "user_id": 1'),
+    "a header member twice": lambda: doubled(b'"typ": "JWT"', b'"typ": "JWT", "typ": "JWT"'),
+    "padding": lambda: signed().replace(".", "=.", 1),
+    "blanks around": lambda: f" {signed()} ",
+    "no sid": lambda: signed(sid=...),
+    "sid a number": lambda: signed(sid=1),
+    "pkey a number": lambda: signed(pkey=1),
     "wrong issuer": lambda: signed(iss="graphsidf"),
     "issuers in a list": lambda: signed(iss=["graphside"]),
     "no issuer": lambda: signed(iss=...),
@@ -191,6 +226,7 @@ def test_refreshing_an_old_token_gives_a_new_one_of_the_same_log_in(tokens: Toke
     assert new.first_issued_at == old.first_issued_at
     assert new.issued_at > old.issued_at
     assert new.jti != old.jti
+    assert new.session == old.session
     assert new.expires_at > time.time() + LIFETIME_S - 30
 
 
@@ -206,6 +242,34 @@ def test_what_does_not_count_cannot_be_refreshed(tokens: Tokens) -> None:
         tokens.refresh(flip_payload(signed()), ANN)
     with pytest.raises(TokenInvalid):
         tokens.refresh(signed(), BOB)
+
+
+def test_a_new_key_signs_and_the_one_of_before_still_verifies(tokens: Tokens) -> None:
+    old = tokens.issue(ANN)
+    key = SigningKey("f" * 32)
+    rotated = Tokens(key, "graphside", LIFETIME_S, previous_key=SigningKey(SECRET))
+    assert rotated.verify(old).user_id == 7
+    new = rotated.issue(ANN)
+    assert jwt.get_unverified_header(new)["kid"] == key.id != KID
+    with pytest.raises(TokenInvalid):
+        tokens.verify(new)
+    with pytest.raises(TokenInvalid):
+        Tokens(key, "graphside", LIFETIME_S).verify(old)
+    renewed = rotated.refresh(aged(LIFETIME_S / 2 + 30), ANN)
+    assert jwt.get_unverified_header(renewed)["kid"] == key.id
+
+
+def test_a_kid_tells_nothing_of_its_key() -> None:
+    assert KID not in SECRET
+    assert SigningKey("f" * 32).id != KID
+    assert len(KID) == 16
+
+
+def test_a_token_is_as_old_as_the_proof_it_rests_on(tokens: Tokens) -> None:
+    claims = tokens.verify(tokens.issue(ANN, at=time.time() - 10, key_id="k"))
+    assert claims.issued_at < time.time() - 9
+    assert claims.key_id == "k"
+    assert tokens.last_of_session(claims) > claims.first_issued_at + 86400 + LIFETIME_S
 
 
 @pytest.mark.parametrize(("issuer", "lifetime_s"), [("", 60), ("graphside", 0), ("graphside", -1)])

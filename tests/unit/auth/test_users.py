@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from auth.errors import (
+    Forbidden,
     InvalidCredentials,
     InvalidUsername,
     Unauthenticated,
@@ -14,6 +15,7 @@ from auth.errors import (
     UserExists,
     WeakSecret,
 )
+from auth.organizations import Organizations
 from auth.passwords import Passwords
 from auth.principal import Principal
 from auth.users import Users
@@ -200,3 +202,57 @@ def test_users_are_listed_by_name(users: Users) -> None:
         users.add(username, PASSWORD)
     assert [account.principal.username for account in users.list()] == ["ann", "bob", "cid"]
     assert users.count() == 3
+
+
+def test_a_user_who_is_enabled_again_signs_in_and_old_tokens_stay_dead(users: Users) -> None:
+    ann = users.add("ann", PASSWORD)
+    issued = time.time()
+    users.disable("ann")
+    users.enable("ann")
+    assert users.authenticate("ann", PASSWORD) == ann
+    with pytest.raises(Unauthenticated):
+        users.active(ann.user_id, issued)
+    assert users.active(ann.user_id, time.time()) == ann
+
+
+def test_ending_a_users_sessions_leaves_the_password(users: Users) -> None:
+    ann = users.add("ann", PASSWORD)
+    issued = time.time()
+    users.end_sessions("ann")
+    with pytest.raises(Unauthenticated):
+        users.active(ann.user_id, issued)
+    assert users.authenticate("ann", PASSWORD) == ann
+
+
+def test_the_last_active_administrator_cannot_be_disabled(users: Users) -> None:
+    users.add("ann", PASSWORD, is_admin=True)
+    users.add("bob", PASSWORD, is_admin=True)
+    users.disable("bob")
+    with pytest.raises(Forbidden):
+        users.disable("ann")
+    users.enable("bob")
+    users.disable("ann")
+    users.disable("ann")  # twice is once
+
+
+def test_who_has_no_password_signs_in_with_none_and_his_tokens_may_be_older_than_he(users: Users) -> None:
+    ann = users.add_without_password("ann", "ann@example.com")
+    for password in ("", PASSWORD):
+        with pytest.raises(InvalidCredentials):
+            users.authenticate("ann", password)
+    assert users.named("ann", time.time() - 3600, "session") == ann
+
+
+def test_a_refusal_names_whose_account_it_would_have_been_to_the_audit_only(users: Users) -> None:
+    users.add("ann", PASSWORD)
+    for username, known in (("ann", "ann"), ("nobody", None)):
+        with pytest.raises(InvalidCredentials) as raised:
+            users.authenticate(username, "wrong horse")
+        assert raised.value.username == known
+        assert "ann" not in str(raised.value)
+
+
+def test_no_user_is_called_as_an_organization(users: Users, catalog: Catalog) -> None:
+    Organizations(catalog).add("acme")
+    with pytest.raises(UserExists):
+        users.add("acme", PASSWORD)

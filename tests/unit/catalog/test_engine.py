@@ -59,6 +59,17 @@ def test_an_exception_undoes_the_write_and_its_version(catalog: Catalog) -> None
     assert catalog.version() == before
 
 
+def test_appending_stores_and_leaves_the_version(catalog: Catalog) -> None:
+    before = catalog.version()
+    with catalog.append() as connection:
+        add_user(connection, "ann")
+    with pytest.raises(LookupError), catalog.append() as connection:
+        add_user(connection, "bob")
+        raise LookupError
+    assert usernames(catalog) == ["ann"]
+    assert catalog.version() == before
+
+
 def test_a_second_opening_sees_the_version_move(catalog: Catalog, database_url: str) -> None:
     other = open_catalog(database_url)
     before = other.version()

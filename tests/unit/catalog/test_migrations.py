@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import catalog as catalog_package
+from catalog import dialects
 from catalog.engine import Catalog, migrate, open_catalog
 from catalog.errors import SchemaMismatch
 from catalog.tables import REVISION, metadata, version
@@ -100,3 +102,40 @@ def test_processes_that_migrate_at_once_all_succeed(database_url: str) -> None:
     with opened.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(version)).scalar_one() == 1
     opened.close()
+
+
+def test_the_first_released_schema_is_brought_up_to_date_with_every_row_kept(database_url: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    with dialects.migrating(database_url) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in FIRST_ROWS:
+            connection.execute(sa.text(statement))
+        before = rows_of(connection)
+    migrate(database_url)
+    catalog = open_catalog(database_url)
+    with catalog.read() as connection:
+        after = rows_of(connection)
+    catalog.close()
+    assert {name: [row[: len(old)] for old, row in zip(before[name], after[name], strict=True)] for name in before} == (
+        before
+    )
+
+
+FIRST_ROWS = (
+    "INSERT INTO users VALUES (1, 'ann', '', 'Ann', '-', true, true, '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+    "INSERT INTO flags VALUES (1, 'f', 'everyone', NULL, true), (2, 'f', 'user', 1, false)",
+    "INSERT INTO objects VALUES ('a', 1, 1, 1, '{}', '2026-01-01 00:00:00')",
+    "INSERT INTO files VALUES ('f', 1, 'csv', '', NULL, NULL, '{}', NULL, NULL, NULL, NULL, 'a', 1, true, true, NULL,"
+    " '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+    "INSERT INTO datasets VALUES ('d', 1, '', '', '{}', '2026-01-01 00:00:00', '2026-01-01 00:00:00', NULL)",
+    "INSERT INTO dataset_tables VALUES ('d', 'edges', 'a')",
+)
+
+
+def rows_of(connection: sa.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the tables of the first schema, with its columns in the order of the database."""
+    names = ("users", "flags", "objects", "files", "datasets", "dataset_tables", "version")
+    return {name: [tuple(row) for row in connection.execute(sa.text(f"SELECT * FROM {name}"))] for name in names}

@@ -1,9 +1,13 @@
-"""Uploads on disk: bytes or a table go in as a file, the stored table comes out as one."""
+"""Uploads on disk: bytes or a table go in as a file, the stored table comes out as one.
 
+``upload`` parses in this process, ``parse_in_job`` in the limited process that a server uses.
+"""
+
+import asyncio
 import io
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,11 @@ import pyarrow as pa
 import pytest
 
 from runtime.datasets.parser import parse_upload
+from runtime.datasets.store import LocalStore
+from runtime.datasets.upload import Uploads
+from runtime.sandbox.parent import TemplateProcess
+
+MIB = 1024 * 1024
 
 
 class Stored:
@@ -45,13 +54,52 @@ def arrow_file() -> Callable[..., bytes]:
 def upload(tmp_path: Path, arrow_file: Callable[..., bytes]) -> Callable[..., Stored]:
     """``upload(content, file_type, options)`` parses bytes, ``upload(table)`` an Arrow table."""
 
-    def store(content: bytes | pa.Table, file_type: str = "arrow", options: Mapping[str, Any] | None = None) -> Stored:
+    def store(
+        content: bytes | pa.Table,
+        file_type: str = "arrow",
+        options: Mapping[str, Any] | None = None,
+        compression: str = "",
+    ) -> Stored:
         body_bytes = arrow_file(content) if isinstance(content, pa.Table) else content
         descriptor, name = tempfile.mkstemp(dir=tmp_path, suffix=".arrow")
         with tempfile.TemporaryFile() as body, os.fdopen(descriptor, "wb") as out:
             body.write(body_bytes)
             body.flush()
-            request = {"file_type": file_type, "file_compression": "", "options": options or {}}
+            request = {"file_type": file_type, "file_compression": compression, "options": options or {}}
             return Stored(parse_upload(request, body.fileno(), out.fileno()), Path(name))
 
     return store
+
+
+@pytest.fixture(scope="session")
+def parse_in_job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., pa.Table]]:
+    """``parse_in_job(content, file_type, options, compression)``: the stored table, by a parser of 64 MiB uploads."""
+    store = LocalStore(tmp_path_factory.mktemp("parsing"))
+    store.prepare()
+    template = TemplateProcess()
+    uploads = Uploads(store, template, 64 * MIB)
+
+    def parse(
+        content: bytes, file_type: str, options: Mapping[str, Any] | None = None, compression: str = ""
+    ) -> pa.Table:
+        path = store.incoming()
+        path.write_bytes(content)
+        try:
+            described = runner.run(uploads.parse(path.name, file_type, compression, dict(options or {})))
+        finally:
+            path.unlink()
+        stored = store.object_path(described["id"])
+        try:
+            return pa.ipc.open_file(io.BytesIO(stored.read_bytes())).read_all()
+        finally:
+            stored.unlink()
+            assert not list(store.incoming().parent.iterdir())
+
+    async def start() -> None:
+        template.start()
+        await template.wait_ready()
+
+    with asyncio.Runner() as runner:
+        runner.run(start())
+        yield parse
+        runner.run(template.close())

@@ -79,6 +79,15 @@ def test_csv_types_are_decided_by_the_last_row_as_by_the_first(upload: Upload) -
         ("a,b~1,2~", {"lineterminator": "~"}, {"a": [1], "b": [2]}),
         ("a,b\n'1',2\n", {"quoting": 3}, {"a": ["'1'"], "b": [2]}),
         ("a||b\n1||2\n", {"sep": r"\|\|"}, {"a": [1], "b": [2]}),
+        ("a||b\n1||2\n", {"sep": "||"}, {"a": [1], "b": [2]}),
+        ("a.,b\n1.,2\n", {"sep": ".,"}, {"a": [1], "b": [2]}),
+        ("a\t\tb\n1\t\t2\n", {"sep": r"\t\t"}, {"a": [1], "b": [2]}),
+        ("a  b\n1 \t2\n", {"sep": r"\s+"}, {"a": [1], "b": [2]}),
+        ("a§b\n1§2\n", {"sep": "§"}, {"a": [1], "b": [2]}),
+        ("a;b\n1;2\n", {"delimiter": ";", "nrows": 5}, {"a": [1], "b": [2]}),
+        ("a,b\n1,2\n3,4\n", {"skiprows": [1]}, {"a": [3], "b": [4]}),
+        ("x\na,b\n1,2\n", {"header": 1}, {"a": [1], "b": [2]}),
+        ("a,b\n1,2\n", {"usecols": "b", "nrows": 1}, {"b": [2]}),
         ("a,b\nNA,2\n", {"skiprows": 0}, {"a": [None], "b": [2]}),
         ("a,a,b,\n1,2,3,4\n", {}, {"a": [1], "a.1": [2], "b": [3], "Unnamed: 3": [4]}),
         ("\ufeffa,b\n1,2\n", {}, {"a": [1], "b": [2]}),
@@ -96,6 +105,25 @@ def test_csv_in_another_encoding(upload: Upload) -> None:
     for options in ({"encoding": "latin-1"}, {"encoding": "latin-1", "nrows": 5}):
         stored = upload("a,b\né,1\n".encode("latin-1"), "csv", options)
         assert stored.table.column("a").to_pylist() == ["é"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "shift_jis", "cp1251", "utf-8-sig"])
+@pytest.mark.parametrize("more", [{}, {"nrows": 5}], ids=["arrow", "pandas"])
+def test_csv_in_encodings_of_the_world(upload: Upload, encoding: str, more: dict[str, Any]) -> None:
+    stored = upload("a,b\nж,1\n".encode(encoding), "csv", {"encoding": encoding, **more})
+    assert stored.table.to_pydict() == {"a": ["ж"], "b": [1]}
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+$", "[,;]", r"\s*,\s*", ".*", "a|b+", r"\d", "x" * 40, "a\\"])
+def test_csv_separators_that_are_expressions_are_refused(upload: Upload, pattern: str) -> None:
+    with pytest.raises(InvalidTable, match="use one character, a text"):
+        upload(b"a" * 5000 + b"!\n1\n", "csv", {"sep": pattern})
+
+
+def test_csv_repeated_names_are_numbered_in_linear_time(upload: Upload) -> None:
+    names = upload((",".join(["a"] * 5000) + "\n" + ",".join(["1"] * 5000) + "\n").encode(), "csv").table.column_names
+    assert names[:3] == ["a", "a.1", "a.2"]
+    assert len(set(names)) == 5000
 
 
 @pytest.mark.parametrize("more", [{}, {"nrows": 10}], ids=["arrow", "pandas"])
@@ -133,8 +161,22 @@ def test_csv_dates_are_read_where_asked(upload: Upload, more: dict[str, Any]) ->
         (b"a,b\n1,2\n", {"nrows": "many"}, "Option 'nrows' must be a whole number"),
         (b"a,b\n1,2\n", {"doublequote": "perhaps"}, "Option 'doublequote' must be true or false"),
         (b"a,b\n1,2\n", {"usecols": "[1"}, "Option 'usecols' is not JSON"),
-        (b"a,b\n1,2\n", {"compression": "gzip"}, "compression 'gzip' is not supported yet"),
-        (b"a,b\n1,2\n", {"byte_range": [0, 5]}, "'byte_range' is not an option"),
+        (b"a,b\n1,2\n", {"compression": "gzip"}, "something else, not gzip data"),
+        (b"a,b\n1,2\n", {"compression": "rar"}, "compression 'rar' is unknown; use one of gzip, bz2"),
+        (b"a,b\n1,2\n", {"byte_range": [0, 5]}, "'byte_range' is not supported: a range may begin inside"),
+        (b"a,b\n1,2\n", {"engine": "python"}, "'engine' is not supported: the reader is chosen"),
+        (b"a,b\n1,2\n", {"encoding": "bz2"}, "encoding 'bz2' is not one for text"),
+        (b"a,b\n1,2\n", {"encoding": "punycode", "nrows": 1}, "encoding 'punycode' is not one for text"),
+        (b"a,b\n1,2\n", {"header": [0, 1]}, "Option 'header' must be the number of a row"),
+        (b"a,b\n1,2\n", {"parse_dates": {"t": [0, 1]}, "nrows": 1}, "Option 'parse_dates' must be a list"),
+        (b"a,b\n1,2\n", {"skiprows": {"a": 1}}, "Option 'skiprows' must be"),
+        (b"a,b\n1,2\n", {"quoting": 9}, "not a readable CSV"),
+        (b"a,b\n1,2\n", {"decimal": ".."}, "not a readable CSV"),
+        (b"a,b\n1,2\n", {"sep": "\n"}, "is not one that can separate values"),
+        (b'a,b\n"1,2\n', {"quoting": 0}, "not a readable CSV"),
+        (b"a,b\n1,2\0\n", {}, "it contains zero bytes, the first at 7"),
+        (b"a,b\n" + b"1,2\n" * 5000 + b"\0,1\n", {}, "it contains zero bytes, the first at 20004"),
+        ("a,b\n1,2\n".encode("utf-16"), {}, "looks like UTF-16 text; name it with the option encoding='utf-16'"),
         (b"a,a\n1,2\n", {"mangle_dupe_cols": False}, "repeated: 'a'"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pytest
 
@@ -31,6 +32,12 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def _orc(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    orc.write_table(table, sink, compression="ZLIB")
+    return sink.getvalue()
+
+
 def _frame(stored: Any) -> pd.DataFrame:
     frame: pd.DataFrame = stored.table.to_pandas()
     return frame
@@ -44,13 +51,9 @@ def test_a_known_type_can_be_declared(file_type: str) -> None:
 @pytest.mark.parametrize(
     ("file_type", "compression", "words"),
     [
-        ("orc", "", "file_type orc is not supported yet"),
-        ("xlsx", "", "file_type xlsx is not supported yet"),
-        ("xls", "", "file_type xls is not supported yet"),
         ("tiff", "", "file_type 'tiff' is unknown; use one of arrow, csv"),
         ("", "", "file_type '' is unknown"),
-        ("csv", "gzip", "file_compression gzip is not supported yet"),
-        ("csv", "rar", "file_compression 'rar' is unknown"),
+        ("csv", "rar", "file_compression 'rar' is unknown; use one of gzip, bz2, zip, xz, zstd, or none"),
     ],
 )
 def test_what_cannot_be_read_is_said_honestly(file_type: str, compression: str, words: str) -> None:
@@ -70,12 +73,15 @@ def test_an_empty_body_is_called_empty(upload: Upload, file_type: str) -> None:
         upload(b"", file_type)
 
 
-def test_arrow_files_and_streams_and_parquet_give_the_same(upload: Upload, arrow_file: Callable[..., bytes]) -> None:
+def test_arrow_files_and_streams_parquet_and_orc_give_the_same(
+    upload: Upload, arrow_file: Callable[..., bytes]
+) -> None:
     for content, file_type in (
         (arrow_file(TABLE), "arrow"),
         (arrow_file(TABLE, compression="lz4"), "arrow"),
         (_stream(TABLE), "arrow"),
         (_parquet(TABLE), "parquet"),
+        (_orc(TABLE), "orc"),
     ):
         assert upload(content, file_type).table.to_pydict() == TABLE.to_pydict()
 
@@ -109,7 +115,11 @@ def test_parquet_keeps_nullable_integers_and_categories(upload: Upload) -> None:
         (lambda _: _parquet(TABLE)[:-50], "parquet", "truncated or damaged"),
         (lambda _: b"PAR1", "parquet", "truncated or damaged"),
         (lambda _: _parquet(TABLE), "csv", "The body is a Parquet file, not CSV"),
-        (lambda _: b"\x1f\x8b\x08" + bytes(20), "csv", "gzip data, not CSV"),
+        (lambda _: b"\x1f\x8b\x08" + bytes(20), "csv", "is gzip data, not CSV; declare file_compression 'gzip'"),
+        (lambda _: _parquet(TABLE), "json", "a Parquet file, not JSON; declare file_type 'parquet'"),
+        (lambda _: b"%PDF-1.7", "orc", "a PDF document, not an ORC file"),
+        (lambda _: b"ORC", "orc", "truncated or damaged"),
+        (lambda _: b"PK\x03\x04" + bytes(40), "parquet", "declare file_compression 'zip'"),
         (lambda _: b"a,b\n\0,1\n", "csv", "contains zero bytes"),
         (lambda encode: encode(TABLE), "json", "an Arrow file, not JSON"),
     ],

@@ -119,7 +119,10 @@ def test_json_without_rows_is_an_empty_table(upload: Upload, content: bytes) -> 
         (b"[" * 100_000, {}, "not JSON"),
         (b'[{"a": "x"}]', {"dtype": {"a": "int64"}}, "Column 'a' cannot be read as int64"),
         (b'[{"a": "x"}]', {"dtype": {"b": "int64"}}, "names column 'b'"),
-        (b'[{"a": 1}]', {"compression": "gzip"}, "not supported yet"),
+        (b'[{"a": 1}]', {"compression": "gzip"}, "something else, not gzip data"),
+        (b'{"a": 1}\n' + b" " * 5000 + b"[1]\n", {"lines": True}, "Line 2 is not a JSON object"),
+        (b'[{"a": ' + b"[" * 900 + b"]" * 900 + b"}]", {}, "nested"),
+        (b"\xff\xfe[\0", {}, "looks like UTF-16 text; send UTF-8"),
     ],
 )
 def test_json_that_cannot_be_read_as_asked(upload: Upload, content: bytes, options: dict[str, Any], words: str) -> None:

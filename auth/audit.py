@@ -1,0 +1,220 @@
+"""Who did what, when, from where, and how it ended: lines that are written once and never changed.
+
+    audit = Audit(catalog)
+    audit.append(principal, "203.0.113.9", "log_in", outcome="ok")
+    audit.close()
+
+``append`` never waits: one thread writes what has gathered, every 50 ms. So a line is on disk at most that long
+after what it tells of; a server killed in between loses it. There is no way here to alter or remove a line.
+"""
+
+import logging
+import math
+import threading
+import time
+import unicodedata
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final  # Any: JSON values
+
+import sqlalchemy as sa
+
+from auth.principal import Principal
+from catalog.engine import Catalog
+from catalog.errors import CatalogError
+from catalog.tables import audit as table
+
+log = logging.getLogger("graphside.audit")
+
+PERIOD_S: Final = 0.05
+RETRY_S: Final = 1.0
+MOST_WAITING: Final = 20_000
+"""Lines that wait while the catalog does not answer. Those beyond go to the log."""
+
+_BATCH: Final = 500
+_TEXT: Final = 500
+_ITEMS: Final = 50
+_DEPTH: Final = 3
+_ESCAPED: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_SECRETS: Final = frozenset(("password", "token", "secret", "code", "source", "execute", "authorization", "cookie"))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """One line. ``actor_id`` is None for nobody, and for somebody who could not prove who he is."""
+
+    id: int
+    at: datetime
+    actor_id: int | None
+    actor: str
+    address: str
+    action: str
+    target: str
+    outcome: str
+    detail: Mapping[str, Any]
+
+
+class Audit:
+    """The audit table of one catalog. Threads may share it; each process has its own."""
+
+    def __init__(self, catalog: Catalog, period_s: float = PERIOD_S, most_waiting: int = MOST_WAITING) -> None:
+        self._catalog = catalog
+        self._period_s = period_s
+        self._most_waiting = most_waiting
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._changed = threading.Condition()
+        self._writing = 0
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def append(
+        self,
+        actor: Principal | str | None,
+        address: str,
+        action: str,
+        target: str = "",
+        outcome: str = "ok",
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Has a line written soon. Any text may come from a stranger: it is cut, and escaped onto one line.
+
+        Give no passwords, tokens or code: ``ValueError`` for a detail that is called so.
+        """
+        named = _SECRETS.intersection(detail or {})
+        if named:
+            raise ValueError(f"an audit line holds no {', '.join(sorted(named))}")
+        known = actor if isinstance(actor, Principal) else None
+        line = {
+            "at": datetime.now(UTC),
+            "actor_id": known.user_id if known else None,
+            "actor": one_line(known.username if known else str(actor or "")),
+            "address": one_line(address),
+            "action": one_line(action)[:64],
+            "target": one_line(target),
+            "outcome": one_line(outcome)[:32],
+            "detail": _plain(dict(detail or {}), _DEPTH),
+        }
+        with self._changed:
+            if self._closing:
+                raise RuntimeError("the audit is closed")
+            if len(self._waiting) >= self._most_waiting:
+                _into_log([line])
+                return
+            self._waiting.append(line)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write_until_closed, name="audit", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def flush(self, timeout_s: float = 10) -> bool:
+        """Waits until all that was appended is on disk; False where that took too long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._writing, timeout_s)
+
+    def close(self, timeout_s: float = 10) -> None:
+        """Writes what waits and ends the thread. Lines that could not be stored go to the log."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        _into_log(self._waiting)
+
+    def listing(
+        self,
+        limit: int,
+        offset: int,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[int, tuple[AuditLine, ...]]:
+        """How many lines there are of that kind, and a page of them, newest first. Blocks on SQL.
+
+        ``since`` is inclusive, ``until`` is not.
+        """
+        wanted = []
+        if actor is not None:
+            wanted.append(table.c.actor == one_line(actor))
+        if action is not None:
+            wanted.append(table.c.action == one_line(action)[:64])
+        if since is not None:
+            wanted.append(table.c.at >= since)
+        if until is not None:
+            wanted.append(table.c.at < until)
+        page = sa.select(table).where(*wanted).order_by(table.c.id.desc()).limit(limit).offset(offset)
+        with self._catalog.read() as connection:
+            count = connection.execute(sa.select(sa.func.count()).select_from(table).where(*wanted)).scalar_one()
+            return int(count), tuple(AuditLine(**row._mapping) for row in connection.execute(page))
+
+    def _write_until_closed(self) -> None:
+        pause_s = self._period_s
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                if not self._closing:
+                    self._changed.wait_for(lambda: self._closing, pause_s)  # let lines gather
+                batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+                self._writing = len(batch)
+            stored = self._store(batch)
+            with self._changed:
+                self._writing = 0
+                if not stored:
+                    self._waiting.extendleft(reversed(batch))
+                pause_s = self._period_s if stored else RETRY_S
+                self._changed.notify_all()
+                if not stored and self._closing:
+                    return
+
+    def _store(self, batch: list[dict[str, Any]]) -> bool:
+        started = time.monotonic()
+        try:
+            with self._catalog.append() as connection:
+                connection.execute(sa.insert(table), batch)
+        except CatalogError as error:
+            log.error("audit.not_stored lines=%d after_s=%.1f: %s", len(batch), time.monotonic() - started, error)
+            return False
+        except Exception:  # the thread's boundary: a batch that no database takes must not end the audit
+            log.exception("audit.batch_refused lines=%d", len(batch))
+            _into_log(batch)
+        return True
+
+
+def _into_log(lines: Iterable[dict[str, Any]]) -> None:
+    for line in lines:
+        log.error("audit.line_not_stored %s", {**line, "at": line["at"].isoformat()})
+
+
+def one_line(text: str) -> str:
+    """The text on one line, at most 500 characters: control characters and whatever turns or hides text as ``\\u…``.
+
+    A backslash is doubled, so that nobody can write what looks escaped.
+    """
+    cut = text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"
+    return "".join(_shown(character) for character in cut)
+
+
+def _shown(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    if unicodedata.category(character) in _ESCAPED:
+        return f"\\u{ord(character):04x}"
+    return character
+
+
+def _plain(value: object, depth: int) -> Any:
+    """The value as JSON that is safe to print: texts on one line, nothing deep, nothing long."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if depth and isinstance(value, Mapping):
+        return {one_line(str(key)): _plain(item, depth - 1) for key, item in list(value.items())[:_ITEMS]}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, depth - 1) for item in list(value)[:_ITEMS]]
+    return one_line(str(value))

@@ -1,0 +1,84 @@
+"""Groups of users, for whom a flag can be set."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final  # Any: Row[Any], read by column name
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from auth.errors import GroupExists, InvalidName, UnknownGroup
+from auth.users import user_row
+from catalog.engine import Catalog
+from catalog.tables import flags, group_members, groups, users
+
+_NAME: Final = re.compile(r"[\w.@+-]{1,150}")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group and the names of its members."""
+
+    name: str
+    members: tuple[str, ...]
+
+
+class Groups:
+    """The groups in one catalog. Every method blocks on SQL."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def add(self, name: str) -> None:
+        """A new group without members. Raises ``InvalidName``, ``GroupExists``."""
+        if not _NAME.fullmatch(name):
+            raise InvalidName("A group's name has 1 to 150 characters: letters, digits and @ . + - _")
+        with self._catalog.write() as connection:
+            if _row(connection, name) is not None:
+                raise GroupExists(name)
+            connection.execute(sa.insert(groups).values(name=name))
+
+    def remove(self, name: str) -> None:
+        """Takes the group away, and what flags were set for it. Raises ``UnknownGroup``."""
+        with self._catalog.write() as connection:
+            row = group_row(connection, name)
+            connection.execute(sa.delete(flags).where(flags.c.group_id == row.id))
+            connection.execute(sa.delete(groups).where(groups.c.id == row.id))
+
+    def add_member(self, name: str, username: str) -> None:
+        """Raises ``UnknownGroup``, ``UnknownUser``. Twice is once."""
+        self._set_member(name, username, True)
+
+    def remove_member(self, name: str, username: str) -> None:
+        """Raises ``UnknownGroup``, ``UnknownUser``; nothing for a user who is no member."""
+        self._set_member(name, username, False)
+
+    def list(self) -> tuple[Group, ...]:
+        """All groups, by name, each with its members by name."""
+        joined = groups.outerjoin(group_members, group_members.c.group_id == groups.c.id)
+        joined = joined.outerjoin(users, users.c.id == group_members.c.user_id)
+        query = sa.select(groups.c.name, users.c.username).select_from(joined)
+        members: dict[str, list[str]] = {}
+        with self._catalog.read() as connection:
+            for name, username in connection.execute(query.order_by(groups.c.name, users.c.username)):
+                members.setdefault(name, []).extend([username] if username is not None else [])
+        return tuple(Group(name, tuple(names)) for name, names in members.items())
+
+    def _set_member(self, name: str, username: str, member: bool) -> None:
+        with self._catalog.write() as connection:
+            pair = {"group_id": group_row(connection, name).id, "user_id": user_row(connection, username).id}
+            connection.execute(sa.delete(group_members).filter_by(**pair))
+            if member:
+                connection.execute(sa.insert(group_members).values(pair))
+
+
+def group_row(connection: Connection, name: str) -> Row[Any]:
+    """The row of ``groups`` with that name. Raises ``UnknownGroup``."""
+    row = _row(connection, name) if _NAME.fullmatch(name) else None
+    if row is None:
+        raise UnknownGroup(name)
+    return row
+
+
+def _row(connection: Connection, name: str) -> Row[Any] | None:
+    return connection.execute(sa.select(groups).where(groups.c.name == name)).one_or_none()

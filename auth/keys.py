@@ -1,0 +1,128 @@
+"""Personal keys: an id and a secret that stand for a password where a program signs in (contract 1.5)."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final  # Any: Row[Any], read by column name
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+
+from auth.errors import Forbidden, TokenInvalid, Unauthenticated, UnknownKey
+from auth.principal import Principal
+from auth.users import Users
+from catalog.engine import Catalog
+from catalog.tables import personal_keys
+
+MOST_KEYS: Final = 100
+"""Keys of one user that are not revoked."""
+
+_SECRET_BYTES: Final = 32
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_HEADER_CHARACTERS: Final = 512
+_NAME_CHARACTERS: Final = 200
+_USE_NOTED_EVERY: Final = timedelta(minutes=1)
+_NO_HASH: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalKey:
+    """A key as its owner sees it. The secret was shown once and is not kept."""
+
+    id: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NewKey:
+    """A key just made, with its secret."""
+
+    key: PersonalKey
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"NewKey({self.key!r}, '********')"
+
+
+class PersonalKeys:
+    """The keys in one catalog. Every method blocks on SQL."""
+
+    def __init__(self, catalog: Catalog, users: Users) -> None:
+        self._catalog = catalog
+        self._users = users
+
+    def create(self, user_id: int, name: str) -> NewKey:
+        """A key with 256 random bits, stored as their SHA-256. ``Forbidden`` for one more than 100."""
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        key = PersonalKey(uuid4().hex, name[:_NAME_CHARACTERS], datetime.now(UTC), None, None)
+        living = sa.select(sa.func.count()).select_from(personal_keys)
+        living = living.where(personal_keys.c.user_id == user_id, personal_keys.c.revoked_at.is_(None))
+        with self._catalog.write() as connection:
+            if connection.execute(living).scalar_one() >= MOST_KEYS:
+                raise Forbidden(f"You have {MOST_KEYS} personal keys; revoke one before you make another.")
+            row = {"id": key.id, "user_id": user_id, "name": key.name, "created_at": key.created_at}
+            connection.execute(sa.insert(personal_keys).values(**row, secret_hash=_hash(secret)))
+        return NewKey(key, secret)
+
+    def listing(self, user_id: int) -> tuple[PersonalKey, ...]:
+        """The user's keys, revoked ones too, newest first."""
+        query = sa.select(personal_keys).where(personal_keys.c.user_id == user_id)
+        with self._catalog.read() as connection:
+            rows = connection.execute(query.order_by(personal_keys.c.created_at.desc(), personal_keys.c.id)).all()
+        return tuple(_key(row) for row in rows)
+
+    def revoke(self, user_id: int, key_id: str) -> None:
+        """Ends the key and every token that was had for it. Twice is once.
+
+        Raises ``UnknownKey``, for a key of somebody else too.
+        """
+        own = (personal_keys.c.id == key_id, personal_keys.c.user_id == user_id)
+        if not _ID.fullmatch(key_id):
+            raise UnknownKey(key_id)
+        with self._catalog.write() as connection:
+            row = connection.execute(sa.select(personal_keys).where(*own)).one_or_none()
+            if row is None:
+                raise UnknownKey(key_id)
+            if row.revoked_at is None:
+                connection.execute(sa.update(personal_keys).where(*own).values(revoked_at=datetime.now(UTC)))
+
+    def authenticate(self, key_id: str, secret: str) -> Principal:
+        """Whose key this is. ``Unauthenticated`` for an unknown, wrong or revoked one, and for a disabled owner."""
+        now = datetime.now(UTC)
+        with self._catalog.read() as connection:
+            row = connection.execute(sa.select(personal_keys).where(personal_keys.c.id == key_id)).one_or_none()
+        right = hmac.compare_digest(_hash(secret), row.secret_hash if row else _NO_HASH)
+        if row is None or not right or row.revoked_at is not None:
+            raise Unauthenticated
+        principal = self._users.active(int(row.user_id), now.timestamp())
+        if row.last_used_at is None or now - row.last_used_at > _USE_NOTED_EVERY:
+            with self._catalog.append() as connection:
+                connection.execute(
+                    sa.update(personal_keys).where(personal_keys.c.id == key_id).values(last_used_at=now)
+                )
+        return principal
+
+
+def read_header(header: str) -> tuple[str, str]:
+    """Id and secret of an ``Authorization: PersonalKey id:secret`` header. Raises ``TokenInvalid``."""
+    scheme, _, rest = header[:_HEADER_CHARACTERS].strip().partition(" ")
+    key_id, _, secret = rest.strip().partition(":")
+    if scheme.lower() != "personalkey" or not _ID.fullmatch(key_id) or not _SECRET.fullmatch(secret):
+        raise TokenInvalid("not a personal key")
+    return key_id, secret
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _key(row: Row[Any]) -> PersonalKey:
+    return PersonalKey(row.id, row.name, row.created_at, row.last_used_at, row.revoked_at)

@@ -1,0 +1,152 @@
+"""Organisations: who may share what with whom. Each user has one of his own, called as he is (contract 1.6, 1.7)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal  # Any: Row[Any], read by column name
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from auth.errors import Forbidden, InvalidName, OrganizationExists, UnknownOrganization
+from auth.principal import Principal
+from auth.users import user_row
+from catalog.engine import Catalog
+from catalog.tables import memberships, organizations, users
+
+Role = Literal["member", "admin"]
+
+_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}")
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """``id`` is None for the one that is a user's own. ``role`` is that of whoever asked; None: no member."""
+
+    id: int | None
+    slug: str
+    name: str
+    role: Role | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody in an organisation."""
+
+    user_id: int
+    username: str
+    role: Role
+
+
+class Organizations:
+    """The organisations in one catalog. Every method blocks on SQL."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def add(self, slug: str, name: str = "") -> Organization:
+        """A new one without members. Raises ``InvalidName``, ``OrganizationExists``."""
+        if not _SLUG.fullmatch(slug):
+            raise InvalidName("An organization's slug has 1 to 150 characters: a-z, 0-9 and . _ -, not first.")
+        with self._catalog.write() as connection:
+            namesake = sa.select(users.c.id).where(users.c.username == slug)
+            if _row(connection, slug) is not None or connection.execute(namesake).first() is not None:
+                raise OrganizationExists(slug)
+            row = {"slug": slug, "name": name or slug, "created_at": datetime.now(UTC)}
+            connection.execute(sa.insert(organizations).values(row))
+            return _organization(_known(connection, slug), None)
+
+    def list(self) -> tuple[Organization, ...]:
+        """All that were made, by slug."""
+        with self._catalog.read() as connection:
+            rows = connection.execute(sa.select(organizations).order_by(organizations.c.slug)).all()
+        return tuple(_organization(row, None) for row in rows)
+
+    def count(self) -> int:
+        """How many were made."""
+        with self._catalog.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(organizations)).scalar_one())
+
+    def of(self, principal: Principal) -> tuple[Organization, ...]:
+        """Those that the user is in: his own, then the others by slug."""
+        query = (
+            sa.select(organizations, memberships.c.role)
+            .join(memberships, memberships.c.organization_id == organizations.c.id)
+            .where(memberships.c.user_id == principal.user_id)
+            .order_by(organizations.c.slug)
+        )
+        with self._catalog.read() as connection:
+            rows = connection.execute(query).all()
+        return (_own(principal), *(_organization(row, row.role) for row in rows))
+
+    def find(self, principal: Principal, slug: str) -> Organization:
+        """The organisation of that slug, with the user's role in it. Raises ``UnknownOrganization``.
+
+        Another user's own is unknown: whether there is such a user is nobody's business.
+        """
+        if slug == principal.username:
+            return _own(principal)
+        with self._catalog.read() as connection:
+            row = _known(connection, slug)
+            return _organization(row, _role(connection, row.id, principal.user_id))
+
+    def enter(self, principal: Principal, slug: str) -> Organization:
+        """As ``find``, for a member. Raises ``Forbidden`` with the words of contract 1.6 for anybody else."""
+        found = self.find(principal, slug)
+        if found.role is None:
+            raise Forbidden(f"Not authorized to organization '{slug}'")
+        return found
+
+    def members(self, slug: str) -> tuple[Member, ...]:
+        """By name. Raises ``UnknownOrganization``."""
+        query = sa.select(users.c.id, users.c.username, memberships.c.role).join(
+            memberships, memberships.c.user_id == users.c.id
+        )
+        with self._catalog.read() as connection:
+            row = _known(connection, slug)
+            in_it = query.where(memberships.c.organization_id == row.id).order_by(users.c.username)
+            return tuple(Member(*found) for found in connection.execute(in_it))
+
+    def set_member(self, slug: str, username: str, role: Role) -> None:
+        """Makes the user a member in that role. Raises ``UnknownOrganization``, ``UnknownUser``."""
+        with self._catalog.write() as connection:
+            pair = _pair(connection, slug, username)
+            connection.execute(sa.delete(memberships).filter_by(**pair))
+            connection.execute(sa.insert(memberships).values(**pair, role=role))
+
+    def remove_member(self, slug: str, username: str) -> None:
+        """Ends a membership, if there is one. Raises as ``set_member``."""
+        with self._catalog.write() as connection:
+            connection.execute(sa.delete(memberships).filter_by(**_pair(connection, slug, username)))
+
+
+def _own(principal: Principal) -> Organization:
+    return Organization(None, principal.username, principal.name or principal.username, "admin")
+
+
+def _organization(row: Row[Any], role: Role | None) -> Organization:
+    return Organization(int(row.id), row.slug, row.name, role)
+
+
+def _row(connection: Connection, slug: str) -> Row[Any] | None:
+    if not _SLUG.fullmatch(slug):
+        return None
+    return connection.execute(sa.select(organizations).where(organizations.c.slug == slug)).one_or_none()
+
+
+def _known(connection: Connection, slug: str) -> Row[Any]:
+    row = _row(connection, slug)
+    if row is None:
+        raise UnknownOrganization(slug)
+    return row
+
+
+def _role(connection: Connection, organization_id: int, user_id: int) -> Role | None:
+    query = sa.select(memberships.c.role).filter_by(organization_id=organization_id, user_id=user_id)
+    role: Role | None = connection.execute(query).scalar_one_or_none()
+    return role
+
+
+def _pair(connection: Connection, slug: str, username: str) -> dict[str, int]:
+    organization_id = int(_known(connection, slug).id)
+    return {"organization_id": organization_id, "user_id": int(user_row(connection, username).id)}

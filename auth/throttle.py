@@ -1,0 +1,133 @@
+"""Slows down guessing: so many failed log-ins a minute for one name from one address, then none.
+
+Counted in the memory of one process: with *n* ingress replicas somebody who is spread over them has *n* times as many.
+Memory is bounded too; where more pairs fail within a minute than are kept, those that failed longest ago are forgotten.
+"""
+
+import asyncio
+import hashlib
+import math
+import time
+import unicodedata
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final
+
+from auth.errors import InvalidCredentials, TooManyAttempts
+
+ATTEMPTS: Final = 10
+WINDOW_S: Final = 60.0
+MOST_PAIRS: Final = 20_000
+_IPV6_PREFIX: Final = 64
+"""Whoever has one IPv6 address has the rest of its network."""
+
+
+@dataclass(slots=True)
+class _Pair:
+    """A name and an address: when they failed, and how many log-ins are being checked now."""
+
+    failures: deque[float] = field(default_factory=deque)
+    under_way: int = 0
+    was_refused: bool = False
+
+
+class LoginThrottle:
+    """For one event loop."""
+
+    def __init__(
+        self,
+        limit: int = ATTEMPTS,
+        window_s: float = WINDOW_S,
+        most_pairs: int = MOST_PAIRS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limit = limit
+        self._window_s = window_s
+        self._most_pairs = most_pairs
+        self._clock = clock
+        self._pairs: OrderedDict[bytes, _Pair] = OrderedDict()
+        self._changed = asyncio.Condition()
+
+    def __len__(self) -> int:
+        """How many pairs are remembered."""
+        return len(self._pairs)
+
+    @asynccontextmanager
+    async def attempt(self, username: str, address: str) -> AsyncIterator[None]:
+        """Around the check of a password: ``InvalidCredentials`` raised in it counts as a failure.
+
+        Raises ``TooManyAttempts``, for names that nobody has as well. Checks that, were they all to fail, would be too
+        many wait for one another, so that sending many at once gains nothing and right passwords are let through.
+        """
+        key = _key(username, address)
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._may_go_on(key))
+            pair = self._pairs.setdefault(key, _Pair())
+            pair.under_way += 1
+        failed = False
+        try:
+            yield
+        except InvalidCredentials:
+            failed = True
+            raise
+        finally:
+            pair.under_way -= 1
+            if failed:
+                pair.failures.append(self._clock())
+                self._pairs[key] = pair
+                self._pairs.move_to_end(key)
+            elif not pair.failures and not pair.under_way:
+                self._pairs.pop(key, None)
+            self._forget()
+            # Not under the condition's lock: a cancelled request cannot wait for it.
+            asyncio.get_running_loop().create_task(self._notify())
+
+    def _may_go_on(self, key: bytes) -> bool:
+        pair = self._pairs.get(key)
+        if pair is None:
+            return True
+        now = self._clock()
+        while pair.failures and pair.failures[0] <= now - self._window_s:
+            pair.failures.popleft()
+        if len(pair.failures) >= self._limit:
+            wait_s = pair.failures[0] + self._window_s - now
+            is_first, pair.was_refused = not pair.was_refused, True
+            raise TooManyAttempts(self._limit, max(1, math.ceil(wait_s)), is_first)
+        pair.was_refused = False
+        return len(pair.failures) + pair.under_way < self._limit
+
+    def _forget(self) -> None:
+        """Drops pairs from the one that failed longest ago on: those past the window, and those over the bound."""
+        horizon = self._clock() - self._window_s
+        while self._pairs:
+            key, oldest = next(iter(self._pairs.items()))
+            is_over = len(self._pairs) > self._most_pairs
+            is_past = not oldest.under_way and (not oldest.failures or oldest.failures[-1] <= horizon)
+            if not is_over and not is_past:
+                return
+            del self._pairs[key]
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def _key(username: str, address: str) -> bytes:
+    normal = unicodedata.normalize("NFKC", username[:1000])  # one name, however a keyboard composed it
+    text = f"{_network(address)}\n{normal}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ip_network((parsed, _IPV6_PREFIX), strict=False))
+    return address

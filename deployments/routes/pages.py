@@ -1,0 +1,219 @@
+"""What a person sees in a browser: signing in and out, a dataset, the API's reference; and the cookies behind it."""
+
+import re
+from typing import Any, Final
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from auth import csrf
+from auth.errors import AuthError, InvalidCredentials, Unauthenticated
+from auth.principal import Principal
+from deployments.body import checked, read_json
+from deployments.errors import InvalidRequest, NotFound, RequestError, status_of
+from deployments.routes.datasets import find_own
+from deployments.routing import Routes
+from deployments.services import Services, address_of, services_of
+from deployments.web import snippets
+from deployments.web.assets import assets
+from deployments.web.cookies import forget_both, set_csrf, set_session
+from deployments.web.csrf import FORM_TYPE, MAXIMUM_FORM_BYTES, check_csrf, check_source, read_form, usable_secret
+from deployments.web.headers import VIEWER_PATH
+from deployments.web.pages import page, safe_next, wants_page
+from deployments.web.reference import operations_by_tag
+from deployments.web.session import credential_of, reader
+from runtime.datasets.records import DatasetRecord
+
+routes = Routes()
+
+MOST_COLUMNS: Final = 200
+"""Columns of a table that the viewer page lists."""
+
+_DATASET_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class SignIn(BaseModel):
+    """Body of ``POST /login``."""
+
+    username: str
+    password: str
+    next: str | None = None
+
+
+@routes.router.get("/", response_model=None)
+async def landing(request: Request) -> Response:
+    """What this server is, and where to go from here."""
+    who = await reader(request, services_of(request))
+    example = snippets.pygraphistry(_server(request), "DATASET_ID", None if who is None else who.username)
+    return page(request, "landing.html", reader=who, example=example)
+
+
+@routes.on("GET", "/login")
+async def sign_in_page(request: Request) -> Response:
+    """The sign-in page; somebody who is signed in goes on to ``next``."""
+    following = safe_next(request.query_params.get("next"))
+    if await reader(request, services_of(request)) is not None:
+        return RedirectResponse(following, 303)
+    return _sign_in_page(request, following)
+
+
+@routes.on("POST", "/login")
+async def sign_in(request: Request) -> Response:
+    """Sign in with a form or JSON: sets the session cookie and a new CSRF secret.
+
+    There is no session yet that a foreign page could misuse. What it could do is sign its visitor in as somebody else,
+    and against that it is enough to know where a request comes from: programs that are no browser need no token.
+    """
+    services = services_of(request)
+    fields: dict[str, Any] = {}
+    try:
+        check_source(request, referer_required=False)
+        fields = await _sign_in_fields(request)
+        body = checked(SignIn, fields)
+        signed_in = await services.credentials.sign_in(body.username, body.password, address_of(request))
+    except (AuthError, RequestError) as error:
+        if not wants_page(request):
+            raise
+        typed = {name: value for name, value in fields.items() if isinstance(value, str)}
+        return _sign_in_page(request, safe_next(typed.get("next")), typed.get("username", ""), error)
+    response: Response
+    if _is_form(request):
+        response = RedirectResponse(safe_next(body.next), 303)
+    else:
+        response = JSONResponse({"success": True, "user": _shown(signed_in.principal)})
+    set_session(request, response, signed_in.token, services.settings.token_lifetime_s)
+    set_csrf(request, response, csrf.new_secret())
+    return response
+
+
+@routes.on("POST", "/logout")
+async def sign_out(request: Request) -> Response:
+    """End the session, or the Bearer token, that this request shows."""
+    credential = credential_of(request)
+    try:
+        if credential is None:
+            check_source(request)
+        elif credential.from_cookie:
+            await check_csrf(request)
+    except RequestError as error:
+        if not wants_page(request):
+            raise
+        return page(request, "notice.html", error.status, title="You are still signed in", text=error.message)
+    if credential is not None:
+        try:
+            await services_of(request).credentials.sign_out(credential.token, address_of(request))
+        except Unauthenticated:
+            pass  # it had ended before
+    response = RedirectResponse("/login", 303) if wants_page(request) else JSONResponse({"success": True})
+    forget_both(request, response)
+    return response
+
+
+@routes.on("GET", "/api/v1/csrfmiddlewaretoken")
+async def csrf_token(request: Request) -> Response:
+    """A token for ``X-CSRFToken``, and the cookie that it goes with where the browser has none (contract 1.1)."""
+    known = usable_secret(request)
+    secret = known or csrf.new_secret()
+    response = JSONResponse({"csrfmiddlewaretoken": csrf.mask(secret)})
+    if known is None:
+        set_csrf(request, response, secret)
+    return response
+
+
+@routes.on("GET", VIEWER_PATH)
+async def viewer(request: Request) -> Response:
+    """What a dataset is and how to run Python on it, at the address that clients compute (contract 3.7).
+
+    Only for those who may read it: to others this page says nothing, not even whether it exists.
+    """
+    services = services_of(request)
+    who = await reader(request, services)
+    record = await _readable(services, who, request.query_params.get("dataset", ""))
+    if record is None:
+        return page(request, "unreadable.html", 200 if who is None else 404, reader=who)
+    server = _server(request)
+    username = None if who is None else who.username
+    bindings = {
+        name: column
+        for role in ("node_encodings", "edge_encodings")
+        for name, column in ((record.payload.get(role) or {}).get("bindings") or {}).items()
+    }
+    return page(
+        request,
+        "viewer.html",
+        reader=who,
+        dataset=record,
+        bindings=bindings,
+        most_columns=MOST_COLUMNS,
+        python=snippets.pygraphistry(server, record.id, username),
+        curl=snippets.curl(server, record.id, username),
+    )
+
+
+@routes.on("GET", "/docs")
+async def docs(request: Request) -> Response:
+    """The reference of this API, made from ``/openapi.json``."""
+    who = await reader(request, services_of(request))
+    return page(request, "docs.html", reader=who, groups=operations_by_tag(request.app.openapi()))
+
+
+@routes.on("GET", "/static/{name}")
+async def static(request: Request) -> Response:
+    """Styles and pictures of these pages; browsers keep what they fetched under the address of its version."""
+    asset = assets().get(request.path_params["name"])
+    if asset is None:
+        raise NotFound("no such file")
+    is_current = request.query_params.get("v") == asset.digest
+    keep = "public, max-age=31536000, immutable" if is_current else "no-cache"
+    return Response(asset.content, headers={"Cache-Control": keep}, media_type=asset.media_type)
+
+
+async def _readable(services: Services, who: Principal | None, dataset_id: str) -> DatasetRecord | None:
+    """The dataset, if this reader may know of it."""
+    if who is None or not _DATASET_ID.fullmatch(dataset_id):
+        return None
+    try:
+        return await find_own(services, who, dataset_id)
+    except NotFound:
+        return None
+
+
+def _server(request: Request) -> snippets.Server:
+    return snippets.Server(request.url.scheme, request.url.netloc)
+
+
+async def _sign_in_fields(request: Request) -> dict[str, Any]:
+    if _is_form(request):
+        return dict(await read_form(request))
+    if _media_type(request) == "application/json":
+        return await read_json(request, MAXIMUM_FORM_BYTES)
+    raise InvalidRequest(f"sign in with a body of type {FORM_TYPE} or application/json")
+
+
+def _sign_in_page(request: Request, following: str, username: str = "", error: Exception | None = None) -> Response:
+    if error is None:
+        return page(request, "login.html", next=following, username="", problem="")
+    problem = "Wrong name or password." if isinstance(error, InvalidCredentials) else str(error)
+    response = page(request, "login.html", status_of(error), next=following, username=username, problem=problem)
+    retry_after_s = getattr(error, "fields", {}).get("retry_after_s")
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(int(retry_after_s))
+    return response
+
+
+def _is_form(request: Request) -> bool:
+    return _media_type(request) == FORM_TYPE
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def _shown(principal: Principal) -> dict[str, Any]:
+    return {
+        "id": principal.user_id,
+        "username": principal.username,
+        "name": principal.name,
+        "email": principal.email,
+    }

@@ -1,0 +1,81 @@
+"""Headers that tell a browser what it may do with an answer: run nothing, guess nothing, frame nothing, keep nothing.
+
+A route that needs other rules sets its own; what it set stays. The viewer page is the one page that others may frame,
+since notebooks embed it; who they are is a setting. It shows a stranger nothing and has no button that does anything.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+VIEWER_PATH: Final = "/graph/graph.html"
+DEFAULT_FRAME_ANCESTORS: Final = ("'self'", "http://localhost:*", "http://127.0.0.1:*")
+"""Notebooks on the reader's own machine."""
+
+HSTS_S: Final = 365 * 24 * 3600
+
+_LOCKED: Final = "default-src 'none'; object-src 'none'; base-uri 'none'"
+_NOTHING: Final = f"{_LOCKED}; form-action 'none'"
+_PAGE: Final = f"{_LOCKED}; style-src 'self'; img-src 'self'; form-action 'self'"
+
+PAGE_POLICY: Final = f"{_PAGE}; frame-ancestors 'none'"
+"""For our own pages: styles and pictures of ours, forms to us, no script at all."""
+
+_ANSWER: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_HTTPS_ANSWER: Final = {
+    "Strict-Transport-Security": f"max-age={HSTS_S}",
+    "Cross-Origin-Opener-Policy": "same-origin",  # browsers complain about it elsewhere
+}
+_SOURCE = re.compile(r"\*|'none'|'self'|[a-z][a-z0-9+.-]*:|([a-z][a-z0-9+.-]*://)?(\*\.)?[A-Za-z0-9.-]+(:(\d+|\*))?")
+
+
+class SecurityHeaders:
+    """Plain ASGI. ``frame_ancestors`` are sources in CSP's own words, for the viewer page.
+
+    Raises ``ValueError`` for a source that would end the directive or is none.
+    """
+
+    def __init__(self, app: ASGIApp, frame_ancestors: Sequence[str] = DEFAULT_FRAME_ANCESTORS) -> None:
+        self.app = app
+        self._viewer = {
+            **_ANSWER,
+            "Content-Security-Policy": f"{_PAGE}; frame-ancestors {checked_sources(frame_ancestors)}",
+        }
+        self._others = {
+            **_ANSWER,
+            "Content-Security-Policy": f"{_NOTHING}; frame-ancestors 'none'",
+            "X-Frame-Options": "DENY",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        rules = self._viewer if scope["path"].rstrip("/") == VIEWER_PATH else self._others
+        if scope["scheme"] == "https":
+            rules = {**rules, **_HTTPS_ANSWER}
+
+        async def send_with_rules(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in rules.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_rules)
+
+
+def checked_sources(sources: Sequence[str]) -> str:
+    """The value of a ``frame-ancestors`` directive; ``'none'`` for no source. Raises ``ValueError``."""
+    for source in sources:
+        if not _SOURCE.fullmatch(source):
+            raise ValueError(f"{source!r} is no CSP source, such as 'self' or https://notebooks.example")
+    return " ".join(sources) or "'none'"

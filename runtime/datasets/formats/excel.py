@@ -1,0 +1,255 @@
+"""Excel workbooks: ``xlsx`` and the old ``xls``, one sheet of them.
+
+The header is the first row with anything in it; rows and columns with nothing in them go. Of a formula the value
+counts that Excel kept with it; an error (``#N/A``) is null. Nothing outside the file is ever read: entities are
+not resolved, links not followed.
+
+Types, of whole columns: numbers without fractions are int64, others float64; dates and times of day on dates are
+timestamps, bare times and durations what they are; true and false bool; text stays text. A column that mixes
+kinds becomes text, each value as one would write it.
+
+The reader (calamine) lays a sheet out as a full rectangle and ends the process where memory does, so how far its
+cells reach, and what the archive decompresses to, is read from the file first.
+"""
+
+import datetime
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import pyarrow as pa
+import python_calamine as calamine
+
+from runtime.datasets.formats import bounds, compression, dtypes, headers
+from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.options import Options, refuse_unknown, structure, whole, words
+from runtime.errors import InvalidTable
+
+MAX_SHEET_CELLS: Final = 20_000_000
+"""Cells of the rectangle around a sheet's values: half a minute, and 2 GB."""
+
+MAX_UNPACKED_BYTES: Final = 1 << 31
+_KNOWN: Final = {"sheet_name", "header", "names", "usecols", "skiprows", "nrows", "dtype"}
+_PIECE: Final = 1 << 20
+_EXACT: Final = 2.0**53
+_CELL = re.compile(rb"r=[\"']([A-Z]{1,3})([0-9]{1,7})[\"']")
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+Cell = Any  # str, float, bool, datetime, date, time or timedelta; "" where there is none
+
+
+def read_xlsx(body: Body, options: Options) -> pa.Table:
+    """The table in an ``xlsx`` workbook. Options: ``sheet_name``, ``header``, ``names``, ``usecols``, ``skiprows``,
+    ``nrows``, ``dtype``.
+    """
+    refuse_unknown(options, _KNOWN, "xlsx")
+    if body.head(8) == _OLE:
+        raise InvalidTable(
+            "The body is an old or an encrypted Excel file, not xlsx; declare file_type 'xls', or decrypt."
+        )
+    if body.signature() is None or not body.head(4).startswith(b"PK"):
+        raise body.refuse("an Excel workbook")
+    try:
+        _check_archive(body)
+    except (MemoryError, InvalidTable):
+        raise
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise InvalidTable(f"The Excel file is truncated or damaged: {str(error)[:200]}") from error
+    return _table(body, options)
+
+
+def read_xls(body: Body, options: Options) -> pa.Table:
+    """The table in an ``xls`` workbook. Options as ``read_xlsx``."""
+    refuse_unknown(options, _KNOWN, "xls")
+    if body.head(8) != _OLE:
+        raise body.refuse("an old Excel file")
+    return _table(body, options)
+
+
+def _check_archive(body: Body) -> None:
+    """Raises ``InvalidTable`` for a workbook that is none, unpacks to too much or reaches too far."""
+    with compression.archive(body) as archive:
+        names = {member.filename for member in archive.infolist()}
+        if "xl/workbook.xml" not in {name.lstrip("/").lower() for name in names}:
+            what = "an Excel binary workbook" if "xl/workbook.bin" in names else "an archive of something else"
+            raise InvalidTable(f"The body is {what}, not an xlsx workbook; save it as .xlsx.")
+        limit = min(MAX_UNPACKED_BYTES, max(compression.FREE_BYTES, compression.RATIO * body.size))
+        unpacked = 0
+        for member in archive.infolist():
+            if not member.filename.lower().endswith((".xml", ".rels")):
+                continue  # pictures and the like, which nobody unpacks
+            reach = _Reach()
+            with archive.open(member) as content:
+                while piece := content.read(_PIECE):
+                    unpacked += len(piece)
+                    if unpacked > limit:
+                        raise InvalidTable(f"The workbook unpacks to more than {limit:,} bytes, which is the limit.")
+                    if "worksheets/" in member.filename:
+                        reach.see(piece)
+            reach.check()
+
+
+class _Reach:
+    """How far the cells of a sheet reach, as its XML goes by."""
+
+    def __init__(self) -> None:
+        self._columns: set[bytes] = set()
+        self._first = self._last = 0
+        self._tail = b""
+
+    def see(self, piece: bytes) -> None:
+        """Note the cells in the next bytes."""
+        found = _CELL.findall(self._tail + piece)
+        self._tail = piece[-32:]
+        if found:
+            self._columns.update(column for column, _ in found)
+            rows = [int(row) for _, row in (found[0], found[-1])]
+            self._first = min(self._first or rows[0], *rows)
+            self._last = max(self._last, *rows)
+
+    def check(self) -> None:
+        """Raises ``InvalidTable`` where the rectangle around the cells is too large to lay out."""
+        if not self._columns:
+            return
+        numbers = [_column_number(column) for column in self._columns]
+        width, height = max(numbers) - min(numbers) + 1, self._last - self._first + 1
+        if width * height > MAX_SHEET_CELLS:
+            raise InvalidTable(
+                f"A sheet spans {height:,} rows and {width:,} columns; at most {MAX_SHEET_CELLS:,} cells can be "
+                "read. Remove stray cells far from the table, or send it as CSV or Parquet."
+            )
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number
+
+
+def _table(body: Body, options: Options) -> pa.Table:
+    try:
+        workbook = calamine.CalamineWorkbook.from_filelike(body.reader())
+        sheet = _sheet(workbook, options)
+        rows = sheet.iter_rows() if sheet.height else iter(())
+        return _from_rows((row for row in rows if any(cell != "" for cell in row)), options)
+    except calamine.PasswordError as error:
+        raise InvalidTable("The Excel file is encrypted; send it without a password.") from error
+    except (calamine.CalamineError, OSError, ValueError, OverflowError) as error:
+        raise InvalidTable(f"The Excel file is truncated or damaged: {str(error)[:200]}") from error
+    except (MemoryError, InvalidTable):
+        raise
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # how a bug of calamine's arrives; it is no Exception
+            raise
+        raise InvalidTable("The Excel file is damaged in a way that its reader does not know.") from error
+
+
+def _sheet(workbook: calamine.CalamineWorkbook, options: Options) -> calamine.CalamineSheet:
+    """The sheet that was asked for by name or position; the first with cells of its own otherwise."""
+    asked: Any = structure(options, "sheet_name")
+    sheets = [sheet.name for sheet in workbook.sheets_metadata if sheet.typ is calamine.SheetTypeEnum.WorkSheet]
+    if not sheets:
+        raise InvalidTable("The workbook has no sheet of cells.")
+    if type(asked) is int and 0 <= asked < len(sheets):
+        return workbook.get_sheet_by_name(sheets[asked])
+    if asked is None or asked == "":
+        return workbook.get_sheet_by_name(sheets[0])
+    if asked not in sheets:
+        told = ", ".join(repr(name[:60]) for name in sheets[:10])
+        raise InvalidTable(f"The workbook has no sheet {str(asked)[:60]!r}; it has: {told}.")
+    return workbook.get_sheet_by_name(asked)
+
+
+def _from_rows(rows: Iterator[list[Cell]], options: Options) -> pa.Table:
+    """The table of rows that are not empty; header and names as for CSV."""
+    for _ in range(whole(options, "skiprows") or 0):
+        next(rows, None)
+    names = words(options, "names")
+    header = structure(options, "header") if "header" in options else ("infer" if names is None else None)
+    if header not in (None, "infer") and (type(header) is not int or header < 0):
+        raise InvalidTable("Option 'header' must be the number of a row, 'infer' or none.")
+    titles: list[Cell] | None = None
+    if header is not None:
+        for _ in range(1 + (header if type(header) is int else 0)):
+            titles = next(rows, None)
+        if titles is None:
+            raise InvalidTable("The sheet is empty." if header == "infer" else "The sheet ends before its header.")
+    columns = _columns(rows, whole(options, "nrows"), len(titles or ()))
+    table = _named(columns, titles, names)
+    wanted = words(options, "usecols")
+    if wanted is not None:
+        missing = [name for name in wanted if name not in table.column_names]
+        if missing:
+            raise InvalidTable(f"Option 'usecols' names column {missing[0]!r}, which the sheet does not have.")
+        table = table.select(list(dict.fromkeys(wanted)))
+    return dtypes.apply(table, dtypes.asked(options))
+
+
+def _columns(rows: Iterable[list[Cell]], count: int | None, width: int) -> list[list[Cell]]:
+    """The cells column by column; all rows of a sheet are equally long."""
+    columns: list[list[Cell]] = [[] for _ in range(width)]
+    for number, row in enumerate(rows):
+        if count is not None and number >= count:
+            break
+        if not columns:
+            columns = [[] for _ in row]
+        for column, cell in zip(columns, row, strict=False):
+            column.append(cell)
+    return columns
+
+
+def _named(columns: list[list[Cell]], titles: list[Cell] | None, names: list[str] | None) -> pa.Table:
+    """The table without columns that have neither a name nor a value."""
+    filled = [position for position, column in enumerate(columns) if any(cell != "" for cell in column)]
+    if titles is not None:
+        filled = [position for position in range(len(columns)) if position in set(filled) or titles[position] != ""]
+        labels = headers.unique([_as_text(title) or "" for title in titles])
+    else:
+        labels = [str(position) for position in range(len(columns))]
+    kept = [labels[position] for position in filled]
+    if names is not None:
+        if len(names) != len(kept):
+            raise InvalidTable(f"Option 'names' has {len(names)} names for {len(kept)} columns.")
+        kept = names
+    bounds.check_columns(len(kept))
+    return pa.Table.from_arrays([_column(columns[position]) for position in filled], names=kept)
+
+
+def _column(cells: list[Cell]) -> Any:  # pa.Array
+    """One column in the type that all its values share, text where they share none."""
+    kinds = {type(cell) for cell in cells if cell != ""}
+    values = [None if cell == "" else cell for cell in cells]
+    if not kinds:
+        return pa.nulls(len(cells))
+    if kinds <= {float, int}:
+        is_whole = all(value is None or (value == value // 1 and abs(value) < _EXACT) for value in values)
+        return pa.array([None if value is None else int(value) for value in values] if is_whole else values)
+    if kinds <= {datetime.datetime, datetime.date}:
+        return pa.array([_moment(value) for value in values], pa.timestamp("us"))
+    if len(kinds) == 1:
+        kind = next(iter(kinds))
+        known = {str: pa.large_string(), bool: pa.bool_(), datetime.time: pa.time64("us")}
+        return pa.array(values, known.get(kind, pa.duration("us")))
+    return pa.array([_as_text(cell) for cell in cells], pa.large_string())
+
+
+def _moment(value: datetime.date | None) -> datetime.datetime | None:
+    if value is None or isinstance(value, datetime.datetime):
+        return value
+    return datetime.datetime.combine(value, datetime.time())
+
+
+def _as_text(cell: Cell) -> str | None:
+    """A cell as one would write it: ``1``, not ``1.0``; dates in ISO 8601."""
+    if cell == "":
+        return None
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < _EXACT else repr(cell)
+    if isinstance(cell, datetime.date | datetime.time):
+        return cell.isoformat()
+    return str(cell)

@@ -1,0 +1,23 @@
+"""ORC."""
+
+import pyarrow as pa
+import pyarrow.orc as pyorc
+
+from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.options import Options, refuse_unknown
+from runtime.errors import InvalidTable
+
+_MAGIC = b"ORC"
+
+
+def read(body: Body, options: Options) -> pa.Table:
+    """The table, decoded. No options. Timestamps without a zone come as the wall clock that was written."""
+    refuse_unknown(options, (), "orc")
+    if body.head(len(_MAGIC)) != _MAGIC:
+        raise body.refuse("an ORC file")
+    try:
+        return pyorc.ORCFile(body.reader()).read()
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
+        raise InvalidTable(f"The ORC file is truncated or damaged: {str(error)[:300]}") from error

@@ -1,0 +1,177 @@
+"""Ten failed log-ins a minute for a name from an address; in bounded memory, and in nobody else's way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from auth.errors import InvalidCredentials, TooManyAttempts
+from auth.throttle import LoginThrottle
+
+
+class Clock:
+    """A clock that a test turns on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def fail(throttle: LoginThrottle, username: str = "ann", address: str = "203.0.113.9") -> None:
+    with pytest.raises(InvalidCredentials):
+        async with throttle.attempt(username, address):
+            raise InvalidCredentials
+
+
+async def refused(throttle: LoginThrottle, username: str = "ann", address: str = "203.0.113.9") -> TooManyAttempts:
+    with pytest.raises(TooManyAttempts) as raised:
+        async with throttle.attempt(username, address):
+            raise AssertionError("let through")
+    return raised.value
+
+
+async def succeed(throttle: LoginThrottle, username: str = "ann", address: str = "203.0.113.9") -> None:
+    async with throttle.attempt(username, address):
+        pass
+
+
+async def spent(clock: Clock, **options: int) -> LoginThrottle:
+    throttle = LoginThrottle(clock=clock, **options)
+    for _ in range(10):
+        await fail(throttle)
+    return throttle
+
+
+Scenario = Callable[[Clock], Awaitable[None]]
+
+
+async def ten_failures_and_no_more(clock: Clock) -> None:
+    throttle = await spent(clock)
+    error = await refused(throttle)
+    assert (error.limit, error.retry_after_s, error.fields["retry_after_s"]) == (10, 60, 60)
+    assert error.is_first
+    assert not (await refused(throttle)).is_first
+
+
+async def it_passes_with_time(clock: Clock) -> None:
+    throttle = await spent(clock)
+    clock.now += 59.5
+    assert (await refused(throttle)).retry_after_s == 1
+    clock.now += 0.5
+    await succeed(throttle)
+    await fail(throttle)
+
+
+async def others_are_not_held_up(clock: Clock) -> None:
+    throttle = await spent(clock)
+    await succeed(throttle, username="bob")
+    await succeed(throttle, address="203.0.113.10")
+
+
+async def a_name_is_one_however_it_is_composed(clock: Clock) -> None:
+    throttle = LoginThrottle(clock=clock)
+    for _ in range(5):
+        await fail(throttle, "e\u0301lodie")
+        await fail(throttle, "\u00e9lodie")
+    await refused(throttle, "\u00e9lodie")
+
+
+async def an_ipv6_network_is_one_address(clock: Clock) -> None:
+    throttle = LoginThrottle(clock=clock)
+    for number in range(10):
+        await fail(throttle, address=f"2001:db8:1:2::{number:x}")
+    await refused(throttle, address="2001:db8:1:2:ffff::1")
+    await succeed(throttle, address="2001:db8:1:3::1")
+    for number in range(10):
+        await fail(throttle, address="::ffff:198.51.100.7" if number % 2 else "198.51.100.7")
+    await refused(throttle, address="198.51.100.7")
+    await succeed(throttle, address="::ffff:198.51.100.8")
+
+
+async def right_passwords_are_not_counted(clock: Clock) -> None:
+    throttle = LoginThrottle(clock=clock)
+    for _ in range(50):
+        await succeed(throttle)
+    assert len(throttle) == 0
+    with pytest.raises(LookupError):
+        async with throttle.attempt("ann", "x"):
+            raise LookupError  # not the caller's fault
+    assert len(throttle) == 0
+
+
+async def sending_many_at_once_gains_nothing(clock: Clock) -> None:
+    throttle = LoginThrottle(clock=clock)
+    checked = 0
+
+    async def guess() -> None:
+        nonlocal checked
+        async with throttle.attempt("ann", "x"):
+            checked += 1
+            await asyncio.sleep(0)
+            raise InvalidCredentials
+
+    results = await asyncio.gather(*(guess() for _ in range(100)), return_exceptions=True)
+    assert checked == 10
+    assert sum(isinstance(result, TooManyAttempts) for result in results) == 90
+
+
+async def many_right_ones_at_once_all_come_through(clock: Clock) -> None:
+    throttle = LoginThrottle(clock=clock)
+
+    async def sign_in() -> None:
+        async with throttle.attempt("ann", "x"):
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(sign_in() for _ in range(100)))
+    assert len(throttle) == 0
+
+
+async def memory_is_bounded(clock: Clock) -> None:
+    throttle = LoginThrottle(clock=clock, most_pairs=100)
+    for number in range(1000):
+        await fail(throttle, username=f"user{number}" + "x" * 10_000)
+        clock.now += 0.001
+    assert len(throttle) == 100
+    clock.now += 60
+    await fail(throttle)
+    assert len(throttle) == 1
+
+
+async def a_cancelled_log_in_lets_the_next_one_on(clock: Clock) -> None:
+    throttle = LoginThrottle(limit=1, clock=clock)
+
+    async def hang() -> None:
+        async with throttle.attempt("ann", "x"):
+            await asyncio.Event().wait()
+
+    hanging = asyncio.create_task(hang())
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(succeed(throttle, "ann", "x"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    hanging.cancel()
+    await asyncio.wait_for(waiting, 10)
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    ten_failures_and_no_more,
+    it_passes_with_time,
+    others_are_not_held_up,
+    a_name_is_one_however_it_is_composed,
+    an_ipv6_network_is_one_address,
+    right_passwords_are_not_counted,
+    sending_many_at_once_gains_nothing,
+    many_right_ones_at_once_all_come_through,
+    memory_is_bounded,
+    a_cancelled_log_in_lets_the_next_one_on,
+)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.__name__ for scenario in SCENARIOS])
+def test_the_throttle(scenario: Scenario) -> None:
+    async def run() -> None:
+        await scenario(Clock())
+
+    asyncio.run(run())
