@@ -60,10 +60,11 @@ class Uploads:
             "options": options,
             "decompressed_bytes": self._decompressed_bytes,
         }
+        may_grow = bool(file_compression or options.get("compression"))
         fds = [self._open_incoming(incoming)]
         try:
             fds.append(self._scratch())
-            return await self._make_object(request, fds)
+            return await self._make_object(request, fds, self._decompressed_bytes if may_grow else 0)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -74,12 +75,12 @@ class Uploads:
         try:
             for object_id in object_ids:
                 fds.append(self._store.open_object(object_id))
-            return await self._make_object({"job": "concatenate"}, fds)
+            return await self._make_object({"job": "concatenate"}, fds, 0)
         finally:
             for fd in fds:
                 os.close(fd)
 
-    async def _make_object(self, request: dict[str, Any], inputs: list[int]) -> dict[str, Any]:
+    async def _make_object(self, request: dict[str, Any], inputs: list[int], scratch_bytes: int) -> dict[str, Any]:
         output = self._store.incoming()
         out_fd = os.open(output, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -87,7 +88,7 @@ class Uploads:
             limits = {
                 "file_bytes": self._file_bytes,
                 # Maps of files are no memory of the parser's own, yet the limit counts them.
-                "memory_bytes": self._memory_bytes + mapped + request.get("decompressed_bytes", 0),
+                "memory_bytes": self._memory_bytes + mapped + scratch_bytes,
             }
             async with self._turn:
                 table = await self._template.job(

@@ -7,6 +7,8 @@ import logging
 import os
 from typing import Final, NoReturn
 
+import pyarrow as pa
+
 from runtime.datasets import parser
 from runtime.errors import InvalidTable, RuntimeFailure
 from runtime.sandbox import confine
@@ -31,6 +33,7 @@ def main(fds: list[int], message: Message, *, parent_pid: int) -> NoReturn:
     confine.adopt_orphans()
     confine.die_first()
     confine.raise_walls(open_files=256, file_bytes=int(message["file_bytes"]), niceness=NICENESS)
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own reserves a GiB beforehand, which no limit would see
     confine.limit_memory(int(message["memory_bytes"]))
     request = recv_frame(CHANNEL_FD)
     if request is not None:
@@ -48,7 +51,6 @@ def _answer(request: Message, inputs: int) -> Message:
     except RuntimeFailure as failure:
         return _failed(failure)
     except MemoryError:
-        confine.release_reserve()
         return _failed(InvalidTable("the table needs more memory to parse than an upload may use"))
     except RecursionError:
         return _failed(InvalidTable("the table is nested too deeply"))
@@ -58,4 +60,5 @@ def _answer(request: Message, inputs: int) -> Message:
 
 
 def _failed(failure: RuntimeFailure) -> Message:
+    confine.release_reserve()  # memory may be at its end
     return {"status": "failed", "failure": failure.to_wire()}

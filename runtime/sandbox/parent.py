@@ -210,9 +210,8 @@ async def _exchange(channel: socket.socket, request: bytes) -> Message | None:
 
 
 def _job_crash(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"the parser was ended by signal {-code} on this upload"
-    return "the parser ended without an answer on this upload"
+    how = f"signal {-code}" if code is not None and code < 0 else "no answer"
+    return f"The reader of this file ended with {how}: the file is damaged, or needs more memory than parsing may use."
 
 
 def _memfd(name: str, data: bytes) -> int:

@@ -67,6 +67,7 @@ _NULLS = [
 ]
 _NULLS += ["NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
 _EXACT_FLOAT = 2.0**53
+_TOO_SMALL = ("straddling object", "cannot infer number of columns")
 _BLOCKS = (1 << 20, 1 << 26, (1 << 31) - 1)
 
 AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would help here
@@ -109,6 +110,7 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
             table = table.set_column(position, name, table.column(position).dictionary_encode())
         elif name in dates:
             table = table.set_column(position, name, csv_pandas.timestamps(name, table.column(position)))
+    _refuse_open_quote(body, options, table)
     mangle = flag(options, "mangle_dupe_cols", True)
     return table.rename_columns(headers.unique(table.column_names)) if mangle else table
 
@@ -119,7 +121,7 @@ def _parse(body: Body, options: Options, types: dict[str, pa.DataType]) -> pa.Ta
         try:
             return _parse_blocks(body, options, types, block_bytes)
         except pa.ArrowInvalid as error:
-            if "straddling object" not in str(error) or block_bytes > body.size:
+            if block_bytes > body.size or not any(words in str(error) for words in _TOO_SMALL):
                 raise
     raise InvalidTable("A value is longer than 2 GiB, or its quote is never closed.")
 
@@ -161,6 +163,20 @@ def _parse_blocks(body: Body, options: Options, types: dict[str, pa.DataType], b
             raise InvalidTable(f"Option 'names' has {len(names)} names for {table.num_columns} columns.")
         return table.rename_columns(names)
     return table
+
+
+def _refuse_open_quote(body: Body, options: Options, table: pa.Table) -> None:
+    """Raises ``InvalidTable`` where the last value runs to the end of the file for want of a quote.
+
+    Only a quoted value has line ends in it, and one in the last column ends the file with its quote.
+    """
+    if "usecols" in options or table.num_rows == 0 or not pa.types.is_string(table.field(-1).type):
+        return
+    last = table.column(-1)[-1].as_py()
+    tail = bytes(body.view()[-8:]).rstrip(b"\r\n\0")
+    quote = character(options, "quotechar", '"').encode()
+    if last is not None and "\n" in last and not tail.endswith(quote):
+        raise InvalidTable("The body is not a readable CSV file: a quote is never closed.")
 
 
 def _date_columns(options: Options) -> list[str]:

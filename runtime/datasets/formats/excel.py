@@ -34,7 +34,7 @@ MAX_UNPACKED_BYTES: Final = 1 << 31
 _KNOWN: Final = {"sheet_name", "header", "names", "usecols", "skiprows", "nrows", "dtype"}
 _PIECE: Final = 1 << 20
 _EXACT: Final = 2.0**53
-_CELL = re.compile(rb"r=[\"']([A-Z]{1,3})([0-9]{1,7})[\"']")
+_PLACE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,3})([0-9]{1,7})[\"']")  # of a cell; of a row, which has no letters
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 Cell = Any  # str, float, bool, datetime, date, time or timedelta; "" where there is none
@@ -101,19 +101,19 @@ class _Reach:
 
     def see(self, piece: bytes) -> None:
         """Note the cells in the next bytes."""
-        found = _CELL.findall(self._tail + piece)
+        found = _PLACE.findall(self._tail + piece)
         self._tail = piece[-32:]
         if found:
             self._columns.update(column for column, _ in found)
-            rows = [int(row) for _, row in (found[0], found[-1])]
-            self._first = min(self._first or rows[0], *rows)
-            self._last = max(self._last, *rows)
+            rows = {int(row) for _, row in found}
+            self._first = min(self._first or min(rows), min(rows))
+            self._last = max(self._last, max(rows))
 
     def check(self) -> None:
         """Raises ``InvalidTable`` where the rectangle around the cells is too large to lay out."""
-        if not self._columns:
+        numbers = [_column_number(column.upper()) for column in self._columns]
+        if not numbers:
             return
-        numbers = [_column_number(column) for column in self._columns]
         width, height = max(numbers) - min(numbers) + 1, self._last - self._first + 1
         if width * height > MAX_SHEET_CELLS:
             raise InvalidTable(

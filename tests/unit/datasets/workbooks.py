@@ -12,11 +12,11 @@ _TYPES = """<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org
 <Default Extension="xml" ContentType="application/xml"/>
 <Override PartName="/xl/workbook.xml"
  ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/></Types>"""
-_NS = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+NAMESPACE = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 _REL = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 # Styles: 0 plain, 1 a date, 2 a date and a time, 3 a time.
-_STYLES = f"""<?xml version="1.0"?><styleSheet {_NS}><cellXfs count="4"><xf numFmtId="0"/><xf numFmtId="14"/>
+_STYLES = f"""<?xml version="1.0"?><styleSheet {NAMESPACE}><cellXfs count="4"><xf numFmtId="0"/><xf numFmtId="14"/>
 <xf numFmtId="22"/><xf numFmtId="21"/></cellXfs></styleSheet>"""
 DATE, MOMENT, TIME = 1, 2, 3
 
@@ -57,7 +57,7 @@ def sheet(rows: Sequence[Sequence[str | float | bool | None]]) -> str:
 
 def sheet_xml(rows: str, prologue: str = "") -> str:
     """The XML of a sheet with these rows."""
-    return f'<?xml version="1.0"?>{prologue}<worksheet {_NS}><sheetData>{rows}</sheetData></worksheet>'
+    return f'<?xml version="1.0"?>{prologue}<worksheet {NAMESPACE}><sheetData>{rows}</sheetData></worksheet>'
 
 
 def xlsx(sheets: Mapping[str, str], more: Mapping[str, str | bytes] | None = None) -> bytes:
@@ -76,10 +76,10 @@ def xlsx(sheets: Mapping[str, str], more: Mapping[str, str | bytes] | None = Non
         "[Content_Types].xml": _TYPES,
         "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}"><Relationship Id="rId1" '
         f'Type="{_REL}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook {_NS} xmlns:r="{_REL}"><sheets>{listed}</sheets></workbook>',
+        "xl/workbook.xml": f'<workbook {NAMESPACE} xmlns:r="{_REL}"><sheets>{listed}</sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}">{rels}</Relationships>',
         "xl/styles.xml": _STYLES,
-        "xl/sharedStrings.xml": f"<sst {_NS}><si><t>shared</t></si></sst>",
+        "xl/sharedStrings.xml": f"<sst {NAMESPACE}><si><t>shared</t></si></sst>",
         **{f"xl/worksheets/sheet{number}.xml": xml for number, xml in enumerate(sheets.values(), start=1)},
         **(more or {}),
     }
