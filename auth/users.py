@@ -15,7 +15,7 @@ from auth.principal import Principal
 from catalog.engine import Catalog
 from catalog.tables import users
 
-_USERNAME = re.compile(r"[\w.@+-]{1,150}")
+_USERNAME = re.compile(r"(?!\.\.?$)[\w.@+-]{1,150}")
 
 
 @dataclass(frozen=True, slots=True)

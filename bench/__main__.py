@@ -8,6 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
+
 from bench.client import BadAnswer
 from bench.plan import long, short
 from bench.report import Report
@@ -33,7 +35,7 @@ def main(arguments: list[str]) -> int:
                 report.tables += SECTIONS[name].run(stage, plan)
                 report.load_after = os.getloadavg()[0]  # before the servers stop, which is work too
             tell("stopping")
-    except (BadAnswer, StartFailed) as error:
+    except (BadAnswer, StartFailed, httpx.HTTPError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

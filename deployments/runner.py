@@ -14,7 +14,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
 from ray import serve
 
 from deployments.logs import join_serve_log
@@ -26,6 +25,7 @@ from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.errors import RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
+from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess
 from runtime.task import MIB, Limits, TaskSpec
 
@@ -170,13 +170,13 @@ _OUTPUT_FIELDS: Final = ("stdout", "stderr", "stdout_truncated", "stderr_truncat
 
 def _executor_settings(settings: Settings) -> ExecutorSettings:
     seats = settings.seats or max(4, 2 * (os.cpu_count() or 1))
-    cache_bytes = settings.cache_bytes or psutil.virtual_memory().total // 2
+    cache_bytes = settings.cache_bytes or memory_bytes() // 2
     return ExecutorSettings(seats=seats, queue=settings.queue, cache_bytes=cache_bytes)
 
 
 def _share_of_memory(settings: Settings, seats: int) -> int:
     """The most memory of one run: with all seats taken, the machine stays below Ray's own memory monitor."""
-    share = int(psutil.virtual_memory().total * 0.8) // seats
+    share = int(memory_bytes() * 0.8) // seats
     return settings.maximum.memory_bytes or share
 
 

@@ -1,8 +1,8 @@
 """The process that starts Ray and Serve, holds the application, and stops both: the supervisor's one child.
 
-Orders come as lines of JSON on standard input: first a ``Plan``, then, when the data directory is ready, ``{"args": …}``
-to deploy. The end of the input means stop: whoever closed it, by will or by dying, is not coming back. Events go out as
-lines of JSON on the descriptor that the plan names. Everything else that this process prints ends up in its log.
+Orders come as lines of JSON on standard input: first a ``Plan``, then, when the data directory is ready,
+``{"args": …}`` to deploy. The end of the input means stop: whoever closed it, by will or by dying, is not coming back.
+Events go out as lines of JSON on the descriptor that the plan names. All else that this process prints is its log.
 """
 
 import importlib

@@ -109,7 +109,7 @@ class Supervisor:
         self._send(Plan(str(folder), logs, self._options.port, dashboard_port, writing, self._builder).to_line())
 
     def _child_environment(self, folder: Path, dashboard_port: int) -> dict[str, str]:
-        """Ours, less secrets and foreign clusters, plus the flags. Side ports are free ones: two servers can live here."""
+        """Ours, less secrets and foreign clusters, plus the flags. Side ports are free ones: two servers must fit."""
         taken = {self._options.port, dashboard_port}
         side = {}
         for name in (

@@ -26,7 +26,7 @@ _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATE
 
 
 def dumps(value: object, depth: int) -> bytes:
-    """``value``, which is not large and stands below ``depth`` containers, as UTF-8 JSON by the rules of docs/results.md.
+    """``value``, which is not large and stands below ``depth`` containers, as JSON by the rules of docs/results.md.
 
     The first try lets orjson walk. What it refuses (keys that are no strings, integers over 64 bits, lone surrogates)
     is walked here, by the same rules and slower, which also finds the way to a value that has no form.

@@ -1,6 +1,6 @@
 """How much there is in a value, told before a library that cannot run out of memory gracefully takes it on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from itertools import chain
 from typing import Any, Final
 
@@ -31,39 +31,39 @@ def is_large(value: object, depth: int) -> bool:
     level = [value]
     while level:
         weight += _VALUE_BYTES * len(level)
-        containers: list[Any] = []
-        for kind in set(map(type, level)):
+        below: list[Iterable[object]] = []
+        count = 0
+        kinds = set(map(type, level))
+        for kind in kinds:
             if kind in _PLAIN or issubclass(kind, SCALARS):
                 continue
-            items: list[Any] = [item for item in level if type(item) is kind]
+            items: list[Any] = level if len(kinds) == 1 else [item for item in level if type(item) is kind]
             if issubclass(kind, (str, bytes, bytearray)):
                 weight += sum(map(len, items))
-            elif issubclass(kind, (dict, list, tuple)):
-                containers += items
-            elif not _expand(items, containers):
-                return True
-        weight_below = _VALUE_BYTES * sum(map(len, containers))
-        if weight + weight_below > LIMIT_BYTES:
+                continue
+            if not issubclass(kind, (dict, list, tuple)):
+                if any(_size(item) * _VALUE_BYTES > LIMIT_BYTES for item in items):
+                    return True
+                items = [_simpler(item) for item in items]
+            count += sum(map(len, items))
+            below += map(_members, items)
+        if weight + _VALUE_BYTES * count > LIMIT_BYTES:
             return True
-        if containers and depth >= DEPTH:
+        if below and depth >= DEPTH:
             raise TooDeep
-        level = list(chain.from_iterable(map(_members, containers)))
+        level = list(chain.from_iterable(below))
         depth += 1
     return False
 
 
-def _expand(items: list[object], containers: list[Any]) -> bool:
-    """Add what stands for odd values to the containers of their level; False where one of them is large by itself."""
-    for item in items:
-        if _size(item) * _VALUE_BYTES > LIMIT_BYTES:
-            return False
-        try:
-            step = simplify(item)
-        except Unwritable:
-            continue  # whoever writes it will say so, and where
-        # an Enum may stand for another odd value, which a list of one takes to the next level
-        containers.append(step if isinstance(step, (dict, list, tuple)) else [step])
-    return True
+def _simpler(item: object) -> dict[Any, Any] | list[Any] | tuple[Any, ...]:
+    """The container that stands for an odd value."""
+    try:
+        step = simplify(item)
+    except Unwritable:
+        return ()  # whoever writes it will say so, and where
+    # an Enum may stand for another odd value, which a list of one takes to the next level
+    return step if isinstance(step, (dict, list, tuple)) else [step]
 
 
 def _size(item: object) -> int:
@@ -71,7 +71,7 @@ def _size(item: object) -> int:
     size = getattr(item, "size", None)
     if isinstance(size, int):
         return size
-    return len(item) if hasattr(type(item), "__len__") else 0  # type: ignore[arg-type]  # just asked
+    return len(item) if isinstance(item, Sized) else 0
 
 
 def _members(container: Any) -> Iterable[object]:
