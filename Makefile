@@ -48,7 +48,7 @@ clean: ## what was installed or built; data stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python
-	@echo "installing the server (about 400 MB, some minutes the first time) ..."
+	@echo "installing the server (some 800 MB on disk, a few minutes) ..."
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements/base.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

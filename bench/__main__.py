@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from bench.client import BadAnswer
-from bench.plan import long, short
+from bench.plan import Plan, long, short
 from bench.report import Report
 from bench.sections import DEFAULT, SECTIONS
 from bench.servers import ROOT, Stage, StartFailed
@@ -28,23 +28,30 @@ def main(arguments: list[str]) -> int:
 
     plan = (long if options.long else short)(tell)
     report = Report(shlex.join(["python", "-m", "bench", *arguments]))
+    status = _measure(names, plan, report)
+    report.wall_s = time.monotonic() - began
+    if report.tables:  # also those before a section that failed
+        page, data = report.write(options.results)
+        print(report.to_markdown())
+        tell(f"written to {page} and {data}")
+    return status
+
+
+def _measure(names: list[str], plan: Plan, report: Report) -> int:
+    """Runs the sections, one after the other. Returns the exit status."""
     try:
         with tempfile.TemporaryDirectory(prefix="graphside-bench-") as folder, Stage(Path(folder)) as stage:
             for name in names:
-                tell(f"section {name}")
+                plan.tell(f"section {name}")
                 report.tables += SECTIONS[name].run(stage, plan)
                 report.load_after = os.getloadavg()[0]  # before the servers stop, which is work too
-            tell("stopping")
+            plan.tell("stopping")
     except (BadAnswer, StartFailed, httpx.HTTPError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("bench: stopped", file=sys.stderr)
         return 130
-    report.wall_s = time.monotonic() - began
-    page, data = report.write(options.results)
-    print(report.to_markdown())
-    tell(f"written to {page} and {data}")
     return 0
 
 

@@ -1,7 +1,7 @@
 """The one table from what went wrong to what a client sees, and the one shape of an error body.
 
-Every error is ``{"error": sentence, "type": name, "request_id": id, ...}`` with a status that is not 2xx; where a client
-reads other keys, they are added to the same object (contract 0.3).
+Every error is ``{"error": sentence, "type": name, "request_id": id, ...}`` with a status that is not 2xx; where a
+client reads other keys, they are added to the same object (contract 0.3).
 """
 
 from typing import Any, Final

@@ -67,7 +67,7 @@ def build_asgi_app(services: Services) -> FastAPI:
 
 
 class RequestIds:
-    """Gives each request an id and each response the same, and turns an error that nobody expected into a 500 with it."""
+    """Gives each request an id and each response the same; an error that nobody expected becomes a 500 with it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

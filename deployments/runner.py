@@ -74,7 +74,8 @@ class Runner:
             return {"failure": failure.to_wire()}
         asyncio.get_running_loop().call_soon(self._metrics.run_ended, receipt)
         log.info(
-            "run.finished run_id=%s dataset_id=%s cause=%s queue_s=%.4f seat_s=%.4f run_s=%.4f encode_s=%.4f total_s=%.4f",
+            "run.finished run_id=%s dataset_id=%s cause=%s "
+            "queue_s=%.4f seat_s=%.4f run_s=%.4f encode_s=%.4f total_s=%.4f",
             spec.run_id, source.dataset_id, receipt.cause, receipt.queue_s, receipt.seat_s,
             receipt.run_s, receipt.encode_s, time.perf_counter() - started,
         )  # fmt: skip
@@ -95,7 +96,7 @@ class Runner:
             yield result[offset : offset + CHUNK_BYTES]
 
     async def parse(self, request: Reply) -> Reply:
-        """Parse an upload that lies in the store's incoming directory; ``{"object": {...}}`` or ``{"failure": ...}``."""
+        """Parse an upload in the store's incoming directory; ``{"object": {...}}`` or ``{"failure": ...}``."""
         try:
             return {"object": await self._uploads.parse(**request)}
         except RuntimeFailure as failure:

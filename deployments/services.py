@@ -23,7 +23,7 @@ from runtime.datasets.store import LocalStore
 if TYPE_CHECKING:
     from deployments.runs import RunnerClient
 
-TOKEN_ISSUER = "graphside"
+ISSUER = "graphside"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Services:
             snapshot=Snapshot(catalog),
             users=Users(catalog),
             flags=Flags(catalog),
-            tokens=Tokens(key, TOKEN_ISSUER, settings.token_lifetime_s),
+            tokens=Tokens(key, ISSUER, settings.token_lifetime_s),
             files=Files(catalog),
             datasets=Datasets(catalog),
             store=LocalStore(settings.data_dir),

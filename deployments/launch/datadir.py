@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,17 @@ def make_private(data_dir: Path) -> None:
             (data_dir / name).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise LaunchError(f"GRAPHSIDE_DATA={data_dir}: {error.strerror or error}.") from None
+
+
+def turn_logs(data_dir: Path) -> None:
+    """Starts new logs and keeps those of the last start, with ``.1`` at their end. The server must not be running."""
+    for name in ("serve", "server.log"):
+        log = data_dir / "logs" / name
+        earlier = log.with_name(f"{name}.1")
+        if earlier.is_dir():
+            shutil.rmtree(earlier)
+        if log.exists():
+            log.replace(earlier)
 
 
 def prepare(options: Options) -> FirstAdmin | None:

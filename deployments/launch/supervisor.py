@@ -71,6 +71,7 @@ class Supervisor:
                 datadir.remove_given_key(options.data_dir)
 
     def _serve(self, instance: Instance) -> int:
+        datadir.turn_logs(self._options.data_dir)
         self._say(f"graphside {_version()}, data in {self._options.data_dir}")
         for name in self._options.unknown:
             self._say(f"{name} is set but names no setting")
@@ -176,7 +177,8 @@ class Supervisor:
         except (LaunchError, DemoFailed) as error:
             self._print(f"\nNo demo graph: {error}", flush=True)
             return
-        self._print("\nTry it (the token in it lasts an hour):\n")
+        minutes = self._options.settings.token_lifetime_s // 60
+        self._print(f"\nTry it (the token in it lasts {minutes} minutes):\n")
         self._print(line + "\n", flush=True)
 
     def _watch(self, instance: Instance) -> int:

@@ -39,7 +39,7 @@ async def log_in(request: Request) -> Response:
     principal = await asyncio.to_thread(services.users.authenticate, body.username, body.password)
     answer: dict[str, Any] = {"token": services.tokens.issue(principal), "user": _user(principal)}
     if body.org_name is not None:
-        # The one organisation of a user here is his own, named as he is (contract 1.7). Clients check what they asked for.
+        # The one organisation of a user here is his own, named as he is (contract 1.7). Clients check what they get.
         own = body.org_name == principal.username
         answer["active_organization"] = {"slug": body.org_name, "is_found": own, "is_member": own}
     return JSONResponse(answer)

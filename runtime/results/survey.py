@@ -1,13 +1,13 @@
 """How much there is in a value, told before a library that cannot run out of memory gracefully takes it on."""
 
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from itertools import chain
 from typing import Any, Final
 
 from runtime.results.document import DEPTH, SCALARS, simplify
 from runtime.results.values import Unwritable
 
-LIMIT_BYTES: Final = 4 * 1024 * 1024
+LIMIT_BYTES: Final = 1024 * 1024
 """The most that is encoded in one piece, by the estimate made here."""
 
 _VALUE_BYTES: Final = 32
@@ -46,7 +46,7 @@ def is_large(value: object, depth: int) -> bool:
                     return True
                 items = [_simpler(item) for item in items]
             count += sum(map(len, items))
-            below += map(_members, items)
+            below += map(_inside(kind), items)
         if weight + _VALUE_BYTES * count > LIMIT_BYTES:
             return True
         if below and depth >= DEPTH:
@@ -74,7 +74,14 @@ def _size(item: object) -> int:
     return len(item) if isinstance(item, Sized) else 0
 
 
-def _members(container: Any) -> Iterable[object]:
-    if isinstance(container, dict):
-        return dict.values(container)
-    return list.__iter__(container) if isinstance(container, list) else tuple.__iter__(container)
+def _inside(kind: type) -> Callable[[Any], Iterable[object]]:
+    """How to get at the members of the containers of a type; past what a subclass may have made of it."""
+    if issubclass(kind, dict):
+        return dict.values
+    if issubclass(kind, list):
+        return list.__iter__
+    return tuple.__iter__ if issubclass(kind, tuple) else _members
+
+
+def _members(container: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[object]:
+    return container.values() if isinstance(container, dict) else container
