@@ -90,8 +90,9 @@ def _run(source: str, plottable: Callable[[], Any]) -> Any:
 
 def _failure(error: BaseException, sink: "_ResultFile", request: Message) -> RuntimeFailure:
     """What to tell the caller of an exception that ended the run."""
-    if isinstance(error, RuntimeFailure):
-        return error
+    kind = type(error)  # isinstance() would ask the exception itself, and a task may have written that
+    if issubclass(kind, RuntimeFailure):
+        return cast(RuntimeFailure, error)
     if sink.exceeded:
         return ResultTooLarge(
             f"the result is larger than its limit of {sink.limit} bytes",
@@ -99,7 +100,7 @@ def _failure(error: BaseException, sink: "_ResultFile", request: Message) -> Run
             limit=sink.limit,
             observed=sink.exceeded,
         )
-    if isinstance(error, MemoryError):
+    if issubclass(kind, MemoryError):
         limit = int(request["memory_bytes"])
         described = describe_exception(error)
         return TaskMemoryExceeded(

@@ -208,3 +208,14 @@ def test_cancelling_a_run_kills_it(rig: Rig, source: DatasetSource) -> None:
         return [p.pid for p in template.children(recursive=True) if p.status() == psutil.STATUS_RUNNING]
 
     assert eventually(lambda: not spinning())
+
+
+def test_an_exception_that_lies_about_its_class_is_still_a_task_error(rig: Rig, source: DatasetSource) -> None:
+    code = """
+class Liar(Exception):
+    @property
+    def __class__(self):
+        raise RuntimeError('no')
+def task(g): raise Liar('x')
+"""
+    assert rig.run(source, code).cause == "TaskError"
