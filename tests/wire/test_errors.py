@@ -214,11 +214,17 @@ FAILURES = [
     ("exit", "import sys\ndef task(g): sys.exit(3)", "SystemExit", "3"),
     ("interrupt", "def task(g): raise KeyboardInterrupt", "KeyboardInterrupt", ""),
     ("own class", "class Odd(Exception): pass\ndef task(g): raise Odd('so')", "Odd", "so"),
+    ("input", "def task(g): return input()", "EOFError", ""),
     ("recursion", "def task(g): return task(g)", "RecursionError", "recursion depth"),
     ("group", "def task(g): raise ExceptionGroup('both', [ValueError('a')])", "ExceptionGroup", "both"),
     ("no text", "class E(Exception):\n    def __str__(self): 1 / 0\ndef task(g): raise E", "E", ""),
     ("graphistry", "def task(g): return g.hop(hops='x')", None, ""),
-    ("warning as error", "import warnings\ndef task(g):\n    warnings.simplefilter('error')\n    warnings.warn('w')", "UserWarning", "w"),
+    (
+        "warning as error",
+        "import warnings\ndef task(g):\n    warnings.simplefilter('error')\n    warnings.warn('w')",
+        "UserWarning",
+        "w",
+    ),
 ]
 
 
@@ -236,7 +242,13 @@ def test_whatever_a_task_raises_is_told(
 
 
 def test_the_cause_of_an_exception_is_part_of_its_traceback(alice: Person, people: str) -> None:
-    source = "def task(g):\n    try:\n        1 / 0\n    except ArithmeticError as error:\n        raise ValueError('no') from error"
+    source = """
+        def task(g):
+            try:
+                1 / 0
+            except ArithmeticError as error:
+                raise ValueError("no") from error
+    """
     traceback = assert_error(alice.run(people, source), 422, "TaskError")["traceback"]
     assert "direct cause" in traceback
     assert traceback.index("ZeroDivisionError") < traceback.index("ValueError: no")
@@ -345,7 +357,13 @@ STRANGERS = {
 
 
 def family_of(path: str) -> str:
-    return "files" if "/files/" in path else "organisations" if path.startswith(("/api/v2/share", "/api/v2/o/")) else "datasets"
+    return (
+        "files"
+        if "/files/" in path
+        else "organisations"
+        if path.startswith(("/api/v2/share", "/api/v2/o/"))
+        else "datasets"
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
@@ -463,7 +481,8 @@ def test_the_switches_close_nothing_but_the_endpoint(carol: tuple[Person, str], 
 def test_an_announced_length_is_refused_before_the_body_comes(server: LiveServer, alice: Person, people: str) -> None:
     too_long = 1024**3 + 1
     for path in (f"/api/v2/upload/datasets/{people}/edges/arrow", f"/api/v2/datasets/{people}/python"):
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\nContent-Length: {too_long}\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\n"
+        head += f"Content-Length: {too_long}\r\n\r\n"
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             connection.sendall(head.encode())
             answer = connection.recv(65536)  # nothing of the body has been sent

@@ -1,4 +1,4 @@
-"""The frames in a task behave as ordinary pandas frames do, written to or not, and the next run finds them untouched."""
+"""Frames in a task behave as ordinary pandas frames do, written to or not; the next run finds them untouched."""
 
 from __future__ import annotations
 
@@ -194,6 +194,7 @@ def task(g):
     assert alice.run(frames, spoil).text == "spoilt"
     look = """
 import json, pandas
-def task(g): return [len(g._edges), g._source, len(g.materialize_nodes()._nodes), sorted("ba"), callable(pandas.read_csv)]
+def task(g):
+    return [len(g._edges), g._source, len(g.materialize_nodes()._nodes), sorted("ba"), callable(pandas.read_csv)]
 """
     assert alice.run(frames, look).json() == [4, "s", 4, ["a", "b"], True]

@@ -22,7 +22,11 @@ def test_a_probe_is_answered_in_both_slash_forms(server: LiveServer, path: str) 
 
 
 def test_a_probe_tolerates_trace_headers(server: LiveServer) -> None:
-    headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "x=1", "baggage": "a=b"}
+    headers = {
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "tracestate": "x=1",
+        "baggage": "a=b",
+    }
     assert httpx.get(f"{server.url}/healthz", headers=headers).status_code == 200
 
 

@@ -66,23 +66,70 @@ def timed(person: Person, dataset_id: str, source: str, **fields: Any) -> tuple[
 # Deadlines
 
 ENDLESS = {
-    "in the task": "def task(g):\n    while True: pass",
-    "asleep": "import time\ndef task(g): time.sleep(1000)",
-    "at the top level": "while True: pass\ndef task(g): return 1",
-    "in an import": "import time, sys\nclass Finder:\n    def find_spec(self, *a): time.sleep(1000)\n"
-    "sys.meta_path.insert(0, Finder())\nimport anything_at_all\ndef task(g): return 1",
-    "deaf to signals": "import signal\ndef task(g):\n    for n in range(1, 32):\n        try: signal.signal(n, signal.SIG_IGN)\n"
-    "        except (OSError, ValueError): pass\n    while True: pass",
-    "catching everything": "def task(g):\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass",
-    "in C": "import re\ndef task(g): re.match('(a+)+$', 'a' * 60 + 'b')",
-    "encoding the result": "from collections import UserDict\nclass Slow(UserDict):\n    def items(self):\n        while True: pass\n"
-    "def task(g): return {'a': Slow()}",
-    "telling its exception": "class E(Exception):\n    def __str__(self):\n        while True: pass\ndef task(g): raise E",
-    "telling what has no form": "class K(str):\n    def __repr__(self):\n        while True: pass\n"
-    "def task(g): return {K('key'): object()}",
-    "reading its input": "import sys, time\ndef task(g):\n    sys.stdin.read()\n    time.sleep(1000)",
-    "in a thread": "import threading, time\ndef task(g):\n    threading.Thread(target=time.sleep, args=(1000,)).start()\n"
-    "    while True: pass",
+    "in the task": """
+        def task(g):
+            while True: pass
+    """,
+    "asleep": """
+        import time
+        def task(g): time.sleep(1000)
+    """,
+    "at the top level": """
+        while True: pass
+        def task(g): return 1
+    """,
+    "in an import": """
+        import sys, time
+        class Finder:
+            def find_spec(self, *names): time.sleep(1000)
+        sys.meta_path.insert(0, Finder())
+        import anything_at_all
+        def task(g): return 1
+    """,
+    "deaf to signals": """
+        import signal
+        def task(g):
+            for number in range(1, 32):
+                try: signal.signal(number, signal.SIG_IGN)
+                except (OSError, ValueError): pass
+            while True: pass
+    """,
+    "catching everything": """
+        def task(g):
+            while True:
+                try:
+                    while True: pass
+                except BaseException: pass
+    """,
+    "in C": """
+        import re
+        def task(g): re.match("(a+)+$", "a" * 60 + "b")
+    """,
+    "encoding the result": """
+        from collections import UserDict
+        class Slow(UserDict):
+            def items(self):
+                while True: pass
+        def task(g): return {"a": Slow()}
+    """,
+    "telling its exception": """
+        class Slow(Exception):
+            def __str__(self):
+                while True: pass
+        def task(g): raise Slow
+    """,
+    "telling where something has no form": """
+        class Key(str):
+            def __repr__(self):
+                while True: pass
+        def task(g): return {Key("key"): object()}
+    """,
+    "in a thread beside it": """
+        import threading, time
+        def task(g):
+            threading.Thread(target=time.sleep, args=(1000,)).start()
+            while True: pass
+    """,
 }
 
 
@@ -125,9 +172,12 @@ CRASHES: list[tuple[str, str, dict[str, Any]]] = [
     ("abort", "import os\ndef task(g): os.abort()", {"signal": "SIGABRT"}),
     ("terminated", "import os, signal\ndef task(g): os.kill(os.getpid(), signal.SIGTERM)", {"signal": "SIGTERM"}),
     ("at the top level", "import os\nos._exit(7)\ndef task(g): return 1", {"exit_code": 7}),
-    ("stack overflow", "import sys\nsys.setrecursionlimit(10**9)\nclass A: pass\ndef f(n): return [f(n + 1)]\n"
-     "def task(g):\n    x = None\n    for _ in range(10**6): x = (x,)\n    return hash(x)", {"signal": "SIGSEGV"}),
-]  # fmt: skip
+    (
+        "stack overflow",
+        "def task(g):\n    x = None\n    for _ in range(10**6): x = (x,)\n    return hash(x)",
+        {"signal": "SIGSEGV"},
+    ),
+]
 
 
 @pytest.mark.parametrize(("source", "expected"), [row[1:] for row in CRASHES], ids=[row[0] for row in CRASHES])
@@ -141,13 +191,40 @@ def test_a_crash_is_named(alice: Person, people: str, source: str, expected: dic
 
 HOGS = {
     "bytes": "def task(g): return len(bytearray(10 * 2**30))",
-    "numpy": "import numpy as np\ndef task(g): return float(np.ones(10 * 2**27).sum())",
-    "bit by bit": "def task(g):\n    kept = []\n    while True: kept.append(bytearray(2**20))",
-    "objects": "def task(g):\n    kept = []\n    while True: kept.append([object() for _ in range(1000)])",
-    "a shared map": "import mmap\ndef task(g):\n    m = mmap.mmap(-1, 2**30)\n    for at in range(0, 2**30, 4096): m[at] = 1",
-    "a frame": "import pandas as pd\ndef task(g):\n    f = g._edges\n    while True: f = pd.concat([f, f], ignore_index=True)",
-    "caught and tried again": "def task(g):\n    kept = []\n    while True:\n        try: kept.append(bytearray(2**24))\n"
-    "        except MemoryError: kept.append(1)\n        if len(kept) > 1000: raise MemoryError",
+    "numpy": """
+        import numpy as np
+        def task(g): return float(np.ones(10 * 2**27).sum())
+    """,
+    "bit by bit": """
+        def task(g):
+            kept = []
+            while True: kept.append(bytearray(2**20))
+    """,
+    "objects": """
+        def task(g):
+            kept = []
+            while True: kept.append([object() for _ in range(1000)])
+    """,
+    "a shared map": """
+        import mmap
+        def task(g):
+            shared = mmap.mmap(-1, 2**30)
+            for at in range(0, 2**30, 4096): shared[at] = 1
+    """,
+    "a frame": """
+        import pandas as pd
+        def task(g):
+            frame = g._edges
+            while True: frame = pd.concat([frame, frame], ignore_index=True)
+    """,
+    "caught and tried again": """
+        def task(g):
+            kept = []
+            while len(kept) < 1000:
+                try: kept.append(bytearray(2**24))
+                except MemoryError: kept.append(b"")
+            raise MemoryError
+    """,
 }
 
 
@@ -169,9 +246,17 @@ def test_ten_gigabytes_are_refused_without_any_limit_asked_for(alice: Person, pe
 
 SCRATCH: dict[str, tuple[str, int, str]] = {
     "one file": ("open('big', 'wb').write(bytes(5 * 2**20))", MIB, "scratch_bytes"),
-    "a file that grows": ("f = open('big', 'ab')\n    while True: f.write(bytes(2**16)); f.flush()", MIB, "scratch_bytes"),
+    "a file that grows": (
+        "f = open('big', 'ab')\n    while True: f.write(bytes(2**16)); f.flush()",
+        MIB,
+        "scratch_bytes",
+    ),
     "many files": ("for n in range(1100): open(str(n), 'w').close()", 64 * MIB, "scratch_files"),
-    "a tree": ("for n in range(600):\n        os.mkdir(str(n))\n        open(f'{n}/x', 'w').close()", 64 * MIB, "scratch_files"),
+    "a tree": (
+        "for n in range(600):\n        os.mkdir(str(n))\n        open(f'{n}/x', 'w').close()",
+        64 * MIB,
+        "scratch_files",
+    ),
 }
 
 
@@ -201,17 +286,19 @@ def task(g):
     wait_until(lambda: not [name for _, _, files in os.walk(scratch) for name in files], 2)
 
 
-RESULTS = {
-    "text": ("def task(g): return 'x' * 5000", {}),
-    "json": ("def task(g): return list(range(5000))", {"engine": "pandas"}),
-    "table": ("import pandas as pd\ndef task(g): return pd.DataFrame({'x': range(5000)})", {"output_type": "table", "format": "csv"}),
-    "zip": ("import pandas as pd\ndef task(g): return g.edges(pd.DataFrame({'s': range(9000), 'd': range(9000)}))",
-            {"output_type": "all", "format": "parquet"}),
-}  # fmt: skip
+RESULTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "text": ("'x' * 5000", {}),
+    "json": ("list(range(5000))", {"engine": "pandas"}),
+    "csv": ("pd.DataFrame({'x': range(5000)})", {"output_type": "table", "format": "csv"}),
+    "zip": ("g.edges(pd.DataFrame({'s': range(9000), 'd': range(9000)}))", {"output_type": "all", "format": "parquet"}),
+}
 
 
-@pytest.mark.parametrize(("source", "fields"), RESULTS.values(), ids=RESULTS)
-def test_a_result_beyond_its_limit_is_refused(alice: Person, people: str, source: str, fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("returned", "fields"), RESULTS.values(), ids=RESULTS)
+def test_a_result_beyond_its_limit_is_refused(
+    alice: Person, people: str, returned: str, fields: dict[str, Any]
+) -> None:
+    source = f"import pandas as pd\ndef task(g): return {returned}"
     body = assert_error(alice.run(people, source, result_bytes=4000, **fields), 422, "ResultTooLarge")
     assert (body["limit_name"], body["limit"]) == ("result_bytes", 4000)
     assert body["observed"] > 4000
@@ -249,7 +336,14 @@ def task(g):
 
 
 def test_a_run_that_prints_much_succeeds(alice: Person, people: str) -> None:
-    source = "import os\ndef task(g):\n    for _ in range(30): os.write(1, b'x' * 2**20); os.write(2, b'y' * 2**20)\n    return 'done'"
+    source = """
+        import os
+        def task(g):
+            for _ in range(30):
+                os.write(1, b"x" * 2**20)
+                os.write(2, b"y" * 2**20)
+            return "done"
+    """
     assert alice.run(people, source).text == "done"
 
 
@@ -331,9 +425,18 @@ def task(g):
     assert links["3"].startswith("/memfd")
 
 
-@pytest.mark.parametrize("module", ["auth", "catalog", "deployments", "runtime", "runtime.sandbox.seat", "ray", "ray.serve"])
+@pytest.mark.parametrize(
+    "module", ["auth", "catalog", "deployments", "runtime", "runtime.sandbox.seat", "ray", "ray.serve"]
+)
 def test_the_servers_own_code_cannot_be_imported(alice: Person, people: str, module: str) -> None:
-    source = f"def task(g):\n    try:\n        import {module}\n        return 'imported'\n    except ImportError:\n        return 'no'"
+    source = f"""
+        def task(g):
+            try:
+                import {module}
+                return "imported"
+            except ImportError:
+                return "no"
+    """
     assert alice.run(people, source).text == "no"
 
 
@@ -348,7 +451,9 @@ def task(g):
 
 
 def test_a_task_is_alone_in_its_main_module(alice: Person, people: str) -> None:
-    source = "import sys\ndef task(g): return [name for name in vars(sys.modules['__main__']) if not name.startswith('__')]"
+    source = (
+        "import sys\ndef task(g): return [name for name in vars(sys.modules['__main__']) if not name.startswith('__')]"
+    )
     assert alice.run(people, source).json() == []
 
 
@@ -357,7 +462,9 @@ def test_a_task_is_alone_in_its_main_module(alice: Person, people: str) -> None:
 
 def test_twenty_runs_at_once_are_all_right(alice: Person, people: str) -> None:
     def one(number: int) -> tuple[int, Any]:
-        source = f"def task(g):\n    g._edges['n'] = {number}\n    return [int(g._edges['n'].sum()), len(g._edges.columns)]"
+        source = (
+            f"def task(g):\n    g._edges['n'] = {number}\n    return [int(g._edges['n'].sum()), len(g._edges.columns)]"
+        )
         return number, alice.run(people, source).json()
 
     with ThreadPoolExecutor(20) as pool:

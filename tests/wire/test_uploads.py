@@ -133,7 +133,9 @@ def test_a_table_of_every_kind_can_follow_inline(alice: Person, file_type: str, 
     assert alice.run(dataset_id, "def task(g): return len(g._nodes)").json() == 3
 
 
-@pytest.mark.parametrize("content_type", ["", "application/json", "application/x-www-form-urlencoded", "text/html", "multipart/form-data"])
+@pytest.mark.parametrize(
+    "content_type", ["", "application/json", "application/x-www-form-urlencoded", "text/html", "multipart/form-data"]
+)
 def test_the_content_type_of_an_upload_means_nothing(alice: Person, content_type: str) -> None:
     told = send(alice, new_file(alice, "arrow"), arrow(TABLE), **{"Content-Type": content_type}).json()
     assert told["is_valid"], told
@@ -156,7 +158,11 @@ def test_a_body_of_some_megabytes_is_kept_whole(alice: Person) -> None:
 def test_options_are_the_files_own_and_the_querys_over_them(alice: Person) -> None:
     content = b"s;d;w\na;b;1,5\n"
     file_id = new_file(alice, "csv", parser_options={"sep": "|", "decimal": ","})
-    assert send(alice, file_id, content, "?sep=;").json()["tables_schemas"][0]["dtypes"] == {"s": "str", "d": "str", "w": "float64"}
+    assert send(alice, file_id, content, "?sep=;").json()["tables_schemas"][0]["dtypes"] == {
+        "s": "str",
+        "d": "str",
+        "w": "float64",
+    }
 
 
 @pytest.mark.parametrize(
@@ -171,7 +177,12 @@ def test_what_cannot_be_read_yet_is_said(alice: Person, declared: dict[str, str]
 
 def test_no_rows_are_a_table_too(alice: Person) -> None:
     dataset_id = alice.upload(TABLE[:0])
-    assert edges_of(alice, dataset_id).dtypes.astype(str).to_dict() == {"s": "str", "d": "str", "w": "float64", "n": "int64"}
+    assert edges_of(alice, dataset_id).dtypes.astype(str).to_dict() == {
+        "s": "str",
+        "d": "str",
+        "w": "float64",
+        "n": "int64",
+    }
 
 
 def test_an_inline_table_replaces_the_one_before_it(alice: Person) -> None:
@@ -219,7 +230,7 @@ BROKEN: dict[str, tuple[str, bytes]] = {
     "parquet sent as json": ("json", parquet()),
     "arrow sent as csv": ("csv", arrow(TABLE)),
     "zeros": ("arrow", bytes(10_000)),
-    "two columns of one name": ("arrow", arrow(pa.table([[1], [2]], names=["s", "s"]))),
+    "two columns of one name": ("arrow", arrow(pa.table([pa.array([1]), pa.array([2])], names=["s", "s"]))),
     "html": ("json", b"<html>502 Bad Gateway</html>"),
 }
 
@@ -310,7 +321,9 @@ def test_files_and_datasets_are_listed_newest_first_by_pages(dave: Person) -> No
 
 
 def test_what_a_dataset_was_created_with_is_given_back(alice: Person) -> None:
-    complex_encodings = {"current": {"edgeColorEncoding": {"attribute": "w", "mapping": {"categorical": {"fixed": {"1": "ä"}}}}}}
+    complex_encodings = {
+        "current": {"edgeColorEncoding": {"attribute": "w", "mapping": {"categorical": {"fixed": {"1": "ä"}}}}}
+    }
     payload = {
         "node_encodings": {"bindings": {"node": "id", "node_color": "c"}, "complex": {"default": {}}},
         "edge_encodings": {"bindings": {"source": "s", "destination": "d"}, "complex": complex_encodings},
@@ -320,12 +333,17 @@ def test_what_a_dataset_was_created_with_is_given_back(alice: Person) -> None:
         "something_new": [1, None],
     }
     dataset_id = alice.http.post("/api/v2/upload/datasets/", json=payload).json()["data"]["dataset_id"]
-    assert alice.http.get(f"/api/v2/upload/datasets/{dataset_id}").json()["data"] == {**payload, "dataset_id": dataset_id}
+    assert alice.http.get(f"/api/v2/upload/datasets/{dataset_id}").json()["data"] == {
+        **payload,
+        "dataset_id": dataset_id,
+    }
     shown = alice.http.get(f"/api/v2/datasets/{dataset_id}/").json()
     assert (shown["name"], shown["uri_tag"], shown["agent_name"]) == ("näme", "t", "pygraphistry")
 
 
-@pytest.mark.parametrize("payload", [{}, {"edge_encodings": {}}, {"name": None, "edge_files": []}], ids=["nothing", "no bindings", "nulls"])
+@pytest.mark.parametrize(
+    "payload", [{}, {"edge_encodings": {}}, {"name": None, "edge_files": []}], ids=["nothing", "no bindings", "nulls"]
+)
 def test_a_dataset_may_say_little_of_itself(alice: Person, payload: dict[str, Any]) -> None:
     assert alice.http.post("/api/v2/upload/datasets/", json=payload).status_code == 201
 
@@ -371,7 +389,10 @@ def test_every_route_takes_both_slash_forms_without_a_redirect(alice: Person) ->
             f"/api/v2/upload/datasets/{dataset_id}{slash}",
         ):
             assert http.get(path).status_code == 200, path
-        for path in (f"/api/v2/datasets/{dataset_id}/python{slash}", f"/api/v2/etl/datasets/{dataset_id}/python{slash}"):
+        for path in (
+            f"/api/v2/datasets/{dataset_id}/python{slash}",
+            f"/api/v2/etl/datasets/{dataset_id}/python{slash}",
+        ):
             assert http.post(path, json={"execute": "def task(g): return 1"}).json() == 1, path
         credentials = {"username": alice.username, "password": alice.password}
         for path in (f"/api-token-auth{slash}", f"/api/v2/auth/token/generate{slash}"):
