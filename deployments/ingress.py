@@ -75,7 +75,7 @@ class RequestIds:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        request_id = _request_id(scope)
+        given, request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
 
@@ -83,8 +83,8 @@ class RequestIds:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = [item for item in message.get("headers", []) if item[0].lower() != b"x-request-id"]
-                message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
+                if not given:  # else Serve, which gave it, answers with it
+                    message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -117,8 +117,9 @@ def _id_of(request: Request) -> str:
     return str(request.state.request_id)
 
 
-def _request_id(scope: Scope) -> str:
+def _request_id(scope: Scope) -> tuple[bool, str]:
+    """Whether the request came with an id (under Serve every one does: the client's, if it was safe, or a new one)."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and 0 < len(value) <= 64 and value.replace(b"-", b"").isalnum():
-            return str(value.decode("ascii"))
-    return uuid4().hex
+        if name == b"x-request-id":
+            return True, str(value.decode("latin-1"))
+    return False, uuid4().hex

@@ -219,3 +219,15 @@ class Liar(Exception):
 def task(g): raise Liar('x')
 """
     assert rig.run(source, code).cause == "TaskError"
+
+
+def test_threads_are_bounded(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import threading, time
+def task(g):
+    for _ in range(20): threading.Thread(target=time.sleep, args=(9,)).start()
+    time.sleep(9)
+"""
+    outcome = rig.run(source, code, threads=8)
+    assert outcome.failure is not None
+    assert outcome.failure.fields["limit_name"] == "threads"
