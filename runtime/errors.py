@@ -19,8 +19,8 @@ RuntimeFailure
     ├── ResultTooLarge       the encoded result is larger than its cap
     └── ResultNotSerializable  the value returned has no encoding
 
-Failures travel between processes and replicas as data (``to_wire`` / ``from_wire``), never as pickles: some of them were
-written by a process that ran a stranger's code.
+Failures travel between processes and replicas as data (``to_wire`` / ``from_wire``), never as pickles: some of them
+were written by a process that ran a stranger's code.
 """
 
 from typing import Any, ClassVar

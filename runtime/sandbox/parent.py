@@ -1,4 +1,4 @@
-"""The replica's side of the template: starts it by exec, starts it again when it dies, forks holders and jobs from it."""
+"""The replica's side of the template: starts it by exec, again when it dies, and has it fork holders and jobs."""
 
 import asyncio
 import logging

@@ -127,7 +127,12 @@ def test_a_large_result_is_mapped_not_copied(rig: Rig, source: DatasetSource) ->
 
 
 def test_a_run_has_its_own_empty_scratch_directory_and_leaves_none(rig: Rig, source: DatasetSource) -> None:
-    code = "import os, tempfile\ndef task(g):\n    open('left', 'w').write('x')\n    return [os.getcwd(), tempfile.gettempdir()]"
+    code = """
+import os, tempfile
+def task(g):
+    open('left', 'w').write('x')
+    return [os.getcwd(), tempfile.gettempdir()]
+"""
     first, second = answer(rig.run(source, code)), answer(rig.run(source, code))
     assert first[0] == first[1] != second[0]
     assert eventually(lambda: not os.path.exists(first[0]))
