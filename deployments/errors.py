@@ -15,6 +15,7 @@ from runtime import errors as runtime_errors
 
 STATUS: Final[dict[type[Exception], int]] = {
     runtime_errors.InvalidSource: 400,
+    runtime_errors.LimitTooHigh: 400,
     runtime_errors.InvalidTable: 400,
     runtime_errors.EngineUnavailable: 422,
     runtime_errors.DatasetUnreadable: 422,
@@ -44,6 +45,7 @@ STATUS: Final[dict[type[Exception], int]] = {
 }
 
 _TOLD_AS: Final[dict[type[Exception], str]] = {
+    runtime_errors.LimitTooHigh: "InvalidRequest",
     auth_errors.Unauthenticated: "Unauthenticated",  # not which way a token is bad
     catalog_errors.CatalogUnavailable: "Overloaded",
     catalog_errors.CatalogFull: "StorageFull",

@@ -17,7 +17,7 @@ from auth.errors import AuthError
 from catalog.errors import CatalogError
 from deployments.errors import RequestError, build_response, error_response, status_of
 from deployments.forwarding import Forwarding
-from deployments.logs import join_serve_log
+from deployments.replica_start import begin_replica
 from deployments.routes import admin, auth, datasets, files, health, python
 from deployments.runs import RunnerClient
 from deployments.services import Services
@@ -34,7 +34,7 @@ class Ingress:
     """One replica of the way in."""
 
     def __init__(self, settings: dict[str, Any], runner: DeploymentHandle[Any]) -> None:
-        join_serve_log()
+        begin_replica()
         self._services = Services.open(Settings.model_validate(settings), RunnerClient(runner))
         self._services.snapshot.start()
 

@@ -16,14 +16,14 @@ from typing import Any, Final
 
 from ray import serve
 
-from deployments.logs import join_serve_log
 from deployments.metrics import RunnerMetrics
-from deployments.settings import Settings
+from deployments.replica_start import begin_replica
+from deployments.settings import LiveSettings, Settings
 from runtime.datasets.store import LocalStore
 from runtime.datasets.upload import Uploads
 from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasEngine, SeatSettings
-from runtime.errors import RuntimeFailure
+from runtime.errors import LimitTooHigh, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
 from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess
@@ -45,8 +45,9 @@ class Runner:
     """One replica: an executor over this node's CPU, the parsers of uploads, results that wait to be fetched."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        join_serve_log()
+        begin_replica()
         self._settings = Settings.model_validate(settings)
+        self._live = LiveSettings(limits=self._settings.limits, log_level=self._settings.log_level)
         self._replica_id = serve.get_replica_context().replica_id.unique_id
         scratch = self._settings.data_dir / "scratch" / self._replica_id
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,15 +63,23 @@ class Runner:
         self._ready = asyncio.create_task(self._start())
         self._sampler = asyncio.create_task(self._sample())
 
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take over ``user_config`` without a restart: see ``LiveSettings``."""
+        limits = {**self._settings.limits.model_dump(), **user_config.get("limits", {})}
+        self._live = LiveSettings.model_validate({**user_config, "limits": limits})
+        logging.getLogger("graphside").setLevel(self._live.log_level)
+        log.info("settings.live %s", self._live)
+
     async def run(self, request: Reply) -> Reply:
         """Run a task. ``request``: ``source``, ``spec``, ``limits``, ``engine``; the reply is ``reply_of``'s."""
         started = time.perf_counter()
         source = DatasetSource(**request["source"])
-        spec = TaskSpec(**request["spec"], limits=self._limits(request["limits"]))
+        run_id = request["spec"]["run_id"]
         try:
+            spec = TaskSpec(**request["spec"], limits=self._limits(request["limits"]))
             outcome, receipt = await self._executor.run(source, spec, request["engine"])
         except RuntimeFailure as failure:
-            log.info("run.refused run_id=%s cause=%s", spec.run_id, failure.type)
+            log.info("run.refused run_id=%s cause=%s", run_id, failure.type)
             return {"failure": failure.to_wire()}
         asyncio.get_running_loop().call_soon(self._metrics.run_ended, receipt)
         log.info(
@@ -157,8 +166,14 @@ class Runner:
             await asyncio.sleep(METRICS_INTERVAL_S)
 
     def _limits(self, asked: dict[str, Any]) -> Limits:
-        limits = {**self._settings.limits.model_dump(), **asked}
-        limits["memory_bytes"] = min(limits["memory_bytes"], self._maximum_memory)
+        """What the request asks for, else the defaults, which this machine's memory may lower."""
+        most = self._maximum_memory
+        wanted = asked.get("memory_bytes", 0)
+        if wanted > most:
+            text = f"memory_bytes: a run may have at most {most} bytes here"
+            raise LimitTooHigh(text, limit_name="memory_bytes", limit=most, observed=wanted)
+        limits = {**self._live.limits.model_dump(), **asked}
+        limits["memory_bytes"] = min(limits["memory_bytes"], most)
         return Limits(**limits)
 
     def _keep(self, run_id: str, result: bytes | mmap.mmap) -> None:

@@ -100,7 +100,8 @@ def _failure(error: BaseException, sink: "_ResultFile", request: Message) -> Run
             limit=sink.limit,
             observed=sink.exceeded,
         )
-    if issubclass(kind, MemoryError):
+    refused = issubclass(kind, OSError) and cast(OSError, error).errno == errno.ENOMEM  # mmap's word for it
+    if refused or issubclass(kind, MemoryError):
         limit = int(request["memory_bytes"])
         described = describe_exception(error)
         return TaskMemoryExceeded(

@@ -243,7 +243,7 @@ class SeatProcess:
 
     def _on_deadline(self, spec: TaskSpec, started: float) -> None:
         limit = spec.limits.timeout_s
-        observed = round(time.monotonic() - started, 3)
+        observed = max(limit, round(time.monotonic() - started, 3))  # a timer may fire a clock tick early
         text = f"the task did not end within its limit of {limit:g} s"
         self._end(TaskTimeout(text, limit_name="timeout_s", limit=limit, observed=observed))
 

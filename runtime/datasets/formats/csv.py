@@ -82,6 +82,7 @@ def read(body: Body, options: Options) -> pa.Table:
     if not fast or len(_separator(options)) != 1:
         return csv_pandas.read(body, options, _NULLS)
     try:
+        _refuse_open_quote(body, options)
         return _read(body, options, dtype if isinstance(dtype, dict) else {})
     except MemoryError:
         raise
@@ -108,6 +109,12 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
             table = table.set_column(position, name, csv_pandas.timestamps(name, table.column(position)))
     mangle = flag(options, "mangle_dupe_cols", True)
     return table.rename_columns(_header(table.column_names)) if mangle else table
+
+
+def _refuse_open_quote(body: Body, options: Options) -> None:
+    """Arrow's reader takes the end of the file for the end of a quoted field, so a cut upload for a whole one."""
+    if body.count(character(options, "quotechar", '"').encode()) % 2 and "escapechar" not in options:
+        csv_pandas.read(body, options, _NULLS)  # raises where a field is open; a stray quote inside one is text
 
 
 def _parse(body: Body, options: Options, types: dict[str, pa.DataType]) -> pa.Table:
