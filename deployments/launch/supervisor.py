@@ -75,7 +75,7 @@ class Supervisor:
         self._say(f"graphside {_version()}, data in {self._options.data_dir}")
         for name in self._options.unknown:
             self._say(f"{name} is set but names no setting")
-        dashboard = ports.pick(_DASHBOARD_PORT)
+        dashboard = ports.claim(_DASHBOARD_PORT)
         self._start_child(instance.folder, dashboard)
         self._say("preparing the data directory")
         admin = datadir.prepare(self._options)

@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -46,3 +48,11 @@ def test_names_resolve_to_addresses() -> None:
     assert ports.resolve("localhost") in ("127.0.0.1", "::1")
     with pytest.raises(LaunchError, match="GRAPHSIDE_HOST=no such host"):
         ports.resolve("no such host")
+
+
+def test_a_claimed_port_is_not_given_to_a_second_server() -> None:
+    preferred = ports.pick()
+    claim = f"from deployments.launch.ports import claim; print(claim({preferred}))"
+    assert ports.claim(preferred) == preferred
+    second = subprocess.run([sys.executable, "-c", claim], capture_output=True, text=True, check=True, timeout=60)
+    assert int(second.stdout) != preferred
