@@ -16,7 +16,7 @@ from auth.revocations import has_ended
 from catalog.engine import Catalog
 from catalog.tables import organizations, users
 
-_USERNAME = re.compile(r"[\w.@+-]{1,150}")
+_USERNAME = re.compile(r"(?!\.\.?$)[\w.@+-]{1,150}")
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """For users whose first token was made, elsewhere, before they were."""
 

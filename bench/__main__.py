@@ -8,8 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
+
 from bench.client import BadAnswer
-from bench.plan import long, short
+from bench.plan import Plan, long, short
 from bench.report import Report
 from bench.sections import DEFAULT, SECTIONS
 from bench.servers import ROOT, Stage, StartFailed
@@ -26,24 +28,38 @@ def main(arguments: list[str]) -> int:
 
     plan = (long if options.long else short)(tell)
     report = Report(shlex.join(["python", "-m", "bench", *arguments]))
+    status = _measure(names, plan, report)
+    report.wall_s = time.monotonic() - began
+    if report.tables:  # also those before a section that failed
+        page, data = report.write(options.results)
+        print(report.to_markdown())
+        tell(f"written to {page} and {data}")
+    return status
+
+
+def _measure(names: list[str], plan: Plan, report: Report) -> int:
+    """Runs the sections, one after the other. Returns the exit status."""
     try:
         with tempfile.TemporaryDirectory(prefix="graphside-bench-") as folder, Stage(Path(folder)) as stage:
             for name in names:
-                tell(f"section {name}")
+                plan.tell(f"section {name}")
                 report.tables += SECTIONS[name].run(stage, plan)
                 report.load_after = os.getloadavg()[0]  # before the servers stop, which is work too
-            tell("stopping")
-    except (BadAnswer, StartFailed) as error:
+            plan.tell("stopping")
+    except (BadAnswer, StartFailed, httpx.HTTPError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("bench: stopped", file=sys.stderr)
         return 130
-    report.wall_s = time.monotonic() - began
-    page, data = report.write(options.results)
-    print(report.to_markdown())
-    tell(f"written to {page} and {data}")
     return 0
+
+
+def _section(name: str) -> str:
+    """``choices`` would refuse an empty list of sections."""
+    if name not in (*SECTIONS, "all"):
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join((*SECTIONS, 'all'))}")
+    return name
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,9 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         description="sections:\n" + "\n".join([*lines, "  all        every section"]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "sections", nargs="*", choices=[*SECTIONS, "all"], metavar="SECTION", help=f"default: {' '.join(DEFAULT)}"
-    )
+    parser.add_argument("sections", nargs="*", type=_section, metavar="SECTION", help=f"default: {' '.join(DEFAULT)}")
     parser.add_argument("--long", action="store_true", help="more and longer rounds, for numbers that are kept")
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="default: bench/results")
     return parser

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,12 +97,13 @@ class Server:
             process.kill()
             process.wait()
 
-    def client(self) -> httpx.Client:
+    @contextmanager
+    def client(self) -> Iterator[httpx.Client]:
         """Signed in as its admin: for preparations, which are not measured."""
-        client = httpx.Client(base_url=self.url, timeout=300, trust_env=False)
-        answer = client.post("/api-token-auth/", json={"username": "bench", "password": self.password})
-        client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['token']}"
-        return client
+        with httpx.Client(base_url=self.url, timeout=300, trust_env=False) as client:
+            answer = client.post("/api-token-auth/", json={"username": "bench", "password": self.password})
+            client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['token']}"
+            yield client
 
     @property
     def _log(self) -> Path:

@@ -39,6 +39,7 @@ def application(settings: Settings, **runner_options: Any) -> serve.Application:
         logging_config["logs_dir"] = str(settings.logs_dir)
     common = {
         "graceful_shutdown_timeout_s": settings.maximum.timeout_s + 20,  # longer than the longest task
+        "graceful_shutdown_wait_loop_s": 0.5,
         "health_check_period_s": 2,
     }
     runner = serve.deployment(

@@ -1,7 +1,7 @@
 """The one table from what went wrong to what a client sees, and the one shape of an error body.
 
-Every error is ``{"error": sentence, "type": name, "request_id": id, ...}`` with a status that is not 2xx; where a client
-reads other keys, they are added to the same object (contract 0.3).
+Every error is ``{"error": sentence, "type": name, "request_id": id, ...}`` with a status that is not 2xx; where a
+client reads other keys, they are added to the same object (contract 0.3).
 """
 
 from typing import Any, Final
@@ -15,6 +15,7 @@ from runtime import errors as runtime_errors
 
 STATUS: Final[dict[type[Exception], int]] = {
     runtime_errors.InvalidSource: 400,
+    runtime_errors.LimitTooHigh: 400,
     runtime_errors.InvalidTable: 400,
     runtime_errors.EngineUnavailable: 422,
     runtime_errors.DatasetUnreadable: 422,
@@ -44,6 +45,7 @@ STATUS: Final[dict[type[Exception], int]] = {
 }
 
 _TOLD_AS: Final[dict[type[Exception], str]] = {
+    runtime_errors.LimitTooHigh: "InvalidRequest",
     auth_errors.Unauthenticated: "Unauthenticated",  # not which way a token is bad
     auth_errors.TooManyAttempts: "TooManyRequests",
     catalog_errors.CatalogUnavailable: "Overloaded",

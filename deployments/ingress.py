@@ -17,7 +17,7 @@ from auth.errors import AuthError
 from catalog.errors import CatalogError
 from deployments.errors import RequestError, build_response, error_response, status_of
 from deployments.forwarding import Forwarding
-from deployments.logs import join_serve_log
+from deployments.replica_start import begin_replica
 from deployments.routes import admin, auth, datasets, files, health, keys, organizations, pages, python
 from deployments.runs import RunnerClient
 from deployments.services import Services
@@ -35,7 +35,7 @@ class Ingress:
     """One replica of the way in."""
 
     def __init__(self, settings: dict[str, Any], runner: DeploymentHandle[Any]) -> None:
-        join_serve_log()
+        begin_replica()
         self._services = Services.open(Settings.model_validate(settings), RunnerClient(runner))
         self._services.snapshot.start()
 
@@ -69,7 +69,7 @@ def build_asgi_app(services: Services) -> FastAPI:
 
 
 class RequestIds:
-    """Gives each request an id and each response the same, and turns an error that nobody expected into a 500 with it."""
+    """Gives each request an id and each response the same; an error that nobody expected becomes a 500 with it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -77,7 +77,7 @@ class RequestIds:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        request_id = _request_id(scope)
+        given, request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
 
@@ -85,8 +85,8 @@ class RequestIds:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = [item for item in message.get("headers", []) if item[0].lower() != b"x-request-id"]
-                message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
+                if not given:  # else Serve, which gave it, answers with it
+                    message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -119,8 +119,9 @@ def _id_of(request: Request) -> str:
     return str(request.state.request_id)
 
 
-def _request_id(scope: Scope) -> str:
+def _request_id(scope: Scope) -> tuple[bool, str]:
+    """Whether the request came with an id (under Serve every one does: the client's, if it was safe, or a new one)."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and 0 < len(value) <= 64 and value.replace(b"-", b"").isalnum():
-            return str(value.decode("ascii"))
-    return uuid4().hex
+        if name == b"x-request-id":
+            return True, str(value.decode("latin-1"))
+    return False, uuid4().hex

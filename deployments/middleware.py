@@ -5,8 +5,8 @@ server's timeout off, ``x-request-disconnect-disabled`` stops it from noticing t
 and ``serve_multiplexed_model_id`` choose the replica. So clients' copies are dropped, in every spelling Serve reads.
 
 One of them is then set where it helps: on uploads. Serve reads a body ahead, without limit, so as to notice a client
-that leaves. With ``x-request-disconnect-disabled: ?1`` it hands the socket's own ``receive`` to the application, so that
-a body is read as fast as it is stored and costs no memory; the application notices the client's end by reading.
+that leaves. With ``x-request-disconnect-disabled: ?1`` it hands the socket's own ``receive`` to the application, so
+that a body is read as fast as it is stored and costs no memory; the application notices the client's end by reading.
 """
 
 import re

@@ -14,18 +14,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
 from ray import serve
 
-from deployments.logs import join_serve_log
 from deployments.metrics import RunnerMetrics
-from deployments.settings import Settings
+from deployments.replica_start import begin_replica
+from deployments.settings import LiveSettings, Settings
 from runtime.datasets.store import LocalStore
 from runtime.datasets.upload import Uploads
 from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasEngine, SeatSettings
-from runtime.errors import RuntimeFailure
+from runtime.errors import LimitTooHigh, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
+from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess
 from runtime.task import MIB, Limits, TaskSpec
 
@@ -45,8 +45,9 @@ class Runner:
     """One replica: an executor over this node's CPU, the parsers of uploads, results that wait to be fetched."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        join_serve_log()
+        begin_replica()
         self._settings = Settings.model_validate(settings)
+        self._live = LiveSettings(limits=self._settings.limits, log_level=self._settings.log_level)
         self._replica_id = serve.get_replica_context().replica_id.unique_id
         scratch = self._settings.data_dir / "scratch" / self._replica_id
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,19 +63,28 @@ class Runner:
         self._ready = asyncio.create_task(self._start())
         self._sampler = asyncio.create_task(self._sample())
 
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take over ``user_config`` without a restart: see ``LiveSettings``."""
+        limits = {**self._settings.limits.model_dump(), **user_config.get("limits", {})}
+        self._live = LiveSettings.model_validate({**user_config, "limits": limits})
+        logging.getLogger("graphside").setLevel(self._live.log_level)
+        log.info("settings.live %s", self._live)
+
     async def run(self, request: Reply) -> Reply:
         """Run a task. ``request``: ``source``, ``spec``, ``limits``, ``engine``; the reply is ``reply_of``'s."""
         started = time.perf_counter()
         source = DatasetSource(**request["source"])
-        spec = TaskSpec(**request["spec"], limits=self._limits(request["limits"]))
+        run_id = request["spec"]["run_id"]
         try:
+            spec = TaskSpec(**request["spec"], limits=self._limits(request["limits"]))
             outcome, receipt = await self._executor.run(source, spec, request["engine"])
         except RuntimeFailure as failure:
-            log.info("run.refused run_id=%s cause=%s", spec.run_id, failure.type)
+            log.info("run.refused run_id=%s cause=%s", run_id, failure.type)
             return {"failure": failure.to_wire()}
         asyncio.get_running_loop().call_soon(self._metrics.run_ended, receipt)
         log.info(
-            "run.finished run_id=%s dataset_id=%s cause=%s queue_s=%.4f seat_s=%.4f run_s=%.4f encode_s=%.4f total_s=%.4f",
+            "run.finished run_id=%s dataset_id=%s cause=%s "
+            "queue_s=%.4f seat_s=%.4f run_s=%.4f encode_s=%.4f total_s=%.4f",
             spec.run_id, source.dataset_id, receipt.cause, receipt.queue_s, receipt.seat_s,
             receipt.run_s, receipt.encode_s, time.perf_counter() - started,
         )  # fmt: skip
@@ -95,7 +105,7 @@ class Runner:
             yield result[offset : offset + CHUNK_BYTES]
 
     async def parse(self, request: Reply) -> Reply:
-        """Parse an upload that lies in the store's incoming directory; ``{"object": {...}}`` or ``{"failure": ...}``."""
+        """Parse an upload in the store's incoming directory; ``{"object": {...}}`` or ``{"failure": ...}``."""
         try:
             return {"object": await self._uploads.parse(**request)}
         except RuntimeFailure as failure:
@@ -156,8 +166,14 @@ class Runner:
             await asyncio.sleep(METRICS_INTERVAL_S)
 
     def _limits(self, asked: dict[str, Any]) -> Limits:
-        limits = {**self._settings.limits.model_dump(), **asked}
-        limits["memory_bytes"] = min(limits["memory_bytes"], self._maximum_memory)
+        """What the request asks for, else the defaults, which this machine's memory may lower."""
+        most = self._maximum_memory
+        wanted = asked.get("memory_bytes", 0)
+        if wanted > most:
+            text = f"memory_bytes: a run may have at most {most} bytes here"
+            raise LimitTooHigh(text, limit_name="memory_bytes", limit=most, observed=wanted)
+        limits = {**self._live.limits.model_dump(), **asked}
+        limits["memory_bytes"] = min(limits["memory_bytes"], most)
         return Limits(**limits)
 
     def _keep(self, run_id: str, result: bytes | mmap.mmap) -> None:
@@ -170,13 +186,13 @@ _OUTPUT_FIELDS: Final = ("stdout", "stderr", "stdout_truncated", "stderr_truncat
 
 def _executor_settings(settings: Settings) -> ExecutorSettings:
     seats = settings.seats or max(4, 2 * (os.cpu_count() or 1))
-    cache_bytes = settings.cache_bytes or psutil.virtual_memory().total // 2
+    cache_bytes = settings.cache_bytes or memory_bytes() // 2
     return ExecutorSettings(seats=seats, queue=settings.queue, cache_bytes=cache_bytes)
 
 
 def _share_of_memory(settings: Settings, seats: int) -> int:
     """The most memory of one run: with all seats taken, the machine stays below Ray's own memory monitor."""
-    share = int(psutil.virtual_memory().total * 0.8) // seats
+    share = int(memory_bytes() * 0.8) // seats
     return settings.maximum.memory_bytes or share
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-TOKEN_ISSUER = "graphside"  # noqa: S105 - a name
+ISSUER = "graphside"
 PREVIOUS_KEY_NAME = "jwt.previous.key"
 
 
@@ -152,7 +152,7 @@ def make_tokens(settings: Settings) -> Tokens:
     """Signs with the current key. The one of before, ``jwt.previous.key`` beside it, still verifies."""
     current = settings.signing_key_file
     previous = load_key_if_there(current.with_name(PREVIOUS_KEY_NAME))
-    return Tokens(load_or_make_key(current), TOKEN_ISSUER, settings.token_lifetime_s, previous_key=previous)
+    return Tokens(load_or_make_key(current), ISSUER, settings.token_lifetime_s, previous_key=previous)
 
 
 def foreign_tokens(settings: Settings) -> ForeignTokens | None:

@@ -35,6 +35,13 @@ class LimitSettings(_Frozen):
         return Limits(**self.model_dump())
 
 
+class LiveSettings(_Frozen):
+    """What a runner takes over without a restart, as ``user_config`` of ``serve_config.yaml``."""
+
+    limits: LimitSettings = LimitSettings()
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+
 class MaximumSettings(_Frozen):
     """The most a request may ask for. ``memory_bytes: null`` means a seat's share of this machine's memory."""
 

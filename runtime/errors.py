@@ -2,6 +2,7 @@
 
 RuntimeFailure
 ├── InvalidSource            the text does not compile, has no ``task``, or ``task`` has the wrong arity
+├── LimitTooHigh             a limit was asked for that is above what this machine allows
 ├── EngineUnavailable        the engine asked for does not exist on this machine
 ├── InvalidTable             uploaded bytes are not the table they claim to be
 ├── DatasetUnreadable        a stored table could not be mapped or built
@@ -19,8 +20,8 @@ RuntimeFailure
     ├── ResultTooLarge       the encoded result is larger than its cap
     └── ResultNotSerializable  the value returned has no encoding
 
-Failures travel between processes and replicas as data (``to_wire`` / ``from_wire``), never as pickles: some of them were
-written by a process that ran a stranger's code.
+Failures travel between processes and replicas as data (``to_wire`` / ``from_wire``), never as pickles: some of them
+were written by a process that ran a stranger's code.
 """
 
 from typing import Any, ClassVar
@@ -61,6 +62,10 @@ class RuntimeFailure(Exception):
 
 class InvalidSource(RuntimeFailure):
     """Fields: ``exception_type``, ``line`` (1-based), ``column`` (1-based), ``text`` (the source line)."""
+
+
+class LimitTooHigh(RuntimeFailure):
+    """Fields: ``limit_name``, ``limit`` (the most allowed), ``observed`` (what was asked for)."""
 
 
 class EngineUnavailable(RuntimeFailure):

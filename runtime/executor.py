@@ -23,7 +23,7 @@ from runtime.task import TaskSpec
 log = logging.getLogger("graphside.runs")
 
 ATTEMPTS: Final = 3
-"""A template, holder or spare found dead before the task started is replaced this often before the caller hears of it."""
+"""How often a template, holder or spare found dead before the task started is replaced before the caller hears."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,7 @@ class LoadedTask:
 
 
 def load_task(source: str) -> LoadedTask:
-    """Compile ``source`` and run its top level. See ``compile_task`` and ``define_task`` for what is
-    raised."""
+    """Compile ``source`` and run its top level. See ``compile_task`` and ``define_task`` for what is raised."""
     return define_task(compile_task(source))
 
 

@@ -44,8 +44,7 @@ _CONTEXT: Final = "\nDuring handling of the above exception, another exception o
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """One frame of a traceback. ``columns``: the part of ``source`` that failed (0-based, end exclusive), if
-    known."""
+    """One frame of a traceback. ``columns``: the part of ``source`` that failed (0-based, end exclusive), if known."""
 
     path: str
     line: int

@@ -123,7 +123,7 @@ class Person:
         return self.http.headers["Authorization"].removeprefix("Bearer ")
 
     def upload(self, edges: pa.Table, nodes: pa.Table | None = None, **payload: Any) -> str:
-        """A dataset of these tables, uploaded inline; its id. ``source``, ``destination``, ``node`` name the bindings."""
+        """Id of a dataset of these tables, uploaded inline. ``source``, ``destination``, ``node`` name bindings."""
         source, destination = payload.pop("source", "s"), payload.pop("destination", "d")
         node = {"node": payload.pop("node")} if "node" in payload else {}
         body = {

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from catalog.errors import CatalogError
 from deployments.launch.errors import LaunchError
 from deployments.launch.options import Options, given_key_file
 from deployments.launch.secret_files import load_or_make_token, write_secret
+from runtime.datasets.records import Datasets
 from runtime.datasets.store import LocalStore
+from runtime.datasets.sweep import sweep
 
 _PASSWORD_BYTES = 15
 
@@ -42,6 +45,17 @@ def make_private(data_dir: Path) -> None:
         raise LaunchError(f"GRAPHSIDE_DATA={data_dir}: {error.strerror or error}.") from None
 
 
+def turn_logs(data_dir: Path) -> None:
+    """Starts new logs and keeps those of the last start, with ``.1`` at their end. The server must not be running."""
+    for name in ("serve", "server.log"):
+        log = data_dir / "logs" / name
+        earlier = log.with_name(f"{name}.1")
+        if earlier.is_dir():
+            shutil.rmtree(earlier)
+        if log.exists():
+            log.replace(earlier)
+
+
 def prepare(options: Options) -> FirstAdmin | None:
     """Migrates the catalog, empties what a crash left half-done, sees to keys and to the first admin.
 
@@ -52,8 +66,10 @@ def prepare(options: Options) -> FirstAdmin | None:
         load_or_make_token(ray_token_file(options.data_dir))
         _place_given_key(options)
         load_or_make_key(settings.signing_key_file)
-        LocalStore(options.data_dir).prepare()
+        store = LocalStore(options.data_dir)
+        store.prepare()
         migrate(settings.catalog_url)
+        _sweep(settings.catalog_url, store)
         return _first_admin(settings.catalog_url, options.admin_username, options.admin_password)
     except (AuthError, CatalogError) as error:
         raise LaunchError(str(error)) from error
@@ -75,6 +91,15 @@ def _place_given_key(options: Options) -> None:
     remove_given_key(options.data_dir)
     if options.jwt_secret is not None:
         write_secret(given_key_file(options.data_dir), options.jwt_secret.get_secret_value())
+
+
+def _sweep(catalog_url: str, store: LocalStore) -> None:
+    """Deletes stored tables that a crash left without a name."""
+    catalog = open_catalog(catalog_url)
+    try:
+        sweep(store, Datasets(catalog))
+    finally:
+        catalog.close()
 
 
 def _first_admin(catalog_url: str, username: str, chosen: SecretStr | None) -> FirstAdmin | None:

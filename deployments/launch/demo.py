@@ -43,7 +43,7 @@ _WITH_THE_INSTRUCTOR = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 17,
 _NAMED = {1: "Mr. Hi", 34: "John A."}
 _TIMEOUT_S = 30.0
 
-TASK = "def task(g): return g.get_degrees()._nodes.nlargest(3, 'degree')[['name', 'degree']].to_dict('records')"
+TASK = 'def task(g): return g.get_degrees()._nodes.nlargest(3, "degree")[["name", "degree"]].to_dict("records")'
 """The task of the line that ``make serve`` prints: who has most friends."""
 
 

@@ -12,7 +12,7 @@ from catalog.errors import CatalogError
 from deployments.launch import demo
 from deployments.launch.errors import LaunchError
 from deployments.launch.options import Options
-from deployments.services import TOKEN_ISSUER
+from deployments.services import ISSUER
 
 
 def curl_line(options: Options, task: str) -> str:
@@ -24,7 +24,7 @@ def curl_line(options: Options, task: str) -> str:
     try:
         principal = _owner(options)
         key = load_or_make_key(settings.signing_key_file)
-        token = Tokens(key, TOKEN_ISSUER, settings.token_lifetime_s).issue(principal)
+        token = Tokens(key, ISSUER, settings.token_lifetime_s).issue(principal)
     except (AuthError, CatalogError) as error:
         raise LaunchError(str(error)) from error
     graph = demo.ensure(options.data_dir, options.url, principal.username, token)

@@ -1,7 +1,11 @@
 """TCP ports of one machine: is it free, and which one is."""
 
 import errno
+import fcntl
+import os
 import socket
+import tempfile
+from pathlib import Path
 
 from deployments.launch.errors import LaunchError
 
@@ -44,6 +48,24 @@ def pick(preferred: int = 0, taken: frozenset[int] = frozenset()) -> int:
             port = int(probe.getsockname()[1])
         if port not in taken:
             return port
+
+
+def claim(preferred: int) -> int:
+    """As ``pick``, and no other server of this user's gets the preferred port while this process lives.
+
+    Between the look at a port and Ray's bind lie seconds, in which a second server would take the same look.
+    """
+    path = Path(tempfile.gettempdir()) / f"graphside-{os.getuid()}-port-{preferred}.lock"
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return pick()
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return pick()
+    return pick(preferred)
 
 
 def _problem(address: str, port: int) -> int | None:

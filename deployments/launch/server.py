@@ -1,8 +1,8 @@
 """The process that starts Ray and Serve, holds the application, and stops both: the supervisor's one child.
 
-Orders come as lines of JSON on standard input: first a ``Plan``, then, when the data directory is ready, ``{"args": …}``
-to deploy. The end of the input means stop: whoever closed it, by will or by dying, is not coming back. Events go out as
-lines of JSON on the descriptor that the plan names. Everything else that this process prints ends up in its log.
+Orders come as lines of JSON on standard input: first a ``Plan``, then, when the data directory is ready,
+``{"args": …}`` to deploy. The end of the input means stop: whoever closed it, by will or by dying, is not coming back.
+Events go out as lines of JSON on the descriptor that the plan names. All else that this process prints is its log.
 """
 
 import importlib
@@ -61,7 +61,8 @@ class Server:
                 self._stop.wait()
         except Exception as error:  # the boundary of this process: the supervisor shows the line, the log has the rest
             logging.exception("start failed")
-            self._tell(event="failed", reason=last_line(str(error)) or type(error).__name__)
+            told = "\n".join((str(error), *failures()))
+            self._tell(event="failed", reason=last_line(told) or type(error).__name__)
             return 1
         finally:
             self._shut_down()
@@ -139,6 +140,17 @@ def load(builder: str) -> Any:
     """The function that ``module:name`` says."""
     module, name = builder.split(":")
     return getattr(importlib.import_module(module), name)
+
+
+def failures() -> list[str]:
+    """What Serve says of deployments that are not well, tracebacks included."""
+    try:
+        from ray import serve
+
+        application = serve.status().applications[APPLICATION]
+    except Exception:  # no Ray, no Serve, or no application yet: then the error itself says what is wrong
+        return []
+    return [deployment.message for deployment in application.deployments.values() if deployment.message]
 
 
 def last_line(text: str) -> str:

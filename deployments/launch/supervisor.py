@@ -71,10 +71,11 @@ class Supervisor:
                 datadir.remove_given_key(options.data_dir)
 
     def _serve(self, instance: Instance) -> int:
+        datadir.turn_logs(self._options.data_dir)
         self._say(f"graphside {_version()}, data in {self._options.data_dir}")
         for name in self._options.unknown:
             self._say(f"{name} is set but names no setting")
-        dashboard = ports.pick(_DASHBOARD_PORT)
+        dashboard = ports.claim(_DASHBOARD_PORT)
         self._start_child(instance.folder, dashboard)
         self._say("preparing the data directory")
         admin = datadir.prepare(self._options)
@@ -109,7 +110,7 @@ class Supervisor:
         self._send(Plan(str(folder), logs, self._options.port, dashboard_port, writing, self._builder).to_line())
 
     def _child_environment(self, folder: Path, dashboard_port: int) -> dict[str, str]:
-        """Ours, less secrets and foreign clusters, plus the flags. Side ports are free ones: two servers can live here."""
+        """Ours, less secrets and foreign clusters, plus the flags. Side ports are free ones: two servers must fit."""
         taken = {self._options.port, dashboard_port}
         side = {}
         for name in (
@@ -176,7 +177,8 @@ class Supervisor:
         except (LaunchError, DemoFailed) as error:
             self._print(f"\nNo demo graph: {error}", flush=True)
             return
-        self._print("\nTry it (the token in it lasts an hour):\n")
+        minutes = self._options.settings.token_lifetime_s // 60
+        self._print(f"\nTry it (the token in it lasts {minutes} minutes):\n")
         self._print(line + "\n", flush=True)
 
     def _watch(self, instance: Instance) -> int:

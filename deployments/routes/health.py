@@ -14,7 +14,7 @@ routes = Routes()
 
 
 @routes.on("GET", "/healthz", "/ht", "/healthcheck", "/caddy/health")
-async def alive(request: Request) -> Response:
+async def alive(_: Request) -> Response:
     """The ingress answers."""
     return JSONResponse({"success": True})
 

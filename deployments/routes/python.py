@@ -102,7 +102,7 @@ def _source(record: DatasetRecord) -> dict[str, Any]:
         "dataset_id": record.id,
         "tables": {role: table.id for role, table in record.tables.items()},
         "byte_count": sum(table.byte_count for table in record.tables.values()),
-        "payload": record.payload,
+        "payload": {**record.payload, "dataset_id": record.id},
     }
 
 

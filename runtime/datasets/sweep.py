@@ -10,11 +10,11 @@ log = logging.getLogger("graphside.store")
 
 def sweep(store: LocalStore, datasets: Datasets) -> int:
     """Delete both; how many stored tables went. Only while nobody uploads: a table is stored before its row is."""
-    forgotten = datasets.forget_objects(datasets.unreferenced_objects())
+    datasets.forget_objects(datasets.unreferenced_objects())
     stored = store.object_ids()
     leftovers = set(stored) - datasets.known_objects(stored)
-    for object_id in {*forgotten, *leftovers}:
+    for object_id in leftovers:
         store.delete(object_id)
-    if leftovers or forgotten:
-        log.info("store.swept leftovers=%d unreferenced=%d", len(leftovers), len(forgotten))
-    return len(leftovers) + len(forgotten)
+    if leftovers:
+        log.info("store.swept tables=%d", len(leftovers))
+    return len(leftovers)

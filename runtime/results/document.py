@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -22,11 +23,12 @@ SCALARS: Final = (np.generic, datetime.date, datetime.timedelta, decimal.Decimal
 """Odd types that are small and come in large numbers."""
 
 _FREQUENT: Final = (*SCALARS, bytes, tuple)
+_LIBRARIES: Final = ("pandas", "pyarrow", "cudf", "graphistry")
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 def dumps(value: object, depth: int) -> bytes:
-    """``value``, which is not large and stands below ``depth`` containers, as UTF-8 JSON by the rules of docs/results.md.
+    """``value``, which is not large and stands below ``depth`` containers, as JSON by the rules of docs/results.md.
 
     The first try lets orjson walk. What it refuses (keys that are no strings, integers over 64 bits, lone surrogates)
     is walked here, by the same rules and slower, which also finds the way to a value that has no form.
@@ -47,7 +49,7 @@ def dumps_slowly(value: object, depth: int) -> bytes:
 
 def simplify(value: object) -> object:
     """One step towards JSON, for everything that a task may return."""
-    if isinstance(value, _FREQUENT):
+    if isinstance(value, _FREQUENT) or _is_of_no_library(type(value)):  # type: ignore[arg-type]  # types hash
         return plain(value)
     if is_frame(value):
         return [record for chunk in record_chunks(value) for record in chunk]
@@ -67,6 +69,12 @@ def simplify(value: object) -> object:
     if is_cudf(value, "Series", "Index"):
         return _from_gpu(value)
     return plain(value)
+
+
+@lru_cache(maxsize=1024)
+def _is_of_no_library(cls: type) -> bool:
+    """Whether none of the types that are more than scalars and plain containers stands behind ``cls``."""
+    return all(str(base.__module__).partition(".")[0] not in _LIBRARIES for base in cls.__mro__)
 
 
 def _part(frame: object) -> object:

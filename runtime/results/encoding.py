@@ -4,11 +4,9 @@ import zipfile
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, cast
 
 from runtime.errors import ResultNotSerializable, RunFailed
-from runtime.results.document import dumps
-from runtime.results.frames import is_frame
-from runtime.results.records import record_chunks
-from runtime.results.returned import Graph, as_frame, graph_of, graph_of_plottable, shape_of, table_of
+from runtime.results.returned import Graph, as_frame, graph_of, shape_of, table_of
 from runtime.results.sink import Sink
+from runtime.results.stream import write_json
 from runtime.results.tables import write_csv, write_parquet
 from runtime.results.values import Unwritable
 from runtime.task import Format, OutputType
@@ -74,12 +72,7 @@ def _write_value(value: object, accepts_text: bool, out: Sink) -> ResultKind:
     if isinstance(value, str) and accepts_text:
         out.write(legal_text(value).encode())
         return "text"
-    graph = graph_of_plottable(value)
-    if graph is not None:
-        return _write_graph(graph, "json", out)
-    if is_frame(value):
-        return _write_table(value, "json", out)
-    out.write(dumps(value))
+    write_json(value, out)
     return "json"
 
 
@@ -87,10 +80,7 @@ def _write_graph(graph: Graph, file_format: Format, out: Sink) -> ResultKind:
     """Both tables: one JSON object, or an uncompressed zip whose members are named after them."""
     parts = {"nodes": graph.nodes, "edges": graph.edges}
     if file_format == "json":
-        for name, part in parts.items():
-            out.write(b'{"nodes":' if name == "nodes" else b',"edges":')
-            _within(name, part, "json", out)
-        out.write(b"}")
+        write_json({name: [] if part is None else part for name, part in parts.items()}, out)
         return "json"
     with zipfile.ZipFile(cast(BinaryIO, out), "w", zipfile.ZIP_STORED) as archive:
         for name, part in parts.items():
@@ -113,32 +103,12 @@ def _within(name: str, part: "Frame | None", file_format: Format, out: Sink) -> 
 def _write_table(part: "Frame | None", file_format: Format, out: Sink) -> ResultKind:
     """One table; a missing one is an empty list, or no bytes at all (contract 4.6)."""
     if file_format == "json":
-        _write_records(part, out)
+        write_json([] if part is None else part, out)
     elif part is not None and file_format == "csv":
         write_csv(as_frame(part), out)
     elif part is not None:
         write_parquet(as_frame(part), out)
     return file_format
-
-
-def _write_records(part: "Frame | None", out: Sink) -> None:
-    if part is None or isinstance(part, list):
-        out.write(dumps(part or []))
-        return
-    start = 0
-    out.write(b"[")
-    for chunk in record_chunks(part):
-        try:
-            rows = memoryview(dumps(chunk))[1:-1]
-        except Unwritable as exc:
-            if exc.path and isinstance(exc.path[0], int):
-                exc.path[0] += start
-            raise
-        if start and rows:
-            out.write(b",")
-        out.write(rows)
-        start += len(chunk)
-    out.write(b"]")
 
 
 def _unwritable(exc: Unwritable, output_type: OutputType, file_format: Format) -> ResultNotSerializable:

@@ -53,8 +53,7 @@ def to_pandas(frame: "Frame") -> pd.DataFrame:
 
 
 def to_arrow(frame: "Frame") -> pa.Table:
-    """The frame as an Arrow table without its index; with pandas' notes on dtypes in the schema where it has
-    them.
+    """The frame as an Arrow table without its index; with pandas' notes on dtypes in the schema where it has them.
 
     Raises:
         Unwritable: a column holds values that have no Arrow type in common; names the column.

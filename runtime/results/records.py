@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 Records = list[dict[str, object]]
 
-_CHUNK_ROWS: Final = 50_000
+_MOST_ROWS: Final = 50_000
+_LEAST_ROWS: Final = 1_000  # fewer, and the work per column outweighs that per value
+_CHUNK_VALUES: Final = 1_000_000
 
 
 def record_chunks(frame: "Frame") -> Iterator[Records]:
-    """The rows of a frame, at most 50,000 at a time, so that a large frame never exists as Python objects at
-    once.
+    """The rows of a frame, some at a time, so that a large frame never exists as Python objects at once.
 
-    Values are such as ``document.dumps`` takes. The index is not part of a record.
+    Values are such as ``document.simplify`` takes. The index is not part of a record.
     """
     names = column_names(frame)
-    for start in range(0, len(frame), _CHUNK_ROWS):
-        rows = slice(start, start + _CHUNK_ROWS)
+    count = max(_LEAST_ROWS, min(_MOST_ROWS, _CHUNK_VALUES // max(len(names), 1)))
+    for start in range(0, len(frame), count):
+        rows = slice(start, start + count)
         # Arrow tables slice by position; on frames that would go by label
         part = to_pandas(frame.iloc[rows] if hasattr(frame, "iloc") else frame[rows])
         columns = [column_values(part.iloc[:, position]) for position in range(len(names))]

@@ -25,8 +25,7 @@ _EXPECTED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The two tables of a graph. Each is a frame, a list of records (dicts), or None where there is no such
-    table."""
+    """The two tables of a graph. Each is a frame, a list of records (dicts), or None where there is no such table."""
 
     nodes: "Frame | None"
     edges: "Frame | None"

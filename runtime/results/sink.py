@@ -19,8 +19,7 @@ class Sink:
         self.failure: OSError | None = None
 
     def write(self, data: bytes | memoryview) -> int:
-        """Write all of ``data``. Raises OSError (EPERM, ENOSPC, EFBIG) where the file ends before the data
-        does."""
+        """Write all of ``data``. Raises OSError (EPERM, ENOSPC, EFBIG) where the file ends before the data does."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         try:

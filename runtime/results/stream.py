@@ -1,6 +1,7 @@
 """JSON documents of any size, written in pieces: the memory this takes does not grow with the document."""
 
 import enum
+import io
 from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
@@ -35,6 +36,13 @@ def write_json(value: object, out: Writable) -> None:
     _write(value, out, [])
 
 
+def to_json(value: object) -> bytes:
+    """``write_json`` into bytes."""
+    buffer = io.BytesIO()
+    write_json(value, buffer)
+    return buffer.getvalue()
+
+
 def _write(value: object, out: Writable, parents: list[object]) -> None:
     """``parents`` are the containers that are open around the value."""
     if is_frame(value):
@@ -49,11 +57,15 @@ def _write(value: object, out: Writable, parents: list[object]) -> None:
         return
     if any(parent is value for parent in parents):
         raise Unwritable("it contains itself")
+    if len(parents) >= DEPTH:
+        raise Unwritable(f"it is nested deeper than {DEPTH} levels")
     if isinstance(value, dict):
-        _write_members(value, out, [*parents, value])
+        out.write(b"{")
+        _write_members(list(dict.values(value)), 0, _names(value), out, [*parents, value])
+        out.write(b"}")
     elif isinstance(value, list):
         out.write(b"[")
-        _write_runs(value, 0, out, [*parents, value])
+        _write_members(list(list.__iter__(value)), 0, None, out, [*parents, value])
         out.write(b"]")
     else:
         _write(simplify(value), out, parents)
@@ -69,38 +81,69 @@ def _piece(value: object, depth: int) -> bytes | None:
 
 def _write_frame(frame: "Frame", out: Writable, parents: list[object]) -> None:
     out.write(b"[")
-    start = 0
+    first = 0
     for chunk in record_chunks(frame):
-        if start and chunk:
+        if first:
             out.write(b",")
-        _write_runs(chunk, start, out, [*parents, chunk])
-        start += len(chunk)
+        _write_members(list(chunk), first, None, out, [*parents, frame])
+        first += len(chunk)
     out.write(b"]")
 
 
-def _write_runs(items: list[object], first: int, out: Writable, parents: list[object]) -> None:
-    """The items of a list with commas between them; ``first`` is the place of the first one in the whole list."""
-    for start in range(0, list.__len__(items), _RUN):
-        if start:
-            out.write(b",")
-        _write_run(list.__getitem__(items, slice(start, start + _RUN)), first + start, out, parents)
+def _write_members(
+    values: list[object], first: int, names: list[str] | None, out: Writable, parents: list[object]
+) -> None:
+    """What stands between the brackets of a list, or between the braces of an object whose members have ``names``.
 
-
-def _write_run(run: list[object], first: int, out: Writable, parents: list[object]) -> None:
-    """A few thousand items: at once, else one half after the other, down to a single large item."""
-    depth = len(parents) - 1  # the run stands for the list that is open
-    try:
-        piece = _piece(run, depth)
+    A few thousand values at a time; where they are too much for a piece, half of them, down to a single large one.
+    ``first`` is the place of the first value in the whole list.
+    """
+    todo = [(start, min(start + _RUN, len(values))) for start in range(0, len(values), _RUN)][::-1]
+    separator = b""
+    while todo:
+        start, stop = todo.pop()
+        run = values[start:stop]
+        place: object = first + start if names is None else names[start]
+        try:
+            # the run stands for the container that is open
+            piece = _piece(run if names is None else dict(zip(names[start:stop], run, strict=True)), len(parents) - 1)
+        except Unwritable as exc:
+            if names is None and exc.path and isinstance(exc.path[0], int):
+                exc.path[0] += first + start
+            raise
+        if piece is None and len(run) > 1:
+            middle = (start + stop) // 2
+            todo += [(middle, stop), (start, middle)]
+            continue
+        out.write(separator)
+        separator = b","
         if piece is not None:
             out.write(memoryview(piece)[1:-1])
-        elif len(run) == 1:
+            continue
+        if names is not None:
+            out.write(orjson.dumps(names[start]) + b":")
+        try:
             _write(run[0], out, parents)
-    except Unwritable as exc:
-        if piece_failed := bool(exc.path) and len(run) > 0 and depth == len(parents) - 1:
-            pass
-        raise
-    if piece is None and len(run) > 1:
-        half = len(run) // 2
-        _write_run(run[:half], first, out, parents)
-        out.write(b",")
-        _write_run(run[half:], first + half, out, parents)
+        except Unwritable as exc:
+            exc.path.insert(0, place)
+            raise
+
+
+def _names(members: dict[object, object]) -> list[str]:
+    """The keys as text. Raises Unwritable where two become one."""
+    names: dict[str, None] = {}
+    for key in dict.keys(members):
+        name = key_text(key)
+        if name in names:
+            raise Unwritable(f"two of its keys are both written as {name!r}")
+        names[name] = None
+    return list(names)
+
+
+def _write_text(text: str, out: Writable) -> None:
+    """A string; orjson sets aside several times the room that a piece of text needs, so a long one goes in parts."""
+    legal = legal_text(text)
+    out.write(b'"')
+    for start in range(0, len(legal), _TEXT_CHARACTERS):
+        out.write(memoryview(orjson.dumps(legal[start : start + _TEXT_CHARACTERS]))[1:-1])
+    out.write(b'"')

@@ -1,13 +1,13 @@
 """How much there is in a value, told before a library that cannot run out of memory gracefully takes it on."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sized
 from itertools import chain
 from typing import Any, Final
 
 from runtime.results.document import DEPTH, SCALARS, simplify
 from runtime.results.values import Unwritable
 
-LIMIT_BYTES: Final = 4 * 1024 * 1024
+LIMIT_BYTES: Final = 1024 * 1024
 """The most that is encoded in one piece, by the estimate made here."""
 
 _VALUE_BYTES: Final = 32
@@ -31,39 +31,39 @@ def is_large(value: object, depth: int) -> bool:
     level = [value]
     while level:
         weight += _VALUE_BYTES * len(level)
-        containers: list[Any] = []
-        for kind in set(map(type, level)):
+        below: list[Iterable[object]] = []
+        count = 0
+        kinds = set(map(type, level))
+        for kind in kinds:
             if kind in _PLAIN or issubclass(kind, SCALARS):
                 continue
-            items: list[Any] = [item for item in level if type(item) is kind]
+            items: list[Any] = level if len(kinds) == 1 else [item for item in level if type(item) is kind]
             if issubclass(kind, (str, bytes, bytearray)):
                 weight += sum(map(len, items))
-            elif issubclass(kind, (dict, list, tuple)):
-                containers += items
-            elif not _expand(items, containers):
-                return True
-        weight_below = _VALUE_BYTES * sum(map(len, containers))
-        if weight + weight_below > LIMIT_BYTES:
+                continue
+            if not issubclass(kind, (dict, list, tuple)):
+                if any(_size(item) * _VALUE_BYTES > LIMIT_BYTES for item in items):
+                    return True
+                items = [_simpler(item) for item in items]
+            count += sum(map(len, items))
+            below += map(_inside(kind), items)
+        if weight + _VALUE_BYTES * count > LIMIT_BYTES:
             return True
-        if containers and depth >= DEPTH:
+        if below and depth >= DEPTH:
             raise TooDeep
-        level = list(chain.from_iterable(map(_members, containers)))
+        level = list(chain.from_iterable(below))
         depth += 1
     return False
 
 
-def _expand(items: list[object], containers: list[Any]) -> bool:
-    """Add what stands for odd values to the containers of their level; False where one of them is large by itself."""
-    for item in items:
-        if _size(item) * _VALUE_BYTES > LIMIT_BYTES:
-            return False
-        try:
-            step = simplify(item)
-        except Unwritable:
-            continue  # whoever writes it will say so, and where
-        # an Enum may stand for another odd value, which a list of one takes to the next level
-        containers.append(step if isinstance(step, (dict, list, tuple)) else [step])
-    return True
+def _simpler(item: object) -> dict[Any, Any] | list[Any] | tuple[Any, ...]:
+    """The container that stands for an odd value."""
+    try:
+        step = simplify(item)
+    except Unwritable:
+        return ()  # whoever writes it will say so, and where
+    # an Enum may stand for another odd value, which a list of one takes to the next level
+    return step if isinstance(step, (dict, list, tuple)) else [step]
 
 
 def _size(item: object) -> int:
@@ -71,10 +71,17 @@ def _size(item: object) -> int:
     size = getattr(item, "size", None)
     if isinstance(size, int):
         return size
-    return len(item) if hasattr(type(item), "__len__") else 0  # type: ignore[arg-type]  # just asked
+    return len(item) if isinstance(item, Sized) else 0
 
 
-def _members(container: Any) -> Iterable[object]:
-    if isinstance(container, dict):
-        return dict.values(container)
-    return list.__iter__(container) if isinstance(container, list) else tuple.__iter__(container)
+def _inside(kind: type) -> Callable[[Any], Iterable[object]]:
+    """How to get at the members of the containers of a type; past what a subclass may have made of it."""
+    if issubclass(kind, dict):
+        return dict.values
+    if issubclass(kind, list):
+        return list.__iter__
+    return tuple.__iter__ if issubclass(kind, tuple) else _members
+
+
+def _members(container: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[object]:
+    return container.values() if isinstance(container, dict) else container

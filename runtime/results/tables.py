@@ -10,9 +10,11 @@ import pyarrow.csv
 import pyarrow.parquet
 from pyarrow import types
 
-from runtime.results.document import dumps
+from runtime.results.document import SCALARS
 from runtime.results.frames import column_names, to_arrow
-from runtime.results.values import Unwritable
+from runtime.results.stream import to_json
+from runtime.results.values import Unwritable, plain
+from runtime.text import legal_text
 
 if TYPE_CHECKING:
     from runtime.results.frames import Frame
@@ -121,7 +123,11 @@ def _texts(values: list[Any], name: str) -> "Column":
 
 
 def _text(value: object) -> str | None:
-    encoded = dumps(value)
+    if isinstance(value, SCALARS):
+        value = plain(value)
+    if value is None or isinstance(value, str):
+        return None if value is None else legal_text(value)
+    encoded = to_json(value)
     if encoded == b"null":
         return None
     return str(orjson.loads(encoded)) if encoded.startswith(b'"') else encoded.decode()

@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from runtime.sandbox import confine
@@ -82,11 +83,12 @@ class Forker:
             if child is not None:
                 code = os.waitstatus_to_exitcode(status)
                 send_packet(self._control, {"event": "exit", "child": child, "code": code})
-                self._kill_orphans()
+            self._kill_orphans()  # after an orphan too: its own children are ours now
 
     def _kill_orphans(self) -> None:
         """Kill what a dead child left behind: as subreaper we are its parent now, and we know our own children."""
         self._children_file.seek(0)
         for pid in map(int, self._children_file.read().split()):
             if pid not in self._children:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)

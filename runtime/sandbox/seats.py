@@ -28,7 +28,7 @@ from runtime.errors import (
 from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.output import OutputPipe
 from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
-from runtime.sandbox.watch import MemoryGauge, scratch_use
+from runtime.sandbox.watch import Gauge, scratch_use
 from runtime.task import TaskSpec
 
 WATCH_INTERVAL_S: Final = 0.02
@@ -78,7 +78,7 @@ class SeatProcess:
         os.ftruncate(self._result_fd, result_bytes)
         fcntl.fcntl(self._result_fd, fcntl.F_ADD_SEALS, _SEALS)
         self._child: Child | None = None
-        self._gauge: MemoryGauge | None = None
+        self._gauge: Gauge | None = None
         self._ended_by: RuntimeFailure | None = None
         self._closed = False
 
@@ -100,7 +100,7 @@ class SeatProcess:
             self._stdout.close_write()
             self._stderr.close_write()
         with suppress(FileNotFoundError, ProcessLookupError):
-            self._gauge = MemoryGauge(self._child.pid)
+            self._gauge = Gauge(self._child.pid)
 
     @property
     def alive(self) -> bool:
@@ -115,7 +115,7 @@ class SeatProcess:
         loop = asyncio.get_running_loop()
         watches = [
             loop.call_later(spec.limits.timeout_s, self._on_deadline, spec, started),
-            loop.call_later(WATCH_INTERVAL_S, self._watch_memory, spec),
+            loop.call_later(WATCH_INTERVAL_S, self._watch_process, spec),
             loop.call_later(SCRATCH_INTERVAL_S, self._watch_scratch, spec),
         ]
         self._watches: list[asyncio.TimerHandle] = watches
@@ -243,20 +243,23 @@ class SeatProcess:
 
     def _on_deadline(self, spec: TaskSpec, started: float) -> None:
         limit = spec.limits.timeout_s
-        observed = round(time.monotonic() - started, 3)
+        observed = max(limit, round(time.monotonic() - started, 3))  # a timer may fire a clock tick early
         text = f"the task did not end within its limit of {limit:g} s"
         self._end(TaskTimeout(text, limit_name="timeout_s", limit=limit, observed=observed))
 
-    def _watch_memory(self, spec: TaskSpec) -> None:
+    def _watch_process(self, spec: TaskSpec) -> None:
         limit = spec.limits.memory_bytes
         if self._gauge is None:
             return
         used = self._gauge.used_bytes()
         if used > limit:
             text = f"the task used {used} bytes of memory, more than its limit of {limit} bytes"
-            self._end(TaskMemoryExceeded(text, limit_name="memory_bytes", limit=limit, observed=used))
-        else:
-            self._again(1, WATCH_INTERVAL_S, self._watch_memory, spec)
+            return self._end(TaskMemoryExceeded(text, limit_name="memory_bytes", limit=limit, observed=used))
+        threads, most = self._gauge.threads, spec.limits.threads
+        if threads > most:
+            text = f"the task started {threads} threads, more than its limit of {most}"
+            return self._end(TaskCrashed(text, limit_name="threads", limit=most, observed=threads))
+        self._again(1, WATCH_INTERVAL_S, self._watch_process, spec)
 
     def _watch_scratch(self, spec: TaskSpec) -> None:
         limits = spec.limits

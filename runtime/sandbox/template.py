@@ -30,9 +30,10 @@ def main() -> NoReturn:
     confine.hide_memory()
     confine.adopt_orphans()
     sys.modules.update(dict.fromkeys(BLOCKED_MODULES))  # type: ignore[arg-type]
-    from runtime.sandbox import warmup
+    from runtime.sandbox import seat, warmup
 
     warmup.warm_up()
+    seat.remember_own_modules()
     gc.collect()
     gc.freeze()
     if not confine.only_thread():

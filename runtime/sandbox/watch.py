@@ -1,4 +1,4 @@
-"""What no kernel limit counts: a run's resident memory as a whole, and what it keeps in its scratch directory."""
+"""What no kernel limit counts for one process: its resident memory as a whole, its threads, its scratch directory."""
 
 import os
 from dataclasses import dataclass
@@ -7,17 +7,21 @@ from pathlib import Path
 _COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
 
 
-class MemoryGauge:
-    """Reads the private and shared-anonymous memory that a process has taken since the gauge was made."""
+class Gauge:
+    """Reads the private and shared-anonymous memory that a process has taken since the gauge was made, and ``threads``,
+    how many it had at the last reading."""
 
     def __init__(self, pid: int) -> None:
         self._fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
         self._base = self._read()
         self.peak_bytes = 0
+        self.threads = 1
 
     def used_bytes(self) -> int:
         """Bytes taken since the start; 0 once the process has ended."""
-        used = max(0, self._read() - self._base)
+        status = self._read()
+        self.threads = status.threads
+        used = max(0, status.counted_bytes - self._base.counted_bytes)
         self.peak_bytes = max(self.peak_bytes, used)
         return used
 
@@ -25,12 +29,20 @@ class MemoryGauge:
         """Close the file; no reading after that."""
         os.close(self._fd)
 
-    def _read(self) -> int:
+    def _read(self) -> "_Status":
         try:
-            status = os.pread(self._fd, 4096, 0)
+            lines = os.pread(self._fd, 4096, 0).splitlines()
         except ProcessLookupError:
-            return 0
-        return sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(_COUNTED))
+            return _Status(0, 0)
+        counted = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(_COUNTED))
+        threads = next((int(line.split()[1]) for line in lines if line.startswith(b"Threads:")), 0)
+        return _Status(counted, threads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    counted_bytes: int
+    threads: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ PEOPLE_EDGES = pa.table({"s": ["a", "b", "c"], "d": ["b", "c", "d"], "w": [1.5, 
 PEOPLE_NODES = pa.table({"id": ["a", "b", "c", "d"], "age": [30, 41, 52, 63]})
 
 
+def new_client() -> Any:
+    """A PyGraphistry of its own: what it signs in as, no other one does."""
+    return graphistry.client()  # type: ignore[attr-defined]  # they export it without saying so
+
+
 @pytest.fixture(autouse=True)
 def _client_remembers_no_files() -> None:
     """PyGraphistry keeps file ids for the whole process, by content, whoever uploaded where (contract 9.4)."""
@@ -43,7 +48,7 @@ def bob(make_user: Callable[..., Person]) -> Iterator[Person]:
 @pytest.fixture(scope="session")
 def client(server: LiveServer, alice: Person) -> Any:
     """PyGraphistry, signed in as alice."""
-    session = graphistry.client()
+    session = new_client()
     address = server.url.removeprefix("http://")
     session.register(api=3, protocol="http", server=address, username=alice.username, password=alice.password)
     return session

@@ -8,10 +8,11 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import graphistry
 import pandas as pd
 import pytest
 from graphistry.compute.exceptions import GFQLRemoteError
+
+from tests.wire.conftest import new_client
 
 if TYPE_CHECKING:
     from tests.conftest import LiveServer, Person
@@ -30,19 +31,19 @@ def address(server: LiveServer) -> dict[str, Any]:
 
 
 def test_register_with_a_password_signs_in(server: LiveServer, alice: Person) -> None:
-    session = graphistry.client()
+    session = new_client()
     session.register(**address(server), username=alice.username, password=alice.password)
     assert session.api_token().count(".") == 2
 
 
 def test_register_with_a_token_verifies_it(server: LiveServer, alice: Person) -> None:
-    session = graphistry.client()
+    session = new_client()
     session.register(**address(server), token=alice.token)
     assert session.verify_token()
 
 
 def test_register_with_ones_own_organisation_uses_it(server: LiveServer, alice: Person) -> None:
-    session = graphistry.client()
+    session = new_client()
     session.register(**address(server), username=alice.username, password=alice.password, org_name=alice.username)
     assert session.org_name() == alice.username
 
@@ -58,11 +59,11 @@ def test_register_with_ones_own_organisation_uses_it(server: LiveServer, alice: 
 def test_register_says_what_is_wrong(server: LiveServer, alice: Person, credentials: dict[str, str], said: str) -> None:
     asked = {"username": alice.username, "password": alice.password, **credentials}
     with pytest.raises(Exception, match=said):
-        graphistry.client().register(**address(server), **asked)
+        new_client().register(**address(server), **asked)
 
 
 def test_a_token_that_is_none_does_not_verify(server: LiveServer, alice: Person) -> None:
-    session = graphistry.client()
+    session = new_client()
     session.register(**address(server), token=alice.token)
     session.session.api_token = alice.token[:-2]
     assert not session.verify_token(fail_silent=True)
@@ -95,7 +96,7 @@ def test_uploading_a_frame_again_reuses_the_file_for_a_new_dataset(client: Any) 
 
 def test_a_file_of_somebody_else_is_not_found(client: Any, server: LiveServer, bob: Person) -> None:
     file_id = client.edges(EDGES, "src", "dst").upload()._edges_file_id
-    other = graphistry.client()
+    other = new_client()
     other.register(**address(server), token=bob.token)
     # The memory of this process names alice's file to the server.
     with pytest.raises(Exception, match=f"file {file_id} not found"):
@@ -173,30 +174,62 @@ def test_a_deleted_dataset_is_gone_for_the_client_too(client: Any, alice: Person
 
 # What can be run
 
-PROGRAMS = {
+PROGRAMS: dict[str, tuple[str, object]] = {
     "helper function": ("def twice(x): return 2 * x\ndef task(g): return twice(21)", 42),
     "helper below": ("def task(g): return twice(21)\ndef twice(x): return 2 * x", 42),
     "constant": ("LIMIT = 2\ndef task(g): return int((g._edges['w'] >= LIMIT).sum())", 2),
     "class": (
-        "class Counter:\n    def __init__(self): self.n = 0\n    def add(self, x):\n        self.n += x\n"
-        "def task(g):\n    c = Counter()\n    g._edges['w'].map(c.add)\n    return c.n",
+        """
+        class Counter:
+            def __init__(self): self.n = 0
+            def add(self, x): self.n += x
+
+        def task(g):
+            counter = Counter()
+            g._edges["w"].map(counter.add)
+            return counter.n
+        """,
         6,
     ),
     "dataclass": (
-        "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n    y: 'int' = 2\ndef task(g): return P(1)",
+        """
+        from dataclasses import dataclass
+
+        @dataclass
+        class Point:
+            x: int
+            y: "int" = 2
+
+        def task(g): return Point(1)
+        """,
         {"x": 1, "y": 2},
     ),
     "recursion": ("def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\ndef task(g): return fib(15)", 610),
     "closure": (
-        "def task(g):\n    seen = []\n    def walk(n):\n        if n:\n            seen.append(n)\n            walk(n - 1)\n"
-        "    walk(3)\n    return seen",
+        """
+        def task(g):
+            seen = []
+            def walk(n):
+                if n:
+                    seen.append(n)
+                    walk(n - 1)
+            walk(3)
+            return seen
+        """,
         [3, 2, 1],
     ),
     "imports": ("import math, numpy as np\ndef task(g): return [math.floor(2.5), int(np.arange(4).sum())]", [2, 6]),
     "import inside": ("def task(g):\n    from collections import Counter\n    return Counter('aab')", {"a": 2, "b": 1}),
     "annotations": (
-        "import pandas as pd\nfrom typing import Any\nfrom graphistry import Plottable\n"
-        "def task(g: Plottable) -> dict[str, Any]:\n    frame: pd.DataFrame = g._edges\n    return {'rows': len(frame)}",
+        """
+        import pandas as pd
+        from typing import Any
+        from graphistry import Plottable
+
+        def task(g: Plottable) -> dict[str, Any]:
+            frame: pd.DataFrame = g._edges
+            return {"rows": len(frame)}
+        """,
         {"rows": 3},
     ),
     "future import": ("from __future__ import annotations\ndef task(g: Nowhere) -> Nothing: return 1", 1),
@@ -206,20 +239,38 @@ PROGRAMS = {
     "async inside": ("import asyncio\nasync def late(): return 5\ndef task(g): return asyncio.run(late())", 5),
     "generator": ("def rows(g):\n    yield from g._edges['w']\ndef task(g): return list(rows(g))", [1, 2, 3]),
     "decorator": (
-        "import functools\ndef loud(f):\n    @functools.wraps(f)\n    def call(g): return f(g).upper()\n    return call\n"
-        "@loud\ndef task(g): return 'quiet'",
+        """
+        import functools
+
+        def loud(function):
+            @functools.wraps(function)
+            def call(g): return function(g).upper()
+            return call
+
+        @loud
+        def task(g): return "quiet"
+        """,
         "QUIET",
     ),
     "lines end like Windows'": ("def task(g):\r\n    x = 1\r\n    return x\r\n", 1),
     "tabs": ("def task(g):\n\tif True:\n\t\treturn 1\n", 1),
     "comment first": ("# -*- coding: utf-8 -*-\n\n\ndef task(g): return 'ü'", "ü"),
     "graph methods": (
-        "def task(g):\n    h = g.materialize_nodes().get_degrees()\n    return h._nodes['degree'].tolist()",
+        """
+        def task(g):
+            counted = g.materialize_nodes().get_degrees()
+            return counted._nodes["degree"].tolist()
+        """,
         [1, 2, 2, 1],
     ),
     "hop": (
-        "import pandas as pd\ndef task(g):\n    g = g.materialize_nodes()\n"
-        "    return len(g.hop(pd.DataFrame({g._node: ['a']}), hops=2)._edges)",
+        """
+        import pandas as pd
+
+        def task(g):
+            g = g.materialize_nodes()
+            return len(g.hop(pd.DataFrame({g._node: ["a"]}), hops=2)._edges)
+        """,
         2,
     ),
     "gfql": ("from graphistry import n, e_forward\ndef task(g): return len(g.gfql([n(), e_forward(), n()])._edges)", 3),
@@ -246,7 +297,7 @@ def weights_by_kind(g):
     """What ``w`` adds up to."""
     import collections
 
-    totals = collections.Counter()
+    totals: collections.Counter[str] = collections.Counter()
     for kind, weight in zip(g._edges["kind"], g._edges["w"], strict=True):
         totals[kind] += int(weight)
     return totals

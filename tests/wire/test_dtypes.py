@@ -51,7 +51,7 @@ COLUMNS: dict[str, pd.Series[Any]] = {
     "nothing": pd.Series([None, None, None]),
 }
 
-# Kept by a column's note in the Arrow schema. PyGraphistry takes the notes off before it sends a table; others need not.
+# Kept by a column's note in the Arrow schema. PyGraphistry takes the notes off what it sends; others need not.
 NOTED: dict[str, pd.Series[Any]] = {
     "Int64": pd.Series([1, None, 2**60 + 1], dtype="Int64"),
     "UInt8": pd.Series([1, None, 255], dtype="UInt8"),
@@ -86,11 +86,21 @@ def test_node_columns_do_too(client: Any, name: str) -> None:
     pd.testing.assert_frame_equal(graph.python_remote_g("def task(g): return g")._nodes, nodes)
 
 
-TYPED = ["int8", "float32", "bool", "str", "category", "datetime64[ns]", "datetime64 with a zone", "uint64", "timedelta64[ns]"]
+TYPED = [
+    "int8",
+    "float32",
+    "bool",
+    "str",
+    "category",
+    "datetime64[ns]",
+    "datetime64 with a zone",
+    "uint64",
+    "timedelta64[ns]",
+]
 COMPUTED = {
     "selection": "def task(g): return g._edges[g._edges['float32'] > 0].reset_index(drop=True)",
     "groups": "def task(g): return g._edges.groupby('bool', as_index=False)[['int8', 'uint64']].max()",
-    "times": "def task(g): return (g._edges['datetime64[ns]'] + g._edges['timedelta64[ns]']).dt.floor('s').to_frame('t')",
+    "times": "def task(g): return g._edges[['datetime64[ns]']].add(g._edges['timedelta64[ns]'], axis=0)",
     "zones": "def task(g): return g._edges[['datetime64 with a zone']].map(lambda t: t.tz_convert('Asia/Tokyo'))",
     "text": "def task(g): return g._edges['str'].str.upper().to_frame()",
     "categories": "def task(g): return g._edges['category'].value_counts().reset_index()",
@@ -115,7 +125,9 @@ def test_a_task_computes_what_it_computes_at_home(typed: Any, source: str) -> No
     pd.testing.assert_frame_equal(typed.python_remote_table(source), at_home, check_freq=False)
 
 
-@pytest.mark.parametrize("name", ["int8", "int64", "uint64", "float64", "bool", "str", "str of many lengths", "list", "dict"])
+@pytest.mark.parametrize(
+    "name", ["int8", "int64", "uint64", "float64", "bool", "str", "str of many lengths", "list", "dict"]
+)
 def test_what_json_can_say_comes_back_as_it_went(client: Any, name: str) -> None:
     expected = frame_of(COLUMNS[name])
     records = client.edges(expected, "s", "d").upload().python_remote_json(WHOLE)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 from graphistry.compute.exceptions import GFQLRemoteError
-from graphistry.compute.python_remote import python_remote_generic as remote
+from graphistry.compute.python_remote import python_remote_generic
 
 if TYPE_CHECKING:
     from tests.conftest import Person
 
 pytestmark = [pytest.mark.e2e, pytest.mark.filterwarnings("ignore:.*csv:Warning")]
+
+remote: Any = python_remote_generic
 
 FORMATS = ("json", "csv", "parquet")
 NODES = pd.DataFrame({"id": ["a", "b", "c", "d"], "age": [30, 41, 52, 63]})
@@ -37,59 +39,59 @@ def test_json_as_json_is_whatever_document_the_task_returned(people_graph: Any) 
     assert answer == {"n": [1, None, "x"], "error": "mine"}
 
 
-@pytest.mark.parametrize("format", ["csv", "parquet"])
-def test_json_as_a_table_format_runs_and_the_client_refuses(people_graph: Any, format: str) -> None:
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_json_as_a_table_format_runs_and_the_client_refuses(people_graph: Any, form: str) -> None:
     with pytest.raises(ValueError, match="Unsupported format"):
-        remote(people_graph, "def task(g): return {'n': 1}", format=format, output_type="json")
+        remote(people_graph, "def task(g): return {'n': 1}", format=form, output_type="json")
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_all_is_both_tables(people_graph: Any, format: str) -> None:
-    graph = remote(people_graph, WHOLE, format=format, output_type="all")
+@pytest.mark.parametrize("form", FORMATS)
+def test_all_is_both_tables(people_graph: Any, form: str) -> None:
+    graph = remote(people_graph, WHOLE, format=form, output_type="all")
     same(graph._nodes, NODES)
     same(graph._edges, EDGES)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_nodes_is_the_node_table(people_graph: Any, format: str) -> None:
-    graph = remote(people_graph, WHOLE, format=format, output_type="nodes")
+@pytest.mark.parametrize("form", FORMATS)
+def test_nodes_is_the_node_table(people_graph: Any, form: str) -> None:
+    graph = remote(people_graph, WHOLE, format=form, output_type="nodes")
     same(graph._nodes, NODES)
     assert graph._edges is None
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_edges_is_the_edge_table(people_graph: Any, format: str) -> None:
-    graph = remote(people_graph, WHOLE, format=format, output_type="edges")
+@pytest.mark.parametrize("form", FORMATS)
+def test_edges_is_the_edge_table(people_graph: Any, form: str) -> None:
+    graph = remote(people_graph, WHOLE, format=form, output_type="edges")
     same(graph._edges, EDGES)
     assert graph._nodes is None
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_table_is_the_frame_that_was_returned(people_graph: Any, format: str) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_table_is_the_frame_that_was_returned(people_graph: Any, form: str) -> None:
     code = "def task(g): return g._edges.groupby('s', as_index=False)['w'].count()"
     same(
-        remote(people_graph, code, format=format, output_type="table"),
+        remote(people_graph, code, format=form, output_type="table"),
         pd.DataFrame({"s": ["a", "b", "c"], "w": [1, 1, 0]}),
     )
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_shape_counts_rows_and_columns(people_graph: Any, format: str) -> None:
-    same(remote(people_graph, WHOLE, format=format, output_type="shape"), SHAPE)
+@pytest.mark.parametrize("form", FORMATS)
+def test_shape_counts_rows_and_columns(people_graph: Any, form: str) -> None:
+    same(remote(people_graph, WHOLE, format=form, output_type="shape"), SHAPE)
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("output_type", ["nodes", "edges"])
-def test_a_bare_frame_stands_for_the_table_that_was_asked_for(people_graph: Any, output_type: str, format: str) -> None:
+def test_a_bare_frame_stands_for_the_table_that_was_asked_for(people_graph: Any, output_type: str, form: str) -> None:
     code = "import pandas as pd\ndef task(g): return pd.DataFrame({'x': [1, 2]})"
-    graph = remote(people_graph, code, format=format, output_type=output_type)
+    graph = remote(people_graph, code, format=form, output_type=output_type)
     same(getattr(graph, f"_{output_type}"), pd.DataFrame({"x": [1, 2]}))
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_dict_of_nodes_and_edges_is_a_graph(people_graph: Any, format: str) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_dict_of_nodes_and_edges_is_a_graph(people_graph: Any, form: str) -> None:
     code = "def task(g): return {'nodes': g._nodes, 'edges': g._edges.to_dict(orient='records')}"
-    graph = remote(people_graph, code, format=format, output_type="all")
+    graph = remote(people_graph, code, format=form, output_type="all")
     same(graph._nodes, NODES)
     same(graph._edges, EDGES)
 
@@ -97,37 +99,37 @@ def test_a_dict_of_nodes_and_edges_is_a_graph(people_graph: Any, format: str) ->
 # Nothing in it
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_missing_node_table_is_an_empty_one(client: Any, alice: Person, format: str) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_missing_node_table_is_an_empty_one(client: Any, alice: Person, form: str) -> None:
     graph = client.edges(EDGES, "s", "d").upload()
-    whole = remote(graph, WHOLE, format=format, output_type="all")
+    whole = remote(graph, WHOLE, format=form, output_type="all")
     assert whole._nodes.empty
     same(whole._edges, EDGES)
-    assert remote(graph, WHOLE, format=format, output_type="nodes")._nodes.empty
-    shape = remote(graph, WHOLE, format=format, output_type="shape")
+    assert remote(graph, WHOLE, format=form, output_type="nodes")._nodes.empty
+    shape = remote(graph, WHOLE, format=form, output_type="shape")
     same(shape, SHAPE.assign(rows=[0, 3], cols=[0, 3]))
 
 
 @pytest.mark.parametrize("output_type", ["all", "nodes", "edges", "table"])
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_a_frame_without_rows_keeps_its_columns_where_the_format_can(
-    people_graph: Any, format: str, output_type: str
+    people_graph: Any, form: str, output_type: str
 ) -> None:
     returned = "g._edges[:0]" if output_type == "table" else "g.edges(g._edges[:0]).nodes(g._nodes[:0])"
-    got = remote(people_graph, f"def task(g): return {returned}", format=format, output_type=output_type)
+    got = remote(people_graph, f"def task(g): return {returned}", format=form, output_type=output_type)
     table = got if output_type == "table" else getattr(got, "_nodes" if output_type == "nodes" else "_edges")
     assert len(table) == 0
-    if format != "json":
+    if form != "json":
         assert list(table.columns) == (["id", "age"] if output_type == "nodes" else ["s", "d", "w"])
-    if format == "parquet" and output_type != "nodes":
+    if form == "parquet" and output_type != "nodes":
         same(table, EDGES[:0])
 
 
 @pytest.mark.parametrize("output_type", ["nodes", "edges", "table"])
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_frame_without_columns_is_an_empty_frame(people_graph: Any, format: str, output_type: str) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_frame_without_columns_is_an_empty_frame(people_graph: Any, form: str, output_type: str) -> None:
     code = "import pandas as pd\ndef task(g): return pd.DataFrame()"
-    got = remote(people_graph, code, format=format, output_type=output_type)
+    got = remote(people_graph, code, format=form, output_type=output_type)
     assert (got if output_type == "table" else getattr(got, f"_{output_type}")).empty
 
 
@@ -147,12 +149,12 @@ CONTENT_TYPES = [
 ]
 
 
-@pytest.mark.parametrize(("output_type", "format", "content_type"), CONTENT_TYPES)
+@pytest.mark.parametrize(("output_type", "form", "content_type"), CONTENT_TYPES)
 def test_the_content_type_names_the_form(
-    alice: Person, people: str, output_type: str, format: str, content_type: str
+    alice: Person, people: str, output_type: str, form: str, content_type: str
 ) -> None:
     returned = {"json": "1", "all": "g", "table": "g._nodes"}[output_type]
-    answer = alice.run(people, f"def task(g): return {returned}", output_type=output_type, format=format)
+    answer = alice.run(people, f"def task(g): return {returned}", output_type=output_type, format=form)
     assert (answer.status_code, answer.headers["content-type"]) == (200, content_type)
     assert int(answer.headers["content-length"]) == len(answer.content)
 
@@ -211,11 +213,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("returned", "output_type", "format", "said"), REFUSED)
+@pytest.mark.parametrize(("returned", "output_type", "form", "said"), REFUSED)
 def test_what_has_no_form_is_refused_by_name(
-    alice: Person, people: str, returned: str, output_type: str, format: str, said: str
+    alice: Person, people: str, returned: str, output_type: str, form: str, said: str
 ) -> None:
-    answer = alice.run(people, f"def task(g): return {returned}", output_type=output_type, format=format)
+    answer = alice.run(people, f"def task(g): return {returned}", output_type=output_type, format=form)
     assert (answer.status_code, answer.json()["type"]) == (422, "ResultNotSerializable")
     assert said in answer.json()["error"]
 
@@ -258,6 +260,6 @@ def test_a_string_of_json_is_that_json_to_curl_and_a_string_to_the_client(
 
 
 def test_a_failed_run_is_an_error_to_the_client_in_every_form(people_graph: Any) -> None:
-    for output_type, format in (("json", "json"), ("all", "parquet"), ("nodes", "csv"), ("table", "json")):
+    for output_type, form in (("json", "json"), ("all", "parquet"), ("nodes", "csv"), ("table", "json")):
         with pytest.raises(GFQLRemoteError, match="NameError: name 'missing'"):
-            remote(people_graph, "def task(g): return missing", format=format, output_type=output_type)
+            remote(people_graph, "def task(g): return missing", format=form, output_type=output_type)

@@ -7,9 +7,8 @@ Where a cell leaves the engine to the client, the client picks the one of its fr
 
 from __future__ import annotations
 
-from typing import Any
-
 import shutil
+from typing import Any
 
 import pandas as pd
 import pytest

@@ -70,7 +70,7 @@ def _settings(environment: Mapping[str, str]) -> tuple[Finding, ...]:
         return (Finding("environment", "missing", str(error)),)
     if options.unknown:
         return (Finding("environment", "warning", f"set, but no settings: {', '.join(options.unknown)}"),)
-    given = sorted(set(options.args) - {"data_dir"})
+    given = [name for name in sorted(environment) if name.startswith("GRAPHSIDE_") or name == "ENABLE_PYTHON_ENDPOINT"]
     return (Finding("environment", "ok", f"sets {', '.join(given)}" if given else "defaults"),)
 
 

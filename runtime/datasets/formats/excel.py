@@ -104,14 +104,14 @@ class _Reach:
         found = _PLACE.findall(self._tail + piece)
         self._tail = piece[-32:]
         if found:
-            self._columns.update(column for column, _ in found)
+            self._columns.update(column.upper() for column, _ in found if column)
             rows = {int(row) for _, row in found}
             self._first = min(self._first or min(rows), min(rows))
             self._last = max(self._last, max(rows))
 
     def check(self) -> None:
         """Raises ``InvalidTable`` where the rectangle around the cells is too large to lay out."""
-        numbers = [_column_number(column.upper()) for column in self._columns]
+        numbers = [_column_number(column) for column in self._columns]
         if not numbers:
             return
         width, height = max(numbers) - min(numbers) + 1, self._last - self._first + 1

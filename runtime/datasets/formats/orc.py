@@ -20,4 +20,6 @@ def read(body: Body, options: Options) -> pa.Table:
     except MemoryError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
+        if "emory" in str(error):  # said in words by the decompressors below
+            raise MemoryError from error
         raise InvalidTable(f"The ORC file is truncated or damaged: {str(error)[:300]}") from error

@@ -76,7 +76,7 @@ def test_a_full_queue_refuses_at_once(own_rig: Rig) -> None:
 
     async def crowd() -> list[object]:
         runs = [own_rig.start(source, "import time\ndef task(g): time.sleep(0.3)") for _ in range(6)]
-        return await asyncio.gather(*runs, return_exceptions=True)
+        return list(await asyncio.gather(*runs, return_exceptions=True))
 
     results = own_rig.wait(crowd())
     assert sum(isinstance(result, Overloaded) for result in results) == 2

@@ -127,7 +127,12 @@ def test_a_large_result_is_mapped_not_copied(rig: Rig, source: DatasetSource) ->
 
 
 def test_a_run_has_its_own_empty_scratch_directory_and_leaves_none(rig: Rig, source: DatasetSource) -> None:
-    code = "import os, tempfile\ndef task(g):\n    open('left', 'w').write('x')\n    return [os.getcwd(), tempfile.gettempdir()]"
+    code = """
+import os, tempfile
+def task(g):
+    open('left', 'w').write('x')
+    return [os.getcwd(), tempfile.gettempdir()]
+"""
     first, second = answer(rig.run(source, code)), answer(rig.run(source, code))
     assert first[0] == first[1] != second[0]
     assert eventually(lambda: not os.path.exists(first[0]))
@@ -208,3 +213,26 @@ def test_cancelling_a_run_kills_it(rig: Rig, source: DatasetSource) -> None:
         return [p.pid for p in template.children(recursive=True) if p.status() == psutil.STATUS_RUNNING]
 
     assert eventually(lambda: not spinning())
+
+
+def test_an_exception_that_lies_about_its_class_is_still_a_task_error(rig: Rig, source: DatasetSource) -> None:
+    code = """
+class Liar(Exception):
+    @property
+    def __class__(self):
+        raise RuntimeError('no')
+def task(g): raise Liar('x')
+"""
+    assert rig.run(source, code).cause == "TaskError"
+
+
+def test_threads_are_bounded(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import threading, time
+def task(g):
+    for _ in range(20): threading.Thread(target=time.sleep, args=(9,)).start()
+    time.sleep(9)
+"""
+    outcome = rig.run(source, code, threads=8)
+    assert outcome.failure is not None
+    assert outcome.failure.fields["limit_name"] == "threads"

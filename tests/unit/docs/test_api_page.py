@@ -1,0 +1,38 @@
+"""docs/api.md lists what the app answers."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from auth.errors import Unauthenticated
+from deployments import errors
+from deployments.ingress import _STATUS_NAMES, build_asgi_app
+from deployments.run_request import RunRequest
+from deployments.services import Services
+from deployments.settings import Settings
+from tests.unit.docs.markdown import code, rows
+
+
+def openapi() -> dict[str, Any]:
+    """The app's own description of itself; no service is needed for that."""
+    services = cast(Services, SimpleNamespace(settings=Settings()))
+    return build_asgi_app(services).openapi()
+
+
+def test_every_route_is_listed_and_no_other() -> None:
+    listed = {(row["method"], code(row["path"])) for row in rows("docs/api.md", "method")}
+    served = {(method.upper(), path) for path, operations in openapi()["paths"].items() for method in operations}
+    assert listed == served
+
+
+def test_every_error_is_listed_with_its_status_and_no_other() -> None:
+    listed = {(int(row["status"]), code(row["type"])) for row in rows("docs/api.md", "status")}
+    tabled = {(status, errors._TOLD_AS.get(kind, kind.__name__)) for kind, status in errors.STATUS.items()}
+    refused = {(kind.status, kind.type) for kind in errors.RequestError.__subclasses__()}
+    named = {(status, name) for status, name in _STATUS_NAMES.items()}
+    assert listed == tabled | refused | named | {(500, "InternalError")}
+    assert (401, Unauthenticated.__name__) in listed
+
+
+def test_every_field_of_a_run_is_listed() -> None:
+    listed = {code(row["field of the body"]) for row in rows("docs/api.md", "field of the body")}
+    assert listed == set(RunRequest.model_fields)

@@ -1,0 +1,92 @@
+"""The README says what the code does."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from typer.main import get_group
+
+from deployments.cli.app import app
+from deployments.launch.options import _OWN
+from deployments.settings import LimitSettings, MaximumSettings, Settings
+from runtime.task import MIB, Limits
+from tests.unit.docs.markdown import ROOT, code, rows
+
+APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+"""SHA-256 of https://www.apache.org/licenses/LICENSE-2.0.txt."""
+
+PAGES = ["README.md", "CHANGELOG.md", "docs/api.md", "docs/architecture.md", "docs/security.md", "docs/results.md"]
+
+
+def written(name: str, value: object) -> str:
+    """A default as the tables show it."""
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, BaseModel):
+        return "see below"
+    if isinstance(value, Path):
+        return f"`{value}`"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and name.endswith("_bytes"):
+        return f"{value // (1024 * MIB)} GiB" if value % (1024 * MIB) == 0 else f"{value // MIB} MiB"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_every_setting_stands_there_with_its_default() -> None:
+    documented = {code(row["setting"]): row["default"] for row in rows("README.md", "setting")}
+    defaults = {name: written(name, field.default) for name, field in Settings.model_fields.items()}
+    assert documented == defaults
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert all(row["meaning"] for row in rows("README.md", "setting"))
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == ["limits", "maximum"]
+
+
+def test_every_limit_stands_there_with_its_default() -> None:
+    documented = {code(row["limit"]): row["default"] for row in rows("README.md", "limit")}
+    assert documented == {name: written(name, getattr(Limits(), name)) for name in Limits.__dataclass_fields__}
+    assert LimitSettings().to_limits() == Limits()
+
+
+def test_every_maximum_stands_there() -> None:
+    documented = {code(row["limit"]): row["most a request may ask for"] for row in rows("README.md", "limit")}
+    maxima = {name: written(name, field.default) for name, field in MaximumSettings.model_fields.items()}
+    assert documented["memory_bytes"].startswith("80 % of memory")  # the setting is null: a share
+    assert maxima.pop("memory_bytes") == "none"
+    assert {name: documented[name] for name in maxima} == maxima
+    assert {name for name, most in documented.items() if most} == {"memory_bytes", *maxima}
+
+
+def test_every_variable_of_the_launcher_stands_there() -> None:
+    documented = {code(row["variable"]) for row in rows("README.md", "variable")}
+    assert documented == {*(f"GRAPHSIDE_{name}" for name in _OWN), "ENABLE_PYTHON_ENDPOINT", "GRAPHSIDE_<SETTING>"}
+
+
+def test_every_command_stands_there() -> None:
+    documented = {code(row["command"]).split()[1] for row in rows("README.md", "command")}
+    assert documented == set(get_group(app).commands)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        linked = ((ROOT / page).parent / name) if name else ROOT / page
+        assert linked.is_file(), f"{page} links to {target}"
+        assert not anchor or anchor in _anchors(linked), f"{page} links to {target}"
+
+
+def test_the_licence_is_the_unmodified_text() -> None:
+    assert hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest() == APACHE_2_0
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

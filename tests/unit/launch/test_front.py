@@ -1,0 +1,139 @@
+"""What becomes of the configuration that Serve writes: rendered from its own template, and judged by HAProxy."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+from ray.serve._private.haproxy import BackendConfig, HAProxyConfig, ServerConfig, _haproxy_fmt_literal
+from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
+from ray.serve.config import HTTPOptions
+
+from deployments.launch import front
+
+Lines = list[str]
+
+
+def rendered(folder: Path, with_app: bool = True) -> str:
+    """Serve's configuration for one application with one replica, or for none yet."""
+    config = HAProxyConfig(
+        socket_path=f"{folder}/admin",
+        server_state_base=str(folder),
+        server_state_file=f"{folder}/state",
+        metrics_socket_path=f"{folder}/metrics",
+        error_file_path=f"{folder}/500.http",
+        http_options=HTTPOptions(host="127.0.0.1", port=8000),
+    )
+    backend = BackendConfig(
+        name="http-graphside", path_prefix="/", servers=[ServerConfig(name="one", host="127.0.0.1", port=30000)]
+    )
+    environment = jinja2.Environment(autoescape=False)
+    environment.filters["haproxy_fmt"] = _haproxy_fmt_literal
+    backends = [backend] if with_app else []
+    values: dict[str, Any] = {
+        "config": config,
+        "backends": backends,
+        "backends_with_health_config": [
+            {"backend": each, "health_config": each.build_health_check_config(config)} for each in backends
+        ],
+        "healthz_rules": "",
+        "route_info": config.build_health_route_info(backends),
+        "metrics_enabled": config.metrics_enabled,
+        "metrics_socket_path": config.metrics_socket_path,
+    }
+    return environment.from_string(HAPROXY_CONFIG_TEMPLATE).render(values) + "\n"
+
+
+def binds(configuration: str) -> Lines:
+    return [line.split()[1] for line in configuration.splitlines() if line.strip().startswith("bind ")]
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> str:
+    return rendered(tmp_path)
+
+
+def test_serve_leaves_ports_open_which_is_why_this_exists(original: str) -> None:
+    assert any(address.startswith((":", "*:")) for address in binds(original))
+
+
+def test_every_port_is_bound_to_loopback(original: str, tmp_path: Path) -> None:
+    assert all(address.startswith("127.0.0.1:") for address in binds(front.corrected(original, str(tmp_path))))
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        (None, "127.0.0.1:8000"),
+        ("0.0.0.0", "0.0.0.0:8000"),
+        ("192.0.2.7", "192.0.2.7:8000"),
+        ("::1", "[::1]:8000"),
+        ("::", "[::]:8000"),
+    ],
+)
+def test_the_front_and_nothing_else_is_bound_to_the_host(
+    host: str | None, address: str, original: str, tmp_path: Path
+) -> None:
+    addresses = binds(front.corrected(original, str(tmp_path), host))
+    assert addresses.count(address) == 1
+    assert sum(not each.startswith("127.0.0.1:") for each in addresses) == (host is not None)
+
+
+@pytest.mark.parametrize("with_app", [True, False])
+@pytest.mark.parametrize("host", [None, "0.0.0.0", "::1"])
+def test_haproxy_accepts_the_result(with_app: bool, host: str | None, tmp_path: Path) -> None:
+    for name, page in front.error_pages().items():
+        (tmp_path / name).write_text(page, newline="")
+    (tmp_path / "h.cfg").write_text(front.corrected(rendered(tmp_path, with_app), str(tmp_path), host))
+    checked = subprocess.run(
+        [front._haproxy(), "-c", "-f", str(tmp_path / "h.cfg")], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("wanted", "unwanted"),
+    [
+        ("mode 600 level admin", "mode 666"),
+        ("timeout http-request 30s", "log 127.0.0.1:514"),
+        ("http-request set-header x-graphside-peer %[src]", "http-reuse always"),
+        ("hdr Retry-After 1", "Ping http://"),
+        ("errorfile 503 {folder}/503.http", "500.http"),
+    ],
+)
+def test_what_serve_leaves_loose_is_tightened(wanted: str, unwanted: str, original: str, tmp_path: Path) -> None:
+    result = front.corrected(original, str(tmp_path))
+    assert unwanted in original
+    assert unwanted not in result
+    assert wanted.format(folder=tmp_path) in result
+
+
+def test_a_configuration_of_another_shape_is_refused(original: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="unknown shape"):
+        front.corrected(original.replace("http_frontend", "other"), str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["502.http", "503.http", "504.http"])
+def test_haproxys_own_answers_are_json_of_their_stated_length(name: str) -> None:
+    head, body = front.error_pages()[name].split("\r\n\r\n")
+    assert f"Content-Length: {len(body)}" in head
+    assert "application/json" in head
+    assert body.startswith('{"error": "')
+
+
+def test_the_wrapper_corrects_the_file_and_becomes_the_program(original: str, tmp_path: Path) -> None:
+    """A shell script in HAProxy's place prints its process id and what it was given."""
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\necho $$ "$@"\n')
+    program.chmod(0o700)
+    wrapper = front.write_wrapper(tmp_path, "0.0.0.0")
+    wrapper.write_text(wrapper.read_text().replace(front._haproxy(), str(program)))
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(original)
+    for _ in range(2):  # a second start finds the file corrected already
+        started = subprocess.Popen([str(wrapper), "-db", "-f", str(configuration)], stdout=subprocess.PIPE, text=True)
+        assert started.communicate(timeout=30)[0] == f"{started.pid} -db -f {configuration}\n"
+        assert binds(configuration.read_text()).count("0.0.0.0:8000") == 1
+    assert os.stat(tmp_path / "503.http").st_mode & 0o077 == 0

@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from deployments.launch.errors import LaunchError
+from deployments.launch.instance import Instance
+from deployments.launch.processes import Process, boot_id
+from tests.unit.launch.conftest import Start
+from tests.unit.launch.test_processes import SLEEP
+
+
+def leave_record(data_dir: Path, folder: Path, processes: list[Process], boot: str | None = None) -> None:
+    """As a server that was killed leaves it."""
+    listed = [[process.pid, process.started] for process in processes]
+    record = {"boot_id": boot or boot_id(), "pid": 1, "folder": str(folder), "processes": listed}
+    (data_dir / "server.json").write_text(json.dumps(record))
+
+
+def test_the_folder_is_private_short_and_gone_afterwards(tmp_path: Path) -> None:
+    with Instance(tmp_path) as instance:
+        folder = instance.folder
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert len(str(folder)) <= 107 - 76
+        (folder / "socket").touch()
+    assert not folder.exists()
+    assert not (tmp_path / "server.json").exists()
+
+
+def test_a_second_server_on_the_same_data_is_refused_and_told_which(tmp_path: Path) -> None:
+    with Instance(tmp_path) as first:
+        with pytest.raises(LaunchError, match=r"Another server runs on .* \(pid \d+\)") as caught:
+            Instance(tmp_path).__enter__()
+        assert "GRAPHSIDE_DATA" in str(caught.value)
+        assert first.folder.exists()
+    with Instance(tmp_path):
+        pass
+
+
+def test_what_a_killed_predecessor_left_is_ended_and_removed(tmp_path: Path, start: Start) -> None:
+    folder = tmp_path / "graphside-left"
+    folder.mkdir()
+    left = start(SLEEP)
+    leave_record(tmp_path, folder, [left])
+    with Instance(tmp_path):
+        assert not left.alive()
+        assert not folder.exists()
+
+
+def test_processes_of_others_that_have_the_numbers_now_are_left_alone(tmp_path: Path, start: Start) -> None:
+    bystander = start(SLEEP)
+    leave_record(tmp_path, tmp_path / "graphside-left", [Process(bystander.pid, bystander.started - 1)])
+    with Instance(tmp_path):
+        assert bystander.alive()
+
+
+def test_a_record_from_before_a_reboot_kills_nobody(tmp_path: Path, start: Start) -> None:
+    bystander = start(SLEEP)
+    leave_record(tmp_path, tmp_path / "graphside-left", [bystander], boot="another boot")
+    with Instance(tmp_path):
+        assert bystander.alive()
+
+
+def test_a_record_never_removes_a_folder_that_is_not_a_servers(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    leave_record(tmp_path, precious, [])
+    with Instance(tmp_path):
+        assert precious.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"processes": 1}', '{"processes": [["a", "b"]], "folder": "x"}'])
+def test_a_record_cut_short_is_no_obstacle(text: str, tmp_path: Path) -> None:
+    (tmp_path / "server.json").write_text(text)
+    with Instance(tmp_path):
+        pass
+
+
+def test_processes_below_are_recorded_once_they_have_settled(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = start(SLEEP)
+    with Instance(tmp_path) as instance:
+        instance.note_processes()
+        assert [child.pid, child.started] not in recorded(tmp_path)
+        monkeypatch.setattr("deployments.launch.instance.age_s", lambda process: 10.0)
+        instance.note_processes()
+        assert [child.pid, child.started] in recorded(tmp_path)
+
+
+def recorded(data_dir: Path) -> list[list[int]]:
+    processes: list[list[int]] = json.loads((data_dir / "server.json").read_text())["processes"]
+    return processes
