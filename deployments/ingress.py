@@ -39,6 +39,9 @@ class Ingress:
         self._services = Services.open(Settings.model_validate(settings), RunnerClient(runner))
         self._services.snapshot.start()
 
+    async def __del__(self) -> None:
+        self._services.close()
+
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return build_asgi_app(self._services)
 
@@ -61,7 +64,7 @@ def build_asgi_app(services: Services) -> FastAPI:
             expose_headers=["X-Run-Id", "X-Engine", "Server-Timing", "X-Request-Id"],
         )
     app.add_middleware(RequestIds)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, frame_ancestors=services.settings.frame_ancestors)
     app.add_middleware(
         Forwarding, trusted=services.settings.trusted_forwarders, public_url=services.settings.public_url
     )

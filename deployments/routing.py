@@ -22,9 +22,10 @@ class Routes:
             for path in paths:
                 bare = path.rstrip("/")
                 for form, shown in ((bare, True), (bare + "/", False)):
-                    self.router.add_api_route(
-                        form, endpoint, methods=methods.split(), include_in_schema=shown, response_model=None
-                    )
+                    for method in methods.split():  # one each, or their OpenAPI operations would share an id
+                        self.router.add_api_route(
+                            form, endpoint, methods=[method], include_in_schema=shown, response_model=None
+                        )
             return endpoint
 
         return register

@@ -157,5 +157,5 @@ def make_tokens(settings: Settings) -> Tokens:
 
 def foreign_tokens(settings: Settings) -> ForeignTokens | None:
     """For the issuer that the settings name, if they do. Raises ``ValueError`` for one that would be unsafe."""
-    named: Any = getattr(settings, "foreign_tokens", None)  # Any: a settings model with the fields of ForeignIssuer
+    named = settings.foreign_tokens
     return None if named is None else ForeignTokens(ForeignIssuer(**named.model_dump()))

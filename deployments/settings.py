@@ -7,11 +7,12 @@
 import os
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from catalog.engine import sqlite_url
+from deployments.web.headers import DEFAULT_FRAME_ANCESTORS, checked_sources
 from runtime.task import MIB, Limits
 
 
@@ -51,6 +52,18 @@ class MaximumSettings(_Frozen):
     result_bytes: int = Field(512 * MIB, ge=1024)
 
 
+class ForeignTokenSettings(_Frozen):
+    """Tokens of another issuer that are accepted too; exactly one of ``jwks_url`` and ``key_file`` (``auth/foreign.py``)."""
+
+    issuer: str = Field(min_length=1)
+    audience: str = Field(min_length=1)
+    jwks_url: str | None = None
+    key_file: Path | None = None
+    algorithms: tuple[Literal["RS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
+    username_claim: str = "sub"
+    auto_create: bool = False
+
+
 class Settings(_Frozen):
     """The app's settings, as ``args`` of ``serve_config.yaml``."""
 
@@ -69,6 +82,10 @@ class Settings(_Frozen):
     )
     public_url: str | None = Field(None, description="https://host[:port] that clients use, when behind a proxy.")
     trusted_forwarders: tuple[str, ...] = Field((), description="CIDRs whose X-Forwarded-* headers are believed.")
+    frame_ancestors: tuple[str, ...] = Field(
+        DEFAULT_FRAME_ANCESTORS, description="CSP sources that may frame the viewer page."
+    )
+    foreign_tokens: ForeignTokenSettings | None = Field(None, description="Another issuer whose tokens count here.")
     cors_origins: tuple[str, ...] = Field((), description="Origins that browsers may call from.")
     max_upload_bytes: int = Field(1024 * MIB, ge=1024, description="Largest body of one upload.")
     max_source_bytes: int = Field(1 * MIB, ge=1024, description="Longest source text of a task.")
@@ -94,6 +111,12 @@ class Settings(_Frozen):
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for cidr in value:
             ip_network(cidr, strict=False)
+        return value
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _sources(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        checked_sources(value)
         return value
 
     @field_validator("public_url")

@@ -1,7 +1,7 @@
 """``flag list``, ``flag set``."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,8 +27,21 @@ _SENT = {Value.ON: True, Value.OFF: False, Value.UNSET: None}
 def list_flags(url: Url = None) -> None:
     """List every setting of a flag: its name, for whom, its value. A flag without a setting is off."""
     flags = expect(connect(url).send("GET", "/api/v2/admin/flags/"), "flags", list)
-    rows = [(flag["name"], flag.get("username") or "everyone", "on" if flag["value"] else "off") for flag in flags]
+    rows = [(flag["name"], _whom(flag), "on" if flag["value"] else "off") for flag in flags]
     show_rows(("flag", "for", "value"), rows)
+
+
+def _whom(flag: dict[str, Any]) -> str:
+    """Whom a setting is for, in words."""
+    match flag.get("scope"):
+        case "user":
+            return str(flag.get("username"))
+        case "group":
+            return f"group {flag.get('group')}"
+        case "percent":
+            return f"{flag.get('percent')} % of users"
+        case scope:
+            return str(scope or "everyone")
 
 
 @app.command("set")

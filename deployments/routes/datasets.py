@@ -14,7 +14,7 @@ from deployments.errors import InvalidRequest, NotFound
 from deployments.incoming import parsed, received
 from deployments.routing import Routes
 from deployments.services import Services, services_of
-from runtime.datasets.records import DatasetRecord, ObjectRecord, RecordGone, Role
+from runtime.datasets.records import DatasetRecord, ObjectRecord, RecordGone, Role, is_id
 
 routes = Routes()
 
@@ -169,7 +169,9 @@ async def own_dataset(request: Request, services: Services) -> DatasetRecord:
 
 async def find_own(services: Services, principal: Principal, dataset_id: str) -> DatasetRecord:
     """The caller's dataset of that id; for others' it answers as if there were none. Raises ``NotFound``."""
-    record = await services.snapshot.get(("dataset", dataset_id), lambda: services.datasets.get(dataset_id))
+    record = None
+    if is_id(dataset_id):  # what is no id is not worth remembering
+        record = await services.snapshot.get(("dataset", dataset_id), lambda: services.datasets.get(dataset_id))
     if record is None or record.owner_id != principal.user_id:
         raise NotFound(f"dataset {dataset_id} not found")
     return record

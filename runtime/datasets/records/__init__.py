@@ -7,6 +7,6 @@ row first, then the bytes. Everything blocks on SQL.
 
 from runtime.datasets.records.datasets import DatasetRecord, Datasets, Role
 from runtime.datasets.records.files import FileRecord, Files
-from runtime.datasets.records.objects import ObjectRecord, RecordGone
+from runtime.datasets.records.objects import ObjectRecord, RecordGone, is_id
 
-__all__ = ["DatasetRecord", "Datasets", "FileRecord", "Files", "ObjectRecord", "RecordGone", "Role"]
+__all__ = ["DatasetRecord", "Datasets", "FileRecord", "Files", "ObjectRecord", "RecordGone", "Role", "is_id"]
