@@ -48,6 +48,7 @@ _TOLD_AS: Final[dict[type[Exception], str]] = {
     runtime_errors.LimitTooHigh: "InvalidRequest",
     auth_errors.Unauthenticated: "Unauthenticated",  # not which way a token is bad
     auth_errors.TooManyAttempts: "TooManyRequests",
+    auth_errors.UnknownOrganization: "NotFound",
     catalog_errors.CatalogUnavailable: "Overloaded",
     catalog_errors.CatalogFull: "StorageFull",
 }

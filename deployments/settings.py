@@ -53,7 +53,7 @@ class MaximumSettings(_Frozen):
 
 
 class ForeignTokenSettings(_Frozen):
-    """Tokens of another issuer that are accepted too; exactly one of ``jwks_url`` and ``key_file`` (``auth/foreign.py``)."""
+    """Tokens of another issuer that count too; exactly one of ``jwks_url`` and ``key_file`` (``auth/foreign.py``)."""
 
     issuer: str = Field(min_length=1)
     audience: str = Field(min_length=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import socket
@@ -12,6 +13,7 @@ from uuid import uuid4
 import httpx
 import pandas as pd
 import pyarrow as pa
+import pyarrow.orc
 import pytest
 
 from tests.wire.test_errors import assert_error
@@ -170,9 +172,21 @@ def test_options_are_the_files_own_and_the_querys_over_them(alice: Person) -> No
     [{"file_type": "csv", "file_compression": "gzip"}, {"file_type": "orc"}, {"file_type": "xlsx"}],
     ids=["gzip", "orc", "xlsx"],
 )
-def test_what_cannot_be_read_yet_is_said(alice: Person, declared: dict[str, str]) -> None:
+def test_bytes_of_another_kind_than_declared_are_refused(alice: Person, declared: dict[str, str]) -> None:
     file_id = new_file(alice, **declared)
-    assert "not supported yet" in assert_error(send(alice, file_id, CSV), 400, "InvalidTable", "files")["error"]
+    assert_error(send(alice, file_id, CSV), 400, "InvalidTable", "files")
+
+
+def test_compressed_and_orc_files_are_read(alice: Person) -> None:
+    orc = pa.BufferOutputStream()
+    pa.orc.write_table(TABLE, orc)
+    for declared, content in (
+        ({"file_type": "csv", "file_compression": "gzip"}, gzip.compress(CSV)),
+        ({"file_type": "orc"}, orc.getvalue().to_pybytes()),
+    ):
+        answer = send(alice, new_file(alice, **declared), content)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["is_valid"]
 
 
 def test_no_rows_are_a_table_too(alice: Person) -> None:

@@ -123,7 +123,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, dict[str, Any], str]] = {
         lambda: b"x\n" + b"a," * 1_000_000 + b"a\n", "csv", {"skiprows": 1}, "1,000,001 columns"),
     "csv: a million columns further down": (
         lambda: b"a,b\n1,2\n" + b"1," * 1_000_000 + b"1\n", "csv", {}, "Expected 2 columns|columns"),
-    "csv: a quote that never ends": (lambda: b'a,b\n1,"' + b"x,y\n" * (2 * MIB), "csv", {}, "a quote is never closed"),
+    "csv: a quote that never ends": (lambda: b'a,b\n1,"' + b"x,y\n" * (2 * MIB), "csv", {}, "EOF inside string"),
     "csv: an expression for a separator": (lambda: b"a" * MIB, "csv", {"sep": "(a|a)*b"}, "use one character"),
     "csv: names that are books": (lambda: b",".join([b"n" * MIB] * 4) + b"\n1,2,3,4\n", "csv", {}, "too long together"),
     "csv: many zero bytes": (lambda: b"a,b\n" + bytes(MIB), "csv", {}, "zero bytes"),
@@ -155,7 +155,8 @@ READ: dict[str, tuple[Callable[[], bytes], str, tuple[int, int]]] = {
     "parquet: 20,000 row groups": (_many_row_groups, "parquet", (20_000, 1)),
     "parquet: a constant, 16 million times": (
         lambda: _parquet(pa.table({"a": _ZEROS})), "parquet", (1 << 24, 1)),
-    "orc: 10,000 columns": (lambda: _orc(pa.table({f"c{n}": [1] for n in range(10_000)}), "UNCOMPRESSED"), "orc", (1, 10_000)),
+    "orc: 10,000 columns": (
+        lambda: _orc(pa.table({f"c{n}": [1] for n in range(10_000)}), "UNCOMPRESSED"), "orc", (1, 10_000)),
     "csv: 10,000 columns": (_wide_csv, "csv", (1, 10_000)),
     "csv: a cell of 20 MB": (lambda: b"a,b\n1," + b"x" * 20_000_000 + b"\n", "csv", (1, 2)),
     "csv: a quoted cell of 100,000 commas": (lambda: b'a,b\n1,"' + b"," * 100_000 + b'"\n', "csv", (1, 2)),
