@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import graphistry
+from graphistry.pygraphistry import GraphistryClient
 import httpx
 import pytest
 
@@ -35,7 +35,7 @@ def make_key(person: Person) -> dict[str, Any]:
 
 def test_pygraphistry_signs_in_with_a_personal_key(server: LiveServer, carol: Person, dataset_id: str) -> None:
     key = make_key(carol)
-    client = graphistry.client()
+    client = GraphistryClient()
     client.register(
         api=3, protocol="http", server=f"127.0.0.1:{server.port}",
         personal_key_id=key["id"], personal_key_secret=key["secret"],
@@ -94,7 +94,7 @@ def test_an_organisation_is_asked_for_by_name(server: LiveServer, admin: Person,
     assert answer["active_organization"] == {"slug": "lab", "is_found": True, "is_member": False}
     member = admin.http.put("/api/v2/o/lab/members/carol/", json={"role": "member"})
     assert member.is_success, member.text
-    client = graphistry.client()
+    client = GraphistryClient()
     client.register(
         api=3, protocol="http", server=f"127.0.0.1:{server.port}", username="carol", password=PASSWORD, org_name="lab"
     )

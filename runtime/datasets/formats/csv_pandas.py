@@ -94,6 +94,7 @@ def _arguments(options: Options) -> dict[str, Any]:  # Any: pandas' own argument
         arguments["engine"] = "python"
     else:
         arguments["low_memory"] = False  # types are decided by whole columns; the other engine always does so
+        arguments["float_precision"] = "round_trip"  # pandas' own way is off by a bit now and then
     return arguments
 
 

@@ -31,7 +31,7 @@ MAX_SHEET_CELLS: Final = 20_000_000
 """Cells of the rectangle around a sheet's values: half a minute, and 2 GB."""
 
 MAX_UNPACKED_BYTES: Final = 1 << 31
-_KNOWN: Final = {"sheet_name", "header", "names", "usecols", "skiprows", "nrows", "dtype"}
+KNOWN: Final = {"sheet_name", "header", "names", "usecols", "skiprows", "nrows", "dtype"}
 _PIECE: Final = 1 << 20
 _EXACT: Final = 2.0**53
 _PLACE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,3})([0-9]{1,7})[\"']")  # of a cell; of a row, which has no letters
@@ -44,7 +44,7 @@ def read_xlsx(body: Body, options: Options) -> pa.Table:
     """The table in an ``xlsx`` workbook. Options: ``sheet_name``, ``header``, ``names``, ``usecols``, ``skiprows``,
     ``nrows``, ``dtype``.
     """
-    refuse_unknown(options, _KNOWN, "xlsx")
+    refuse_unknown(options, KNOWN, "xlsx")
     if body.head(8) == _OLE:
         raise InvalidTable(
             "The body is an old or an encrypted Excel file, not xlsx; declare file_type 'xls', or decrypt."
@@ -62,7 +62,7 @@ def read_xlsx(body: Body, options: Options) -> pa.Table:
 
 def read_xls(body: Body, options: Options) -> pa.Table:
     """The table in an ``xls`` workbook. Options as ``read_xlsx``."""
-    refuse_unknown(options, _KNOWN, "xls")
+    refuse_unknown(options, KNOWN, "xls")
     if body.head(8) != _OLE:
         raise body.refuse("an old Excel file")
     return _table(body, options)

@@ -23,7 +23,7 @@ from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import Options, flag, refuse_unknown, text
 from runtime.errors import InvalidTable
 
-_KNOWN = {"orient", "lines", "dtype", "compression"}
+KNOWN = {"orient", "lines", "dtype", "compression"}
 _ORIENTS = {"columnar", "columns", "records", "rows", "split", "index", "values", "table"}
 # graphistry-js adds these two to the columns of a columnar table (contract 8).
 _AGENT_KEYS = {"agent_name", "agent_version"}
@@ -40,7 +40,7 @@ Row = dict[str, Json]
 
 def read(body: Body, options: Options) -> pa.Table:
     """The table. Options: ``orient``, ``lines``, ``dtype``."""
-    refuse_unknown(options, _KNOWN, "json")
+    refuse_unknown(options, KNOWN, "json")
     orient = text(options, "orient") or None
     if orient is not None and orient not in _ORIENTS:
         raise InvalidTable(f"orient {orient!r} is unknown; use one of {', '.join(sorted(_ORIENTS))}.")

@@ -39,13 +39,14 @@ def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
 
 def compressed(content: bytes, compression: str) -> bytes:
     """The content as a file of that compression."""
-    return {
+    pack: dict[str, Callable[[bytes], bytes]] = {
         "gzip": gzip.compress,
         "bz2": bz2.compress,
         "xz": lzma.compress,
         "zip": lambda data: zipped(("table.csv", data)),
-        "zstd": lambda data: pa.compress(data, codec="zstd", asbytes=True),
-    }[compression](content)
+        "zstd": lambda data: bytes(pa.compress(data, codec="zstd", asbytes=True)),
+    }
+    return pack[compression](content)
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pytest
 
-from runtime.datasets.formats import READERS, check_declared
+from runtime.datasets.formats import COMPRESSIONS, READERS, bounds, check_declared, compression, excel
+from runtime.datasets.formats.csv import KNOWN as CSV_OPTIONS
+from runtime.datasets.formats.excel import KNOWN as EXCEL_OPTIONS
+from runtime.datasets.formats.json import KNOWN as JSON_OPTIONS
 from runtime.errors import InvalidTable
 
 Upload = Callable[..., Any]
@@ -49,16 +53,25 @@ def test_a_known_type_can_be_declared(file_type: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file_type", "compression", "words"),
+    ("file_type", "file_compression", "words"),
     [
         ("tiff", "", "file_type 'tiff' is unknown; use one of arrow, csv"),
         ("", "", "file_type '' is unknown"),
         ("csv", "rar", "file_compression 'rar' is unknown; use one of gzip, bz2, zip, xz, zstd, or none"),
     ],
 )
-def test_what_cannot_be_read_is_said_honestly(file_type: str, compression: str, words: str) -> None:
+def test_what_cannot_be_read_is_said_honestly(file_type: str, file_compression: str, words: str) -> None:
     with pytest.raises(InvalidTable, match=words):
-        check_declared(file_type, compression)
+        check_declared(file_type, file_compression)
+
+
+def test_every_type_compression_option_and_limit_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
+    names = {*READERS, *COMPRESSIONS, *CSV_OPTIONS, *JSON_OPTIONS, *EXCEL_OPTIONS}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+    assert f"{bounds.MAX_COLUMNS:,}" in page
+    assert f"{excel.MAX_SHEET_CELLS // 1_000_000} million" in page
+    assert f"{compression.RATIO} times" in page
 
 
 @pytest.mark.parametrize("file_type", READERS)

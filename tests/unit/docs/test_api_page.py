@@ -3,13 +3,17 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from auth.errors import Unauthenticated
+from auth.errors import InvalidName, Taken, Unauthenticated, Unknown
 from deployments import errors
 from deployments.ingress import _STATUS_NAMES, build_asgi_app
 from deployments.run_request import RunRequest
 from deployments.services import Services
 from deployments.settings import Settings
 from tests.unit.docs.markdown import code, rows
+
+
+BASES = {InvalidName, Taken, Unknown}
+"""Never raised themselves."""
 
 
 def openapi() -> dict[str, Any]:
@@ -26,11 +30,26 @@ def test_every_route_is_listed_and_no_other() -> None:
 
 def test_every_error_is_listed_with_its_status_and_no_other() -> None:
     listed = {(int(row["status"]), code(row["type"])) for row in rows("docs/api.md", "status")}
-    tabled = {(status, errors._TOLD_AS.get(kind, kind.__name__)) for kind, status in errors.STATUS.items()}
+    tabled = {(status, told(leaf)) for kind, status in errors.STATUS.items() for leaf in leaves(kind)}
     refused = {(kind.status, kind.type) for kind in errors.RequestError.__subclasses__()}
     named = {(status, name) for status, name in _STATUS_NAMES.items()}
     assert listed == tabled | refused | named | {(500, "InternalError")}
     assert (401, Unauthenticated.__name__) in listed
+
+
+def leaves(kind: type[Exception]) -> set[type[Exception]]:
+    """The classes of an error that are raised: those below it whose status is not their own."""
+    below = [sub for sub in kind.__subclasses__() if sub not in errors.STATUS]
+    return (
+        {kind}
+        if not below or kind in errors._TOLD_AS
+        else {leaf for sub in below for leaf in leaves(sub)} | (set() if kind in BASES else {kind})
+    )
+
+
+def told(kind: type[Exception]) -> str:
+    """The name of an error on the wire."""
+    return next((name for base, name in errors._TOLD_AS.items() if issubclass(kind, base)), kind.__name__)
 
 
 def test_every_field_of_a_run_is_listed() -> None:

@@ -26,6 +26,8 @@ def written(name: str, value: object) -> str:
         return "none"
     if isinstance(value, BaseModel):
         return "see below"
+    if isinstance(value, tuple):
+        return f"`{' '.join(value)}`"
     if isinstance(value, Path):
         return f"`{value}`"
     if isinstance(value, bool):
