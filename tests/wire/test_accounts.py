@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from graphistry.pygraphistry import GraphistryClient
 import httpx
 import pytest
+from graphistry.pygraphistry import GraphistryClient
 
 from tests.conftest import PASSWORD, SMALL_EDGES, LiveServer, Person
 

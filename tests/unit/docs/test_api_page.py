@@ -11,7 +11,6 @@ from deployments.services import Services
 from deployments.settings import Settings
 from tests.unit.docs.markdown import code, rows
 
-
 BASES = {InvalidName, Taken, Unknown}
 """Never raised themselves."""
 
