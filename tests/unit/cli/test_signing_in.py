@@ -79,8 +79,8 @@ def test_a_typed_password_is_not_shown(server: SmallServer, config_home: Path) -
         shown += _until(ours, "password of bob: ")
         os.write(ours, b"hunter2hunter2\n")
         shown += _until(ours, "signed in")
-        os.close(ours)
         assert process.wait(30) == 0
+        os.close(ours)  # not before: the rest of the line would have nowhere to go
     assert "hunter2" not in shown
     assert server.calls[0].body == {"username": "bob", "password": "hunter2hunter2"}
 

@@ -109,7 +109,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, dict[str, Any], str]] = {
     "parquet: dictionary of one long text": (
         lambda: _parquet(pa.table({"s": _repeated("x" * MIB, 2000)}), store_schema=False), "parquet", {}, MEMORY),
     "parquet: nested without end": (
-        lambda: _parquet(pa.table({"a": _lists(_lists(_ZEROS, 1024), 1024)})), "parquet", {}, MEMORY),
+        lambda: _parquet(pa.table({f"c{n}": _lists(_lists(_ZEROS, 1024), 1024) for n in range(8)})), "parquet", {},
+        MEMORY),
     "orc: one long text": (lambda: _orc(pa.table({"s": pa.array(["x" * MIB] * 600)})), "orc", {}, MEMORY),
     "json: nested without end": (lambda: b"[" * (30 * MIB), "json", {}, "not JSON"),
     "json: nested objects without end": (lambda: b'{"a":' * (5 * MIB), "json", {}, "not JSON"),
