@@ -47,7 +47,9 @@ class Credentials:
 
     async def principal_of(self, token: str) -> Principal:
         """Whose token this is. Asks the catalog nothing while that stays as it is."""
-        claims = await self._verified(token)
+        return await self._principal_for(await self._verified(token))
+
+    async def _principal_for(self, claims: Claims | ForeignClaims) -> Principal:
         if isinstance(claims, Claims):
             ours = claims
             key = ("active", ours.user_id, ours.issued_at, ours.session)
@@ -90,8 +92,8 @@ class Credentials:
 
     async def refresh(self, token: str) -> str:
         """The same token while it has plenty of life left or is another server's, else a new one (contract 1.3)."""
-        principal = await self.principal_of(token)
         claims = await self._verified(token)
+        principal = await self._principal_for(claims)
         if not isinstance(claims, Claims) or self.tokens.is_young(claims):
             return token
         # What is remembered may be a second old, and a token that is made now would outlive what ended the old one.
@@ -103,8 +105,8 @@ class Credentials:
 
     async def sign_out(self, token: str, address: str) -> None:
         """Ends the log-in that this token comes from, with all that was refreshed from it."""
-        principal = await self.principal_of(token)
         claims = await self._verified(token)
+        principal = await self._principal_for(claims)
         until = self.tokens.last_of_session(claims) if isinstance(claims, Claims) else claims.expires_at + 60
         await asyncio.to_thread(self.revocations.end, claims.session, until)
         self.snapshot.forget()

@@ -56,7 +56,7 @@ class Runner:
         executor_settings = _executor_settings(self._settings)
         self._maximum_memory = _share_of_memory(self._settings, executor_settings.seats)
         engine = PandasEngine(store, self._template, _seat_settings(self._settings, scratch))
-        self._executor = Executor(engine, store, self._template, executor_settings)
+        self._executor = Executor(engine, executor_settings)
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()
         self._results: dict[str, bytes | mmap.mmap] = {}

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from runtime.datasets.cache import DatasetCache
-from runtime.datasets.store import Store
 from runtime.engines.base import DatasetSource, Engine
 from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted
-from runtime.sandbox.parent import TemplateProcess
 from runtime.sandbox.seats import RunOutcome, SeatProcess
 from runtime.task import TaskSpec
 
@@ -53,11 +51,9 @@ class Receipt:
 class Executor:
     """Owns an engine, the dataset cache over it, and the queue."""
 
-    def __init__(self, engine: Engine, store: Store, template: TemplateProcess, settings: ExecutorSettings) -> None:
+    def __init__(self, engine: Engine, settings: ExecutorSettings) -> None:
         self.engine = engine
         self.settings = settings
-        self.store = store
-        self.template = template
         self.cache = DatasetCache(engine.load, settings.cache_bytes)
         self.causes: Counter[str] = Counter()
         self._seats = asyncio.Semaphore(settings.seats)

@@ -1,8 +1,8 @@
 """The data directory, made ready: folders, catalog, signing key, the first admin."""
 
 import os
-import secrets
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from pydantic import SecretStr
 
 from auth.errors import AuthError
 from auth.flags import ENABLED_USERS, Flags
+from auth.passwords import make_password
 from auth.tokens import load_or_make_key
 from auth.users import Users
-from catalog.engine import migrate, open_catalog
+from catalog.engine import Catalog, migrate, open_catalog
 from catalog.errors import CatalogError
 from deployments.launch.errors import LaunchError
 from deployments.launch.options import Options, given_key_file
@@ -20,8 +21,6 @@ from deployments.launch.secret_files import load_or_make_token, write_secret
 from runtime.datasets.records import Datasets
 from runtime.datasets.store import LocalStore
 from runtime.datasets.sweep import sweep
-
-_PASSWORD_BYTES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,9 @@ def prepare(options: Options) -> FirstAdmin | None:
         store = LocalStore(options.data_dir)
         store.prepare()
         migrate(settings.catalog_url)
-        _sweep(settings.catalog_url, store)
-        return _first_admin(settings.catalog_url, options.admin_username, options.admin_password)
+        with closing(open_catalog(settings.catalog_url)) as catalog:
+            sweep(store, Datasets(catalog))
+            return _first_admin(catalog, options.admin_username, options.admin_password)
     except (AuthError, CatalogError) as error:
         raise LaunchError(str(error)) from error
     except OSError as error:
@@ -93,25 +93,12 @@ def _place_given_key(options: Options) -> None:
         write_secret(given_key_file(options.data_dir), options.jwt_secret.get_secret_value())
 
 
-def _sweep(catalog_url: str, store: LocalStore) -> None:
-    """Deletes stored tables that a crash left without a name."""
-    catalog = open_catalog(catalog_url)
-    try:
-        sweep(store, Datasets(catalog))
-    finally:
-        catalog.close()
-
-
-def _first_admin(catalog_url: str, username: str, chosen: SecretStr | None) -> FirstAdmin | None:
+def _first_admin(catalog: Catalog, username: str, chosen: SecretStr | None) -> FirstAdmin | None:
     """Adds one where there is no user at all, with the Python endpoint enabled (contract 4.8)."""
-    catalog = open_catalog(catalog_url)
-    try:
-        users = Users(catalog)
-        if users.count() > 0:
-            return None
-        password = chosen or SecretStr(secrets.token_urlsafe(_PASSWORD_BYTES))
-        principal = users.add(username, password.get_secret_value(), is_admin=True)
-        Flags(catalog).set_for_user(ENABLED_USERS, principal.username, True)
-        return FirstAdmin(principal.username, None if chosen else password)
-    finally:
-        catalog.close()
+    users = Users(catalog)
+    if users.count() > 0:
+        return None
+    password = chosen or SecretStr(make_password())
+    principal = users.add(username, password.get_secret_value(), is_admin=True)
+    Flags(catalog).set_for_user(ENABLED_USERS, principal.username, True)
+    return FirstAdmin(principal.username, None if chosen else password)

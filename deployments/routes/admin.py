@@ -241,11 +241,15 @@ def _time_of(request: Request, name: str) -> datetime | None:
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
-def _shown(principal: Principal) -> dict[str, Any]:
+def shown_user(principal: Principal) -> dict[str, Any]:
+    """A user as log-ins show him (contract 1.2)."""
     return {
         "id": principal.user_id,
         "username": principal.username,
-        "email": principal.email,
         "name": principal.name,
-        "is_admin": principal.is_admin,
+        "email": principal.email,
     }
+
+
+def _shown(principal: Principal) -> dict[str, Any]:
+    return {**shown_user(principal), "is_admin": principal.is_admin}

@@ -7,11 +7,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden, Unauthenticated
-from auth.principal import Principal
 from deployments.body import checked, read_json
 from deployments.credentials import SignedIn
 from deployments.errors import InvalidRequest
-from deployments.routes.admin import admin_of
+from deployments.routes.admin import admin_of, shown_user
 from deployments.routes.organizations import active_organization
 from deployments.routing import Routes
 from deployments.services import Services, address_of, services_of
@@ -111,17 +110,8 @@ async def log_out_user(request: Request) -> Response:
 
 async def _answer(services: Services, signed_in: SignedIn, org_name: str | None) -> Response:
     """What contract 1.2 has for a log-in."""
-    answer: dict[str, Any] = {"token": signed_in.token, "user": _user(signed_in.principal)}
+    answer: dict[str, Any] = {"token": signed_in.token, "user": shown_user(signed_in.principal)}
     organization = await active_organization(services, signed_in.principal, org_name)
     if organization is not None:
         answer["active_organization"] = organization
     return JSONResponse(answer)
-
-
-def _user(principal: Principal) -> dict[str, Any]:
-    return {
-        "id": principal.user_id,
-        "username": principal.username,
-        "name": principal.name,
-        "email": principal.email,
-    }

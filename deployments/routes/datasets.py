@@ -94,10 +94,9 @@ async def attach(request: Request) -> Response:
     async with received(request, services) as upload:
         table = await parsed(services, upload, file_type, "", dict(request.query_params))
     try:
-        await asyncio.to_thread(services.datasets.attach, record.id, role, table)
+        await services.change(services.datasets.attach, record.id, role, table)
     except RecordGone:
         raise NotFound(f"dataset {record.id} not found") from None
-    services.snapshot.forget()
     if role in record.tables:
         await services.runners.evict(record.id)
         await services.collect_garbage()
@@ -140,8 +139,7 @@ async def delete(request: Request) -> Response:
     """Delete a dataset: running tasks finish, then its bytes go (contract 3.5)."""
     services = services_of(request)
     record = await own_dataset(request, services)
-    await asyncio.to_thread(services.datasets.delete, record.id)
-    services.snapshot.forget()
+    await services.change(services.datasets.delete, record.id)
     await services.runners.evict(record.id)
     await services.collect_garbage()
     return Response(status_code=204)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-import psutil
-
 from runtime.datasets.store import LocalStore
 from runtime.errors import InvalidTable
+from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess
 
 log = logging.getLogger("graphside.uploads")
@@ -44,7 +43,7 @@ class Uploads:
         self._turn = asyncio.Semaphore(CONCURRENT_PARSES)
         self._decompressed_bytes = DECOMPRESSED_FACTOR * max_upload_bytes
         self._file_bytes = MEMORY_FACTOR * max_upload_bytes
-        self._memory_bytes = min(self._file_bytes, psutil.virtual_memory().total // MEMORY_SHARE)
+        self._memory_bytes = min(self._file_bytes, memory_bytes() // MEMORY_SHARE)
 
     async def parse(
         self, incoming: str, file_type: str, file_compression: str, options: dict[str, Any]

@@ -103,17 +103,16 @@ def _failure(error: BaseException, sink: "_ResultFile", request: Message) -> Run
             limit=sink.limit,
             observed=sink.exceeded,
         )
+    described = describe_exception(error)
     refused = issubclass(kind, OSError) and cast(OSError, error).errno == errno.ENOMEM  # mmap's word for it
     if refused or issubclass(kind, MemoryError):
         limit = int(request["memory_bytes"])
-        described = describe_exception(error)
         return TaskMemoryExceeded(
             f"the task asked for more memory than its limit of {limit} bytes",
             limit_name="memory_bytes",
             limit=limit,
             **described,
         )
-    described = describe_exception(error)
     name, text = described["exception_type"], described["exception_message"]
     return TaskError(f"{name}: {text}" if text else str(name), **described)
 

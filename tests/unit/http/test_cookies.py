@@ -1,6 +1,5 @@
 """Signing in and out: which cookies are set, how, and when they stop to count."""
 
-from collections.abc import Iterator
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 
@@ -10,14 +9,6 @@ from auth import csrf
 from tests.unit.http.site import PAGE, PASSWORD, SECRET, Site
 
 LOG_IN = {"username": "alice", "password": PASSWORD}
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    opened = Site.open(tmp_path_factory.mktemp("site") / "data")
-    opened.user("alice")
-    yield opened
-    opened.close()
 
 
 def cookies_set(answer: object) -> dict[str, Morsel[str]]:

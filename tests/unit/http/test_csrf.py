@@ -1,6 +1,5 @@
 """Requests with a session cookie must be meant; requests with a token need not prove it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +13,6 @@ CREATE = "/api/v2/files/"
 BODY = {"file_type": "csv"}
 OWN = {"http": "http://site.example", "https": "https://site.example"}
 MASKED = csrf.mask(SECRET)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    opened = Site.open(tmp_path_factory.mktemp("site") / "data")
-    opened.user("alice")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Every answer tells the browser what it may not do."""
 
-from collections.abc import Iterator
-
 import pytest
 from starlette.types import Receive, Scope, Send
 
@@ -10,14 +8,6 @@ from tests.unit.http.site import Browser, Site
 
 PATHS = ["/", "/login", "/docs", "/healthz", "/openapi.json", "/api/v2/datasets/", "/nowhere", "/graph/graph.html",
          "/api/v1/csrfmiddlewaretoken/", "/static/style.css"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    opened = Site.open(tmp_path_factory.mktemp("site") / "data")
-    opened.user("alice")
-    yield opened
-    opened.close()
 
 
 def policy_of(headers: object) -> dict[str, str]:

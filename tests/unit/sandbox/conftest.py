@@ -94,11 +94,14 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
                 result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256,
             )  # fmt: skip
             engine = PandasEngine(store, template, settings)
-            executor = Executor(engine, store, template, ExecutorSettings(seats, queue, cache_bytes))
+            executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes))
             await executor.start()
+            await template.wait_ready()
             return Rig(root, loop, executor, template, store, Uploads(store, template, 64 * MIB))
 
-        rig = asyncio.run_coroutine_threadsafe(build(), loop).result(30)
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("GRAPHSIDE_CANARY", "secret")  # what a server has when it starts its template
+            rig = asyncio.run_coroutine_threadsafe(build(), loop).result(60)
 
         def close() -> None:
             asyncio.run_coroutine_threadsafe(rig.executor.close(), loop).result(30)

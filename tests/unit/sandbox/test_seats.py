@@ -175,7 +175,6 @@ def task(g):
         'threads': len(os.listdir('/proc/self/task')),
     }
 """
-    os.environ["GRAPHSIDE_CANARY"] = "secret"
     seen = answer(rig.run(source, code))
     assert set(seen["fds"]) <= {0, 1, 2, 3, 4}
     assert not [name for name in seen["env"] if name.startswith(("GRAPHSIDE", "RAY", "GRAPHISTRY"))]
