@@ -10,30 +10,22 @@ after what it tells of; a server killed in between loses it. There is no way her
 
 import logging
 import math
-import threading
-import time
 import unicodedata
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final  # Any: JSON values
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from auth.principal import Principal
+from catalog.batches import MOST_WAITING, PERIOD_S, BatchedWriter
 from catalog.engine import Catalog
-from catalog.errors import CatalogError
 from catalog.tables import audit as table
 
 log = logging.getLogger("graphside.audit")
 
-PERIOD_S: Final = 0.05
-RETRY_S: Final = 1.0
-MOST_WAITING: Final = 20_000
-"""Lines that wait while the catalog does not answer. Those beyond go to the log."""
-
-_BATCH: Final = 500
 _TEXT: Final = 500
 _ITEMS: Final = 50
 _DEPTH: Final = 3
@@ -61,13 +53,7 @@ class Audit:
 
     def __init__(self, catalog: Catalog, period_s: float = PERIOD_S, most_waiting: int = MOST_WAITING) -> None:
         self._catalog = catalog
-        self._period_s = period_s
-        self._most_waiting = most_waiting
-        self._waiting: deque[dict[str, Any]] = deque()
-        self._changed = threading.Condition()
-        self._writing = 0
-        self._closing = False
-        self._thread: threading.Thread | None = None
+        self._writer = BatchedWriter(catalog, "audit", _insert, _into_log, period_s, most_waiting)
 
     def append(
         self,
@@ -86,41 +72,26 @@ class Audit:
         if named:
             raise ValueError(f"an audit line holds no {', '.join(sorted(named))}")
         known = actor if isinstance(actor, Principal) else None
-        line = {
-            "at": datetime.now(UTC),
-            "actor_id": known.user_id if known else None,
-            "actor": one_line(known.username if known else str(actor or "")),
-            "address": one_line(address),
-            "action": one_line(action)[:64],
-            "target": one_line(target),
-            "outcome": one_line(outcome)[:32],
-            "detail": _plain(dict(detail or {}), _DEPTH),
-        }
-        with self._changed:
-            if self._closing:
-                raise RuntimeError("the audit is closed")
-            if len(self._waiting) >= self._most_waiting:
-                _into_log([line])
-                return
-            self._waiting.append(line)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._write_until_closed, name="audit", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+        self._writer.put(
+            {
+                "at": datetime.now(UTC),
+                "actor_id": known.user_id if known else None,
+                "actor": one_line(known.username if known else str(actor or "")),
+                "address": one_line(address),
+                "action": one_line(action)[:64],
+                "target": one_line(target),
+                "outcome": one_line(outcome)[:32],
+                "detail": _plain(dict(detail or {}), _DEPTH),
+            }
+        )
 
     def flush(self, timeout_s: float = 10) -> bool:
         """Waits until all that was appended is on disk; False where that took too long."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._writing, timeout_s)
+        return self._writer.flush(timeout_s)
 
     def close(self, timeout_s: float = 10) -> None:
         """Writes what waits and ends the thread. Lines that could not be stored go to the log."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-        _into_log(self._waiting)
+        self._writer.close(timeout_s)
 
     def listing(
         self,
@@ -150,39 +121,9 @@ class Audit:
             count = connection.execute(sa.select(sa.func.count()).select_from(table).where(*wanted)).scalar_one()
             return int(count), tuple(AuditLine(**row._mapping) for row in connection.execute(page))
 
-    def _write_until_closed(self) -> None:
-        pause_s = self._period_s
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting:
-                    return
-                if not self._closing:
-                    self._changed.wait_for(lambda: self._closing, pause_s)  # let lines gather
-                batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-                self._writing = len(batch)
-            stored = self._store(batch)
-            with self._changed:
-                self._writing = 0
-                if not stored:
-                    self._waiting.extendleft(reversed(batch))
-                pause_s = self._period_s if stored else RETRY_S
-                self._changed.notify_all()
-                if not stored and self._closing:
-                    return
 
-    def _store(self, batch: list[dict[str, Any]]) -> bool:
-        started = time.monotonic()
-        try:
-            with self._catalog.append() as connection:
-                connection.execute(sa.insert(table), batch)
-        except CatalogError as error:
-            log.error("audit.not_stored lines=%d after_s=%.1f: %s", len(batch), time.monotonic() - started, error)
-            return False
-        except Exception:  # the thread's boundary: a batch that no database takes must not end the audit
-            log.exception("audit.batch_refused lines=%d", len(batch))
-            _into_log(batch)
-        return True
+def _insert(connection: Connection, lines: list[dict[str, Any]]) -> None:
+    connection.execute(sa.insert(table), lines)
 
 
 def _into_log(lines: Iterable[dict[str, Any]]) -> None:

@@ -116,7 +116,7 @@ def test_appending_waits_for_nothing(catalog: Catalog) -> None:
 
 
 def test_lines_wait_for_a_catalog_that_is_away(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auth.audit.RETRY_S", 0.01)
+    monkeypatch.setattr("catalog.batches.RETRY_S", 0.01)
     audit = Audit(catalog, period_s=0.01)
     tried = threading.Event()
 
