@@ -56,7 +56,7 @@ class BatchedWriter:
         self._most_waiting = most_waiting
         self._waiting: deque[Row] = deque()
         self._changed = threading.Condition()
-        self._writing = 0
+        self._put = self._settled = 0  # rows so far
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -69,6 +69,7 @@ class BatchedWriter:
                 self._lost([row])
                 return
             self._waiting.append(row)
+            self._put += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_until_closed, name=self._name, daemon=True)
                 self._thread.start()
@@ -77,7 +78,8 @@ class BatchedWriter:
     def flush(self, timeout_s: float = 10) -> bool:
         """Waits until all rows so far are on disk; False where that took too long."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._writing, timeout_s)
+            until = self._put
+            return self._changed.wait_for(lambda: self._settled >= until, timeout_s)
 
     def close(self, timeout_s: float = 10) -> None:
         """Writes what waits and ends the thread."""
@@ -99,11 +101,11 @@ class BatchedWriter:
                 if not self._closing:
                     self._changed.wait_for(lambda: self._closing, pause_s)  # let rows gather
                 batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-                self._writing = len(batch)
             stored = self._stored(batch)
             with self._changed:
-                self._writing = 0
-                if not stored:
+                if stored:
+                    self._settled += len(batch)
+                else:
                     self._waiting.extendleft(reversed(batch))
                 pause_s = self._period_s if stored else RETRY_S
                 self._changed.notify_all()

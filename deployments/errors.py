@@ -21,6 +21,7 @@ STATUS: Final[dict[type[Exception], int]] = {
     runtime_errors.DatasetUnreadable: 422,
     runtime_errors.DatasetTooLarge: 507,
     runtime_errors.StorageFull: 507,
+    runtime_errors.RunExists: 409,
     runtime_errors.Overloaded: 503,
     runtime_errors.RunInterrupted: 503,
     runtime_errors.TaskError: 422,
@@ -86,7 +87,7 @@ class TooLarge(RequestError):
 
 
 class TooManyRequests(RequestError):
-    """A user's quota is used up. Fields: ``limit``, ``observed``, ``retry_after_s``."""
+    """A user's quota is used up. Fields: ``limit_name``, ``limit``, ``observed``, ``retry_after_s``."""
 
     status = 429
     type = "TooManyRequests"

@@ -10,7 +10,7 @@ from runtime.task import EngineName, Format, OutputType
 
 class RunRequest(BaseModel):
     """Body of the endpoint. ``execute`` is the documented field; PyGraphistry sends the next four; unknown keys are
-    ignored (contract 4.2). The last four are ours (``docs/api.md``)."""
+    ignored (contract 4.2). The others are ours (``docs/api.md``)."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -19,6 +19,7 @@ class RunRequest(BaseModel):
     format: Format = "json"
     output_type: OutputType = "json"
     run_label: str | None = None
+    run_id: str | None = Field(None, pattern="^[0-9a-f]{32}$")
     timeout_s: float | None = Field(None, gt=0)
     memory_bytes: int | None = Field(None, gt=0)
     scratch_bytes: int | None = Field(None, ge=0)

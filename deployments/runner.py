@@ -28,6 +28,7 @@ from runtime.executor import Executor, ExecutorSettings
 from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess
 from runtime.task import MIB, Limits, TaskSpec
+from runtime.versions import library_versions
 
 log = logging.getLogger("graphside.runner")
 
@@ -59,6 +60,7 @@ class Runner:
         self._executor = Executor(engine, executor_settings)
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()
+        self._versions = library_versions()
         self._results: dict[str, bytes | mmap.mmap] = {}
         self._ready = asyncio.create_task(self._start())
         self._sampler = asyncio.create_task(self._sample())
@@ -88,15 +90,24 @@ class Runner:
             spec.run_id, source.dataset_id, receipt.cause, receipt.queue_s, receipt.seat_s,
             receipt.run_s, receipt.encode_s, time.perf_counter() - started,
         )  # fmt: skip
-        reply: Reply = {"receipt": asdict(receipt)}
+        reply: Reply = {"receipt": asdict(receipt), "versions": self._versions}
+        if outcome.stdout or outcome.stderr or outcome.failure is not None:
+            reply["output"] = {name: getattr(outcome, name) for name in _OUTPUT_FIELDS}
         if outcome.failure is not None:
-            output = {name: getattr(outcome, name) for name in _OUTPUT_FIELDS}
-            return {**reply, "failure": outcome.failure.to_wire(), "output": output}
+            return {**reply, "failure": outcome.failure.to_wire()}
         reply["kind"] = outcome.kind
         if outcome.length <= INLINE_BYTES:
             return {**reply, "result": outcome.result}
         self._keep(spec.run_id, outcome.result)
         return {**reply, "replica": self._replica_id, "length": outcome.length}
+
+    async def cancel(self, run_id: str) -> bool:
+        """End a run; one that is still on its way here is ended when it comes. Whether it is here."""
+        return self._executor.cancel(run_id)
+
+    async def states(self) -> dict[str, str]:
+        """The runs that are here now: ``queued`` or ``running`` by id."""
+        return dict(self._executor.states())
 
     async def fetch(self, run_id: str) -> AsyncIterator[bytes]:
         """A kept result, once, in chunks. Nothing where there is none (any more)."""

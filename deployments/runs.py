@@ -11,6 +11,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 
 from deployments.affinity import REPLICA_PREFIX
 from runtime.errors import Overloaded, RunInterrupted, RuntimeFailure
+from runtime.receipts import State
 
 log = logging.getLogger("graphside.ingress")
 
@@ -53,11 +54,24 @@ class RunnerClient:
 
     async def evict(self, dataset_id: str) -> None:
         """Have every replica forget a dataset."""
+        await self._broadcast("evict", dataset_id)
+
+    async def cancel(self, run_id: str) -> bool:
+        """Have the replica that has this run end it, or that to which it comes. Whether one had it."""
+        return any(await self._broadcast("cancel", run_id))
+
+    async def states(self) -> dict[str, State]:
+        """The runs that are on replicas now: ``queued`` or ``running`` by id."""
+        return {run_id: state for states in await self._broadcast("states") for run_id, state in states.items()}
+
+    async def _broadcast(self, method: str, *args: Any) -> list[Any]:
+        """What every replica answers; nothing where one does not."""
         try:
-            responses = self._handle.broadcast("evict", dataset_id)
-            await responses.results_async()
+            results: list[Any] = await self._handle.broadcast(method, *args).results_async()
         except _TRANSPORT_ERRORS:
-            log.exception("evict.failed dataset_id=%s", dataset_id)
+            log.exception("broadcast.failed method=%s", method)
+            return []
+        return results
 
     async def ready(self) -> None:
         """Return once some replica can run tasks. Raises ``RunInterrupted``."""

@@ -28,6 +28,7 @@ from deployments.snapshot import Snapshot
 from deployments.web.session import principal
 from runtime.datasets.records import Datasets, Files
 from runtime.datasets.store import LocalStore
+from runtime.receipts import Receipts
 
 if TYPE_CHECKING:
     from deployments.runs import RunnerClient
@@ -59,6 +60,7 @@ class Services:
     store: LocalStore
     runners: "RunnerClient"
     quota: RunQuota
+    receipts: Receipts
     run_request: type[RunRequest]
 
     @classmethod
@@ -92,7 +94,8 @@ class Services:
             datasets=Datasets(catalog),
             store=LocalStore(settings.data_dir),
             runners=runners,
-            quota=RunQuota(settings.user_runs),
+            quota=RunQuota(settings.user_runs, settings.user_runs_per_minute),
+            receipts=Receipts(catalog, settings.receipt_output_bytes),
             run_request=run_request_model(settings),
         )
 
@@ -124,7 +127,8 @@ class Services:
         self.audit.append(actor, address_of(request), action, target, outcome, detail)
 
     def close(self) -> None:
-        """Writes what the audit still holds and closes the catalog."""
+        """Writes what audit and receipts still hold and closes the catalog."""
+        self.receipts.close()
         self.audit.close()
         self.catalog.close()
 

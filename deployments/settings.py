@@ -100,6 +100,14 @@ class Settings(_Frozen):
     logs_dir: Path | None = Field(None, description="Where replicas log; absent: in Ray's session directory.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
     user_runs: int = Field(128, ge=1, description="Runs of one user, running or queued, per ingress replica.")
+    user_runs_per_minute: int | None = Field(
+        None, ge=1, description="Runs that one user may start within a minute, per ingress replica."
+    )
+    run_retention_s: float = Field(7 * 86400, gt=0, description="How long receipts of runs are kept.")
+    receipt_output_bytes: int = Field(
+        64 * 1024, ge=0, description="What a receipt keeps of stdout and of stderr: first and last half."
+    )
+    keep_source: bool = Field(False, description="Receipts keep the source text of runs.")
 
     @field_validator("data_dir")
     @classmethod

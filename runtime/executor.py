@@ -6,15 +6,15 @@ This is the product's heart without HTTP and without Ray: a runner replica owns 
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from runtime.datasets.cache import DatasetCache
 from runtime.engines.base import DatasetSource, Engine
-from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted
+from runtime.errors import EngineUnavailable, Overloaded, RunExists, RunInterrupted, TaskCancelled
 from runtime.sandbox.seats import RunOutcome, SeatProcess
 from runtime.task import TaskSpec
 
@@ -22,6 +22,9 @@ log = logging.getLogger("graphside.runs")
 
 ATTEMPTS: Final = 3
 """How often a template, holder or spare found dead before the task started is replaced before the caller hears."""
+
+REMEMBERED_CANCELS: Final = 1000
+"""Cancels that came before their run, and wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,15 @@ class Receipt:
     result_bytes: int
 
 
+@dataclass(slots=True, eq=False)
+class _Run:
+    """A run on its way through the executor. ``seat`` is there once it has one."""
+
+    task: "asyncio.Task[object]"
+    seat: SeatProcess | None = None
+    cancelled: bool = False
+
+
 class Executor:
     """Owns an engine, the dataset cache over it, and the queue."""
 
@@ -61,6 +73,8 @@ class Executor:
         self.running = 0
         self._draining = False
         self._closing: set[asyncio.Task[None]] = set()
+        self._runs: dict[str, _Run] = {}
+        self._cancelled_early: OrderedDict[str, None] = OrderedDict()
 
     async def start(self) -> None:
         """Begin to make the engine ready; runs wait for it."""
@@ -70,13 +84,22 @@ class Executor:
         """Run a task on a dataset. Cancelling this kills the run.
 
         A run that failed is an outcome; what kept it from starting is raised: ``EngineUnavailable``, ``Overloaded``,
-        ``DatasetTooLarge``, ``DatasetUnreadable``, ``RunInterrupted``.
+        ``DatasetTooLarge``, ``DatasetUnreadable``, ``RunInterrupted``, ``RunExists``.
         """
         self._require_engine(engine)
-        queued = time.perf_counter()
-        async with self._slot():
-            started = time.perf_counter()
-            outcome, seat_s = await self._run(source, spec)
+        queued = started = time.perf_counter()
+        seat_s = 0.0
+        with self._tracked(spec.run_id) as run:
+            try:
+                if run.cancelled:
+                    raise asyncio.CancelledError
+                async with self._slot():
+                    started = time.perf_counter()
+                    outcome, seat_s = await self._run(source, spec, run)
+            except asyncio.CancelledError:
+                if not run.cancelled or run.task.uncancel() > 0:
+                    raise
+                outcome = RunOutcome(failure=TaskCancelled("the run was cancelled before its task started"))
         receipt = Receipt(
             run_id=spec.run_id,
             cause=outcome.cause,
@@ -91,6 +114,29 @@ class Executor:
         self.causes[receipt.cause] += 1
         return outcome, receipt
 
+    def cancel(self, run_id: str) -> bool:
+        """End a run as ``TaskCancelled``, wherever it is. One that has not come yet is ended when it comes.
+
+        Whether the run is here. A second cancel changes nothing.
+        """
+        run = self._runs.get(run_id)
+        if run is None:
+            self._cancelled_early[run_id] = None
+            while len(self._cancelled_early) > REMEMBERED_CANCELS:
+                self._cancelled_early.popitem(last=False)
+            return False
+        if not run.cancelled:
+            run.cancelled = True
+            if run.seat is not None:
+                run.seat.cancel()  # an outcome like others, with what it printed
+            else:
+                run.task.cancel()
+        return True
+
+    def states(self) -> dict[str, Literal["queued", "running"]]:
+        """The runs that are here now, by id."""
+        return {run_id: "queued" if run.seat is None else "running" for run_id, run in self._runs.items()}
+
     async def evict(self, dataset_id: str) -> None:
         """Forget a dataset once its runs have ended."""
         await self.cache.evict(dataset_id)
@@ -102,22 +148,40 @@ class Executor:
         await self.engine.close()
         await asyncio.gather(*self._closing, return_exceptions=True)
 
-    async def _run(self, source: DatasetSource, spec: TaskSpec) -> tuple[RunOutcome, float]:
+    async def _run(self, source: DatasetSource, spec: TaskSpec, run: _Run) -> tuple[RunOutcome, float]:
         started = time.perf_counter()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with self.cache.pinned(source) as dataset:
                     seat = await dataset.take_seat()
                     seat_s = time.perf_counter() - started
+                    run.seat = seat
                     try:
                         return await seat.run(spec), seat_s
                     finally:
                         self._close_later(seat)
                         dataset.refill()
             except RunInterrupted:  # raised only before the task started; afterwards it is an outcome
+                run.seat = None
                 if attempt == ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
+
+    @contextmanager
+    def _tracked(self, run_id: str) -> Iterator[_Run]:
+        """Under its id for as long as the block lasts. Raises ``RunExists``."""
+        task = asyncio.current_task()
+        assert task is not None
+        if run_id in self._runs:
+            raise RunExists(f"there is a run {run_id} already; choose another id", run_id=run_id)
+        run = self._runs[run_id] = _Run(task)
+        if run_id in self._cancelled_early:
+            del self._cancelled_early[run_id]
+            run.cancelled = True
+        try:
+            yield run
+        finally:
+            del self._runs[run_id]
 
     def _require_engine(self, engine: str | None) -> None:
         if engine is not None and engine != self.engine.name:

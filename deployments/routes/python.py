@@ -1,5 +1,6 @@
 """The Python endpoint: run a task beside a dataset (contract 4)."""
 
+import asyncio
 from typing import Any, Final
 from uuid import uuid4
 
@@ -11,10 +12,12 @@ from deployments.body import checked, read_json
 from deployments.errors import error_response
 from deployments.routes.datasets import find_own
 from deployments.routing import Routes
+from deployments.run_recording import recorded
 from deployments.services import Services, services_of
 from deployments.settings import Settings
 from runtime.datasets.records import DatasetRecord
-from runtime.errors import RuntimeFailure
+from runtime.errors import RunExists, RuntimeFailure
+from runtime.receipts import NewRun
 
 routes = Routes()
 
@@ -41,7 +44,7 @@ async def run(request: Request) -> Response:
     await check_switches(services, principal)
     body = checked(services.run_request, await read_json(request, 8 * services.settings.max_source_bytes))
     record = await find_own(services, principal, request.path_params["dataset_id"])
-    run_id = uuid4().hex
+    run_id = await _run_id(services, body.run_id)
     engine, fell_back = _engine(body.engine, services.settings)
     message = {
         "source": _source(record),
@@ -55,8 +58,18 @@ async def run(request: Request) -> Response:
         "limits": {name: value for name in _LIMITS if (value := getattr(body, name)) is not None},
         "engine": engine,
     }
+    new_run = NewRun(
+        id=run_id,
+        owner_id=principal.user_id,
+        dataset_id=record.id,
+        engine=engine or ENGINE,
+        output_type=body.output_type,
+        format=body.format,
+        run_label=body.run_label,
+        source=body.execute if services.settings.keep_source else None,
+    )
     with services.quota.run_of(principal.user_id):
-        reply = await services.runners.run(record.id, message)
+        reply = await recorded(request, principal, new_run, services.runners.run(record.id, message))
     headers = {"X-Run-Id": run_id}
     if fell_back:
         headers["X-Engine"] = ENGINE
@@ -71,6 +84,15 @@ async def run(request: Request) -> Response:
         return Response(reply["result"], headers=headers)
     headers["Content-Length"] = str(reply["length"])
     return StreamingResponse(services.runners.fetch(reply["replica"], run_id), headers=headers)
+
+
+async def _run_id(services: Services, chosen: str | None) -> str:
+    """The caller's, so that he can cancel while he waits, else a new one. Raises ``RunExists``."""
+    if chosen is None:
+        return uuid4().hex
+    if await asyncio.to_thread(services.receipts.exists, chosen):
+        raise RunExists(f"there is a run {chosen} already; choose another id", run_id=chosen)
+    return chosen
 
 
 async def check_switches(services: Services, principal: Principal) -> None:

@@ -20,6 +20,7 @@ from runtime.errors import (
     RunFailed,
     RunInterrupted,
     RuntimeFailure,
+    TaskCancelled,
     TaskCrashed,
     TaskMemoryExceeded,
     TaskScratchExceeded,
@@ -123,6 +124,8 @@ class SeatProcess:
         self._stderr.start()
         try:
             answer = await self._exchange(child, encode_frame(_request(spec)))
+            if self._gauge is not None:
+                self._gauge.used_bytes()  # what a short run used, which no watch has seen
         finally:
             for watch in self._watches:
                 watch.cancel()
@@ -132,6 +135,10 @@ class SeatProcess:
         if not outcome.run_s:
             outcome.run_s = time.monotonic() - started
         return outcome
+
+    def cancel(self) -> None:
+        """End its run as ``TaskCancelled``."""
+        self._end(TaskCancelled("the run was cancelled"))
 
     async def close(self) -> None:
         """Kill it if it lives, then take away its scratch directory and descriptors."""

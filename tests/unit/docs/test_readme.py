@@ -32,6 +32,8 @@ def written(name: str, value: object) -> str:
         return f"`{value}`"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int) and name.endswith("_bytes") and 0 < value < MIB:
+        return f"{value // 1024} KiB"
     if isinstance(value, int) and name.endswith("_bytes"):
         return f"{value // (1024 * MIB)} GiB" if value % (1024 * MIB) == 0 else f"{value // MIB} MiB"
     return f"{value:g}" if isinstance(value, float) else str(value)

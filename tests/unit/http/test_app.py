@@ -18,7 +18,10 @@ from deployments.services import Services
 from deployments.settings import Settings
 from runtime.errors import Overloaded, RunInterrupted
 
-RECEIPT = {"queue_s": 0.001, "seat_s": 0.002, "run_s": 0.003, "encode_s": 0.004}
+RECEIPT = {
+    "engine": "pandas", "queue_s": 0.001, "seat_s": 0.002, "run_s": 0.003, "encode_s": 0.004,
+    "peak_memory_bytes": 0, "result_bytes": 1,
+}  # fmt: skip
 
 Act = Callable[[httpx.AsyncClient, str], Awaitable[Any]]
 
@@ -37,7 +40,7 @@ class Runners:
         await self.free.wait()
         if self.error is not None:
             raise self.error
-        return {"receipt": RECEIPT, "kind": "json", "result": b"1"}
+        return {"receipt": RECEIPT, "versions": {}, "kind": "json", "result": b"1"}
 
 
 def with_app(data: Path, act: Act, runners: Any = None, **settings: Any) -> Any:
@@ -55,7 +58,7 @@ def with_app(data: Path, act: Act, runners: Any = None, **settings: Any) -> Any:
             http.headers["Authorization"] = f"Bearer {services.tokens.issue(ann)}"
             created = await http.post("/api/v2/upload/datasets/", json={})
             result = await act(http, created.json()["data"]["dataset_id"])
-        services.catalog.close()
+        services.close()
         return result
 
     return asyncio.run(main())

@@ -1,0 +1,149 @@
+"""A receipt says how a run ended; it is its owner's, ends once, and goes when its time is over."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from auth.users import Users
+from catalog.engine import Catalog
+from catalog.tables import runs
+from runtime.receipts import INTERRUPTED, NewRun, Receipts, RunEnd
+
+DATASET = uuid4().hex
+
+
+@pytest.fixture
+def receipts(catalog: Catalog) -> Iterator[Receipts]:
+    opened = Receipts(catalog, output_bytes=100)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ann(users: Users) -> int:
+    return users.add("ann", "correct horse battery").user_id
+
+
+@pytest.fixture
+def ben(users: Users) -> int:
+    return users.add("ben", "correct horse battery").user_id
+
+
+def new(owner_id: int, **fields: Any) -> NewRun:
+    named = {"id": uuid4().hex, "dataset_id": DATASET, "engine": "pandas", "output_type": "json", "format": "json"}
+    return NewRun(**{**named, "owner_id": owner_id, **fields})
+
+
+ENDED = RunEnd(
+    cause="TaskError", started_at=datetime.now(UTC), queue_s=0.1, seat_s=0.2, run_s=0.3, encode_s=0.0,
+    peak_memory_bytes=7, result_bytes=0, stdout="out", stderr="err",
+    failure={"type": "TaskError", "fields": {"a": [1]}},
+    versions={"pandas": "3.0.6"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one batch", "in two"])
+def test_a_receipt_has_what_was_noted(receipts: Receipts, ann: int, at_once: bool) -> None:
+    run = new(ann, run_label="nightly", source="def task(g): return 1")
+    receipts.begin(run)
+    if not at_once:
+        begun = receipts.get(run.id, ann)
+        assert begun is not None
+        assert (begun.state, begun.cause, begun.stdout, begun.failure) == ("queued", None, "", None)
+    receipts.end(run.id, ENDED)
+    found = receipts.get(run.id, ann)
+    assert found is not None
+    assert (found.state, found.cause, found.run_label, found.source) == ("ended", "TaskError", "nightly", run.source)
+    assert (found.created_at, found.started_at, found.ended_at) == (run.created_at, ENDED.started_at, ENDED.ended_at)
+    for name in ("queue_s", "seat_s", "run_s", "peak_memory_bytes", "stdout", "stderr", "failure", "versions"):
+        assert getattr(found, name) == getattr(ENDED, name), name
+    assert not found.stdout_truncated
+
+
+def test_a_run_ends_once(receipts: Receipts, ann: int) -> None:
+    run = new(ann)
+    receipts.begin(run)
+    receipts.end(run.id, RunEnd("ok"))
+    receipts.end(run.id, RunEnd("TaskError"))
+    assert receipts.get(run.id, ann).cause == "ok"  # type: ignore[union-attr]
+    receipts.end(run.id, RunEnd("TaskError"))
+    assert receipts.get(run.id, ann).cause == "ok"  # type: ignore[union-attr]
+
+
+def test_an_id_that_is_taken_stays_with_its_run(receipts: Receipts, ann: int, ben: int) -> None:
+    run = new(ann)
+    receipts.begin(run)
+    assert receipts.get(run.id, ann) is not None
+    receipts.begin(new(ben, id=run.id))
+    receipts.begin(other := new(ben))
+    assert receipts.get(other.id, ben) is not None  # the batch was not lost with it
+    assert receipts.get(run.id, ben) is None
+    assert receipts.get(run.id, ann) is not None
+    assert receipts.exists(run.id)
+    assert not receipts.exists(uuid4().hex)
+
+
+def test_long_output_keeps_both_its_ends(receipts: Receipts, ann: int) -> None:
+    run = new(ann)
+    receipts.begin(run)
+    receipts.end(run.id, RunEnd("ok", stdout="ä" * 100 + "z", stderr="short"))
+    found = receipts.get(run.id, ann)
+    assert found is not None
+    assert found.stdout == "ä" * 25 + "\n…\n" + "ä" * 24 + "z"
+    assert (found.stdout_truncated, found.stderr, found.stderr_truncated) == (True, "short", False)
+
+
+def test_a_list_has_ones_own_newest_first_without_long_texts(receipts: Receipts, ann: int, ben: int) -> None:
+    begun = [new(ann, run_label=f"l{number % 2}", source="x") for number in range(5)]
+    for run in (*begun, new(ben)):
+        receipts.begin(run)
+    for run in begun[:3]:
+        receipts.end(run.id, ENDED)
+    count, found = receipts.page(ann, 10, 0)
+    assert count == 5
+    assert [receipt.id for receipt in found] == [run.id for run in reversed(begun)]
+    assert all((receipt.stdout, receipt.stderr, receipt.source) == ("", "", None) for receipt in found)
+    assert found[-1].failure == ENDED.failure
+    assert [receipt.id for receipt in receipts.page(ann, 2, 1)[1]] == [begun[3].id, begun[2].id]
+    assert receipts.page(ann, 10, 0, ended=True)[0] == 3
+    assert receipts.page(ann, 10, 0, ended=False)[0] == 2
+    assert receipts.page(ann, 10, 0, run_label="l1")[0] == 2
+    assert receipts.page(ann, 10, 0, dataset_id=uuid4().hex)[0] == 0
+
+
+def test_receipts_go_when_their_time_is_over(receipts: Receipts, ann: int) -> None:
+    now = datetime.now(UTC)
+    old, young, going_on = (new(ann, created_at=now - timedelta(days=age)) for age in (9, 9, 9))
+    for run in (old, young, going_on):
+        receipts.begin(run)
+    receipts.end(old.id, RunEnd("ok", ended_at=now - timedelta(days=8)))
+    receipts.end(young.id, RunEnd("ok"))
+    receipts.get(old.id, ann)  # written
+    assert receipts.forget(before=now - timedelta(days=7)) == 1
+    assert {receipt.id for receipt in receipts.page(ann, 10, 0)[1]} == {young.id, going_on.id}
+
+
+def test_runs_of_a_server_that_is_no_more_are_interrupted(receipts: Receipts, ann: int) -> None:
+    lost, fresh = new(ann, created_at=datetime.now(UTC) - timedelta(hours=1)), new(ann)
+    for run in (lost, fresh):
+        receipts.begin(run)
+    receipts.get(lost.id, ann)
+    assert receipts.interrupt(before=datetime.now(UTC) - timedelta(minutes=30)) == 1
+    found = receipts.get(lost.id, ann)
+    assert found is not None
+    assert (found.state, found.cause) == ("ended", INTERRUPTED)
+    assert receipts.get(fresh.id, ann).state == "queued"  # type: ignore[union-attr]
+
+
+def test_many_go_in_batches(receipts: Receipts, catalog: Catalog, ann: int) -> None:
+    for _ in range(1203):
+        receipts.begin(run := new(ann))
+        receipts.end(run.id, RunEnd("ok"))
+    receipts.get(run.id, ann)
+    assert receipts.forget(before=datetime.now(UTC) + timedelta(minutes=1)) == 1203
+    with catalog.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one() == 0
