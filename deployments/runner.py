@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 from ray import serve
@@ -26,7 +25,11 @@ from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.errors import LimitTooHigh, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
 from runtime.memory import memory_bytes
-from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.parent import TemplateProcess, template_environment
+from runtime.sandbox.scratch import ScratchRoot
+from runtime.sandbox.walls.enclosure import Walls
+from runtime.sandbox.walls.isolation import Isolation, choose_walls, describe
+from runtime.sandbox.walls.probe import examine
 from runtime.task import MIB, Limits, TaskSpec
 from runtime.versions import library_versions
 
@@ -50,13 +53,15 @@ class Runner:
         self._settings = Settings.model_validate(settings)
         self._live = LiveSettings(limits=self._settings.limits, log_level=self._settings.log_level)
         self._replica_id = serve.get_replica_context().replica_id.unique_id
-        scratch = self._settings.data_dir / "scratch" / self._replica_id
-        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._template = TemplateProcess()
+        walls = standing_walls(self._settings.isolation)
+        home = self._settings.data_dir / "scratch"
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._scratch = ScratchRoot(home, for_other_users=walls.throwaway_users)
+        self._template = TemplateProcess(walls)
         store = LocalStore(self._settings.data_dir)
         executor_settings = _executor_settings(self._settings)
         self._maximum_memory = _share_of_memory(self._settings, executor_settings.seats)
-        engine = PandasEngine(store, self._template, _seat_settings(self._settings, scratch))
+        engine = PandasEngine(store, self._template, _seat_settings(self._settings, self._scratch))
         self._executor = Executor(engine, executor_settings)
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()
@@ -166,6 +171,7 @@ class Runner:
         for task in (self._sampler, self._ready):
             task.cancel()
         await self._executor.close()
+        self._scratch.close()
 
     async def _start(self) -> None:
         await self._executor.start()
@@ -192,6 +198,14 @@ class Runner:
         asyncio.get_running_loop().call_later(KEEP_RESULT_S, self._results.pop, run_id, None)
 
 
+def standing_walls(isolation: Isolation) -> Walls:
+    """The walls that runs get here. Raises ``WallMissing`` where one that ``isolation`` requires does not hold."""
+    found = examine(template_environment())
+    walls = choose_walls(isolation, found, is_root=os.geteuid() == 0)
+    (log.warning if isolation in ("off", "minimal") else log.info)(describe(isolation, walls, found))
+    return walls
+
+
 _OUTPUT_FIELDS: Final = ("stdout", "stderr", "stdout_truncated", "stderr_truncated")
 
 
@@ -207,7 +221,7 @@ def _share_of_memory(settings: Settings, seats: int) -> int:
     return settings.maximum.memory_bytes or share
 
 
-def _seat_settings(settings: Settings, scratch: Path) -> SeatSettings:
+def _seat_settings(settings: Settings, scratch: ScratchRoot) -> SeatSettings:
     maximum = settings.maximum
     return SeatSettings(
         scratch=scratch,
@@ -216,4 +230,5 @@ def _seat_settings(settings: Settings, scratch: Path) -> SeatSettings:
         result_bytes=maximum.result_bytes,
         file_bytes=max(maximum.result_bytes, maximum.scratch_bytes),
         open_files=settings.limits.open_files,
+        threads=settings.limits.threads,
     )

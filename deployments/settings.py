@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from catalog.engine import sqlite_url
 from deployments.web.headers import DEFAULT_FRAME_ANCESTORS, checked_sources
+from runtime.sandbox.walls.isolation import Isolation
 from runtime.task import MIB, Limits
 
 
@@ -94,6 +95,9 @@ class Settings(_Frozen):
     cache_bytes: int | None = Field(None, ge=1, description="Dataset cache of a runner; absent: half of memory.")
     seats: int | None = Field(
         None, ge=1, description="Concurrent runs of a runner; absent: twice the cores, at least 4."
+    )
+    isolation: Isolation = Field(
+        "standard", description="Walls that runs must have: strict, standard, minimal or off; else no start."
     )
     spare_seats: int = Field(2, ge=0, description="Seats kept ready for a dataset in use.")
     queue: int = Field(200, ge=0, description="Runs that may wait for a seat of a runner.")

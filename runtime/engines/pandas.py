@@ -5,14 +5,15 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from runtime.datasets.store import Store
 from runtime.engines.base import DatasetSource
 from runtime.errors import DatasetUnreadable, RuntimeFailure
 from runtime.sandbox.parent import HolderProcess, TemplateProcess
+from runtime.sandbox.scratch import ScratchRoot
 from runtime.sandbox.seats import SeatProcess, open_seat
+from runtime.sandbox.walls.identity import new_uid
 
 log = logging.getLogger("graphside.engine")
 
@@ -30,19 +31,23 @@ HOLDER_BYTES: Final = 2 * 1024 * 1024
 class SeatSettings:
     """What seats are made with. ``result_bytes`` and ``file_bytes`` are the most that any run may ask for."""
 
-    scratch: Path
+    scratch: ScratchRoot
     spares: int
     output_bytes: int
     result_bytes: int
     file_bytes: int
     open_files: int
+    threads: int
 
 
 class PandasDataset:
     """A dataset in a holder. Keeps ``spares`` seats ready while it is in use."""
 
-    def __init__(self, holder: HolderProcess, source: DatasetSource, settings: SeatSettings) -> None:
+    def __init__(
+        self, holder: HolderProcess, source: DatasetSource, settings: SeatSettings, *, throwaway_users: bool
+    ) -> None:
         self._holder = holder
+        self._throwaway_users = throwaway_users
         self._settings = settings
         self._spares: list[SeatProcess] = []
         self._filling: asyncio.Task[None] | None = None
@@ -83,7 +88,8 @@ class PandasDataset:
 
     async def _open(self) -> SeatProcess:
         settings = self._settings
-        return await open_seat(self._holder.client, settings.scratch, settings.output_bytes, settings.result_bytes)
+        uid = new_uid() if self._throwaway_users else None
+        return await open_seat(self._holder.client, settings.scratch, uid, settings.output_bytes, settings.result_bytes)
 
     async def _fill(self) -> None:
         await asyncio.sleep(REFILL_DELAY_S)
@@ -116,8 +122,9 @@ class PandasEngine:
         try:
             for role in roles:
                 fds.append(self._store.open_object(source.tables[role]))
-            limits = {"open_files": self._settings.open_files, "file_bytes": self._settings.file_bytes}
-            holder = await self._template.holder(fds, roles, source.payload, limits)
+            settings = self._settings
+            limits = {"open_files": settings.open_files, "file_bytes": settings.file_bytes, "threads": settings.threads}
+            holder = await self._template.holder(fds, roles, source.payload, limits, settings.scratch.fd)
         except FileNotFoundError:
             text = f"the bytes of dataset {source.dataset_id} are missing from the store"
             raise DatasetUnreadable(text, dataset_id=source.dataset_id) from None
@@ -130,7 +137,7 @@ class PandasEngine:
             holder.child.pid,
             holder.load_s,
         )
-        return PandasDataset(holder, source, self._settings)
+        return PandasDataset(holder, source, self._settings, throwaway_users=self._template.walls.throwaway_users)
 
     async def close(self) -> None:
         await self._template.close()

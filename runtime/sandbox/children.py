@@ -21,8 +21,8 @@ EXIT_REPORT_TIMEOUT_S = 1.0
 class Child:
     """A process below, held by a pidfd: it can be killed without ever meeting a pid used again."""
 
-    def __init__(self, pid: int, pidfd: int) -> None:
-        self.pid = pid
+    def __init__(self, pidfd: int) -> None:
+        self.pid = _pid_here(pidfd)
         self._pidfd = pidfd
         loop = asyncio.get_running_loop()
         self._code: asyncio.Future[int | None] = loop.create_future()
@@ -162,7 +162,7 @@ class ForkerClient:
     def _on_event(self, message: Message, fds: list[int]) -> None:
         match message.get("event"), fds:
             case "child", [pidfd]:
-                child = Child(int(message["pid"]), pidfd)
+                child = Child(pidfd)
                 number = int(message["child"])
                 self._children[number] = child
                 future = self._forks.pop(number, None)
@@ -190,6 +190,16 @@ class ForkerClient:
 def _kill_unwanted(future: "asyncio.Future[Child]") -> None:
     if not future.cancelled() and future.exception() is None:
         future.result().kill()
+
+
+def _pid_here(pidfd: int) -> int:
+    """The pid of a pidfd's process as this process sees it, whatever namespace that lives in; -1 once it is reaped."""
+    fd = os.open(f"/proc/self/fdinfo/{pidfd}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        lines = os.read(fd, 1024).splitlines()
+    finally:
+        os.close(fd)
+    return next(int(line.split()[1]) for line in lines if line.startswith(b"Pid:"))
 
 
 def _readable(fd: int) -> bool:

@@ -1,54 +1,40 @@
-"""The walls around a process, put up by the process itself before it reads a byte of a stranger's.
+"""What every process below the replica puts up around itself first, on any machine: resource limits, no new privileges,
+closed descriptors, lower priority, death with the parent.
 
-Everything here is per process and inherited, so each function says what it assumes about threads. The walls of this
-version are resource limits, no new privileges, closed descriptors, a private working directory, lower priority and
-death with the parent.
+Everything here is per process and inherited, so each function says what it assumes about threads. The walls that a
+kernel may lack are in ``walls/``.
 """
 
-import ctypes
 import os
 import resource
 import signal
 from typing import Final
 
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_DUMPABLE: Final = 4
-_PR_SET_CHILD_SUBREAPER: Final = 36
-_PR_SET_NO_NEW_PRIVS: Final = 38
+from runtime.sandbox.walls import kernel
 
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_prctl = _libc.prctl
-_prctl.argtypes = [ctypes.c_int, *([ctypes.c_ulong] * 4)]
-
-
-def _set(option: int, value: int) -> None:
-    if _prctl(option, value, 0, 0, 0) != 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno))
 
 
 def die_with_parent(parent_pid: int) -> None:
     """Have the kernel kill this process when the thread that made it ends; end at once if that happened already."""
-    _set(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(1)
 
 
 def outlive_parent() -> None:
     """Undo ``die_with_parent``: from here on the end of a control channel tells this process to go."""
-    _set(_PR_SET_PDEATHSIG, 0)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
 
 
 def adopt_orphans() -> None:
     """Become the parent of whatever descendants leave behind, so that it can be found and killed."""
-    _set(_PR_SET_CHILD_SUBREAPER, 1)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def hide_memory() -> None:
     """Keep other processes of this user out of this one's memory and environment (``/proc/<pid>/mem``, ptrace)."""
-    _set(_PR_SET_DUMPABLE, 0)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
 
 
 def take_fds(fds: list[int]) -> None:
@@ -78,14 +64,26 @@ def limit(which: int, soft: int, hard: int | None = None) -> None:
     resource.setrlimit(which, (soft, hard))
 
 
-def limit_memory(budget_bytes: int) -> None:
-    """Refuse allocations past ``budget_bytes`` more address space than is mapped now (a clean ``MemoryError``).
+class AddressSpace:
+    """How much address space this process, or one just forked from it, has mapped.
+
+    Opened while ``/proc`` can be; its children read their parent's, which is theirs at the fork.
+    """
+
+    def __init__(self) -> None:
+        self._fd = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+    def mapped_bytes(self) -> int:
+        """Bytes now."""
+        return int(os.pread(self._fd, 128, 0).split()[0]) * resource.getpagesize()
+
+
+def limit_memory(mapped_bytes: int, budget_bytes: int) -> None:
+    """Refuse allocations past ``budget_bytes`` more than ``mapped_bytes`` of address space (a clean ``MemoryError``).
 
     A small reserve stays above it, so that the refusal itself can be reported (``release_reserve``).
     """
-    with open("/proc/self/statm", "rb", buffering=0) as statm:
-        mapped = int(statm.read().split()[0]) * resource.getpagesize()
-    limit(resource.RLIMIT_AS, mapped + budget_bytes, mapped + budget_bytes + _RESERVE_BYTES)
+    limit(resource.RLIMIT_AS, mapped_bytes + budget_bytes, mapped_bytes + budget_bytes + _RESERVE_BYTES)
 
 
 def release_reserve() -> None:
@@ -99,12 +97,17 @@ def raise_walls(*, open_files: int, file_bytes: int, niceness: int) -> None:
 
     ``file_bytes`` is the largest file it may write (scratch or result, whichever is more).
     """
-    limit(resource.RLIMIT_CORE, 0)
-    limit(resource.RLIMIT_NOFILE, open_files)
-    limit(resource.RLIMIT_FSIZE, file_bytes)
+    for which, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_NOFILE, open_files),
+        (resource.RLIMIT_FSIZE, file_bytes),
+    ):
+        limit(which, most)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit is then EFBIG, which Python can report
     os.nice(niceness)
-    _set(_PR_SET_NO_NEW_PRIVS, 1)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
 
 def die_first() -> None:
@@ -119,6 +122,12 @@ def die_first() -> None:
         os.close(fd)
 
 
-def only_thread() -> bool:
-    """Whether this process has one thread: a fork beside a second one may hang for ever in the child."""
-    return len(os.listdir("/proc/self/task")) == 1
+class Threads:
+    """The threads of this process. Opened while ``/proc`` can be."""
+
+    def __init__(self) -> None:
+        self._fd = os.open("/proc/self/task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def only_one(self) -> bool:
+        """Whether there is one: a fork beside a second one may hang for ever in the child."""
+        return len(os.listdir(self._fd)) == 1

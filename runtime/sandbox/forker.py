@@ -21,11 +21,13 @@ Become = Callable[[Message, list[int], int], NoReturn]
 class Forker:
     """Forks a child for each packet ``{"child": number, ...}`` and reports ``child`` (with a pidfd) and ``exit``."""
 
-    def __init__(self, control: socket.socket, become: Become) -> None:
+    def __init__(self, control: socket.socket, become: Become, threads: confine.Threads, orphans: bool) -> None:
+        """``orphans``: whether children can leave processes behind, which no filter keeps them from starting."""
         self._control = control
         self._become = become
+        self._threads = threads
         self._children: dict[int, int] = {}  # pid -> the replica's number for it
-        self._children_file = open(f"/proc/self/task/{os.getpid()}/children", "rb", buffering=0)
+        self._children_file = open("/proc/thread-self/children", "rb", buffering=0) if orphans else None
 
     def serve(self) -> NoReturn:
         """Serve until the replica closes the control channel, then end."""
@@ -47,7 +49,7 @@ class Forker:
                 self._fork(*received)
 
     def _fork(self, message: Message, fds: list[int]) -> None:
-        if not confine.only_thread():
+        if not self._threads.only_one():
             log.error("forker.threads a library started a thread; ending, so that a new process takes over")
             os._exit(71)
         parent_pid = os.getpid()
@@ -87,6 +89,8 @@ class Forker:
 
     def _kill_orphans(self) -> None:
         """Kill what a dead child left behind: as subreaper we are its parent now, and we know our own children."""
+        if self._children_file is None:
+            return
         self._children_file.seek(0)
         for pid in map(int, self._children_file.read().split()):
             if pid not in self._children:

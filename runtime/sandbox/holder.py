@@ -18,24 +18,31 @@ from runtime.errors import DatasetUnreadable, RuntimeFailure
 from runtime.sandbox import confine, seat
 from runtime.sandbox.forker import Forker
 from runtime.sandbox.protocol import Message, send_packet
+from runtime.sandbox.walls import kernel
+from runtime.sandbox.walls.enclosure import Enclosure
 
 CONTROL_FD: Final = 3
 PAYLOAD_FD: Final = 4
 FIRST_TABLE_FD: Final = 5
 
 
-def main(fds: list[int], message: Message, *, parent_pid: int) -> NoReturn:
-    """Be a holder: load, say so, serve until the control channel ends.
+def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: int) -> NoReturn:
+    """Be a holder: load behind walls, say so, serve until the control channel ends.
 
-    ``fds`` become 0 (nothing), 1 and 2 (the template's log), 3 (control), 4 (the dataset's description, JSON), and then
-    one descriptor a table, in the order of ``message["roles"]``.
+    ``fds`` become 0 (nothing), 1 and 2 (the template's log), 3 (control), 4 (the dataset's description, JSON), then
+    one descriptor a table, in the order of ``message["roles"]``, and at last the directory of scratch directories.
     """
     confine.die_with_parent(parent_pid)  # until it listens for the end of its channel, see below
     confine.take_fds(fds)
     confine.adopt_orphans()
+    confine.die_first()
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     control = socket.socket(fileno=CONTROL_FD)
     started = time.perf_counter()
-    before = anonymous_bytes()
+    own = _Own()
+    enclosure.holder(scratch_root=len(fds) - 1)
+    os.close(len(fds) - 1)
+    before = own.anonymous_bytes()
     try:
         plottable = _load(message["roles"])
     except Exception as error:  # a boundary: whatever went wrong is the replica's to know
@@ -44,9 +51,9 @@ def main(fds: list[int], message: Message, *, parent_pid: int) -> NoReturn:
     gc.collect()
     gc.freeze()  # a collection in a seat would otherwise copy every page that holds an object (90 ms, 30 MB)
     confine.outlive_parent()
-    grown = max(0, anonymous_bytes() - before)
+    grown = max(0, own.anonymous_bytes() - before)
     send_packet(control, {"event": "ready", "anonymous_bytes": grown, "load_s": time.perf_counter() - started})
-    _forker(control, plottable, message["limits"]).serve()
+    _forker(control, plottable, message["limits"], own, enclosure).serve()
 
 
 def _load(roles: list[str]) -> Any:
@@ -62,18 +69,26 @@ def _failure(error: Exception) -> RuntimeFailure:
     return DatasetUnreadable(f"the dataset cannot be loaded: {type(error).__name__}: {error}"[:500])
 
 
-def anonymous_bytes() -> int:
-    """Anonymous resident memory of this process."""
-    with open("/proc/self/status", "rb", buffering=0) as status:
-        for line in status.read().splitlines():
+class _Own:
+    """What a holder asks of ``/proc`` about itself, opened before its walls close that."""
+
+    def __init__(self) -> None:
+        self.threads = confine.Threads()
+        self.space = confine.AddressSpace()
+        self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+
+    def anonymous_bytes(self) -> int:
+        """Anonymous resident memory of this process."""
+        for line in os.pread(self._status, 4096, 0).splitlines():
             if line.startswith(b"RssAnon:"):
                 return int(line.split()[1]) * 1024
-    return 0
+        return 0
 
 
-def _forker(control: socket.socket, plottable: Any, limits: Message) -> Forker:
-    def be_seat(_: Message, fds: list[int], parent_pid: int) -> NoReturn:
-        seat.enter([0, *fds], parent_pid=parent_pid, **limits)
-        seat.serve_one(lambda: plottable)
+def _forker(control: socket.socket, plottable: Any, limits: Message, own: _Own, enclosure: Enclosure) -> Forker:
+    def be_seat(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
+        mapped_bytes = own.space.mapped_bytes()
+        seat.enter([0, *fds], enclosure, parent_pid=parent_pid, uid=message.get("uid"), **limits)
+        seat.serve_one(lambda: plottable, mapped_bytes)
 
-    return Forker(control, be_seat)
+    return Forker(control, be_seat, own.threads, orphans=not enclosure.walls.seccomp)

@@ -13,6 +13,8 @@ from runtime.datasets import parser
 from runtime.errors import InvalidTable, RuntimeFailure
 from runtime.sandbox import confine
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
+from runtime.sandbox.walls import identity
+from runtime.sandbox.walls.enclosure import Enclosure
 
 log = logging.getLogger("graphside.sandbox")
 
@@ -23,7 +25,7 @@ SCRATCH_FD: Final = 6
 NICENESS: Final = 5
 
 
-def main(fds: list[int], message: Message, *, parent_pid: int) -> NoReturn:
+def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: int) -> NoReturn:
     """Parse or concatenate. ``fds`` become 0-2, 3 (channel), 4 (the table to write), then the inputs.
 
     Parsing has one input, and after it the file that takes what a compressed upload holds.
@@ -34,7 +36,11 @@ def main(fds: list[int], message: Message, *, parent_pid: int) -> NoReturn:
     confine.die_first()
     confine.raise_walls(open_files=256, file_bytes=int(message["file_bytes"]), niceness=NICENESS)
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own reserves a GiB beforehand, which no limit would see
-    confine.limit_memory(int(message["memory_bytes"]))
+    confine.limit_memory(confine.AddressSpace().mapped_bytes(), int(message["memory_bytes"]))
+    if message.get("uid") is not None:
+        identity.become(int(message["uid"]))
+        confine.die_with_parent(parent_pid)  # the kernel forgets it with the old user
+    enclosure.job()
     request = recv_frame(CHANNEL_FD)
     if request is not None:
         send_frame(CHANNEL_FD, _answer(request, len(fds) - FIRST_INPUT_FD))

@@ -1,11 +1,13 @@
 """The replica's side of the template: starts it by exec, again when it dies, and has it fork holders and jobs."""
 
 import asyncio
+import json
 import logging
 import os
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +16,8 @@ import orjson
 from runtime.errors import DatasetUnreadable, InvalidTable, RunInterrupted, RuntimeFailure
 from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
+from runtime.sandbox.walls import identity, namespaces
+from runtime.sandbox.walls.enclosure import Walls
 
 log = logging.getLogger("graphside.sandbox")
 
@@ -71,11 +75,20 @@ class HolderProcess:
 class TemplateProcess:
     """Owns the template. ``start`` returns at once; whoever needs the template waits until it is ready."""
 
-    def __init__(self) -> None:
+    def __init__(self, walls: Walls) -> None:
+        self.walls = walls
         self._closed = False
         self._ready: asyncio.Future[ForkerClient] | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self.pid: int | None = None
+        self._orphaned: set[Any] = set()  # namespaces of templates that died, while holders live there
+        self._outside: int | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the template that runs now."""
+        if self._outside is None or not self.walls.namespaces:
+            return self._outside
+        return namespaces.inhabitant(self._outside)
 
     def start(self) -> None:
         """Start the template, and keep one running until ``close``."""
@@ -86,8 +99,12 @@ class TemplateProcess:
         """Return once the template can fork. Raises ``TimeoutError``."""
         await self._client()
 
-    async def holder(self, fds: list[int], roles: list[str], payload: Message, limits: Message) -> HolderProcess:
+    async def holder(
+        self, fds: list[int], roles: list[str], payload: Message, limits: Message, scratch_root: int
+    ) -> HolderProcess:
         """Fork a holder over the tables in ``fds`` (one a role, kept by the caller) and wait until it has them.
+
+        ``scratch_root``: descriptor of the directory in which its seats' scratch directories will be.
 
         Raises ``DatasetUnreadable``, ``RunInterrupted``.
         """
@@ -96,7 +113,7 @@ class TemplateProcess:
         payload_fd = _memfd("payload", orjson.dumps(payload))
         try:
             message = {"kind": "holder", "roles": roles, "limits": limits}
-            child = await client.fork(message, (far.fileno(), payload_fd, *fds))
+            child = await client.fork(message, (far.fileno(), payload_fd, *fds, scratch_root))
         except BaseException:
             near.close()
             raise
@@ -127,7 +144,8 @@ class TemplateProcess:
         near, far = socket.socketpair()
         near.setblocking(False)
         try:
-            child = await client.fork({"kind": "job", **limits}, (far.fileno(), *fds))
+            uid = identity.new_uid() if self.walls.throwaway_users else None
+            child = await client.fork({"kind": "job", "uid": uid, **limits}, (far.fileno(), *fds))
         except BaseException:
             near.close()
             raise
@@ -156,6 +174,8 @@ class TemplateProcess:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
+        for process in self._orphaned:
+            await _kill(process)
 
     async def _client(self) -> ForkerClient:
         if self._ready is None or self._closed:
@@ -170,31 +190,42 @@ class TemplateProcess:
             started = time.monotonic()
             process = await self._exec(far)
             far.close()
-            self.pid = process.pid
+            self._outside = process.pid
             client = ForkerClient(near, "template")
+            served = False
             try:
                 await client.first_event(START_TIMEOUT_S)
                 log.info("template.ready pid=%d start_s=%.2f", process.pid, time.monotonic() - started)
                 assert self._ready is not None
                 self._ready.set_result(client)
                 await asyncio.shield(client.ended)
+                served = True
                 self._ready = asyncio.get_running_loop().create_future()
             except (TimeoutError, RunInterrupted):
                 log.error("template.failed pid=%d start_s=%.2f", process.pid, time.monotonic() - started)
                 await asyncio.sleep(RESTART_DELAY_S)
             finally:
                 client.close()
-                if process.returncode is None:
-                    process.kill()
-                await asyncio.shield(process.wait())
+                if served and self.walls.namespaces:
+                    self._orphaned = {one for one in self._orphaned if one.returncode is None} | {process}
+                else:
+                    await asyncio.shield(_kill(process))
             log.warning("template.ended pid=%d code=%s", process.pid, process.returncode)
 
     async def _exec(self, control: socket.socket) -> Any:
         fd = control.fileno()
-        command = [sys.executable, "-P", "-s", "-m", "runtime.sandbox.template", str(fd), str(os.getpid())]
+        walls = json.dumps(self.walls.to_wire())
+        command = [sys.executable, "-P", "-s", "-m", "runtime.sandbox.template", str(fd), str(os.getpid()), walls]
         return await asyncio.create_subprocess_exec(
             *command, pass_fds=(fd,), env=template_environment(), cwd="/", stdin=asyncio.subprocess.DEVNULL
         )
+
+
+async def _kill(process: Any) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()
 
 
 async def _exchange(channel: socket.socket, request: bytes) -> Message | None:

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import io
 import os
+import resource
 import sys
 import time
 import types
@@ -20,6 +21,8 @@ from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemory
 from runtime.results import encode
 from runtime.sandbox import confine
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
+from runtime.sandbox.walls import identity
+from runtime.sandbox.walls.enclosure import Enclosure
 from runtime.source import load_task
 from runtime.traceback import describe_exception
 
@@ -38,31 +41,50 @@ _exit = os._exit
 _perf_counter = time.perf_counter
 
 
-def enter(fds: list[int], *, parent_pid: int, open_files: int, file_bytes: int) -> None:
-    """Wall this freshly forked process in. ``fds`` become 0, 1, 2, 3, 4, then the scratch directory."""
+def enter(
+    fds: list[int],
+    enclosure: Enclosure,
+    *,
+    parent_pid: int,
+    uid: int | None,
+    open_files: int,
+    file_bytes: int,
+    threads: int,
+) -> None:
+    """Wall this freshly forked process in. ``fds`` become 0, 1, 2, 3, 4, then the scratch directory.
+
+    ``uid``: the user to become, where this machine has users to throw away.
+    """
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
     scratch_fd = len(fds) - 1
     os.fchdir(scratch_fd)
-    os.close(scratch_fd)
-    confine.die_first()
     confine.raise_walls(open_files=open_files, file_bytes=file_bytes, niceness=NICENESS)
+    if uid is not None:
+        confine.limit(resource.RLIMIT_NPROC, threads)  # of that user, who has nothing else
+        identity.become(uid)
+        confine.die_with_parent(parent_pid)  # the kernel forgets it with the old user
     _fresh_streams()
     _fresh_environment()
+    enclosure.seat(scratch_fd)
+    os.close(scratch_fd)
 
 
-def serve_one(plottable: Callable[[], Any]) -> NoReturn:
-    """Wait for the one request, run it, answer it, end. ``plottable`` gives the task its argument."""
+def serve_one(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
+    """Wait for the one request, run it, answer it, end.
+
+    ``plottable`` gives the task its argument, ``mapped_bytes`` is what this process has mapped before it.
+    """
     try:
         request = recv_frame(CHANNEL_FD)
         if request is not None:
+            confine.limit_memory(mapped_bytes, int(request["memory_bytes"]))
             send_frame(CHANNEL_FD, _answer(request, plottable))
     finally:
         _exit(0)
 
 
 def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
-    confine.limit_memory(int(request["memory_bytes"]))
     started = _perf_counter()
     sink = _ResultFile(int(request["result_bytes"]))
     ended = started

@@ -4,15 +4,12 @@ import asyncio
 import fcntl
 import mmap
 import os
-import shutil
 import signal
 import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 from runtime.errors import (
     InvalidSource,
@@ -29,7 +26,8 @@ from runtime.errors import (
 from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.output import OutputPipe
 from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
-from runtime.sandbox.watch import Gauge, scratch_use
+from runtime.sandbox.scratch import DEEPEST, ScratchRoot, remove, scratch_use
+from runtime.sandbox.watch import Gauge
 from runtime.task import TaskSpec
 
 WATCH_INTERVAL_S: Final = 0.02
@@ -69,9 +67,9 @@ class RunOutcome:
 class SeatProcess:
     """A seat that waits for its one task. Make it with ``open_seat``."""
 
-    def __init__(self, scratch: Path, output_bytes: int, result_bytes: int) -> None:
-        self._scratch = scratch / uuid4().hex
-        self._scratch.mkdir(mode=0o700)
+    def __init__(self, root: ScratchRoot, uid: int | None, output_bytes: int, result_bytes: int) -> None:
+        self._uid = uid
+        self._scratch = root.make(uid)
         self._channel, self._far_channel = socket.socketpair()
         self._channel.setblocking(False)
         self._stdout, self._stderr = OutputPipe(output_bytes), OutputPipe(output_bytes)
@@ -94,7 +92,7 @@ class SeatProcess:
                 self._far_channel.fileno(),
                 scratch_fd,
             )
-            self._child = await holder.fork({}, fds)
+            self._child = await holder.fork({"uid": self._uid}, fds)
         finally:
             os.close(scratch_fd)
             self._far_channel.close()
@@ -158,7 +156,7 @@ class SeatProcess:
         try:
             os.rmdir(self._scratch)
         except OSError:
-            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+            await asyncio.to_thread(remove, self._scratch)
 
     async def _exchange(self, child: Child, request: bytes) -> Message | None:
         """Send the request, wait for the answer; None where the seat ended without one."""
@@ -274,6 +272,7 @@ class SeatProcess:
         for name, limit, observed in (
             ("scratch_bytes", limits.scratch_bytes, use.byte_count),
             ("scratch_files", limits.scratch_files, use.file_count),
+            ("scratch_depth", DEEPEST, use.depth),
         ):
             if observed > limit:
                 text = f"the task's scratch directory holds {observed}, more than its limit {name} of {limit}"
@@ -284,9 +283,14 @@ class SeatProcess:
         self._watches[index] = asyncio.get_running_loop().call_later(delay_s, callback, spec)
 
 
-async def open_seat(holder: ForkerClient, scratch: Path, output_bytes: int, result_bytes: int) -> SeatProcess:
-    """A seat forked from ``holder``, walled and waiting. ``result_bytes`` is the size of its result file."""
-    seat = SeatProcess(scratch, output_bytes, result_bytes)
+async def open_seat(
+    holder: ForkerClient, root: ScratchRoot, uid: int | None, output_bytes: int, result_bytes: int
+) -> SeatProcess:
+    """A seat forked from ``holder``, walled and waiting, as user ``uid`` where that is a number.
+
+    ``result_bytes`` is the size of its result file.
+    """
+    seat = SeatProcess(root, uid, output_bytes, result_bytes)
     try:
         await seat.open(holder)
     except BaseException:

@@ -5,6 +5,7 @@ no secret, no connection and no Ray, and it has one thread, since a fork beside 
 """
 
 import gc
+import json
 import logging
 import os
 import socket
@@ -14,6 +15,8 @@ from typing import Final, NoReturn
 from runtime.sandbox import confine
 from runtime.sandbox.forker import Forker
 from runtime.sandbox.protocol import Message, send_packet
+from runtime.sandbox.walls import namespaces
+from runtime.sandbox.walls.enclosure import Enclosure, Walls
 
 log = logging.getLogger("graphside.template")
 
@@ -26,31 +29,34 @@ def main() -> NoReturn:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     control = socket.socket(fileno=int(sys.argv[1]))
     parent_pid = int(sys.argv[2])
+    walls = Walls(**json.loads(sys.argv[3]))
     confine.die_with_parent(parent_pid)
     confine.hide_memory()
+    if walls.namespaces:
+        namespaces.enter()
     confine.adopt_orphans()
     sys.modules.update(dict.fromkeys(BLOCKED_MODULES))  # type: ignore[arg-type]
-    from runtime.sandbox import seat, warmup
+    from runtime.sandbox import holder, job, seat, warmup
 
     warmup.warm_up()
     seat.remember_own_modules()
     gc.collect()
     gc.freeze()
-    if not confine.only_thread():
+    threads = confine.Threads()
+    if not threads.only_one():
         raise SystemExit("the template has more than one thread; a fork could hang")
     send_packet(control, {"event": "ready", "pid": os.getpid()})
-    Forker(control, _become).serve()
+    enclosure = Enclosure(walls)
 
+    def become(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
+        match message["kind"]:
+            case "holder":
+                holder.main([0, 1, 2, *fds], message, enclosure, parent_pid=parent_pid)
+            case "job":
+                job.main([0, 1, 2, *fds], message, enclosure, parent_pid=parent_pid)
+        raise ValueError(f"unknown kind of child {message['kind']!r}")
 
-def _become(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
-    from runtime.sandbox import holder, job
-
-    match message["kind"]:
-        case "holder":
-            holder.main([0, 1, 2, *fds], message, parent_pid=parent_pid)
-        case "job":
-            job.main([0, 1, 2, *fds], message, parent_pid=parent_pid)
-    raise ValueError(f"unknown kind of child {message['kind']!r}")
+    Forker(control, become, threads, orphans=not walls.seccomp).serve()
 
 
 if __name__ == "__main__":

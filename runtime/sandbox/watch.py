@@ -1,8 +1,7 @@
-"""What no kernel limit counts for one process: its resident memory as a whole, its threads, its scratch directory."""
+"""What no kernel limit counts for one process: its resident memory as a whole, its threads."""
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 _COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
 
@@ -43,32 +42,3 @@ class Gauge:
 class _Status:
     counted_bytes: int
     threads: int
-
-
-@dataclass(frozen=True, slots=True)
-class ScratchUse:
-    """What lies in a scratch directory."""
-
-    byte_count: int
-    file_count: int
-
-
-def scratch_use(directory: Path, most_files: int) -> ScratchUse:
-    """Count allocated bytes and entries below ``directory``, following no link; stops soon after ``most_files``.
-
-    The walk goes by descriptors (a task may swap a directory for a link at any time).
-    """
-    byte_count = file_count = 0
-    try:
-        for _, dirs, files, dir_fd in os.fwalk(directory):
-            for name in (*dirs, *files):
-                file_count += 1
-                try:
-                    byte_count += os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_blocks * 512
-                except FileNotFoundError:
-                    continue
-            if file_count > most_files:
-                break
-    except OSError:
-        pass  # it changes under us; the next look sees more
-    return ScratchUse(byte_count, file_count)

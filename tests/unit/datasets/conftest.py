@@ -18,6 +18,7 @@ from runtime.datasets.parser import parse_upload
 from runtime.datasets.store import LocalStore
 from runtime.datasets.upload import Uploads
 from runtime.sandbox.parent import TemplateProcess
+from tests.unit.standing_walls import walls
 
 MIB = 1024 * 1024
 
@@ -76,7 +77,7 @@ def parse_in_job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     """``parse_in_job(content, file_type, options, compression)``: the stored table, by a parser of 64 MiB uploads."""
     store = LocalStore(tmp_path_factory.mktemp("parsing"))
     store.prepare()
-    template = TemplateProcess()
+    template = TemplateProcess(walls())
     uploads = Uploads(store, template, 64 * MIB)
 
     def parse(

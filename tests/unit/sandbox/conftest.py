@@ -19,8 +19,10 @@ from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.executor import Executor, ExecutorSettings, Receipt
 from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.scratch import ScratchRoot
 from runtime.sandbox.seats import RunOutcome
 from runtime.task import MIB, Limits, TaskSpec
+from tests.unit.standing_walls import walls
 
 T = TypeVar("T")
 EDGES = pa.table({"s": ["a", "b", "c"], "d": ["b", "c", "d"], "w": [1.0, 2.0, 3.0]})
@@ -70,7 +72,7 @@ class Rig:
 
     def scratch_dirs(self) -> set[str]:
         """Scratch directories that exist now; spare seats have one each."""
-        return {path.name for path in (self.root / "scratch").iterdir()}
+        return {path.name for path in (self.root / "scratch").glob("*/*")}
 
 
 @pytest.fixture(scope="session")
@@ -88,10 +90,10 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         thread.start()
 
         async def build() -> Rig:
-            template = TemplateProcess()
+            template = TemplateProcess(walls())
             settings = SeatSettings(
-                scratch=root / "scratch", spares=spares, output_bytes=MIB,
-                result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256,
+                scratch=ScratchRoot(root / "scratch", for_other_users=walls().throwaway_users),
+                spares=spares, output_bytes=MIB, result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256, threads=64,
             )  # fmt: skip
             engine = PandasEngine(store, template, settings)
             executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes))

@@ -1,0 +1,120 @@
+"""System-call filters as programs of the kernel's classic packet filter.
+
+A filter is a decision tree over call numbers, so that it is short to run and quick to install: the kernel tries every
+number once when a filter goes up.
+"""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.sandbox.walls.rules import DENY, OWN_PID, UNKNOWN, Allow, Answer, Check, Rule, When
+
+_LOAD, _JUMP, _JUMP_EQUAL, _JUMP_AT_LEAST, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x54, 0x06
+_ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
+_X32_BIT: Final = 0x40000000
+_FARTHEST: Final = 255
+MOST_INSTRUCTIONS: Final = 4096
+
+_INSTRUCTION: Final = struct.Struct("=HBBI")
+
+
+@dataclass(frozen=True, slots=True)
+class _Instruction:
+    code: int
+    k: int
+    if_true: int = 0
+    if_false: int = 0
+    is_pid: bool = False
+
+
+_Block = list[_Instruction]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Machine code of a filter; ``pid_offsets`` are where the installing process's pid goes."""
+
+    code: bytes
+    pid_offsets: tuple[int, ...]
+
+    def for_pid(self, pid: int) -> bytes:
+        """The code with the pid in it."""
+        code = bytearray(self.code)
+        for offset in self.pid_offsets:
+            struct.pack_into("=I", code, offset, pid)
+        return bytes(code)
+
+
+def compile_filter(rules: Mapping[int, Rule], architecture: int, newest_call: int, other: Rule = DENY) -> Program:
+    """A filter from rules by call number; ``other`` for numbers without one, ENOSYS for numbers after ``newest_call``.
+
+    A call through another architecture's entry kills the process.
+    """
+    tree = _tree(_segments(rules, other, newest_call))
+    block = [
+        _Instruction(_LOAD, _ARCHITECTURE_AT),
+        _Instruction(_JUMP_EQUAL, architecture, 1, 0),
+        _Instruction(_RETURN, _KILL_PROCESS),
+        _Instruction(_LOAD, _NUMBER_AT),
+        *tree,
+    ]
+    if len(block) > MOST_INSTRUCTIONS:
+        raise ValueError(f"a filter of {len(block)} instructions")
+    code = b"".join(_INSTRUCTION.pack(item.code, item.if_true, item.if_false, item.k) for item in block)
+    pids = tuple(index * _INSTRUCTION.size + 4 for index, item in enumerate(block) if item.is_pid)
+    return Program(code, pids)
+
+
+def _segments(rules: Mapping[int, Rule], other: Rule, newest_call: int) -> list[tuple[int, Rule]]:
+    """Where each run of numbers with one rule begins."""
+    segments: list[tuple[int, Rule]] = []
+    for number in range(newest_call + 1):
+        rule = rules.get(number, other)
+        if not segments or segments[-1][1] != rule or isinstance(rule, When):
+            segments.append((number, rule))
+    return [*segments, (newest_call + 1, UNKNOWN), (_X32_BIT, Answer(UNKNOWN.errno))]
+
+
+def _tree(segments: list[tuple[int, Rule]]) -> _Block:
+    if len(segments) == 1:
+        return _leaf(segments[0][1])
+    middle = len(segments) // 2
+    below, above = _tree(segments[:middle]), _tree(segments[middle:])
+    start = segments[middle][0]
+    if len(below) <= _FARTHEST:
+        return [_Instruction(_JUMP_AT_LEAST, start, len(below), 0), *below, *above]
+    return [_Instruction(_JUMP_AT_LEAST, start, 0, 1), _Instruction(_JUMP, len(below)), *below, *above]
+
+
+def _leaf(rule: Rule) -> _Block:
+    match rule:
+        case Allow():
+            return [_Instruction(_RETURN, _ALLOW)]
+        case Answer(number):
+            return [_Instruction(_RETURN, _ERRNO | number)]
+        case When(checks, otherwise):
+            refuse = _leaf(otherwise)
+            block: _Block = _leaf(Allow())
+            for check in reversed(checks):
+                block = _check(check, block, refuse)
+            return block
+
+
+def _check(check: Check, then: _Block, refuse: _Block) -> _Block:
+    """``then`` where the check holds, ``refuse`` where it does not."""
+    at = _ARGUMENTS_AT + 8 * check.argument  # the lower half first, on both of our architectures
+    block: _Block = []
+    if check.whole:
+        block += [_Instruction(_LOAD, at + 4), _Instruction(_JUMP_EQUAL, 0, 1, 0), *refuse]
+    block.append(_Instruction(_LOAD, at))
+    if check.mask != 0xFFFFFFFF:
+        block.append(_Instruction(_AND, check.mask))
+    met, unmet = (refuse, then) if check.negate else (then, refuse)
+    for index, value in enumerate(check.values):
+        far = len(check.values) - 1 - index + len(unmet)
+        is_pid = value == OWN_PID
+        block.append(_Instruction(_JUMP_EQUAL, 0 if is_pid else value, far, 0, is_pid=is_pid))
+    return [*block, *unmet, *met]

@@ -1,0 +1,65 @@
+"""Namespaces around the template and all that it forks: a network without interfaces, processes that see only each
+other, and no shared memory with others.
+
+They need root, or a kernel that lets everybody make user namespaces; containers mostly forbid both. So they are a second
+wall behind filter and Landlock, never the only one.
+"""
+
+import os
+import signal
+from typing import Final, NoReturn
+
+from runtime.sandbox.walls import kernel
+
+_NEWUSER, _NEWPID, _NEWNET, _NEWIPC, _NEWUTS = 0x10000000, 0x20000000, 0x40000000, 0x08000000, 0x04000000
+_ALL: Final = _NEWPID | _NEWNET | _NEWIPC | _NEWUTS
+
+
+def enter() -> None:
+    """Go on in new namespaces, as a child of their first process. Raises ``OSError`` where that is not allowed.
+
+    Expects one thread. The calling process stays outside and waits. The first process of a pid namespace is its init:
+    where that was the template or a holder, its end would kill all others. So it does nothing but wait, until there is
+    nobody left in its namespace.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    kernel.unshare(_ALL if uid == 0 else _ALL | _NEWUSER)
+    if uid != 0:
+        _keep_ids(uid, gid)
+    first = os.fork()
+    if first:
+        _wait()
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.fork():
+        _wait()
+
+
+def _keep_ids(uid: int, gid: int) -> None:
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+
+
+def _wait() -> NoReturn:
+    """Reap whatever ends here; end when nothing is left."""
+    os.closerange(3, 1024)  # a channel that stayed open here would never end for others
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            os._exit(0)
+
+
+def inhabitant(outside: int) -> int | None:
+    """The process that went on inside for the process ``outside`` of ``enter``; None once it has ended."""
+    pid = outside
+    for _ in range(2):
+        try:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                children = file.read().split()
+        except OSError:
+            return None
+        if not children:
+            return None
+        pid = int(children[0])
+    return pid

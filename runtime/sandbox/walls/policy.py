@@ -1,0 +1,250 @@
+"""Which system calls a process below the replica may make. Whatever is not named here is refused (EPERM).
+
+The lists of calls come from traces of real work (``tests/attacks/workloads.py``): pandas, pyarrow, graphistry, igraph,
+scikit-learn, scipy, threads, asyncio, files in scratch. A call that is harmless for others but could be turned on
+another process, or past a limit, goes through only with the arguments that work needs.
+
+Three kinds of process: a **seat** runs a task; a **job** parses an upload; a **holder** maps a stored table and forks
+seats, which inherit its filter and add theirs.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from runtime.sandbox.walls.rules import (
+    ALLOW,
+    DENY,
+    OWN_PID,
+    PRETEND,
+    UNKNOWN,
+    UNSUPPORTED,
+    Check,
+    Rule,
+    When,
+)
+
+Policy = Mapping[str, Rule]
+
+_CLONE_VM, _CLONE_SIGHAND, _CLONE_THREAD = 0x100, 0x800, 0x10000
+_THREAD: Final = _CLONE_VM | _CLONE_SIGHAND | _CLONE_THREAD
+_CLONE_NEW: Final = 0x7E02_0000 | 0x80  # every namespace, and CLONE_NEWTIME
+_AF_UNIX, _SOCK_STREAM, _SOCK_TYPE = 1, 1, 0xF
+_MAP_SHARED_ANONYMOUS: Final = 0x21
+
+_ON_ITSELF: Final = When((Check(0, (0,)),))
+_TO_ITSELF: Final = When((Check(0, (OWN_PID,)),))
+
+_FCNTL: Final = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032, 1034)
+"""Duplicates, flags, locks, and reading seals and a pipe's size. Not: owners of signals, leases, notification."""
+
+_IOCTL: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+"""TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: questions, and flags of one's own descriptors."""
+
+_MADVISE: Final = (0, 1, 2, 3, 4, 8, 10, 11, 14, 15, 16, 17, 20, 21, 22, 23, 25)
+"""Not: merging equal pages with other processes (a way to learn what they hold), poisoning pages."""
+
+_PRCTL: Final = (3, 15, 16, 39, 0x53564D41)
+"""PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_GET_NO_NEW_PRIVS, PR_SET_VMA. Not: undoing what it was made with."""
+
+_FREE: Final = [
+    "read",
+    "write",
+    "readv",
+    "writev",
+    "pread64",
+    "pwrite64",
+    "preadv",
+    "pwritev",
+    "lseek",
+    "sendfile",
+    "copy_file_range",
+    "open",
+    "openat",
+    "close",
+    "close_range",
+    "dup",
+    "dup2",
+    "dup3",
+    "pipe",
+    "pipe2",
+    "eventfd2",
+    "stat",
+    "fstat",
+    "lstat",
+    "newfstatat",
+    "statx",
+    "statfs",
+    "fstatfs",
+    "access",
+    "faccessat",
+    "faccessat2",
+    "readlink",
+    "readlinkat",
+    "getdents64",
+    "getcwd",
+    "chdir",
+    "fchdir",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "unlink",
+    "unlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "umask",
+    "truncate",
+    "ftruncate",
+    "fallocate",
+    "fadvise64",
+    "fsync",
+    "fdatasync",
+    "flock",
+    "mremap",
+    "munmap",
+    "mprotect",
+    "brk",
+    "msync",
+    "mincore",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_wait",
+    "epoll_pwait",
+    "getsockname",
+    "getpeername",
+    "getsockopt",
+    "recvfrom",
+    "shutdown",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "rt_sigpending",
+    "rt_sigsuspend",
+    "rt_sigtimedwait",
+    "sigaltstack",
+    "pause",
+    "alarm",
+    "setitimer",
+    "getitimer",
+    "restart_syscall",
+    "futex",
+    "set_robust_list",
+    "rseq",
+    "membarrier",
+    "gettid",
+    "getpid",
+    "getppid",
+    "getuid",
+    "geteuid",
+    "getgid",
+    "getegid",
+    "getgroups",
+    "getresuid",
+    "getresgid",
+    "getpgrp",
+    "getpgid",
+    "getsid",
+    "sched_yield",
+    "sched_getaffinity",
+    "sched_getscheduler",
+    "sched_getparam",
+    "sched_get_priority_max",
+    "sched_get_priority_min",
+    "getcpu",
+    "wait4",
+    "waitid",
+    "clock_gettime",
+    "clock_getres",
+    "clock_nanosleep",
+    "nanosleep",
+    "gettimeofday",
+    "time",
+    "times",
+    "getrusage",
+    "getrlimit",
+    "setrlimit",
+    "sysinfo",
+    "uname",
+    "getrandom",
+    "exit",
+    "exit_group",
+    "timerfd_create",
+    "timerfd_settime",
+    "timerfd_gettime",
+]
+
+_WITH_CARE: Final[Policy] = {
+    # Threads, no processes: glibc falls back from clone3, whose flags no filter can read, to clone.
+    "clone3": UNKNOWN,
+    "clone": When((Check(0, (_THREAD,), mask=_THREAD), Check(0, (0,), mask=_CLONE_NEW))),
+    "kill": _TO_ITSELF,
+    "tgkill": _TO_ITSELF,
+    "prlimit64": _ON_ITSELF,
+    "getpriority": When((Check(0, (0,)), Check(1, (0,)))),
+    "setpriority": When((Check(0, (0,)), Check(1, (0,)))),  # only downwards, without privilege
+    "fcntl": When((Check(1, _FCNTL),)),
+    "ioctl": When((Check(1, _IOCTL),)),
+    "madvise": When((Check(2, _MADVISE),)),
+    "prctl": When((Check(0, _PRCTL),)),
+    # What is mapped so is in nobody's account once its pages are dropped.
+    "mmap": When((Check(3, (_MAP_SHARED_ANONYMOUS,), mask=_MAP_SHARED_ANONYMOUS, negate=True),)),
+    # For asyncio's own wake-up. Datagrams could be sent to any address, streams only to their other end.
+    "socketpair": When((Check(0, (_AF_UNIX,)), Check(1, (_SOCK_STREAM,), mask=_SOCK_TYPE))),
+    "sendto": When((Check(4, (0,), whole=True),)),
+    # Landlock guards none of these. Copying libraries expect them to succeed; nothing here needs them to.
+    **dict.fromkeys(
+        ("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utimensat"), PRETEND
+    ),
+    **dict.fromkeys(("listxattr", "llistxattr", "flistxattr", "getxattr", "lgetxattr", "fgetxattr"), UNSUPPORTED),
+    **dict.fromkeys(("setxattr", "lsetxattr", "fsetxattr"), UNSUPPORTED),
+    "openat2": UNKNOWN,
+}
+
+SEAT: Final[Policy] = {**dict.fromkeys(_FREE, ALLOW), **_WITH_CARE}
+
+JOB: Final[Policy] = {
+    name: rule for name, rule in SEAT.items()
+    if name not in {
+        "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink",
+        "symlinkat", "truncate", "socketpair", "chdir", "fchdir",
+    }
+}  # fmt: skip
+
+HOLDER: Final[Policy] = {
+    **SEAT,
+    **dict.fromkeys(
+        [
+            "sendmsg",
+            "recvmsg",
+            "fork",
+            "vfork",
+            "set_tid_address",
+            "pidfd_open",
+            "prctl",
+            "seccomp",
+            "setresuid",
+            "setresgid",
+            "setgroups",
+            "capset",
+            "capget",
+            "landlock_create_ruleset",
+            "landlock_add_rule",
+            "landlock_restrict_self",
+        ],
+        ALLOW,
+    ),
+    "clone": When((Check(0, (0,), mask=_CLONE_NEW),)),
+    # A seat's own pid is not the holder's: these are for the seat's filter to judge.
+    "kill": ALLOW,
+    "tgkill": ALLOW,
+}
+
+REFUSED: Final = DENY

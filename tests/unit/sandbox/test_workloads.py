@@ -1,0 +1,26 @@
+"""What people really do goes through the walls."""
+
+import inspect
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from runtime.engines.base import DatasetSource
+from tests.attacks import workloads
+from tests.unit.sandbox.conftest import Rig
+from tests.unit.sandbox.test_seats import answer
+
+NEEDS = {"igraphs": "igraph", "networks": "networkx", "learning": "sklearn", "science": "scipy"}
+
+
+@pytest.mark.parametrize("workload", workloads.WORKLOADS, ids=lambda workload: workload.__name__)
+def test_what_people_do_goes_through(rig: Rig, source: DatasetSource, workload: Callable[[Any], Any]) -> None:
+    library = NEEDS.get(workload.__name__)
+    if library is not None and find_spec(library) is None:
+        pytest.skip(f"{library} is not installed; it is no dependency of the server")
+    code = inspect.getsource(workload).replace(f"def {workload.__name__}(", "def task(", 1)
+    code = "from __future__ import annotations\nfrom typing import Any\n" + code
+    result = answer(rig.run(source, code, timeout_s=60, memory_bytes=2 * 2**30))
+    assert isinstance(result, list)
