@@ -21,6 +21,7 @@ class RunRequest(BaseModel):
     run_label: str | None = None
     run_id: str | None = Field(None, pattern="^[0-9a-f]{32}$")
     timeout_s: float | None = Field(None, gt=0)
+    cpu_s: float | None = Field(None, gt=0)
     memory_bytes: int | None = Field(None, gt=0)
     scratch_bytes: int | None = Field(None, ge=0)
     result_bytes: int | None = Field(None, gt=0)
@@ -32,6 +33,7 @@ def run_request_model(settings: Settings) -> type[RunRequest]:
     fields: dict[str, Any] = {
         "execute": (str, Field(max_length=settings.max_source_bytes)),
         "timeout_s": (float | None, Field(None, gt=0, le=most.timeout_s)),
+        "cpu_s": (float | None, Field(None, gt=0, le=most.cpu_s)),
         "scratch_bytes": (int | None, Field(None, ge=0, le=most.scratch_bytes)),
         "result_bytes": (int | None, Field(None, gt=0, le=most.result_bytes)),
     }

@@ -25,6 +25,7 @@ class LimitSettings(_Frozen):
     """What a run gets when its request names no limit (design 5b)."""
 
     timeout_s: float = Field(60.0, gt=0)
+    cpu_s: float = Field(120.0, gt=0)
     memory_bytes: int = Field(2048 * MIB, ge=64 * MIB)
     scratch_bytes: int = Field(256 * MIB, ge=0)
     scratch_files: int = Field(1000, ge=0)
@@ -48,6 +49,7 @@ class MaximumSettings(_Frozen):
     """The most a request may ask for. ``memory_bytes: null`` means a seat's share of this machine's memory."""
 
     timeout_s: float = Field(600.0, gt=0)
+    cpu_s: float = Field(1200.0, gt=0)
     memory_bytes: int | None = Field(None, ge=64 * MIB)
     scratch_bytes: int = Field(256 * MIB, ge=0)
     result_bytes: int = Field(512 * MIB, ge=1024)
@@ -140,7 +142,7 @@ class Settings(_Frozen):
 
     @model_validator(mode="after")
     def _within_maximum(self) -> Self:
-        for name in ("timeout_s", "memory_bytes", "scratch_bytes", "result_bytes"):
+        for name in ("timeout_s", "cpu_s", "memory_bytes", "scratch_bytes", "result_bytes"):
             most = getattr(self.maximum, name)
             if most is not None and getattr(self.limits, name) > most:
                 raise ValueError(f"limits.{name} is above maximum.{name}")

@@ -134,7 +134,8 @@ def _compile(text: str, lines: list[str]) -> CodeType:
         ast.increment_lineno(tree, -1)
         return compile(tree, FILENAME, "exec", dont_inherit=True)
     except SyntaxError as exc:
-        raise _does_not_compile(exc.msg, lines, (exc.lineno or 1) - added, exc.offset or 1) from None
+        line = (exc.lineno or 1) - added
+        raise _does_not_compile(exc.msg, lines, line, exc.offset or 1, type(exc).__name__) from None
     except (RecursionError, MemoryError):
         raise _does_not_compile("it is nested too deeply", lines, 1, 1) from None
     except ValueError as exc:
@@ -150,11 +151,13 @@ def _starts_indented(lines: list[str]) -> bool:
     return False
 
 
-def _does_not_compile(reason: str, lines: list[str], line: int, column: int) -> InvalidSource:
+def _does_not_compile(
+    reason: str, lines: list[str], line: int, column: int, exception_type: str = "SyntaxError"
+) -> InvalidSource:
     line = min(max(line, 1), len(lines))
     return InvalidSource(
         f"The source does not compile: {legal_text(reason)} (line {line}).",
-        exception_type="SyntaxError",
+        exception_type=exception_type,
         line=line,
         column=max(column, 1),
         text=legal_text(lines[line - 1])[:1000],

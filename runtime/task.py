@@ -19,6 +19,7 @@ class Limits:
     """What one run may use. A run that exceeds one is ended and told which (design 5b)."""
 
     timeout_s: float = 60.0
+    cpu_s: float = 120.0
     memory_bytes: int = 2048 * MIB
     scratch_bytes: int = 256 * MIB
     scratch_files: int = 1000

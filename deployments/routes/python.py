@@ -33,7 +33,7 @@ ENGINE: Final = "pandas"
 """What runs here where a request names no engine."""
 
 
-_LIMITS: Final = ("timeout_s", "memory_bytes", "scratch_bytes", "result_bytes")
+_LIMITS: Final = ("timeout_s", "cpu_s", "memory_bytes", "scratch_bytes", "result_bytes")
 
 
 @routes.on("POST", "/api/v2/datasets/{dataset_id}/python", "/api/v2/etl/datasets/{dataset_id}/python")

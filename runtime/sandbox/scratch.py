@@ -5,7 +5,6 @@ task cared to go. Directories are emptied once their process is dead.
 """
 
 import fcntl
-import itertools
 import logging
 import os
 import tempfile
@@ -104,10 +103,8 @@ def remove(path: Path) -> None:
         log.exception("scratch.not_removed path=%s", path)
         return
     try:
-        numbers = itertools.count()
-        while names := os.listdir(fd):
-            for name in names:
-                _remove_entry(fd, name, numbers)
+        while os.listdir(fd):
+            _empty(fd, fd, 0)
         os.rmdir(path)
     except OSError:
         log.exception("scratch.not_removed path=%s", path)
@@ -115,23 +112,22 @@ def remove(path: Path) -> None:
         os.close(fd)
 
 
-def _remove_entry(top: int, name: str, numbers: "itertools.count[int]") -> None:
-    """Remove an entry of the top directory; what directories it holds come up to the top, so that depth costs nothing."""
-    if not _is_directory(top, name):
-        os.unlink(name, dir_fd=top)
-        return
-    _open_up(top, name)
-    fd = os.open(name, _DIRECTORY, dir_fd=top)
-    try:
-        for inner in os.listdir(fd):
-            if _is_directory(fd, inner):
-                _open_up(fd, inner)  # a directory has to be writable to be moved
-                os.rename(inner, f"{next(numbers)}.{uuid4().hex}", src_dir_fd=fd, dst_dir_fd=top)
-            else:
-                os.unlink(inner, dir_fd=fd)
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=top)
+def _empty(top: int, fd: int, depth: int) -> None:
+    """Remove what is in a directory. What lies too deep comes up to the top, for another round."""
+    for name in os.listdir(fd):
+        if not _is_directory(fd, name):
+            os.unlink(name, dir_fd=fd)
+            continue
+        _open_up(fd, name)
+        if depth >= DEEPEST:
+            os.rename(name, uuid4().hex, src_dir_fd=fd, dst_dir_fd=top)
+            continue
+        inner = os.open(name, _DIRECTORY, dir_fd=fd)
+        try:
+            _empty(top, inner, depth + 1)
+        finally:
+            os.close(inner)
+        os.rmdir(name, dir_fd=fd)
 
 
 def _is_directory(fd: int, name: str) -> bool:

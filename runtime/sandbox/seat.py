@@ -7,6 +7,7 @@ It is forked from a holder, puts up every wall, and only then reads the request.
 import contextlib
 import errno
 import io
+import math
 import os
 import resource
 import sys
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 RESULT_FD: Final = 3
 CHANNEL_FD: Final = 4
 NICENESS: Final = 5
+CPU_GRACE_S: Final = 2
 OWN_PACKAGES: Final = frozenset({"auth", "catalog", "deployments", "runtime"})
 
 _own_modules: list[str] = []
@@ -79,6 +81,8 @@ def serve_one(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
         request = recv_frame(CHANNEL_FD)
         if request is not None:
             confine.limit_memory(mapped_bytes, int(request["memory_bytes"]))
+            # The replica watches too, and ends a run by name; this holds where it does not come to that.
+            confine.limit(resource.RLIMIT_CPU, math.ceil(float(request["cpu_s"])) + CPU_GRACE_S)
             send_frame(CHANNEL_FD, _answer(request, plottable))
     finally:
         _exit(0)

@@ -31,7 +31,7 @@ from runtime.sandbox.watch import Gauge
 from runtime.task import TaskSpec
 
 WATCH_INTERVAL_S: Final = 0.02
-SCRATCH_INTERVAL_S: Final = 0.1
+SLOW_INTERVAL_S: Final = 0.1
 COPY_BYTES: Final = 1024 * 1024
 """Results up to this size are copied while the seat may still live; larger ones are mapped once it is dead."""
 
@@ -115,7 +115,7 @@ class SeatProcess:
         watches = [
             loop.call_later(spec.limits.timeout_s, self._on_deadline, spec, started),
             loop.call_later(WATCH_INTERVAL_S, self._watch_process, spec),
-            loop.call_later(SCRATCH_INTERVAL_S, self._watch_scratch, spec),
+            loop.call_later(SLOW_INTERVAL_S, self._watch_slowly, spec),
         ]
         self._watches: list[asyncio.TimerHandle] = watches
         self._stdout.start()
@@ -266,7 +266,7 @@ class SeatProcess:
             return self._end(TaskCrashed(text, limit_name="threads", limit=most, observed=threads))
         self._again(1, WATCH_INTERVAL_S, self._watch_process, spec)
 
-    def _watch_scratch(self, spec: TaskSpec) -> None:
+    def _watch_slowly(self, spec: TaskSpec) -> None:
         limits = spec.limits
         use = scratch_use(self._scratch, limits.scratch_files)
         for name, limit, observed in (
@@ -277,7 +277,10 @@ class SeatProcess:
             if observed > limit:
                 text = f"the task's scratch directory holds {observed}, more than its limit {name} of {limit}"
                 return self._end(TaskScratchExceeded(text, limit_name=name, limit=limit, observed=observed))
-        self._again(2, SCRATCH_INTERVAL_S, self._watch_scratch, spec)
+        if self._gauge is not None and (used_s := self._gauge.cpu_s()) > limits.cpu_s:
+            text = f"the task used {used_s:g} s of CPU, more than its limit of {limits.cpu_s:g} s"
+            return self._end(TaskTimeout(text, limit_name="cpu_s", limit=limits.cpu_s, observed=used_s))
+        self._again(2, SLOW_INTERVAL_S, self._watch_slowly, spec)
 
     def _again(self, index: int, delay_s: float, callback: Any, spec: TaskSpec) -> None:
         self._watches[index] = asyncio.get_running_loop().call_later(delay_s, callback, spec)
@@ -305,6 +308,7 @@ def _request(spec: TaskSpec) -> Message:
         "output_type": spec.output_type,
         "format": spec.format,
         "accepts_text": spec.accepts_text,
+        "cpu_s": spec.limits.cpu_s,
         "memory_bytes": spec.limits.memory_bytes,
         "result_bytes": spec.limits.result_bytes,
     }

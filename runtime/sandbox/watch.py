@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
 
 
@@ -12,6 +13,7 @@ class Gauge:
 
     def __init__(self, pid: int) -> None:
         self._fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+        self._stat_fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
         self._base = self._read()
         self.peak_bytes = 0
         self.threads = 1
@@ -24,9 +26,19 @@ class Gauge:
         self.peak_bytes = max(self.peak_bytes, used)
         return used
 
+    def cpu_s(self) -> float:
+        """Seconds of CPU that all its threads have used; 0 once the process has ended."""
+        try:
+            stat = os.pread(self._stat_fd, 1024, 0)
+        except ProcessLookupError:
+            return 0.0
+        fields = stat[stat.rindex(b")") + 2 :].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
     def close(self) -> None:
-        """Close the file; no reading after that."""
+        """Close the files; no reading after that."""
         os.close(self._fd)
+        os.close(self._stat_fd)
 
     def _read(self) -> "_Status":
         try:

@@ -228,6 +228,13 @@ def task(g): raise Liar('x')
     assert rig.run(source, code).cause == "TaskError"
 
 
+def test_cpu_time_is_bounded_whatever_the_clock_says(rig: Rig, source: DatasetSource) -> None:
+    outcome = rig.run(source, "def task(g):\n    while True: pass", timeout_s=20, cpu_s=0.3)
+    assert outcome.failure is not None
+    assert (outcome.cause, outcome.failure.fields["limit_name"]) == ("TaskTimeout", "cpu_s")
+    assert 0.3 < outcome.failure.fields["observed"] < 1
+
+
 def test_threads_are_bounded(rig: Rig, source: DatasetSource) -> None:
     code = """
 import threading, time

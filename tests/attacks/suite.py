@@ -1,0 +1,72 @@
+"""Attacks: our own (``tasks/*.py``), and a collection that may lie beside the checkout."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.attacks.arena import Outcome
+
+HERE = Path(__file__).resolve().parent
+COLLECTION = HERE.parents[2] / "shared" / "hostile" / "tasks.json"
+ANY_DENIAL = {
+    "BlockingIOError",
+    "FileNotFoundError",
+    "NotADirectoryError",
+    "OSError",
+    "PermissionError",
+    "ProcessLookupError",
+}
+
+
+@dataclass(frozen=True)
+class Attack:
+    """``outcomes`` that are acceptable; ``errors``: exception types, empty for any; ``result``: where it ends well."""
+
+    name: str
+    code: str
+    outcomes: frozenset[str]
+    errors: frozenset[str]
+    expectation: dict[str, Any]
+
+    def judge(self, outcome: Outcome) -> None:
+        """Fails where the attack did not end as it may."""
+        told = f"{self.name} ended with {outcome.kind}: {outcome.stopped_by}"
+        kind = outcome.kind
+        if kind == "memory" and "memory" not in self.outcomes and outcome.exception:
+            kind = "error"  # an uncaught MemoryError has a name of its own on our wire
+        assert kind in self.outcomes, told
+        if kind == "error" and self.errors and outcome.exception is not None:
+            assert outcome.exception in self.errors, told
+        if kind == "ok" and "result" in self.expectation:
+            assert outcome.result == self.expectation["result"], told
+        if "stdout" in self.expectation and kind != "ok":
+            assert self.expectation["stdout"] in outcome.body.get("stdout", ""), told
+
+
+def collection() -> list[Attack]:
+    """The attacks of the collection; none where it is not there."""
+    if not COLLECTION.is_file():
+        return []
+    tasks = json.loads(COLLECTION.read_text(encoding="utf-8"))["tasks"]
+    return [_attack(task["name"], task["code"], task["expectation"]) for task in tasks]
+
+
+def own() -> list[Attack]:
+    """Ours: each file is a task, its docstring's last line the expectation as JSON."""
+    found = []
+    for path in sorted((HERE / "tasks").glob("*.py")):
+        code = path.read_text(encoding="utf-8")
+        docstring = ast.get_docstring(ast.parse(code)) or ""
+        found.append(_attack(path.stem, code, json.loads(docstring.splitlines()[-1])))
+    return found
+
+
+def _attack(name: str, code: str, expectation: dict[str, Any]) -> Attack:
+    errors = set(expectation.get("error", ()))
+    if errors & {"PermissionError", "OSError"}:
+        errors |= ANY_DENIAL
+    return Attack(name, code, frozenset(expectation["outcome"]), frozenset(errors), expectation)
