@@ -1,4 +1,4 @@
-"""Where attacks are run: a live server, things of its own that no task may reach, and a look at all of it afterwards."""
+"""Where attacks are run: a live server, things of its own that no task may reach, a look at all of it afterwards."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ class Outcome:
 
 _KINDS = {
     "TaskError": "error", "InvalidSource": "error", "ResultNotSerializable": "error", "TaskTimeout": "timeout",
-    "TaskMemoryExceeded": "memory", "TaskCrashed": "crash", "ResultTooLarge": "toolarge", "TaskScratchExceeded": "scratch",
+    "TaskMemoryExceeded": "memory", "TaskCrashed": "crash", "ResultTooLarge": "toolarge",
+    "TaskScratchExceeded": "scratch",
 }  # fmt: skip
 
 
@@ -195,7 +196,7 @@ class State:
     @classmethod
     def of(cls, arena: Arena) -> State:
         runner = arena.runner()
-        below = [one for one in runner.children(recursive=True)]
+        below = list(runner.children(recursive=True))
         fixed = [one for one in below if _is_fixed(one)]
         template = fixed[-1]
         return cls(

@@ -210,7 +210,7 @@ def standard_library(g: Any) -> Any:
     import urllib.parse
     import uuid
     import warnings
-    import xml.etree.ElementTree as tree
+    import xml.etree.ElementTree
     import zoneinfo
 
     logging.getLogger("task").warning("a line")
@@ -246,7 +246,7 @@ def standard_library(g: Any) -> Any:
         str(fractions.Fraction(1, 3)), locale.getlocale()[1], os.cpu_count() is not None, platform.system(),
         len(pickle.dumps([1])), random.random() < 1, bool(re.match("a", "a")), resource.getrusage(0).ru_utime >= 0,
         len(secrets.token_hex(4)), statistics.median([1, 2]), sys.getrecursionlimit() > 1,
-        urllib.parse.quote("ä"), len(uuid.uuid4().hex), tree.fromstring("<a/>").tag,
+        urllib.parse.quote("ä"), len(uuid.uuid4().hex), xml.etree.ElementTree.fromstring("<a/>").tag,
         str(datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Berlin")))[:2], inspect.isfunction(print),
         multiprocessing.cpu_count() > 0, faulthandler.is_enabled(), os.getloadavg()[0] >= 0, os.times().user >= 0,
         os.uname().sysname, os.path.exists("/usr"), time.get_clock_info("monotonic").monotonic,

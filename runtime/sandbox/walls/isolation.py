@@ -1,4 +1,4 @@
-"""From what an operator asks for and what a machine offers to the walls that stand, or a refusal to start without them."""
+"""From what an operator asks for and what a machine offers to the walls that stand, or a refusal to start."""
 
 import logging
 from collections.abc import Mapping

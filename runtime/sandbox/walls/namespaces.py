@@ -1,8 +1,8 @@
 """Namespaces around the template and all that it forks: a network without interfaces, processes that see only each
 other, and no shared memory with others.
 
-They need root, or a kernel that lets everybody make user namespaces; containers mostly forbid both. So they are a second
-wall behind filter and Landlock, never the only one.
+They need root, or a kernel that lets everybody make user namespaces; containers mostly forbid both. So they are a
+second wall behind filter and Landlock, never the only one.
 """
 
 import os

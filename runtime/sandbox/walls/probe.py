@@ -1,7 +1,7 @@
 """Which walls hold on this machine: each is put up in a process of its own, which then tries what the wall forbids.
 
-What counts is the refusal, not that a call exists. ``examine()`` starts this module as a program, since a wall cannot be
-taken off again; ``python -m runtime.sandbox.walls.probe`` prints what it found.
+What counts is the refusal, not that a call exists. ``examine()`` starts this module as a program, since a wall cannot
+be taken off again; ``python -m runtime.sandbox.walls.probe`` prints what it found.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """Numbers of the system calls that our policies name, on the architectures that we run on.
 
-From the kernel's own tables, which never change a number once given (``tests/unit/sandbox/test_filters.py`` compares them
-where its headers are installed). None: the architecture never had that call.
+From the kernel's own tables, which never change a number once given (``tests/unit/sandbox/test_filters.py`` compares
+them where its headers are installed). None: the architecture never had that call.
 """
 
 import platform
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 NEWEST_CALL: Final = 462
-"""The newest number that these tables were made with (Linux 6.8). Newer calls do not exist for those who are filtered."""
+"""The newest number when these tables were made (Linux 6.8). Newer calls do not exist for those who are filtered."""
 
 
 @dataclass(frozen=True, slots=True)
