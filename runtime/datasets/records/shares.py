@@ -20,7 +20,7 @@ class Share:
     ``organization`` is the slug of the one that ``mode`` means, None in the other modes.
     """
 
-    mode: Mode
+    mode: Mode = "private"
     action: Action = "10"
     organization: str | None = None
     invites: Mapping[str, Action] = field(default_factory=dict)
