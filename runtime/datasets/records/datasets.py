@@ -140,15 +140,18 @@ class Datasets:
             text = storable(search[:_MAXIMUM_SEARCH])
             columns = (datasets.c.name, datasets.c.description, datasets.c.id)
             wanted.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
+        newest = (datasets.c.created_at.desc(), datasets.c.id)
+        # Ids first: what is found out of each dataset is found out of this window's only, and not of all before it.
+        within_window = window(sa.select(datasets.c.id).where(*wanted).order_by(*newest), limit, offset)
         query = (
             sa.select(datasets, *facts(reader, self._default))
             .select_from(datasets.outerjoin(shares))
-            .where(*wanted)
-            .order_by(datasets.c.created_at.desc(), datasets.c.id)
+            .where(datasets.c.id.in_(within_window))
+            .order_by(*newest)
         )
         with self._catalog.read() as connection:
             count = connection.execute(sa.select(sa.func.count()).select_from(datasets).where(*wanted)).scalar_one()
-            rows = connection.execute(window(query, limit, offset)).all()
+            rows = connection.execute(query).all()
             return int(count), list(zip(_records(connection, rows), map(access_in, rows), strict=True))
 
     def delete(self, dataset_id: str) -> bool:
