@@ -1,4 +1,4 @@
-"""Every route of datasets and files x every way to share x everybody who may come, against the live server.
+"""Every route of datasets, files and runs x every way to share x everybody who may come, against the live server.
 
 A row of ``MATRIX`` is what a route answers when it is asked for one dataset of the owner's that is shared in one way;
 a column is who asks. A new route is a line in ``ASK`` and a row for each mode.
@@ -104,17 +104,22 @@ change file    any               200    404    404    404       404      404   4
 upload file    any               200    404    404    404       404      404   404    401
 use file       any               201    404    404    404       404      404   404    401
 delete file    any               204    404    404    404       404      404   404    401
+
+get run        any               200    404    404    404       404      404   404    401
+list runs      any               200    404    404    404       404      404   404    401
+cancel run     any               200    404    404    404       404      404   404    401
 """
-"""``in the list``, ``list files`` and ``on the page``: 200 where it is named there, else 404. ``nobody`` is not signed
-in. A file stays its owner's alone, however a dataset made of it is shared."""
+"""``in the list``, ``list files``, ``list runs`` and ``on the page``: 200 where it is named there, else 404. ``nobody``
+is not signed in. A file, or a run, stays its owner's alone, however the dataset is shared."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """What is asked for: a dataset, or one of its files."""
+    """What is asked for: a dataset, one of its files, or a run of its owner's on it."""
 
     dataset_id: str
     file_id: str
+    run_id: str
     share: dict[str, Any]
 
 
@@ -144,6 +149,9 @@ ASK: dict[str, Ask] = {
     "change file": lambda http, it: http.patch(f"/api/v2/files/{it.file_id}", json={"name": "n"}).status_code,
     "upload file": lambda http, it: http.post(f"/api/v2/upload/files/{it.file_id}", content=EDGES).status_code,
     "use file": lambda http, it: http.post("/api/v2/upload/datasets/", json={"edge_files": [it.file_id]}).status_code,
+    "get run": lambda http, it: http.get(f"/api/v2/runs/{it.run_id}").status_code,
+    "list runs": lambda http, it: named(http.get("/api/v2/runs/?limit=1000"), f'"{it.run_id}"'),
+    "cancel run": lambda http, it: http.post(f"/api/v2/runs/{it.run_id}/cancel").status_code,
     "delete file": lambda http, it: http.delete(f"/api/v2/files/{it.file_id}").status_code,
 }
 
@@ -187,7 +195,8 @@ class Circle:
         share = {**SHARED.get(mode, SHARED["public"]), "obj_pk": dataset_id, "invited_users": invited}
         answer = http.post("/api/v2/share/link/", json=share)
         assert answer.status_code == 200, answer.text
-        return Thing(dataset_id, file_id, share)
+        ran = http.post(f"/api/v2/datasets/{dataset_id}/python", json={"execute": COUNT, "engine": "pandas"})
+        return Thing(dataset_id, file_id, ran.headers["X-Run-Id"], share)
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +216,9 @@ def circle(server: LiveServer, admin: Person, make_user: Callable[..., Person]) 
 
 
 def test_every_route_is_asked_in_every_mode() -> None:
-    of_datasets = {(ask, mode) for ask in ASK if not ask.endswith(("file", "files")) for mode in SHARED}
-    of_files = {(ask, "any") for ask in ASK if ask.endswith(("file", "files"))}
-    assert set(ROWS) == of_datasets | of_files
+    of_others = {(ask, "any") for ask in ASK if ask.endswith((" file", " files", " run", " runs"))}
+    of_datasets = {(ask, mode) for ask in ASK if (ask, "any") not in of_others for mode in SHARED}
+    assert set(ROWS) == of_datasets | of_others
     assert all(len(statuses) == len(PEOPLE) for statuses in ROWS.values())
 
 
