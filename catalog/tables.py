@@ -207,7 +207,7 @@ shares = Table(
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
-# ``email`` in lower case.
+# ``email`` in lower case, or a username as it is.
 share_invites = Table(
     "share_invites",
     metadata,

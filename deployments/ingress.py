@@ -18,7 +18,20 @@ from catalog.errors import CatalogError
 from deployments.errors import RequestError, build_response, error_response, status_of
 from deployments.forwarding import Forwarding
 from deployments.replica_start import begin_replica
-from deployments.routes import admin, auth, datasets, files, health, keys, organizations, pages, python, runs
+from deployments.routes import (
+    admin,
+    auth,
+    datasets,
+    files,
+    health,
+    keys,
+    organizations,
+    pages,
+    python,
+    runs,
+    shares,
+    users,
+)
 from deployments.runs import RunnerClient
 from deployments.services import Services
 from deployments.settings import Settings
@@ -50,7 +63,7 @@ def build_asgi_app(services: Services) -> FastAPI:
     """The HTTP app over ``services``."""
     app = FastAPI(title="graphside", version="0.1.0", redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.services = services
-    for family in (auth, keys, organizations, files, datasets, python, runs, admin, health, pages):
+    for family in (auth, keys, users, organizations, files, datasets, shares, python, runs, admin, health, pages):
         app.include_router(family.routes.router, tags=[family.__name__.rpartition(".")[2]])
     for kind in (RequestError, RuntimeFailure, AuthError, CatalogError):
         app.add_exception_handler(kind, _known_error)

@@ -26,7 +26,7 @@ from deployments.run_request import RunRequest, run_request_model
 from deployments.settings import Settings
 from deployments.snapshot import Snapshot
 from deployments.web.session import principal
-from runtime.datasets.records import Datasets, Files
+from runtime.datasets.records import Datasets, Files, ObjectRecord, Shares, StoredBytes
 from runtime.datasets.store import LocalStore
 from runtime.receipts import Receipts
 
@@ -57,6 +57,8 @@ class Services:
     audit: Audit
     files: Files
     datasets: Datasets
+    shares: Shares
+    stored_bytes: StoredBytes
     store: LocalStore
     runners: "RunnerClient"
     quota: RunQuota
@@ -90,8 +92,10 @@ class Services:
                 audit=audit,
             ),
             audit=audit,
-            files=Files(catalog),
-            datasets=Datasets(catalog),
+            files=Files(catalog, settings.user_stored_bytes),
+            datasets=Datasets(catalog, settings.default_access, settings.user_stored_bytes),
+            shares=Shares(catalog, settings.default_access),
+            stored_bytes=StoredBytes(catalog, settings.user_stored_bytes),
             store=LocalStore(settings.data_dir),
             runners=runners,
             quota=RunQuota(settings.user_runs, settings.user_runs_per_minute),
@@ -131,6 +135,10 @@ class Services:
         self.receipts.close()
         self.audit.close()
         self.catalog.close()
+
+    async def discard(self, table: ObjectRecord) -> None:
+        """Unlink a stored table that came to be named by nothing."""
+        await asyncio.to_thread(self.store.delete, table.id)
 
     async def collect_garbage(self) -> None:
         """Unlink stored tables that nothing names any more; whoever has one mapped keeps it until he ends."""

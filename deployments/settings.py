@@ -105,6 +105,15 @@ class Settings(_Frozen):
     queue: int = Field(200, ge=0, description="Runs that may wait for a seat of a runner.")
     logs_dir: Path | None = Field(None, description="Where replicas log; absent: in Ray's session directory.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
+    default_access: Literal["private", "organization", "public"] = Field(
+        "private", description="Who may use a dataset that nobody has shared yet, besides its owner (contract 3.6)."
+    )
+    plot_expiry_s: int | None = Field(
+        None, ge=1, description="Life of a dataset that was created without files, as plot() does; absent: for ever."
+    )
+    user_stored_bytes: int | None = Field(
+        None, ge=0, description="Bytes of stored tables that a user's files and datasets may name; absent: any."
+    )
     user_runs: int = Field(128, ge=1, description="Runs of one user, running or queued, per ingress replica.")
     user_runs_per_minute: int | None = Field(
         None, ge=1, description="Runs that one user may start within a minute, per ingress replica."

@@ -7,7 +7,7 @@ RuntimeFailure
 ├── InvalidTable             uploaded bytes are not the table they claim to be
 ├── DatasetUnreadable        a stored table could not be mapped or built
 ├── DatasetTooLarge          a dataset does not fit any budget here
-├── StorageFull              no room to store a table
+├── StorageFull              no room to store a table, or none left of what its owner may store
 ├── RunExists                another run has the id that the caller chose
 ├── Overloaded               the queue is full, or the replica is draining
 ├── RunInterrupted           a process of ours died under the run; nothing was changed, it may be sent again
@@ -86,7 +86,7 @@ class DatasetTooLarge(RuntimeFailure):
 
 
 class StorageFull(RuntimeFailure):
-    """Fields: none."""
+    """Fields: none; where its owner's own limit is reached ``limit_name``, ``limit`` (bytes), ``observed`` (bytes)."""
 
 
 class RunExists(RuntimeFailure):

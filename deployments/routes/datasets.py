@@ -2,19 +2,24 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from auth.errors import Forbidden
 from auth.principal import Principal
+from deployments.access import find, permitted, reader_of
 from deployments.body import checked, page_body, page_of, read_json
 from deployments.errors import InvalidRequest, NotFound
 from deployments.incoming import parsed, received
 from deployments.routing import Routes
 from deployments.services import Services, services_of
-from runtime.datasets.records import DatasetRecord, ObjectRecord, RecordGone, Role, is_id
+from deployments.storage_room import check_room
+from runtime.datasets.records import Access, DatasetRecord, ObjectRecord, RecordGone, Role
+from runtime.errors import StorageFull
 
 routes = Routes()
 
@@ -42,17 +47,7 @@ class NewDataset(BaseModel):
     description: str | None = None
     node_files: list[Any] | None = None
     edge_files: list[Any] | None = None
-
-
-class ShareLink(BaseModel):
-    """Body of ``POST /api/v2/share/link/`` (contract 3.6)."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    obj_pk: str
-    obj_type: str = "dataset"
-    mode: str = "private"
-    invited_users: list[Any] = []
+    org_name: str | None = None
 
 
 @routes.on("POST", "/api/v2/upload/datasets")
@@ -62,20 +57,29 @@ async def create(request: Request) -> Response:
     principal = await services.principal(request)
     payload = await read_json(request)
     body = checked(NewDataset, payload)
-    tables: dict[Role, str | ObjectRecord] = {}
-    for role, key in _ROLE_FILES:
-        object_ids = await _objects_of(services, principal, getattr(body, key) or [])
-        if len(object_ids) == 1:
-            tables[role] = object_ids[0]
-        elif object_ids:
-            tables[role] = ObjectRecord(**await services.runners.concatenate(object_ids))
-    name, description = body.name or "", body.description or ""
+    organization_id = await _organization_of(request, services, principal, body.org_name)
+    tables = await _tables_of(services, principal, body)
+    expires_at = _expiry(services, payload)
     try:
         record = await asyncio.to_thread(
-            services.datasets.create, principal.user_id, name, description, payload, tables
+            lambda: services.datasets.create(
+                principal.user_id,
+                body.name or "",
+                body.description or "",
+                payload,
+                tables,
+                organization_id=organization_id,
+                expires_at=expires_at,
+            )
         )
-    except RecordGone:
-        raise NotFound("a file of this dataset was deleted meanwhile") from None
+    except (RecordGone, StorageFull) as failure:
+        for table in tables.values():
+            if isinstance(table, ObjectRecord):
+                await services.discard(table)
+        if isinstance(failure, RecordGone):
+            raise NotFound("a file of this dataset was deleted meanwhile") from None
+        raise
+    services.note(request, principal, "dataset.create", f"dataset:{record.id}")
     data = {"dataset_id": record.id}
     return JSONResponse({"success": True, "message": "Dataset created", "data": data}, 201)
 
@@ -84,19 +88,26 @@ async def create(request: Request) -> Response:
 async def attach(request: Request) -> Response:
     """Give a dataset one table inline (contract 3.2)."""
     services = services_of(request)
-    record = await own_dataset(request, services)
+    principal = await services.principal(request)
+    action = "dataset.attach"
+    record = await permitted(request, services, principal, request.path_params["dataset_id"], Access.EDIT, action)
     role, file_type = request.path_params["role"], request.path_params["file_type"]
     if role not in ("nodes", "edges") or file_type not in INLINE_FORMATS:
         raise NotFound(
             f"no such upload: {role}/{file_type}; use nodes or edges, and one of {', '.join(INLINE_FORMATS)}"
         )
     started = time.perf_counter()
+    await check_room(request, services, record.owner_id, file_type, "", record.tables.get(role))
     async with received(request, services) as upload:
         table = await parsed(services, upload, file_type, "", dict(request.query_params))
     try:
         await services.change(services.datasets.attach, record.id, role, table)
-    except RecordGone:
-        raise NotFound(f"dataset {record.id} not found") from None
+    except (RecordGone, StorageFull) as failure:
+        await services.discard(table)
+        if isinstance(failure, RecordGone):
+            raise NotFound(f"dataset {record.id} not found") from None
+        raise
+    services.note(request, principal, action, f"dataset:{record.id}", role=role, stored_bytes=table.byte_count)
     if role in record.tables:
         await services.runners.evict(record.id)
         await services.collect_garbage()
@@ -113,66 +124,82 @@ async def attach(request: Request) -> Response:
 @routes.on("GET", "/api/v2/upload/datasets/{dataset_id}")
 async def describe(request: Request) -> Response:
     """What a dataset was created with (contract 3.4)."""
-    record = await own_dataset(request, services_of(request))
+    services = services_of(request)
+    record = (await find(services, await services.principal(request), request.path_params["dataset_id"])).record
     return JSONResponse({"success": True, "message": "", "data": {**record.payload, "dataset_id": record.id}})
 
 
 @routes.on("GET", "/api/v2/datasets")
 async def page(request: Request) -> Response:
-    """One's own datasets, newest first; ``search`` looks in name, description and id."""
+    """One's own datasets and those shared with one, newest first; ``search`` looks in name, description and id."""
     services = services_of(request)
     principal = await services.principal(request)
     limit, offset = page_of(request)
     search = request.query_params.get("search") or None
-    count, records = await asyncio.to_thread(services.datasets.page, principal.user_id, limit, offset, search)
-    return JSONResponse(page_body(request, count, limit, offset, [_shown(record) for record in records]))
+    count, found = await asyncio.to_thread(services.datasets.page, reader_of(principal), limit, offset, search)
+    return JSONResponse(page_body(request, count, limit, offset, [_shown(*item) for item in found]))
 
 
 @routes.on("GET", "/api/v2/datasets/{dataset_id}")
 async def get(request: Request) -> Response:
     """One dataset, as the list shows it."""
-    return JSONResponse(_shown(await own_dataset(request, services_of(request))))
+    services = services_of(request)
+    found = await find(services, await services.principal(request), request.path_params["dataset_id"])
+    return JSONResponse(_shown(found.record, found.access))
 
 
 @routes.on("DELETE", "/api/v2/datasets/{dataset_id}")
 async def delete(request: Request) -> Response:
-    """Delete a dataset: running tasks finish, then its bytes go (contract 3.5)."""
+    """Delete a dataset: running tasks finish, then its bytes go (contract 3.5). Its owner's alone."""
     services = services_of(request)
-    record = await own_dataset(request, services)
-    await services.change(services.datasets.delete, record.id)
+    principal = await services.principal(request)
+    action = "dataset.delete"
+    record = await permitted(request, services, principal, request.path_params["dataset_id"], Access.OWNER, action)
+    if await services.change(services.datasets.delete, record.id):
+        services.note(request, principal, action, f"dataset:{record.id}")
     await services.runners.evict(record.id)
     await services.collect_garbage()
     return Response(status_code=204)
 
 
-@routes.on("POST", "/api/v2/share/link")
-async def share(request: Request) -> Response:
-    """Set who else may use a dataset. This version knows ``private`` only, which every dataset is (contract 3.6)."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    body = checked(ShareLink, await read_json(request))
-    await find_own(services, principal, body.obj_pk)
-    if body.mode != "private" or body.invited_users:
-        raise InvalidRequest(
-            "this server cannot share datasets with others yet; mode must be private, without invited users"
-        )
-    return JSONResponse({"status": "OK", "message": "", "data": {"obj_pk": body.obj_pk, "mode": "private"}})
+async def _organization_of(
+    request: Request, services: Services, principal: Principal, org_name: str | None
+) -> int | None:
+    """The organisation that a new dataset belongs to, which ``org_name`` names. Raises as a switch does (contract 1.6).
+
+    None for the user's own, and where none is named; unless datasets are open to their organisation by default: then
+    the only one that he is in is meant.
+    """
+    if org_name:
+        try:
+            return (await asyncio.to_thread(services.organizations.enter, principal, org_name)).id
+        except Forbidden:
+            services.note(request, principal, "dataset.create", f"organization:{org_name}", "refused")
+            raise
+    if services.settings.default_access != "organization":
+        return None
+    ours = [item.id for item in await asyncio.to_thread(services.organizations.of, principal) if item.id is not None]
+    return ours[0] if len(ours) == 1 else None
 
 
-async def own_dataset(request: Request, services: Services) -> DatasetRecord:
-    """The dataset that the path names, if it is the caller's. Raises ``Unauthenticated``, ``NotFound``."""
-    principal = await services.principal(request)
-    return await find_own(services, principal, request.path_params["dataset_id"])
+def _expiry(services: Services, payload: dict[str, Any]) -> datetime | None:
+    """When a new dataset ends: some do whose tables follow inline, which is what ``plot()`` sends."""
+    life_s = services.settings.plot_expiry_s
+    if life_s is None or any(key in payload for _, key in _ROLE_FILES):
+        return None
+    return datetime.now(UTC) + timedelta(seconds=life_s)
 
 
-async def find_own(services: Services, principal: Principal, dataset_id: str) -> DatasetRecord:
-    """The caller's dataset of that id; for others' it answers as if there were none. Raises ``NotFound``."""
-    record = None
-    if is_id(dataset_id):  # what is no id is not worth remembering
-        record = await services.snapshot.get(("dataset", dataset_id), lambda: services.datasets.get(dataset_id))
-    if record is None or record.owner_id != principal.user_id:
-        raise NotFound(f"dataset {dataset_id} not found")
-    return record
+async def _tables_of(services: Services, principal: Principal, body: NewDataset) -> dict[Role, str | ObjectRecord]:
+    """The tables of a new dataset: that of a file, or a new one where several files of a role are concatenated."""
+    named = {role: await _objects_of(services, principal, getattr(body, key) or []) for role, key in _ROLE_FILES}
+    tables: dict[Role, str | ObjectRecord] = {}
+    for role, object_ids in named.items():
+        if len(object_ids) == 1:
+            tables[role] = object_ids[0]
+        elif object_ids:
+            tables[role] = ObjectRecord(**await services.runners.concatenate(object_ids))
+    return tables
 
 
 async def _objects_of(services: Services, principal: Principal, items: list[Any]) -> list[str]:
@@ -191,8 +218,8 @@ async def _objects_of(services: Services, principal: Principal, items: list[Any]
     return object_ids
 
 
-def _shown(record: DatasetRecord) -> dict[str, Any]:
-    """A dataset as the list shows it (contract 3.3)."""
+def _shown(record: DatasetRecord, access: Access) -> dict[str, Any]:
+    """A dataset as the list shows it (contract 3.3), with ``expires_at``, and what the caller may do (``access``)."""
     payload, tables = record.payload, record.tables
     metadata = payload.get("metadata") or {}
     created = record.created_at.isoformat()
@@ -223,4 +250,6 @@ def _shown(record: DatasetRecord) -> dict[str, Any]:
         "timestamp": created,
         "legacy_dataset_name": None,
         "legacy_dataset_author": None,
+        "expires_at": None if record.expires_at is None else record.expires_at.isoformat(),
+        "access": access.name.lower(),
     }

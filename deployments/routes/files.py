@@ -7,13 +7,15 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from auth.principal import Principal
 from deployments.body import checked, page_body, page_of, read_json
 from deployments.errors import InvalidRequest, NotFound
 from deployments.incoming import parsed, received
 from deployments.routing import Routes
 from deployments.services import Services, services_of
+from deployments.storage_room import check_room
 from runtime.datasets.records import FileRecord, RecordGone
-from runtime.errors import InvalidTable
+from runtime.errors import InvalidTable, StorageFull
 
 routes = Routes()
 
@@ -34,14 +36,24 @@ class NewFile(BaseModel):
     agent_version: str | None = None
 
 
+class FileChange(BaseModel):
+    """Body of ``PATCH /api/v2/files/<file_id>`` (contract 2.3); unknown keys are ignored. ``null`` empties a field."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str | None = None
+    description: str | None = None
+    parser_options: dict[str, Any] | None = None
+    sql_transforms: list[str] | None = None
+
+
 @routes.on("POST", "/api/v2/files")
 async def create(request: Request) -> Response:
     """Declare a file; its bytes come next."""
     services = services_of(request)
     principal = await services.principal(request)
     body = checked(NewFile, await read_json(request))
-    if body.sql_transforms:
-        raise InvalidRequest("sql_transforms are not supported; transform the table in the task instead")
+    _refuse_transforms(body.sql_transforms)
     fields = body.model_dump()
     fields["file_compression"] = body.file_compression or ""
     fields["parser_options"] = body.parser_options or {}
@@ -63,15 +75,37 @@ async def page(request: Request) -> Response:
 async def get(request: Request) -> Response:
     """One file."""
     services = services_of(request)
-    return JSONResponse(_shown(await _own_file(request, services)))
+    principal = await services.principal(request)
+    return JSONResponse(_shown(await _own_file(request, services, principal)))
+
+
+@routes.on("PATCH", "/api/v2/files/{file_id}")
+async def change(request: Request) -> Response:
+    """Change a file's name, description or parser options; these count from its next upload on."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    record = await _own_file(request, services, principal)
+    body = checked(FileChange, await read_json(request))
+    _refuse_transforms(body.sql_transforms)
+    given = body.model_dump(include=body.model_fields_set - {"sql_transforms"})
+    if "parser_options" in given:
+        given["parser_options"] = given["parser_options"] or {}
+    if given:
+        try:
+            record = await asyncio.to_thread(lambda: services.files.change(record.id, **given))
+        except RecordGone:
+            raise NotFound(f"file {record.id} not found") from None
+    return JSONResponse(_shown(record))
 
 
 @routes.on("DELETE", "/api/v2/files/{file_id}")
 async def delete(request: Request) -> Response:
     """Delete a file. Datasets made from it stay whole."""
     services = services_of(request)
-    record = await _own_file(request, services)
-    await asyncio.to_thread(services.files.delete, record.id, record.owner_id)
+    principal = await services.principal(request)
+    record = await _own_file(request, services, principal)
+    if await asyncio.to_thread(services.files.delete, record.id, record.owner_id):
+        services.note(request, principal, "file.delete", f"file:{record.id}")
     await services.collect_garbage()
     return Response(status_code=204)
 
@@ -80,29 +114,49 @@ async def delete(request: Request) -> Response:
 async def upload(request: Request) -> Response:
     """Take a file's bytes. Whatever the ``Content-Type``, the declared type decides (contract 2.2)."""
     services = services_of(request)
-    record = await _own_file(request, services)
+    principal = await services.principal(request)
+    record = await _own_file(request, services, principal)
     options = {**record.parser_options, **_query_options(request)}
+    await check_room(request, services, record.owner_id, record.file_type, record.file_compression, record.object)
     async with received(request, services) as upload:
         try:
             table = await parsed(services, upload, record.file_type, record.file_compression, options)
-            record = await asyncio.to_thread(services.files.uploaded, record.id, table, upload.byte_count)
         except InvalidTable as failure:
             # Nothing is kept of bytes that are no table, with or without ``erase``; the id can be used again.
-            await asyncio.to_thread(services.files.failed, record.id, [failure.message])
+            await _failed(services, record, failure.message)
             raise
-        except RecordGone:
+    try:
+        record = await asyncio.to_thread(services.files.uploaded, record.id, table, upload.byte_count)
+    except (RecordGone, StorageFull) as failure:
+        await services.discard(table)
+        if isinstance(failure, RecordGone):
             raise NotFound(f"file {record.id} not found") from None
+        raise
+    services.note(
+        request, principal, "file.upload", f"file:{record.id}", bytes=upload.byte_count, stored_bytes=table.byte_count
+    )
     await services.collect_garbage()
     return JSONResponse(_shown(record))
 
 
-async def _own_file(request: Request, services: Services) -> FileRecord:
-    principal = await services.principal(request)
+async def _failed(services: Services, record: FileRecord, message: str) -> None:
+    try:
+        await asyncio.to_thread(services.files.failed, record.id, [message])
+    except RecordGone:
+        raise NotFound(f"file {record.id} not found") from None
+
+
+async def _own_file(request: Request, services: Services, principal: Principal) -> FileRecord:
     file_id = request.path_params["file_id"]
     record = await asyncio.to_thread(services.files.get, file_id, principal.user_id)
     if record is None:
         raise NotFound(f"file {file_id} not found")
     return record
+
+
+def _refuse_transforms(transforms: list[str] | None) -> None:
+    if transforms:
+        raise InvalidRequest("sql_transforms are not supported; transform the table in the task instead")
 
 
 def _query_options(request: Request) -> dict[str, Any]:

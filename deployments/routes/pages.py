@@ -1,6 +1,5 @@
 """What a person sees in a browser: signing in and out, a dataset, the API's reference; and the cookies behind it."""
 
-import re
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -10,9 +9,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from auth import csrf
 from auth.errors import AuthError, InvalidCredentials, Unauthenticated
 from auth.principal import Principal
+from deployments.access import find
 from deployments.body import checked, read_json
 from deployments.errors import InvalidRequest, NotFound, RequestError, status_of
-from deployments.routes.datasets import find_own
 from deployments.routing import Routes
 from deployments.services import Services, address_of, services_of
 from deployments.web import snippets
@@ -29,8 +28,6 @@ routes = Routes()
 
 MOST_COLUMNS: Final = 200
 """Columns of a table that the viewer page lists."""
-
-_DATASET_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class SignIn(BaseModel):
@@ -170,11 +167,9 @@ async def static(request: Request) -> Response:
 
 
 async def _readable(services: Services, who: Principal | None, dataset_id: str) -> DatasetRecord | None:
-    """The dataset, if this reader may know of it."""
-    if who is None or not _DATASET_ID.fullmatch(dataset_id):
-        return None
+    """The dataset, if this reader may know of it; a public one is anybody's."""
     try:
-        return await find_own(services, who, dataset_id)
+        return (await find(services, who, dataset_id)).record
     except NotFound:
         return None
 

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from auth.principal import Principal
+from deployments.access import find
 from deployments.body import checked, read_json
 from deployments.errors import error_response
-from deployments.routes.datasets import find_own
 from deployments.routing import Routes
 from deployments.run_recording import recorded
 from deployments.services import Services, services_of
@@ -43,7 +43,7 @@ async def run(request: Request) -> Response:
     principal = await services.principal(request)
     await check_switches(services, principal)
     body = checked(services.run_request, await read_json(request, 8 * services.settings.max_source_bytes))
-    record = await find_own(services, principal, request.path_params["dataset_id"])
+    record = (await find(services, principal, request.path_params["dataset_id"])).record
     run_id = await _run_id(services, body.run_id)
     engine, fell_back = _engine(body.engine, services.settings)
     message = {

@@ -1,7 +1,7 @@
 """Datasets: a description as the client sent it, and the tables it is made of (contract 3)."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, cast  # Any: JSON values, and rows read by column name
@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row
 
 from catalog.column_types import storable
 from catalog.engine import Catalog
-from catalog.tables import dataset_tables, datasets, files, objects
+from catalog.tables import dataset_tables, datasets, files, objects, shares
+from runtime.datasets.records.access import Access, Mode, Reader, access_in, facts, listed, live
 from runtime.datasets.records.objects import (
     OBJECT_COLUMNS,
     ObjectRecord,
@@ -22,10 +23,11 @@ from runtime.datasets.records.objects import (
     object_record,
 )
 from runtime.datasets.records.paging import window
+from runtime.datasets.records.shares import forget_share
+from runtime.datasets.records.usage import within
 
 Role = Literal["edges", "nodes"]
 
-_LIVE = datasets.c.deleted_at.is_(None)
 _MAXIMUM_SEARCH = 200  # characters; databases limit the length of a pattern
 _BATCH = 500  # ids in one statement; databases limit its parameters
 
@@ -42,13 +44,25 @@ class DatasetRecord:
     created_at: datetime
     updated_at: datetime
     tables: Mapping[Role, ObjectRecord]
+    organization_id: int | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether it is as absent by now, although it was not when it was read."""
+        return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
 
 
 class Datasets:
-    """The live datasets in one catalog. Who may see one is the caller's decision, by ``owner_id``."""
+    """The live datasets in one catalog. Who may see one is said by ``Shares``.
 
-    def __init__(self, catalog: Catalog) -> None:
+    ``default`` is how a dataset is that nobody has shared; no owner may have more than ``most_bytes`` stored.
+    """
+
+    def __init__(self, catalog: Catalog, default: Mode = "private", most_bytes: int | None = None) -> None:
         self._catalog = catalog
+        self._default = default
+        self._most_bytes = most_bytes
 
     def create(
         self,
@@ -57,11 +71,14 @@ class Datasets:
         description: str,
         payload: Mapping[str, Any],
         tables: Mapping[Role, str | ObjectRecord],
+        *,
+        organization_id: int | None = None,
+        expires_at: datetime | None = None,
     ) -> DatasetRecord:
         """A dataset of these tables, possibly of none yet (contract 3.1).
 
         A table is the id of an object that a file has, or a new object. ``RecordGone`` where the id is not
-        known any more.
+        known any more; ``StorageFull`` where new objects are more than the owner may have.
         """
         now = datetime.now(UTC)
         dataset_id = uuid.uuid4().hex
@@ -73,64 +90,95 @@ class Datasets:
             payload=dict(payload),
             created_at=now,
             updated_at=now,
+            organization_id=organization_id,
+            expires_at=expires_at,
         )
         with self._catalog.write() as connection:
-            connection.execute(row)
-            for role, table in tables.items():
-                _place(connection, dataset_id, role, table)
+            with within(connection, owner_id, self._most_bytes):
+                connection.execute(row)
+                for role, table in tables.items():
+                    _place(connection, dataset_id, role, table)
             return _dataset(connection, dataset_id)
 
     def attach(self, dataset_id: str, role: Role, table: ObjectRecord) -> DatasetRecord:
         """Gives the dataset a table that was posted inline (contract 3.2), in place of an earlier one of that
         role.
 
-        ``RecordGone`` where the dataset was deleted meanwhile.
+        ``RecordGone`` where the dataset was deleted meanwhile, ``StorageFull`` where its owner may not have that much.
         """
         if not is_id(dataset_id):
             raise RecordGone("dataset", dataset_id)
-        touch = sa.update(datasets).where(datasets.c.id == dataset_id, _LIVE).values(updated_at=datetime.now(UTC))
+        found = sa.select(datasets.c.owner_id).where(datasets.c.id == dataset_id, live())
+        touch = sa.update(datasets).where(datasets.c.id == dataset_id).values(updated_at=datetime.now(UTC))
         with self._catalog.write() as connection:
-            if connection.execute(touch).rowcount == 0:
+            owner_id = connection.execute(found).scalar_one_or_none()
+            if owner_id is None:
                 raise RecordGone("dataset", dataset_id)
-            _place(connection, dataset_id, role, table)
+            with within(connection, owner_id, self._most_bytes):
+                connection.execute(touch)
+                _place(connection, dataset_id, role, table)
             return _dataset(connection, dataset_id)
 
     def get(self, dataset_id: str) -> DatasetRecord | None:
-        """The dataset of that id, whoever owns it."""
+        """The dataset of that id, whoever may see it."""
         if not is_id(dataset_id):
             return None
         with self._catalog.read() as connection:
-            found = _records(connection, sa.select(datasets).where(datasets.c.id == dataset_id, _LIVE))
-        return found[0] if found else None
+            rows = connection.execute(sa.select(datasets).where(datasets.c.id == dataset_id, live())).all()
+            return _records(connection, rows)[0] if rows else None
 
     def page(
-        self, owner_id: int, limit: int, offset: int, search: str | None = None
-    ) -> tuple[int, list[DatasetRecord]]:
-        """How many datasets the owner has, and a window of them, newest first.
+        self, reader: Reader, limit: int, offset: int, search: str | None = None
+    ) -> tuple[int, list[tuple[DatasetRecord, Access]]]:
+        """How many datasets the reader has, of his own and shared with him, and a window of them, newest first.
 
-        ``search`` keeps those with this text in name, description or id, in either case.
+        ``search`` keeps those with this text in name, description or id, in either case. What is only public is
+        in nobody's list.
         """
-        mine = [datasets.c.owner_id == owner_id, _LIVE]
+        wanted = [listed(reader, self._default), live()]
         if search:
             text = storable(search[:_MAXIMUM_SEARCH])
             columns = (datasets.c.name, datasets.c.description, datasets.c.id)
-            mine.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
-        query = sa.select(datasets).where(*mine).order_by(datasets.c.created_at.desc(), datasets.c.id)
+            wanted.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
+        newest = (datasets.c.created_at.desc(), datasets.c.id)
+        # Ids first: what is found out of each dataset is found out of this window's only, and not of all before it.
+        within_window = window(sa.select(datasets.c.id).where(*wanted).order_by(*newest), limit, offset)
+        query = (
+            sa.select(datasets, *facts(reader, self._default))
+            .select_from(datasets.outerjoin(shares))
+            .where(datasets.c.id.in_(within_window))
+            .order_by(*newest)
+        )
         with self._catalog.read() as connection:
-            count = connection.execute(sa.select(sa.func.count()).select_from(datasets).where(*mine)).scalar_one()
-            return int(count), _records(connection, window(query, limit, offset))
+            count = connection.execute(sa.select(sa.func.count()).select_from(datasets).where(*wanted)).scalar_one()
+            rows = connection.execute(query).all()
+            return int(count), list(zip(_records(connection, rows), map(access_in, rows), strict=True))
 
     def delete(self, dataset_id: str) -> bool:
         """Whether there was such a dataset. Objects of which nobody else has the name become unreferenced."""
         if not is_id(dataset_id):
             return False
-        now = datetime.now(UTC)
-        gone = sa.update(datasets).where(datasets.c.id == dataset_id, _LIVE).values(deleted_at=now, updated_at=now)
+        found = sa.select(datasets.c.id).where(datasets.c.id == dataset_id, live())
         with self._catalog.write() as connection:
-            if connection.execute(gone).rowcount == 0:
+            if connection.execute(found).one_or_none() is None:
                 return False
-            connection.execute(sa.delete(dataset_tables).where(dataset_tables.c.dataset_id == dataset_id))
+            _bury(connection, [dataset_id])
             return True
+
+    def expire(self, now: datetime) -> list[str]:
+        """Deletes the datasets whose time is over at ``now``, and says which: runners may still have them cached.
+
+        For readers they were absent before. Nothing is written, and no replica forgets, where there are none.
+        """
+        over = sa.select(datasets.c.id).where(datasets.c.deleted_at.is_(None), datasets.c.expires_at <= now)
+        with self._catalog.read() as connection:
+            if connection.execute(over.limit(1)).first() is None:
+                return []
+        with self._catalog.write() as connection:
+            expired = list(connection.execute(over.order_by(datasets.c.id)).scalars())
+            for batch in _batches(expired):
+                _bury(connection, batch)
+        return expired
 
     def unreferenced_objects(self) -> list[str]:
         """Objects that no file and no dataset names."""
@@ -173,13 +221,22 @@ def _place(connection: Connection, dataset_id: str, role: Role, table: str | Obj
     connection.execute(sa.insert(dataset_tables).values(dataset_id=dataset_id, role=role, object_id=object_id))
 
 
+def _bury(connection: Connection, dataset_ids: list[str]) -> None:
+    """Marks them deleted. Only the row of a dataset stays: no table, no name of anybody it was shared with."""
+    now = datetime.now(UTC)
+    gone = sa.update(datasets).where(datasets.c.id.in_(dataset_ids)).values(deleted_at=now, updated_at=now)
+    connection.execute(gone)
+    connection.execute(sa.delete(dataset_tables).where(dataset_tables.c.dataset_id.in_(dataset_ids)))
+    forget_share(connection, dataset_ids)
+
+
 def _dataset(connection: Connection, dataset_id: str) -> DatasetRecord:
-    return _records(connection, sa.select(datasets).where(datasets.c.id == dataset_id))[0]
+    rows = connection.execute(sa.select(datasets).where(datasets.c.id == dataset_id)).all()
+    return _records(connection, rows)[0]
 
 
-def _records(connection: Connection, query: sa.Select[Any]) -> list[DatasetRecord]:
-    """The datasets of a query over ``datasets``, with their tables: two statements, however many they are."""
-    rows = connection.execute(query).all()
+def _records(connection: Connection, rows: Sequence[Row[Any]]) -> list[DatasetRecord]:
+    """The datasets of these rows, with their tables: one statement, however many they are."""
     tables: dict[str, dict[Role, ObjectRecord]] = {row.id: {} for row in rows}
     joined = (
         sa.select(dataset_tables.c.dataset_id, dataset_tables.c.role, *OBJECT_COLUMNS)
@@ -204,6 +261,8 @@ def _record(row: Row[Any], tables: Mapping[Role, ObjectRecord]) -> DatasetRecord
         created_at=row.created_at,
         updated_at=row.updated_at,
         tables=tables,
+        organization_id=row.organization_id,
+        expires_at=row.expires_at,
     )
 
 

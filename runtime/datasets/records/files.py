@@ -20,6 +20,7 @@ from runtime.datasets.records.objects import (
     object_record,
 )
 from runtime.datasets.records.paging import window
+from runtime.datasets.records.usage import within
 
 _FILES = sa.select(files, *OBJECT_COLUMNS).select_from(files.outerjoin(objects))
 
@@ -53,10 +54,11 @@ class FileRecord:
 
 
 class Files:
-    """The files in one catalog. Other owners' files do not exist."""
+    """The files in one catalog. Other owners' files do not exist. No owner may have more than ``most_bytes`` stored."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, most_bytes: int | None = None) -> None:
         self._catalog = catalog
+        self._most_bytes = most_bytes
 
     def create(
         self,
@@ -112,22 +114,32 @@ class Files:
             count = connection.execute(sa.select(sa.func.count()).select_from(files).where(mine)).scalar_one()
             return int(count), [_record(row) for row in connection.execute(query)]
 
-    def uploaded(self, file_id: str, table: ObjectRecord, bytes_count: int) -> FileRecord:
-        """Its bytes came, ``bytes_count`` of them, and are stored as this table. Replaces what it had before.
+    def change(self, file_id: str, **columns: Any) -> FileRecord:
+        """Other metadata: ``name``, ``description``, ``parser_options``, which count from the next upload on.
 
         ``RecordGone`` where the file was deleted meanwhile.
         """
         with self._catalog.write() as connection:
-            ensure_object(connection, table)
-            return _set(
-                connection,
-                file_id,
-                object_id=table.id,
-                bytes_count=bytes_count,
-                is_valid=True,
-                is_uploaded=True,
-                errors=None,
-            )
+            return _set(connection, file_id, **columns)
+
+    def uploaded(self, file_id: str, table: ObjectRecord, bytes_count: int) -> FileRecord:
+        """Its bytes came, ``bytes_count`` of them, and are stored as this table. Replaces what it had before.
+
+        ``RecordGone`` where the file was deleted meanwhile, ``StorageFull`` where its owner may not have that much.
+        """
+        with self._catalog.write() as connection:
+            owner_id = _file(connection, file_id).owner_id
+            with within(connection, owner_id, self._most_bytes):
+                ensure_object(connection, table)
+                return _set(
+                    connection,
+                    file_id,
+                    object_id=table.id,
+                    bytes_count=bytes_count,
+                    is_valid=True,
+                    is_uploaded=True,
+                    errors=None,
+                )
 
     def failed(self, file_id: str, errors: Any) -> FileRecord:
         """Its bytes are no table, and were thrown away: it has none now, and waits for better ones.
@@ -155,7 +167,7 @@ class Files:
 
 
 def _file(connection: Connection, file_id: str) -> FileRecord:
-    row = connection.execute(_FILES.where(files.c.id == file_id)).one_or_none()
+    row = connection.execute(_FILES.where(files.c.id == file_id)).one_or_none() if is_id(file_id) else None
     if row is None:
         raise RecordGone("file", file_id)
     return _record(row)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from catalog.engine import Catalog
 from catalog.tables import users
-from runtime.datasets.records import Datasets, FileRecord, Files, ObjectRecord, RecordGone
+from runtime.datasets.records import Access, Datasets, FileRecord, Files, ObjectRecord, Reader, RecordGone
 
 BAD_IDS = [
     "",
@@ -196,7 +196,7 @@ class TestDatasets:
         with pytest.raises(RecordGone) as raised:
             datasets.create(ann, "", "", {}, {"edges": a_table(), "nodes": "0" * 32})
         assert (raised.value.kind, raised.value.record_id) == ("object", "0" * 32)
-        assert datasets.page(ann, 10, 0) == (0, [])
+        assert datasets.page(Reader(ann), 10, 0) == (0, [])
 
     def test_inline_tables_are_attached_and_replaced(self, datasets: Datasets, ann: int) -> None:
         made = datasets.create(ann, "", "", {}, {})
@@ -215,7 +215,7 @@ class TestDatasets:
         assert datasets.delete(made.id)
         assert not datasets.delete(made.id)
         assert datasets.get(made.id) is None
-        assert datasets.page(ann, 10, 0) == (0, [])
+        assert datasets.page(Reader(ann), 10, 0) == (0, [])
         late = a_table()
         with pytest.raises(RecordGone) as raised:
             datasets.attach(made.id, "edges", late)
@@ -236,10 +236,10 @@ class TestDatasets:
     ) -> None:
         made = [datasets.create(ann, str(number), "", {}, {"edges": a_table()}) for number in range(5)]
         datasets.create(bob, "", "", {}, {})
-        count, first = datasets.page(ann, limit=2, offset=0)
-        _, rest = datasets.page(ann, limit=10, offset=2)
+        count, first = datasets.page(Reader(ann), limit=2, offset=0)
+        _, rest = datasets.page(Reader(ann), limit=10, offset=2)
         assert count == 5
-        assert first + rest == made[::-1]
+        assert first + rest == [(record, Access.OWNER) for record in made[::-1]]
 
     @pytest.mark.parametrize(
         ("search", "names"),
@@ -261,13 +261,13 @@ class TestDatasets:
     ) -> None:
         for name, description in (("Fraud Ring", ""), ("50%", ""), ("plain", "found in a cellar")):
             datasets.create(ann, name, description, {}, {})
-        count, page = datasets.page(ann, 10, 0, search)
-        assert {record.name for record in page} == names
+        count, page = datasets.page(Reader(ann), 10, 0, search)
+        assert {record.name for record, _ in page} == names
         assert count == len(names)
 
     def test_search_finds_an_id(self, datasets: Datasets, ann: int) -> None:
         made = datasets.create(ann, "", "", {}, {})
-        assert datasets.page(ann, 10, 0, made.id) == (1, [made])
+        assert datasets.page(Reader(ann), 10, 0, made.id) == (1, [(made, Access.OWNER)])
 
 
 class TestGarbage:

@@ -1,0 +1,34 @@
+"""What users may ask about themselves."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from deployments.routing import Routes
+from deployments.services import services_of
+
+routes = Routes()
+
+
+@routes.on("GET", "/api/v2/users/me")
+async def me(request: Request) -> Response:
+    """Who one is, which organisations one is in, how much one has stored and may store."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    organizations = await asyncio.to_thread(services.organizations.of, principal)
+    used = await asyncio.to_thread(services.stored_bytes.used, principal.user_id)
+    return JSONResponse(
+        {
+            "success": True,
+            "user": {
+                "id": principal.user_id,
+                "username": principal.username,
+                "name": principal.name,
+                "email": principal.email,
+                "is_admin": principal.is_admin,
+            },
+            "organizations": [{"slug": item.slug, "name": item.name, "role": item.role} for item in organizations],
+            "stored_bytes": {"used": used, "allowed": services.stored_bytes.most},
+        }
+    )

@@ -1,0 +1,72 @@
+"""How much of the store a user has, and how much he may have."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from catalog.engine import Catalog
+from catalog.tables import dataset_tables, datasets, files, objects
+from runtime.datasets.records.access import live
+from runtime.errors import StorageFull
+
+
+class StoredBytes:
+    """Bytes of the distinct stored tables that a user's files and datasets name. ``most`` is None for no limit."""
+
+    def __init__(self, catalog: Catalog, most: int | None = None) -> None:
+        self._catalog = catalog
+        self.most = most
+
+    def used(self, owner_id: int) -> int:
+        """What the user has stored."""
+        with self._catalog.read() as connection:
+            return stored_bytes(connection, owner_id)
+
+    def check(self, owner_id: int, announced: int, replaced: int) -> None:
+        """Raise ``StorageFull`` where a table of ``announced`` bytes in place of one of ``replaced`` cannot fit.
+
+        ``announced`` is 0 where nobody knows yet; a table always has some bytes.
+        """
+        if self.most is None:
+            return
+        expected = self.used(owner_id) - replaced + announced
+        if expected > self.most or (expected == self.most and not announced):
+            raise full(expected, self.most)
+
+
+@contextmanager
+def within(connection: Connection, owner_id: int, most: int | None) -> Iterator[None]:
+    """Raise ``StorageFull`` at the end of a block that brought the owner over ``most``, so that it is undone.
+
+    Writes are alone in the catalog, so two uploads at once cannot both take the last room.
+    """
+    if most is None:
+        yield
+        return
+    before = stored_bytes(connection, owner_id)
+    yield
+    after = stored_bytes(connection, owner_id)
+    if after > most and after > before:
+        raise full(after, most)
+
+
+def full(observed: int, most: int) -> StorageFull:
+    """The error where ``observed`` bytes are stored, or would be."""
+    text = (
+        f"no room for this table: {most} bytes may be stored, and this makes {observed}; delete files or datasets first"
+    )
+    return StorageFull(text, limit_name="stored_bytes", limit=most, observed=observed)
+
+
+def stored_bytes(connection: Connection, owner_id: int) -> int:
+    """Of the owner, in this state of the catalog."""
+    of_files = sa.select(files.c.object_id).where(files.c.owner_id == owner_id, files.c.object_id.is_not(None))
+    of_datasets = (
+        sa.select(dataset_tables.c.object_id)
+        .join(datasets, datasets.c.id == dataset_tables.c.dataset_id)
+        .where(datasets.c.owner_id == owner_id, live())
+    )
+    query = sa.select(sa.func.sum(objects.c.byte_count)).where(objects.c.id.in_(sa.union(of_files, of_datasets)))
+    return int(connection.execute(query).scalar() or 0)
