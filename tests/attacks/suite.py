@@ -1,4 +1,4 @@
-"""Attacks: our own (``tasks/*.py``), and a collection that may lie beside the checkout."""
+"""Attacks: our own (``tasks/*.task``, Python once their tokens are filled in), and a collection that may lie beside the checkout."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def collection() -> list[Attack]:
 def own() -> list[Attack]:
     """Ours: each file is a task, its docstring's last line the expectation as JSON."""
     found = []
-    for path in sorted((HERE / "tasks").glob("*.py")):
+    for path in sorted((HERE / "tasks").glob("*.task")):
         code = path.read_text(encoding="utf-8")
         docstring = code.split('"""')[1].strip()  # no Python yet: the tokens are not filled in
         found.append(_attack(path.stem, code, json.loads(docstring.splitlines()[-1])))

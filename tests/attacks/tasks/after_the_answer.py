@@ -2,6 +2,7 @@
 
 {"outcome": ["ok"], "result": "answered"}
 """
+
 import atexit
 import os
 import threading

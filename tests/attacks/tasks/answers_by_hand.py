@@ -2,6 +2,7 @@
 
 {"outcome": ["crash", "ok", "error", "toolarge", "timeout"]}
 """
+
 import json
 import os
 import time

@@ -2,6 +2,7 @@
 
 {"outcome": ["ok"], "result": {"through": []}}
 """
+
 import socket
 
 

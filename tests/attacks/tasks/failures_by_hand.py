@@ -2,6 +2,7 @@
 
 {"outcome": ["crash"]}
 """
+
 import json
 import os
 import time

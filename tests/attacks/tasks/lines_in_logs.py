@@ -2,6 +2,7 @@
 
 {"outcome": ["error"], "error": ["ValueError"]}
 """
+
 import sys
 
 

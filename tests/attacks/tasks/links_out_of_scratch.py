@@ -2,6 +2,7 @@
 
 {"outcome": ["ok"], "result": "laid"}
 """
+
 import os
 
 

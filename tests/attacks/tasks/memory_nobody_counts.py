@@ -2,6 +2,7 @@
 
 {"outcome": ["ok"], "result": {"through": []}}
 """
+
 import ctypes
 import mmap
 import os
@@ -15,7 +16,10 @@ def task(g):
         ("dev shm", lambda: open("/dev/shm/graphside-attack", "w")),
         ("memfd", lambda: os.memfd_create("x")),
         ("unnamed file outside", lambda: os.open("/tmp", os.O_TMPFILE | os.O_RDWR)),
-        ("mlock", lambda: ctypes.CDLL(None, use_errno=True).mlock(ctypes.create_string_buffer(1 << 20), 1 << 20) and 1 / 0),
+        (
+            "mlock",
+            lambda: ctypes.CDLL(None, use_errno=True).mlock(ctypes.create_string_buffer(1 << 20), 1 << 20) and 1 / 0,
+        ),
     ):
         try:
             act()

@@ -2,6 +2,7 @@
 
 {"outcome": ["ok", "error", "timeout"], "result": {"through": []}}
 """
+
 import pyarrow.fs
 
 
@@ -9,7 +10,11 @@ def task(g):
     through = []
     try:
         store = pyarrow.fs.S3FileSystem(
-            endpoint_override="127.0.0.1:@@LOOPBACK_PORT@@", scheme="http", anonymous=True, connect_timeout=0.2, request_timeout=0.2
+            endpoint_override="127.0.0.1:@@LOOPBACK_PORT@@",
+            scheme="http",
+            anonymous=True,
+            connect_timeout=0.2,
+            request_timeout=0.2,
         )
         store.get_file_info("bucket/key")
         through.append("s3")

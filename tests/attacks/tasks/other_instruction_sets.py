@@ -2,6 +2,7 @@
 
 {"outcome": ["crash", "ok"], "result": {"through": []}}
 """
+
 import ctypes
 import mmap
 

@@ -2,6 +2,7 @@
 
 {"outcome": ["error", "ok"]}
 """
+
 import os
 
 

@@ -2,14 +2,19 @@
 
 {"outcome": ["ok"], "result": {"through": []}}
 """
+
 import graphistry
 
 
 def task(g):
     through = []
     tries = {
-        "register": lambda: graphistry.register(api=3, protocol="http", server="127.0.0.1:@@LOOPBACK_PORT@@", username="a", password="b"),
-        "token": lambda: graphistry.register(api=3, protocol="http", server="127.0.0.1:@@LOOPBACK_PORT@@", token="x.y.z"),
+        "register": lambda: graphistry.register(
+            api=3, protocol="http", server="127.0.0.1:@@LOOPBACK_PORT@@", username="a", password="b"
+        ),
+        "token": lambda: graphistry.register(
+            api=3, protocol="http", server="127.0.0.1:@@LOOPBACK_PORT@@", token="x.y.z"
+        ),
         "upload": lambda: g.upload(),
         "plot": lambda: g.plot(render="url"),
         "from_id": lambda: graphistry.from_dataset_id("0" * 32),

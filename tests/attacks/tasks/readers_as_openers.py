@@ -2,6 +2,7 @@
 
 {"outcome": ["ok"], "result": {"through": []}}
 """
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv

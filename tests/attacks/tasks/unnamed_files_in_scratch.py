@@ -2,6 +2,7 @@
 
 {"outcome": ["scratch", "error", "ok", "timeout"], "error": ["OSError"], "result": {"bounded": true}}
 """
+
 import os
 
 
