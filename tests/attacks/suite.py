@@ -1,4 +1,4 @@
-"""Attacks: our own (``tasks/*.task``, Python once their tokens are filled in), and a collection that may lie beside the checkout."""
+"""Attacks: our own (``tasks/*.task``, Python once tokens are filled in), and a collection that may lie nearby."""
 
 from __future__ import annotations
 
