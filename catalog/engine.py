@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from catalog import dialects
 from catalog.errors import CatalogError, CatalogFull, CatalogUnavailable, SchemaMismatch
-from catalog.tables import REVISION, version
+from catalog.tables import REVISION, identity, version
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -74,6 +74,11 @@ class Catalog:
         """How many writes were committed so far, by whichever process."""
         with self.read() as connection:
             return int(connection.execute(sa.select(version.c.value)).scalar_one())
+
+    def identity(self) -> str:
+        """What tells this catalog from every other: 32 hex digits, made with the database."""
+        with self.read() as connection:
+            return str(connection.execute(sa.select(identity.c.catalog_id)).scalar_one())
 
     def close(self) -> None:
         """Closes all connections. None may be in use."""

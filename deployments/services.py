@@ -1,6 +1,7 @@
 """What the routes of one ingress replica work with: the catalog's rooms, the store, the way to the runners."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -27,10 +28,15 @@ from deployments.settings import Settings
 from deployments.snapshot import Snapshot
 from deployments.web.session import principal
 from runtime.datasets.records import Datasets, Files
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store import Store
+from runtime.datasets.store_location import open_store
+from runtime.datasets.sweep import forget_unreferenced
+from runtime.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from deployments.runs import RunnerClient
+
+log = logging.getLogger("graphside.store")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,7 +62,7 @@ class Services:
     audit: Audit
     files: Files
     datasets: Datasets
-    store: LocalStore
+    store: Store
     runners: "RunnerClient"
     quota: RunQuota
     run_request: type[RunRequest]
@@ -90,7 +96,7 @@ class Services:
             audit=audit,
             files=Files(catalog),
             datasets=Datasets(catalog),
-            store=LocalStore(settings.data_dir),
+            store=open_store(settings.data_dir, settings.store_options),
             runners=runners,
             quota=RunQuota(settings.user_runs),
             run_request=run_request_model(settings),
@@ -129,12 +135,14 @@ class Services:
         self.catalog.close()
 
     async def collect_garbage(self) -> None:
-        """Unlink stored tables that nothing names any more; whoever has one mapped keeps it until he ends."""
-        await asyncio.to_thread(self._collect_garbage)
+        """Delete stored tables that nothing names any more; whoever has one mapped keeps it until he ends.
 
-    def _collect_garbage(self) -> None:
-        for object_id in self.datasets.forget_objects(self.datasets.unreferenced_objects()):
-            self.store.delete(object_id)
+        Where the store does not answer, the janitor deletes them later: to the caller they are gone already.
+        """
+        try:
+            await asyncio.to_thread(forget_unreferenced, self.store, self.datasets)
+        except StoreUnavailable:
+            log.warning("garbage.left the store does not answer")
 
 
 def services_of(request: Request) -> Services:

@@ -8,6 +8,7 @@ RuntimeFailure
 ├── DatasetUnreadable        a stored table could not be mapped or built
 ├── DatasetTooLarge          a dataset does not fit any budget here
 ├── StorageFull              no room to store a table
+├── StoreUnavailable         the store of tables does not answer, or refuses us
 ├── Overloaded               the queue is full, or the replica is draining
 ├── RunInterrupted           a process of ours died under the run; nothing was changed, it may be sent again
 └── RunFailed                the run started and did not end well
@@ -86,6 +87,10 @@ class DatasetTooLarge(RuntimeFailure):
 
 class StorageFull(RuntimeFailure):
     """Fields: none."""
+
+
+class StoreUnavailable(RuntimeFailure):
+    """Fields: ``retry_after_s``. What the store said is the ``__cause__``, for the log only: it names hosts."""
 
 
 class Overloaded(RuntimeFailure):
