@@ -70,6 +70,9 @@ class Store(Protocol):
     def delete(self, object_id: str) -> None:
         """Removes the object; one that does not exist is fine. Maps that are open stay good."""
 
+    def tidy(self) -> int:
+        """Removes what this node keeps to no use; how many files that were."""
+
     def owner(self) -> str | None:
         """Identity of the catalog that these objects belong to, if one has claimed them."""
 
@@ -162,6 +165,9 @@ class LocalStore:
 
     def delete(self, object_id: str) -> None:
         self.object_path(object_id).unlink(missing_ok=True)
+
+    def tidy(self) -> int:
+        return 0
 
     def owner(self) -> str | None:
         try:

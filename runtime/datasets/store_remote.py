@@ -28,7 +28,7 @@ class RemoteStore:
     def __init__(self, root: Path, bucket: Bucket, cache: NodeCache) -> None:
         self._folders = Folders(root)
         self._bucket = bucket
-        self.cache = cache
+        self._cache = cache
         self.incoming = self._folders.incoming
         self.forget_incoming = self._folders.forget_incoming
         cache.prepare()
@@ -44,12 +44,12 @@ class RemoteStore:
         if self._bucket.size(name) is not None:
             raise FileExistsError(errno.EEXIST, "the object exists", object_id)
         self._bucket.put(path, name)
-        self.cache.adopt(path, object_id)
+        self._cache.adopt(path, object_id)
 
     def open_object(self, object_id: str) -> int:
         name = _name(object_id)
         try:
-            return self.cache.open(object_id, lambda: self.size(object_id), lambda part: self._bucket.get(name, part))
+            return self._cache.open(object_id, lambda: self.size(object_id), lambda part: self._bucket.get(name, part))
         except FileNotFoundError as error:
             raise missing() from error
 
@@ -77,8 +77,11 @@ class RemoteStore:
 
     def delete(self, object_id: str) -> None:
         name = _name(object_id)
-        self.cache.drop(object_id)
+        self._cache.drop(object_id)
         self._bucket.delete(name)
+
+    def tidy(self) -> int:
+        return self._cache.tidy()
 
     def owner(self) -> str | None:
         try:
