@@ -72,17 +72,40 @@ def prepared(options: Options) -> Iterator[tuple[Catalog, Store]]:
     load_or_make_token(ray_token_file(options.data_dir))
     _place_given_key(options)
     load_or_make_key(settings.signing_key_file)
-    try:
-        store = open_store(options.data_dir, settings.store_options)
-    except ValueError as error:
-        raise LaunchError(f"store_url, store_credentials_file: {error}.") from None
+    store = opened_store(options)
     store.prepare()
     migrate(settings.catalog_url)
     with closing(open_catalog(settings.catalog_url)) as catalog:
-        claim(store, catalog.identity())
+        claim(store, Datasets(catalog), catalog.identity())
         if isinstance(store, LocalStore):  # to look through a remote one takes long; the janitor does
             sweep(store, Datasets(catalog), catalog.identity(), datetime.now(UTC))
         yield catalog, store
+
+
+def opened_store(options: Options) -> Store:
+    """The store that the settings name. Raises ``LaunchError`` where they are no good."""
+    try:
+        return open_store(options.data_dir, options.settings.store_options)
+    except ValueError as error:
+        raise LaunchError(f"store_url, store_credentials_file: {error}.") from None
+
+
+def require_unused(data_dir: Path) -> None:
+    """Raises ``LaunchError`` where a server works in the directory: preparing would empty its incoming uploads.
+
+    `graphside serve` holds a lock there; a server that `serve run` started shows by its open files.
+    """
+    for pid in (name for name in os.listdir("/proc") if name.isdecimal() and int(name) != os.getpid()):
+        if any(path.startswith((f"{data_dir}/catalog.sqlite", f"{data_dir}/incoming/")) for path in _opened_by(pid)):
+            raise LaunchError(f"process {pid} works in {data_dir}; stop that server first")
+
+
+def _opened_by(pid: str) -> list[str]:
+    """Nothing for a process that ends meanwhile, or of another user, who has no business in a directory of ours."""
+    try:
+        return [os.readlink(f"/proc/{pid}/fd/{descriptor}") for descriptor in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []
 
 
 @contextmanager

@@ -20,10 +20,17 @@ class StoreTaken(Exception):
     """The store's tables belong to another catalog."""
 
 
-def claim(store: Store, catalog_id: str) -> None:
-    """Makes the store this catalog's. Raises ``StoreTaken``: to another catalog all of its tables would be garbage."""
+def claim(store: Store, datasets: Datasets, catalog_id: str) -> None:
+    """Makes the store this catalog's.
+
+    Raises ``StoreTaken`` where it is another's, or has tables of which this catalog knows none: here they would all be
+    garbage.
+    """
     owner = store.owner()
     if owner is None:
+        some = [found.id for found in islice(store.stored(), _BATCH)]
+        if some and not datasets.known_objects(some):
+            raise StoreTaken
         store.set_owner(catalog_id)
     elif owner != catalog_id:
         raise StoreTaken

@@ -23,7 +23,7 @@ class Garbage:
     def __init__(self, catalog: Catalog, store: LocalStore, owner_id: int) -> None:
         self.store, self.datasets, self.identity = store, Datasets(catalog), catalog.identity()
         self._owner_id = owner_id
-        claim(store, self.identity)
+        claim(store, self.datasets, self.identity)
 
     def orphan(self) -> str:
         """Stored, and no row was ever written."""
@@ -101,10 +101,10 @@ def test_a_store_of_another_catalog_is_neither_claimed_nor_swept(garbage: Garbag
     orphan = garbage.orphan()
     other = uuid4().hex
     with pytest.raises(StoreTaken):
-        claim(garbage.store, other)
+        claim(garbage.store, garbage.datasets, other)
     assert sweep(garbage.store, garbage.datasets, other, datetime.now(UTC)) == 0
     assert garbage.stored() == {named, orphan}
-    claim(garbage.store, garbage.identity)
+    claim(garbage.store, garbage.datasets, garbage.identity)
 
 
 def test_bytes_that_the_store_would_not_delete_are_collected_later(
@@ -121,3 +121,14 @@ def test_bytes_that_the_store_would_not_delete_are_collected_later(
     assert len(garbage.stored()) == 1
     assert garbage.sweep(NOW) == 1
     assert garbage.stored() == set()
+
+
+def test_tables_of_which_a_catalog_knows_none_are_not_its_to_claim(catalog: Catalog, tmp_path: Path) -> None:
+    store, datasets = LocalStore(tmp_path / "store"), Datasets(catalog)
+    store.prepare()
+    path = store.incoming()
+    path.write_bytes(b"table of somebody else's")
+    store.commit(path, uuid4().hex)
+    with pytest.raises(StoreTaken):
+        claim(store, datasets, catalog.identity())
+    assert store.owner() is None

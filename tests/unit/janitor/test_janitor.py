@@ -85,7 +85,7 @@ def test_a_janitor_that_has_stopped_does_nothing_more() -> None:
 def site(tmp_path: Path) -> Iterator[Site]:
     opened = Site.open(tmp_path / "data")
     opened.services.store.prepare()
-    claim(opened.services.store, opened.services.catalog.identity())
+    claim(opened.services.store, opened.services.datasets, opened.services.catalog.identity())
     yield opened
     opened.close()
 
