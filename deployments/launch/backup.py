@@ -20,7 +20,7 @@ from catalog.engine import Catalog, migrate, open_catalog, sqlite_url
 from catalog.rows import found_tables, insert_rows, moved_tables, read_rows
 from catalog.tables import REVISION, datasets, files, objects, users
 from deployments.launch.archive import Archive, ArchiveWriter, DamagedArchive, Member, new_file
-from deployments.launch.datadir import explained, make_private, opened_store, prepared, require_unused
+from deployments.launch.datadir import explained, make_private, opened_store, prepared, remove_given_key, require_unused
 from deployments.launch.errors import LaunchError
 from deployments.launch.instance import Instance
 from deployments.launch.options import Options
@@ -71,9 +71,12 @@ def restore(options: Options, source: Path) -> Summary:
         make_private(options.data_dir)
         with Instance(options.data_dir):
             require_unused(options.data_dir)
-            with prepared(options) as (catalog, store):
-                _require_empty(catalog, options)
-                return _bring(archive, catalog, store, options)
+            try:
+                with prepared(options) as (catalog, store):
+                    _require_empty(catalog, options)
+                    return _bring(archive, catalog, store, options)
+            finally:
+                remove_given_key(options.data_dir)
 
 
 def _write(archive: ArchiveWriter, catalog: Catalog, store: Store) -> Summary:
