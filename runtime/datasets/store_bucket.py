@@ -98,11 +98,13 @@ class Bucket:
         info = self._within(CALL_S, lambda: self._fs.get_file_info(self._path(name)))
         return int(info.size) if info.type == fs.FileType.File else None
 
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders directly in a folder."""
+        return [info.base_name for info in self._infos(folder) if info.type == fs.FileType.Directory]
+
     def listed(self, folder: str) -> list[Named]:
-        """What is directly in a folder."""
-        selector = fs.FileSelector(self._path(folder), allow_not_found=True)
-        infos = self._within(CALL_S, lambda: self._fs.get_file_info(selector))
-        files = [info for info in infos if info.type == fs.FileType.File]
+        """The files directly in a folder."""
+        files = [info for info in self._infos(folder) if info.type == fs.FileType.File]
         return [Named(info.base_name, info.size, info.mtime.astimezone(UTC)) for info in files if info.mtime]
 
     def delete(self, name: str) -> None:
@@ -113,6 +115,10 @@ class Bucket:
                 self._fs.delete_file(self._path(name))
 
         self._within(CALL_S, remove)
+
+    def _infos(self, folder: str) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self._path(folder), allow_not_found=True)
+        return self._within(CALL_S, lambda: self._fs.get_file_info(selector))
 
     def _path(self, name: str) -> str:
         return f"{self._base}/{name}"

@@ -18,7 +18,6 @@ from runtime.datasets.store_cache import NodeCache
 from runtime.errors import StoreUnavailable
 
 OWNER: Final = "owner"
-_SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
 _DRAFT_KEPT: Final = timedelta(days=1)
 
 
@@ -67,7 +66,7 @@ class RemoteStore:
 
     def stored(self) -> Iterator[StoredObject]:
         last = datetime.now(UTC) - _DRAFT_KEPT
-        for shard in _SHARDS:  # one after the other: a listing of all might be too much at once
+        for shard in self._bucket.folders("objects"):  # 256 at most; a listing of all might be too much at once
             for found in self._bucket.listed(f"objects/{shard}"):
                 object_id = object_id_of(found.name)
                 if object_id is not None:
