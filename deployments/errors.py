@@ -22,6 +22,7 @@ STATUS: Final[dict[type[Exception], int]] = {
     runtime_errors.DatasetTooLarge: 507,
     runtime_errors.StorageFull: 507,
     runtime_errors.RunExists: 409,
+    runtime_errors.StoreUnavailable: 503,
     runtime_errors.Overloaded: 503,
     runtime_errors.RunInterrupted: 503,
     runtime_errors.TaskError: 422,

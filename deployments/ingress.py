@@ -17,6 +17,7 @@ from auth.errors import AuthError
 from catalog.errors import CatalogError
 from deployments.errors import RequestError, build_response, error_response, status_of
 from deployments.forwarding import Forwarding
+from deployments.janitor import Janitor, chores
 from deployments.replica_start import begin_replica
 from deployments.routes import (
     admin,
@@ -51,8 +52,11 @@ class Ingress:
         begin_replica()
         self._services = Services.open(Settings.model_validate(settings), RunnerClient(runner))
         self._services.snapshot.start()
+        self._janitor = Janitor(chores(self._services))
+        self._janitor.start()
 
     async def __del__(self) -> None:
+        await self._janitor.stop()
         self._services.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

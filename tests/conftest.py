@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,19 +15,15 @@ import psutil
 import pyarrow as pa
 import pytest
 
+from tests.free_ports import free_port
+from tests.postgresql_server import PACKAGE, PostgresServer, find_binaries, postgresql_server
+from tests.s3_server import S3Server, s3_server
+
+__all__ = ["ADMIN", "PASSWORD", "SMALL_EDGES", "LiveServer", "Person", "arrow_file", "free_port"]
+
 ADMIN = "admin"
 PASSWORD = "correct horse battery"
 START_TIMEOUT_S = 180
-
-
-def free_port() -> int:
-    """A loopback port that nobody has now. Never one with 443 in it: PyGraphistry's tests would speak https to it."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if "443" not in str(port):
-            return port
 
 
 @dataclass
@@ -194,3 +189,23 @@ def make_user(server: LiveServer, admin: Person) -> Callable[..., Person]:
 def small(admin: Person) -> str:
     """Id of a dataset with three edges a-b-c-d and no node table."""
     return admin.upload(SMALL_EDGES)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A server that speaks S3."""
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A PostgreSQL server. Without one on this machine: an error in CI, else a skip."""
+    binaries = find_binaries()
+    if binaries is None:
+        text = f"no PostgreSQL server is installed; on Debian: apt-get install {PACKAGE}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(text)
+        pytest.skip(text)
+    with postgresql_server(binaries) as running:
+        yield running
