@@ -63,8 +63,8 @@ class Terminal:
         """Returns once that was shown."""
         deadline = time.monotonic() + _DEADLINE_S
         while text not in self.text:
-            assert time.monotonic() < deadline, f"{text!r} did not come: {self.text}"
-            assert self._read(), f"it ended without {text!r}: {self.text}"
+            assert time.monotonic() < deadline, f"{text!r} did not come: {self.text[-2000:]}"
+            assert self._read(), f"it ended without {text!r}: {self.text[-2000:]}"
 
     def type(self, text: str) -> None:
         """As if on its keyboard; ``\\x03`` is Ctrl-C."""
@@ -74,7 +74,7 @@ class Terminal:
         """Its exit status, once it has ended and all that it wrote was read."""
         deadline = time.monotonic() + _DEADLINE_S
         while self._read():
-            assert time.monotonic() < deadline, f"it does not end: {self.text}"
+            assert time.monotonic() < deadline, f"it does not end: {self.text[-2000:]}"
         return self._process.wait(_DEADLINE_S)
 
     def _read(self) -> bool:

@@ -5,7 +5,7 @@ import re
 from deployments.cli.errors import WrongInput
 from deployments.cli.terminal import printable
 
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([kmgt]i?b?|b?)", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([kmgt]i?b?|b?)", re.IGNORECASE | re.ASCII)
 _POWERS = "kmgt"
 
 

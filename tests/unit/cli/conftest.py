@@ -53,6 +53,7 @@ class SmallServer:
     url: str = ""
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    news: threading.Condition = field(default_factory=threading.Condition)
 
     def on(self, method: str, path: str, status: int = 200, body: Any = None, **headers: str) -> Answer:
         """``headers`` with underscores for dashes."""
@@ -64,6 +65,12 @@ class SmallServer:
         """The calls of one route, whatever their query."""
         return [call for call in self.calls if (call.method, call.path.partition("?")[0]) == (method, path)]
 
+    def first(self, method: str, path: str) -> Call:
+        """The first call of a route, once it comes."""
+        with self.news:
+            assert self.news.wait_for(lambda: self.called(method, path), 30), f"{method} {path} was not called"
+        return self.called(method, path)[0]
+
     def handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
@@ -73,7 +80,9 @@ class SmallServer:
                 sent = self.rfile.read(length)
                 token = self.headers.get("authorization")
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                server.calls.append(Call(self.command, self.path, token, _json_of(sent), headers, sent))
+                with server.news:
+                    server.calls.append(Call(self.command, self.path, token, _json_of(sent), headers, sent))
+                    server.news.notify_all()
                 missing = Answer(404, {"error": "There is no such route.", "type": "NotFound"})
                 short = self.path.partition("?")[0]
                 answer = server.answers.get((self.command, self.path)) or server.answers.get((self.command, short))

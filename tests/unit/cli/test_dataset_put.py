@@ -1,5 +1,6 @@
 """``dataset put``."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -121,10 +122,8 @@ class TestFailures:
         assert result.stderr == "graphside: file f1 stays at the server: Stopping.\n"
 
     def test_ctrl_c(self, taking: SmallServer, edges: Path) -> None:
-        from threading import Event
-
         answer = taking.on("POST", UPLOAD, body=read({}))
-        answer.held = Event()
+        answer.held = threading.Event()
         with Terminal("dataset", "put", str(edges), *BOUND) as terminal:
             terminal.until("the server reads it")
             terminal.type("\x03")
