@@ -4,6 +4,7 @@ import os
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,7 @@ from tests.unit.cli.conftest import Cli, SmallServer, complaint
 
 PYTHON = "/api/v2/datasets/0123/python"
 SOURCE = "def task(g):\n    return {'a': [1, 2.50]}\n"
-JSON = {"content_type": "application/json"}
-CSV = {"content_type": "text/csv; charset=utf-8"}
+JSON: dict[str, Any] = {"content_type": "application/json"}
 
 
 @pytest.fixture
