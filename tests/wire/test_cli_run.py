@@ -78,22 +78,18 @@ def test_a_failing_task_shows_what_it_printed_and_the_line_that_failed(
     done = as_alice("run", str(task), "--dataset", people)
     assert (done.returncode, done.stdout) == (1, "")
     lines = done.stderr.splitlines()
-    assert (
-        lines[:10]
-        == [
-            "stdout of the task:",
-            "looking",
-            "stderr of the task:",
-            "hm",
-            f"{task}, line 11, in task",
-            "    11 |     return len(deeper(g))",
-            "       |                ^^^^^^^^^",
-            f"{task}, line 5, in deeper",
-            ">    5 |     return g._edges['nothing']",
-            "       |            ~~~~~~~~^^^^^^^^^^^".replace("~", "^"),
-        ]
-        or lines[:9] == lines[:9]
-    )
+    assert lines[:-1] == [
+        "stdout of the task:",
+        "looking",
+        "stderr of the task:",
+        "hm",
+        f"{task}, line 11, in task",
+        "    11 |     return len(deeper(g))",
+        "       |                ^^^^^^^^^",
+        f"{task}, line 5, in deeper",
+        ">    5 |     return g._edges['nothing']",
+        "       |            ^^^^^^^^^^^^^^^^^^^",
+    ]
     assert lines[-1].startswith("graphside: TaskError: KeyError: 'nothing' (run ")
 
 
