@@ -1,4 +1,4 @@
-"""``backup`` and ``restore``: what a data directory holds, somewhere else and back."""
+"""``backup`` and ``restore``: all that a server has, in one file and back."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Where the backup is written.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A new file.")],
     data: Data = None,
 ) -> None:
-    """Back up the catalog and all stored tables of a data directory."""
+    """Write the catalog and all stored tables to one file. The server may run."""
     from deployments.launch.backup import back_up
     from deployments.launch.errors import LaunchError
 
@@ -34,7 +34,7 @@ def restore(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="What `graphside backup` wrote.")],
     data: Data = None,
 ) -> None:
-    """Make a data directory of a backup. Stop its server first."""
+    """Bring a backup into a data directory that has no users yet."""
     from deployments.launch.backup import restore as bring_back
     from deployments.launch.errors import LaunchError
 

@@ -42,7 +42,7 @@ def share(
     ] = None,
     invite: Annotated[
         list[str] | None,
-        typer.Option(metavar="EMAIL[:view|edit|share]", help="Somebody by name; may be given again. Default: view."),
+        typer.Option(metavar="WHO[:view|edit|share]", help="An e-mail address or a username; may be given again."),
     ] = None,
     members_may: Annotated[
         Action, typer.Option(metavar="view|edit|share", help="What the organisation's members may do.")
@@ -77,12 +77,12 @@ def share(
 
 def _guest(text: str) -> dict[str, str]:
     """``ann@example.org:edit`` as the server takes it. Raises ``WrongInput``."""
-    email, colon, word = text.rpartition(":")
+    who, colon, word = text.rpartition(":")
     if not colon:
-        email, word = text, Action.VIEW.value
-    if not email or word not in list(Action):
-        raise WrongInput(f"--invite {printable(text)}: say EMAIL, or EMAIL:view, EMAIL:edit or EMAIL:share")
-    return {"email": email, "action": _SENT[Action(word)]}
+        who, word = text, Action.VIEW.value
+    if not who or word not in list(Action):
+        raise WrongInput(f"--invite {printable(text)}: say WHO, or WHO:view, WHO:edit or WHO:share")
+    return {"email": who, "action": _SENT[Action(word)]}
 
 
 def _rows(data: dict[str, Any]) -> list[tuple[object, str]]:

@@ -58,9 +58,9 @@ def test_it_shows_who_may_do_what(cli: Cli, signed_in: SmallServer, data: dict[s
     ("options", "says"),
     [
         (("--invite", "a@b"), "say --mode too"),
-        (("--mode", "private", "--invite", "a@b:all"), "--invite a@b:all: say EMAIL, or EMAIL:view"),
-        (("--mode", "private", "--invite", ":view"), "--invite :view: say EMAIL"),
-        (("--mode", "private", "--invite", ""), "say EMAIL"),
+        (("--mode", "private", "--invite", "a@b:all"), "--invite a@b:all: say WHO, or WHO:view"),
+        (("--mode", "private", "--invite", ":view"), "--invite :view: say WHO"),
+        (("--mode", "private", "--invite", ""), "say WHO"),
         (("--mode", "open"), "'open' is not one of"),
     ],
 )
