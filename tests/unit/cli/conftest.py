@@ -19,12 +19,17 @@ Cli = Callable[..., Result]
 
 @dataclass
 class Answer:
-    """What the small server says."""
+    """What the small server says: ``held`` back until that happens; saying it makes ``frees`` happen.
+
+    The connection stands until ``lasts`` happens.
+    """
 
     status: int = 200
     body: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     held: threading.Event | None = None
+    frees: threading.Event | None = None
+    lasts: threading.Event | None = None
 
     @property
     def content(self) -> bytes:
@@ -91,15 +96,19 @@ class SmallServer:
             def answer(self, answer: Answer) -> None:
                 if answer.held is not None:
                     answer.held.wait(30)
+                if answer.frees is not None:
+                    answer.frees.set()
                 content = b"" if answer.status == 204 else answer.content
                 self.send_response(answer.status)
-                for name, value in {"Content-Length": str(len(content)), **answer.headers}.items():
+                for name, value in {"content-length": str(len(content)), **answer.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 try:
                     self.wfile.write(content)
                 except OSError:  # nobody waits for it any more
                     pass
+                if answer.lasts is not None:
+                    answer.lasts.wait(30)
 
             do_GET = do_POST = do_PUT = do_DELETE = handle_one  # noqa: N815  the base class's names
 

@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,8 @@ class TestFile:
         out = tmp_path / "out.json"
         out.write_text("before")
         signed_in.on("POST", PYTHON, body=b"half", content_length="4000", connection="close")
-        assert "cannot reach" in complaint(cli("run", str(task), "--dataset", "0123", "-o", str(out)))
+        said = complaint(cli("run", str(task), "--dataset", "0123", "-o", str(out)))
+        assert "peer closed connection without sending complete message body" in said
         assert out.read_text() == "before"
         assert sorted(os.listdir(tmp_path)) == ["config", "out.json", "task.py"]
 
@@ -216,26 +218,60 @@ class TestFile:
 
 
 class TestCtrlC:
-    @pytest.mark.parametrize(
-        ("status", "body", "says"),
-        [
-            (200, {"success": True, "state": "ended"}, "run {} is cancelled"),
-            (404, {"error": "run not found"}, "stopped, and run {} could not be cancelled: run not found"),
-        ],
-    )
-    def test_it_cancels_the_run_at_the_server(
-        self, signed_in: SmallServer, task: Path, tmp_path: Path, status: int, body: dict[str, object], says: str
-    ) -> None:
-        answer = signed_in.on("POST", PYTHON, body=b"1", **JSON)
+    @pytest.fixture
+    def waiting(self, signed_in: SmallServer, task: Path, tmp_path: Path) -> Iterator[tuple[Terminal, str]]:
+        """The command, waiting for a run that does not end, and the path at which that is cancelled."""
+        answer = signed_in.on("POST", PYTHON, 422, {"error": "it was cancelled", "type": "TaskCancelled"})
         answer.held = threading.Event()
-        command = ("run", str(task), "--dataset", "0123", "-o", str(tmp_path / "out"))
-        with Terminal(*command, columns=200) as terminal:
+        with Terminal("run", str(task), "--dataset", "0123", "-o", str(tmp_path / "out"), columns=200) as terminal:
             run_id = signed_in.first("POST", PYTHON).body["run_id"]
-            signed_in.on("POST", f"/api/v2/runs/{run_id}/cancel", status, body)
             terminal.until("running 0:00")
-            terminal.type("\x03")
-            assert terminal.end() == 130
+            yield terminal, f"/api/v2/runs/{run_id}/cancel"
         answer.held.set()
-        assert terminal.text.strip().endswith("graphside: " + says.format(run_id))
-        assert signed_in.calls[1].path == f"/api/v2/runs/{run_id}/cancel"
+        assert "Traceback" not in terminal.text
         assert sorted(os.listdir(tmp_path)) == ["config", "task.py"]
+
+    def test_it_cancels_the_run_and_waits_for_its_end(
+        self, signed_in: SmallServer, waiting: tuple[Terminal, str]
+    ) -> None:
+        terminal, path = waiting
+        signed_in.on("POST", path, body={"success": True}).frees = signed_in.answers["POST", PYTHON].held
+        terminal.type("\x03")
+        assert terminal.end() == 130
+        assert terminal.text.endswith(f"\ngraphside: run {path.split('/')[4]} is cancelled\n")
+        assert "TaskCancelled" not in terminal.text
+
+    def test_where_it_cannot_be_cancelled_the_wait_ends_all_the_same(
+        self, signed_in: SmallServer, waiting: tuple[Terminal, str]
+    ) -> None:
+        terminal, path = waiting
+        signed_in.on("POST", path, 404, {"error": "run not found"})
+        terminal.type("\x03")
+        assert terminal.end() == 130
+        assert terminal.text.endswith(" could not be cancelled: run not found\n")
+
+    def test_a_second_one_ends_the_wait_at_once(self, signed_in: SmallServer, waiting: tuple[Terminal, str]) -> None:
+        terminal, path = waiting
+        cancelled = signed_in.on("POST", path, body={"success": True})
+        cancelled.held = threading.Event()
+        terminal.type("\x03")
+        signed_in.first("POST", path)
+        terminal.type("\x03")
+        assert terminal.end() == 130
+        cancelled.held.set()
+        assert terminal.text.endswith(" may not have been cancelled\n")
+
+    def test_one_that_comes_while_the_result_comes_leaves_no_half_of_it(
+        self, signed_in: SmallServer, waiting: tuple[Terminal, str], tmp_path: Path
+    ) -> None:
+        terminal, path = waiting
+        answer = signed_in.answers["POST", PYTHON]
+        assert answer.held is not None
+        answer.status, answer.body, answer.headers = 200, b"1" * 1000, {"content-length": "100000000"}
+        signed_in.on("POST", path, body={"success": True})
+        answer.lasts = threading.Event()
+        answer.held.set()
+        terminal.until("receiving")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+        answer.lasts.set()
