@@ -8,11 +8,12 @@ import typer
 from deployments.cli.doctor.findings import size
 from deployments.cli.errors import CliError
 from deployments.cli.options import Data
-from deployments.cli.server import launch_options
+from deployments.cli.server import server_environment
 from deployments.cli.terminal import printable
 
 if TYPE_CHECKING:
     from deployments.launch.backup import Summary
+    from deployments.launch.options import Options
 
 
 def backup(
@@ -24,7 +25,7 @@ def backup(
     from deployments.launch.errors import LaunchError
 
     try:
-        summary = back_up(launch_options(data), target)
+        summary = back_up(_options(data), target)
     except LaunchError as error:
         raise CliError(str(error)) from None
     print(f"{printable(target)} has {_said(summary)}")
@@ -39,11 +40,18 @@ def restore(
     from deployments.launch.errors import LaunchError
 
     try:
-        options = launch_options(data)
+        options = _options(data)
         summary = bring_back(options, source)
     except LaunchError as error:
         raise CliError(str(error)) from None
     print(f"{printable(options.data_dir)} has {_said(summary)}")
+
+
+def _options(data: Path | None) -> "Options":
+    """What a server on this data directory would be started with. Raises ``LaunchError``."""
+    from deployments.launch.options import read_options
+
+    return read_options(server_environment({} if data is None else {"GRAPHSIDE_DATA": str(data)}))
 
 
 def _said(summary: "Summary") -> str:

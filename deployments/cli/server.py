@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from deployments.cli.asking import read_password
 from deployments.cli.errors import CliError
 from deployments.cli.options import Data, PasswordStdin
 from deployments.cli.terminal import warn
-
-if TYPE_CHECKING:
-    from deployments.launch.options import Options
 
 _OF_THE_CLIENT = ("GRAPHSIDE_TOKEN", "GRAPHSIDE_PASSWORD")
 
@@ -69,13 +66,6 @@ def init(
     print(f"{first.username} is the first admin")
     if first.password is not None:
         print(f"password: {first.password.get_secret_value()}\n(shown this once)")
-
-
-def launch_options(data: Path | None) -> "Options":
-    """What a server on this data directory would be started with. Raises ``LaunchError``."""
-    from deployments.launch.options import read_options
-
-    return read_options(server_environment({} if data is None else {"GRAPHSIDE_DATA": str(data)}))
 
 
 def server_environment(given: dict[str, str]) -> dict[str, str]:
