@@ -9,7 +9,7 @@ from deployments.cli.doctor.findings import size
 from deployments.cli.errors import CliError
 from deployments.cli.options import Data
 from deployments.cli.server import server_environment
-from deployments.cli.terminal import printable
+from deployments.cli.terminal import counted, printable
 
 if TYPE_CHECKING:
     from deployments.launch.backup import Summary
@@ -55,5 +55,6 @@ def _options(data: Path | None) -> "Options":
 
 
 def _said(summary: "Summary") -> str:
-    counts = f"{summary.users} users, {summary.datasets} datasets, {summary.files} files, {summary.tables} tables"
-    return f"{counts}, {size(summary.byte_count)}"
+    counts = {"user": summary.users, "dataset": summary.datasets, "file": summary.files, "table": summary.tables}
+    said = ", ".join(counted(count, noun) for noun, count in counts.items())
+    return f"{said}, {size(summary.byte_count)}"

@@ -11,7 +11,7 @@ from deployments.cli.connection import connect
 from deployments.cli.errors import WrongInput
 from deployments.cli.file_types import table_file
 from deployments.cli.options import Url
-from deployments.cli.terminal import printable, remark
+from deployments.cli.terminal import counted, printable, remark
 from deployments.cli.uploading import UploadedTable, forget, upload
 
 
@@ -58,7 +58,7 @@ def put(
         answer = server.send("POST", "/api/v2/upload/datasets/", body)
         dataset = printable(expect(expect(answer, "data", dict), "dataset_id", str))
     print(dataset)
-    counts = ", ".join(f"{table.row_count:,} {role}" for role, table in tables.items())
+    counts = ", ".join(counted(table.row_count, role.removesuffix("s")) for role, table in tables.items())
     remark(f"{counts}; run on it with: graphside run FILE.py --dataset {dataset}")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO, Final  # Any: JSON values
 
-from deployments.cli.terminal import printable
+from deployments.cli.terminal import counted, printable
 
 ROWS: Final = 20
 _WIDEST: Final = 40
@@ -93,7 +93,7 @@ def _fitting(cells: Sequence[Sequence[str]], width: int) -> int:
 
 def _summary(preview: Preview, columns: int) -> str:
     count, first = preview.row_count, len(preview.rows)
-    said = f"{count:,} row{'' if count == 1 else 's'}"
+    said = counted(count, "row")
     if first < count:
         said = f"the first {first} of {said}"
     if columns < len(preview.columns):

@@ -57,6 +57,11 @@ def show_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 edge``, ``1,234 edges``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def moment(text: object) -> str:
     """A time of the server's in UTC, to the second; what is no time as it is, nothing for None."""
     if text is None:

@@ -17,7 +17,7 @@ from tests.unit.cli.conftest import Cli, complaint
 class Summary:
     """As the real one."""
 
-    users: int = 2
+    users: int = 1
     datasets: int = 3
     files: int = 4
     tables: int = 5
@@ -47,8 +47,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, Path]]:
 @pytest.mark.parametrize(
     ("command", "function", "says"),
     [
-        ("backup", "back_up", "it has 2 users, 3 datasets, 4 files, 5 tables, 6.0 MiB\n"),
-        ("restore", "restore", "{data} has 2 users, 3 datasets, 4 files, 5 tables, 6.0 MiB\n"),
+        ("backup", "back_up", "it has 1 user, 3 datasets, 4 files, 5 tables, 6.0 MiB\n"),
+        ("restore", "restore", "{data} has 1 user, 3 datasets, 4 files, 5 tables, 6.0 MiB\n"),
     ],
 )
 def test_it_works_on_the_data_directory_and_sums_up(

@@ -199,4 +199,4 @@ def test_a_file_without_bytes_is_refused(
 def test_on_a_terminal_it_says_what_to_do_next(taking: SmallServer, edges: Path) -> None:
     with Terminal("dataset", "put", str(edges), *BOUND, columns=200) as terminal:
         assert terminal.end() == 0
-    assert "0123\n1 edges; run on it with: graphside run FILE.py --dataset 0123\n" in terminal.text
+    assert "0123\n1 edge; run on it with: graphside run FILE.py --dataset 0123\n" in terminal.text
