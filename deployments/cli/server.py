@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from deployments.cli.asking import read_password
 from deployments.cli.errors import CliError
 from deployments.cli.options import Data, PasswordStdin
-from deployments.cli.terminal import read_password, warn
+from deployments.cli.terminal import warn
 
 _OF_THE_CLIENT = ("GRAPHSIDE_TOKEN", "GRAPHSIDE_PASSWORD")
 
