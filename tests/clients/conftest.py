@@ -1,4 +1,4 @@
-"""Other clients than the one that this server is built against: where they are, people to sign in as, one way to run them.
+"""Other clients than the one that this server is built against: where they are, and how to run them.
 
 ``make install-clients`` brings them. Where they are not, tests are skipped and say so; in CI they fail.
 """
