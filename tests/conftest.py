@@ -1,5 +1,6 @@
 """Fixtures that every folder shares: a live server, people who may use it, data to send."""
 
+import json
 import os
 import signal
 import socket
@@ -41,6 +42,8 @@ class LiveServer:
     module: str = "deployments.launch"
     process: subprocess.Popen[str] | None = None
     output: str = ""
+    secrets: set[str] = field(default_factory=set)
+    """What was sent to it or had from it and must be in none of its logs."""
 
     @property
     def url(self) -> str:
@@ -107,7 +110,22 @@ class LiveServer:
         answer = client.post("/api-token-auth/", json={"username": username, "password": password})
         assert answer.status_code == 200, answer.text
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        self.secrets |= {password, answer.json()["token"]}
         return Person(username, password, client)
+
+    def log_files(self) -> list[Path]:
+        """Every file that it, Serve, Ray and HAProxy have written about themselves. Ray's go when it stops."""
+        folders = [self.data / "logs"]
+        record = self.data / "server.json"
+        if record.exists():
+            folders.append(Path(json.loads(record.read_text())["folder"]))
+        return [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+
+    def leaks(self) -> list[str]:
+        """Which log holds which of ``secrets``."""
+        wanted = [(secret, secret.encode()) for secret in self.secrets]
+        contents = [(path, path.read_bytes()) for path in self.log_files()]
+        return [f"{path}: {secret}" for path, content in contents for secret, found in wanted if found in content]
 
 
 @dataclass
@@ -163,7 +181,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The one live server of this test session."""
     live = LiveServer(tmp_path_factory.mktemp("live") / "data", free_port()).start()
     yield live
+    leaks = live.leaks()
     live.stop()
+    assert leaks + live.leaks() == [], "secrets of these tests are in the server's logs (claim 40)"
 
 
 @pytest.fixture(scope="session")

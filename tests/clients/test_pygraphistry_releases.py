@@ -8,7 +8,7 @@ what the tests look at. ``make test`` drives the oldest 0.4x, ``make soak`` the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -38,9 +38,11 @@ def release(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def person(make_user: Callable[..., Person], release: str) -> Person:
+def person(make_user: Callable[..., Person], release: str) -> Iterator[Person]:
     """Who uses it: somebody new, since two failures of each afternoon count against the name."""
-    return make_user(f"user-of-{release}-{uuid4().hex[:6]}")
+    somebody = make_user(f"user-of-{release}-{uuid4().hex[:6]}")
+    yield somebody
+    somebody.http.close()
 
 
 @pytest.fixture(scope="module")
