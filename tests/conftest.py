@@ -113,19 +113,23 @@ class LiveServer:
         self.secrets |= {password, answer.json()["token"]}
         return Person(username, password, client)
 
-    def log_files(self) -> list[Path]:
+    def logs(self) -> Iterator[tuple[Path, bytes]]:
         """Every file that it, Serve, Ray and HAProxy have written about themselves. Ray's go when it stops."""
         folders = [self.data / "logs"]
         record = self.data / "server.json"
         if record.exists():
             folders.append(Path(json.loads(record.read_text())["folder"]))
-        return [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+        for path in (path for folder in folders for path in folder.rglob("*")):
+            try:
+                if path.is_file() and not path.is_symlink():
+                    yield path, path.read_bytes()
+            except FileNotFoundError:  # Ray renames some
+                continue
 
     def leaks(self) -> list[str]:
         """Which log holds which of ``secrets``."""
         wanted = [(secret, secret.encode()) for secret in self.secrets]
-        contents = [(path, path.read_bytes()) for path in self.log_files()]
-        return [f"{path}: {secret}" for path, content in contents for secret, found in wanted if found in content]
+        return [f"{path}: {secret}" for path, content in self.logs() for secret, found in wanted if found in content]
 
 
 @dataclass
