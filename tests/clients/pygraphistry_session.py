@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, attr-defined, var-annotated"
 """What one person does with some release of PyGraphistry in an afternoon; told on standard input, reported as JSON.
 
 It runs under another interpreter, with that release and libraries of its day, and shares no code with the tests.

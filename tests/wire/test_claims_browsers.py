@@ -6,6 +6,7 @@ than the claim, the ruling is tested, and the test says so.
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
@@ -80,9 +81,9 @@ def test_claim_30_a_cookie_changes_nothing_without_its_csrf_token(
     browser: httpx.Client, run_path: str, name: str
 ) -> None:
     token, cookie, passes = TOKENS[name]
-    headers = {"Cookie": f"{SESSION}={browser.cookies[SESSION]}; {SECRET}={cookie}".encode()}
+    headers = {b"Cookie": f"{SESSION}={browser.cookies[SESSION]}; {SECRET}={cookie}".encode()}
     if token is not None:
-        headers["X-CSRFToken"] = token.encode()
+        headers[b"X-CSRFToken"] = token.encode()
     browser.cookies.clear()
     answer = browser.post(run_path, json=COUNT, headers=headers)
     assert (answer.status_code, answer.json() if passes else answer.json()["type"]) == (
@@ -165,13 +166,13 @@ def bearer(person: Person) -> dict[str, str]:
 def test_claim_32_tokens_are_compared_in_constant_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not by a clock: by what compares them. Bytes that differ first or last go through the same call."""
     compared = []
-    real = csrf.hmac.compare_digest
+    real = hmac.compare_digest
 
     def compare(first: Any, second: Any) -> bool:
         compared.append((first, second))
-        return real(first, second)
+        return bool(real(first, second))
 
-    monkeypatch.setattr(csrf.hmac, "compare_digest", compare)
+    monkeypatch.setattr("auth.csrf.hmac.compare_digest", compare)
     http = site.signed_in("ann")
     secret = http.cookies[SECRET]
     for wrong in ("0" + secret[1:], secret[:-1] + "0", secret):
