@@ -13,7 +13,7 @@ import pandas as pd
 
 EDGES = pd.DataFrame({"src": ["a", "b", "c"], "dst": ["b", "c", "d"], "kind": ["x", "y", None], "w": [1, 2, 3]})
 NODES = pd.DataFrame({"name": ["a", "b", "c", "d"], "size": [1.5, 2.5, None, 4.5]})
-TIMES = pd.to_datetime(["2024-01-01T00:00", "2024-06-01T12:00", None])
+TIMES = pd.to_datetime(["2024-01-01T00:00", "2024-06-01T12:00", "NaT"])
 HEAVY = "def task(g): return g._edges[g._edges['w'] > 1]"
 WHOLE = "def task(g): return g"
 COUNTS = "def task(g): return {'edges': len(g._edges), 'nodes': len(g._nodes), 'total': int(g._edges['w'].sum())}"
