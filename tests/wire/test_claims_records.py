@@ -204,9 +204,9 @@ def test_claim_40_logs_hold_no_authorization_cookie_password_or_code(server: Liv
         for name in ("graphistry_jwt", "csrftoken", "other"):
             http.post("/api/v2/files/", headers={"Cookie": f"{name}={canary('cookie')}"})
         http.post("/api/v2/files/", headers={"X-CSRFToken": canary("csrf"), "Cookie": f"graphistry_jwt={alice.token}"})
-        http.post("/login", data={"username": "x", "password": canary("form")})
-        http.post("/login", json={"username": "x", "password": canary("json")})
-        http.post("/api-token-auth/", json={"username": "x", "password": canary("password"), "other": canary("field")})
+        http.post("/login", data={"username": seen, "password": canary("form")})
+        http.post("/login", json={"username": seen, "password": canary("json")})
+        http.post("/api-token-auth/", json={"username": seen, "password": canary("password"), "other": canary("field")})
         http.post("/api-token-auth/", content=f'{{"password": "{canary("broken-body")}"')
         for path in ("/api-token-verify/", "/api-token-refresh/"):
             http.post(path, json={"token": canary("token")})
