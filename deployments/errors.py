@@ -139,4 +139,6 @@ def _family_fields(path: str, message: str, fields: dict[str, Any]) -> dict[str,
         return {"is_valid": False, "is_uploaded": False, "errors": fields.get("errors") or [message]}
     if path.startswith(("/api/v2/share/", "/api/v2/o/")):
         return {"status": "Failed", "message": message}
+    if path.startswith("/api/v2/upload/datasets"):  # graphistry-js looks into data whatever the status says
+        return {"success": False, "message": message, "detail": message, "data": {}}
     return {"success": False, "message": message, "detail": message}

@@ -1,5 +1,6 @@
 """Fixtures that every folder shares: a live server, people who may use it, data to send."""
 
+import json
 import os
 import signal
 import subprocess
@@ -36,6 +37,8 @@ class LiveServer:
     module: str = "deployments.launch"
     process: subprocess.Popen[str] | None = None
     output: str = ""
+    secrets: set[str] = field(default_factory=set)
+    """What was sent to it or had from it and must be in none of its logs."""
 
     @property
     def url(self) -> str:
@@ -102,7 +105,26 @@ class LiveServer:
         answer = client.post("/api-token-auth/", json={"username": username, "password": password})
         assert answer.status_code == 200, answer.text
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        self.secrets |= {password, answer.json()["token"]}
         return Person(username, password, client)
+
+    def logs(self) -> Iterator[tuple[Path, bytes]]:
+        """Every file that it, Serve, Ray and HAProxy have written about themselves. Ray's go when it stops."""
+        folders = [self.data / "logs"]
+        record = self.data / "server.json"
+        if record.exists():
+            folders.append(Path(json.loads(record.read_text())["folder"]))
+        for path in (path for folder in folders for path in folder.rglob("*")):
+            try:
+                if path.is_file() and not path.is_symlink():
+                    yield path, path.read_bytes()
+            except FileNotFoundError:  # Ray renames some
+                continue
+
+    def leaks(self) -> list[str]:
+        """Which log holds which of ``secrets``."""
+        wanted = [(secret, secret.encode()) for secret in self.secrets]
+        return [f"{path}: {secret}" for path, content in self.logs() for secret, found in wanted if found in content]
 
 
 @dataclass
@@ -158,7 +180,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The one live server of this test session."""
     live = LiveServer(tmp_path_factory.mktemp("live") / "data", free_port()).start()
     yield live
+    leaks = live.leaks()
     live.stop()
+    assert leaks + live.leaks() == [], "secrets of these tests are in the server's logs (claim 40)"
 
 
 @pytest.fixture(scope="session")
