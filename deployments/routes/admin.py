@@ -3,44 +3,71 @@
 import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.audit import AuditLine
-from auth.errors import Forbidden, InvalidCredentials
+from auth.errors import (
+    Forbidden,
+    GroupExists,
+    InvalidCredentials,
+    InvalidName,
+    InvalidUsername,
+    TooManyAttempts,
+    UnknownFlag,
+    UnknownGroup,
+    UnknownUser,
+    UserExists,
+    WeakSecret,
+)
 from auth.principal import Principal
 from deployments.body import checked, page_body, page_of, read_json
 from deployments.errors import InvalidRequest
+from deployments.openapi.declarations import Parameter, json_answer, link
+from deployments.openapi.parameters import PAGE
+from deployments.routes.shapes.administration import AuditPage, FlagList, GroupList, GroupMade
+from deployments.routes.shapes.base import Done
+from deployments.routes.shapes.users import AccountList, UserAdded
 from deployments.routing import Routes
 from deployments.services import Services, address_of, services_of
 
 routes = Routes()
 
+Username = Annotated[str, Field(examples=["ann"], json_schema_extra={"minLength": 1, "maxLength": 150})]
+Password = Annotated[
+    str, Field(examples=["correct horse battery"], json_schema_extra={"minLength": 8, "maxLength": 1024})
+]
+"""Their limits are looked at further in, where an error says more."""
+
+_TIME: Final = {"type": "string", "format": "date-time"}
+
 
 class NewUser(BaseModel):
     """Body of ``POST /api/v2/admin/users/``."""
 
-    username: str
-    password: str
-    email: str = ""
-    name: str = ""
+    model_config = ConfigDict(strict=True)
+
+    username: Username
+    password: Password
+    email: str = Field("", examples=["ann@example.org"])
+    name: str = Field("", examples=["Ann Example"])
     admin: bool = False
 
 
 class NewPassword(BaseModel):
     """Body of ``POST /api/v2/admin/users/<name>/password/``."""
 
-    password: str
-    current_password: str | None = None
+    password: Password
+    current_password: str | None = Field(None, description="Must be right where it is sent.")
 
 
 class NewGroup(BaseModel):
     """Body of ``POST /api/v2/admin/groups/``."""
 
-    name: str
+    name: Annotated[str, Field(examples=["analysts"], json_schema_extra={"minLength": 1, "maxLength": 150})]
 
 
 class FlagChange(BaseModel):
@@ -50,14 +77,31 @@ class FlagChange(BaseModel):
     is given.
     """
 
-    value: bool | None
-    user: str | None = None
+    model_config = ConfigDict(strict=True)
+
+    value: bool | None = Field(examples=[True])
+    user: str | None = Field(None, examples=["ann"])
     group: str | None = None
     staff: bool = False
     percent: int | None = Field(None, ge=0, le=100)
 
 
-@routes.on("POST", "/api/v2/admin/users")
+@routes.on(
+    "POST",
+    "/api/v2/admin/users",
+    access="admin",
+    body=NewUser,
+    answers={
+        201: json_answer(
+            UserAdded,
+            links={
+                "disable": link("admin_disable_user", username="$response.body#/user/username"),
+                "enable": link("admin_enable_user", username="$response.body#/user/username"),
+            },
+        )
+    },
+    errors=(InvalidUsername, WeakSecret, UserExists),
+)
 async def add_user(request: Request) -> Response:
     """Add a user. The Python endpoint stays closed to him until a flag opens it."""
     services, admin = await admin_of(request)
@@ -69,7 +113,7 @@ async def add_user(request: Request) -> Response:
     return JSONResponse({"success": True, "user": _shown(principal)}, 201)
 
 
-@routes.on("GET", "/api/v2/admin/users")
+@routes.on("GET", "/api/v2/admin/users", access="admin", answers={200: AccountList})
 async def list_users(request: Request) -> Response:
     """All users."""
     services, _ = await admin_of(request)
@@ -78,7 +122,13 @@ async def list_users(request: Request) -> Response:
     return JSONResponse({"success": True, "users": shown})
 
 
-@routes.on("POST", "/api/v2/admin/users/{username}/password")
+@routes.on(
+    "POST",
+    "/api/v2/admin/users/{username}/password",
+    body=NewPassword,
+    answers={200: Done},
+    errors=(InvalidCredentials, WeakSecret, Forbidden, UnknownUser, TooManyAttempts),
+)
 async def set_password(request: Request) -> Response:
     """Set a password: one's own, or as an administrator anybody's. Earlier tokens of that user end.
 
@@ -98,16 +148,19 @@ async def set_password(request: Request) -> Response:
     return JSONResponse({"success": True})
 
 
-@routes.on("POST", "/api/v2/admin/users/{username}/disable")
+@routes.on("POST", "/api/v2/admin/users/{username}/disable", access="admin", answers={200: Done}, errors=(UnknownUser,))
 async def disable_user(request: Request) -> Response:
-    """Lock a user out, and end every token of his within seconds."""
+    """Lock a user out, and end every token of his within seconds.
+
+    Not the last active administrator.
+    """
     services, admin = await admin_of(request)
     principal = await services.change(services.users.disable, request.path_params["username"])
     services.note(request, admin, "user.disable", f"user:{principal.username}")
     return JSONResponse({"success": True})
 
 
-@routes.on("POST", "/api/v2/admin/users/{username}/enable")
+@routes.on("POST", "/api/v2/admin/users/{username}/enable", access="admin", answers={200: Done}, errors=(UnknownUser,))
 async def enable_user(request: Request) -> Response:
     """Let a user in again."""
     services, admin = await admin_of(request)
@@ -116,7 +169,7 @@ async def enable_user(request: Request) -> Response:
     return JSONResponse({"success": True})
 
 
-@routes.on("GET", "/api/v2/admin/flags")
+@routes.on("GET", "/api/v2/admin/flags", access="admin", answers={200: FlagList})
 async def list_flags(request: Request) -> Response:
     """Every setting of a flag: ``name``, ``scope``, ``value``, and ``username``, ``group`` or ``percent``."""
     services, _ = await admin_of(request)
@@ -124,7 +177,14 @@ async def list_flags(request: Request) -> Response:
     return JSONResponse({"success": True, "flags": [asdict(setting) for setting in settings]})
 
 
-@routes.on("PUT", "/api/v2/admin/flags/{flag}")
+@routes.on(
+    "PUT",
+    "/api/v2/admin/flags/{flag}",
+    access="admin",
+    body=FlagChange,
+    answers={200: Done},
+    errors=(UnknownFlag, UnknownGroup, UnknownUser),
+)
 async def set_flag(request: Request) -> Response:
     """Set a flag; it holds on every replica within seconds."""
     services, admin = await admin_of(request)
@@ -150,7 +210,7 @@ async def set_flag(request: Request) -> Response:
     return JSONResponse({"success": True})
 
 
-@routes.on("GET", "/api/v2/admin/groups")
+@routes.on("GET", "/api/v2/admin/groups", access="admin", answers={200: GroupList})
 async def list_groups(request: Request) -> Response:
     """Every group of users for whom a flag can be set, with its members' names."""
     services, _ = await admin_of(request)
@@ -158,7 +218,16 @@ async def list_groups(request: Request) -> Response:
     return JSONResponse({"success": True, "groups": [asdict(group) for group in groups]})
 
 
-@routes.on("POST", "/api/v2/admin/groups")
+@routes.on(
+    "POST",
+    "/api/v2/admin/groups",
+    access="admin",
+    body=NewGroup,
+    answers={
+        201: json_answer(GroupMade, links={"remove": link("admin_remove_group", group="$response.body#/group/name")})
+    },
+    errors=(InvalidName, GroupExists),
+)
 async def add_group(request: Request) -> Response:
     """Make a group."""
     services, admin = await admin_of(request)
@@ -168,7 +237,7 @@ async def add_group(request: Request) -> Response:
     return JSONResponse({"success": True, "group": {"name": body.name, "members": []}}, 201)
 
 
-@routes.on("DELETE", "/api/v2/admin/groups/{group}")
+@routes.on("DELETE", "/api/v2/admin/groups/{group}", access="admin", answers={204: None}, errors=(UnknownGroup,))
 async def remove_group(request: Request) -> Response:
     """Take a group away, and what flags were set for it."""
     services, admin = await admin_of(request)
@@ -178,23 +247,54 @@ async def remove_group(request: Request) -> Response:
     return Response(status_code=204)
 
 
-@routes.on("PUT", "/api/v2/admin/groups/{group}/members/{username}")
-@routes.on("DELETE", "/api/v2/admin/groups/{group}/members/{username}")
-async def change_member(request: Request) -> Response:
-    """Put a user into a group (PUT) or take him out (DELETE)."""
+@routes.on(
+    "PUT",
+    "/api/v2/admin/groups/{group}/members/{username}",
+    access="admin",
+    answers={200: Done},
+    errors=(UnknownGroup, UnknownUser),
+)
+async def add_member(request: Request) -> Response:
+    """Put a user into a group. Twice is once."""
     services, admin = await admin_of(request)
     group, username = request.path_params["group"], request.path_params["username"]
-    joins = request.method == "PUT"
-    await services.change(services.groups.add_member if joins else services.groups.remove_member, group, username)
-    services.note(
-        request, admin, "group.add_member" if joins else "group.remove_member", f"group:{group}", username=username
-    )
-    return JSONResponse({"success": True}) if joins else Response(status_code=204)
+    await services.change(services.groups.add_member, group, username)
+    services.note(request, admin, "group.add_member", f"group:{group}", username=username)
+    return JSONResponse({"success": True})
 
 
-@routes.on("GET", "/api/v2/admin/audit")
+@routes.on(
+    "DELETE",
+    "/api/v2/admin/groups/{group}/members/{username}",
+    access="admin",
+    answers={204: None},
+    errors=(UnknownGroup, UnknownUser),
+)
+async def remove_member(request: Request) -> Response:
+    """Take a user out of a group, if he is in it."""
+    services, admin = await admin_of(request)
+    group, username = request.path_params["group"], request.path_params["username"]
+    await services.change(services.groups.remove_member, group, username)
+    services.note(request, admin, "group.remove_member", f"group:{group}", username=username)
+    return Response(status_code=204)
+
+
+@routes.on(
+    "GET",
+    "/api/v2/admin/audit",
+    access="admin",
+    parameters=(
+        *PAGE,
+        Parameter("actor", "Only what this user did.", {"type": "string"}, "ann"),
+        Parameter("action", "Only this action.", {"type": "string"}, "user.add"),
+        Parameter("since", "From then on: an ISO time, UTC where it names no zone.", _TIME, "2026-03-01T00:00:00Z"),
+        Parameter("until", "Before then.", _TIME, "2026-04-01T00:00:00Z"),
+    ),
+    answers={200: AuditPage},
+    errors=(InvalidRequest,),
+)
 async def list_audit(request: Request) -> Response:
-    """The audit, newest first: ``limit``, ``offset``, and ``actor``, ``action``, ``since``, ``until`` (ISO times)."""
+    """The audit, newest first."""
     services, _ = await admin_of(request)
     limit, offset = page_of(request)
     query = request.query_params
