@@ -87,5 +87,10 @@ def json_body(model: Model | Callable[[Settings], Model], *, is_required: bool =
     return Body({JSON: model}, is_required)
 
 
+def upload_body(description: str) -> Body:
+    """Bytes, whatever their ``Content-Type``."""
+    return Body({"application/octet-stream": BYTES}, description=description)
+
+
 def _first_line(model: Model) -> str:
     return (model.__doc__ or "").strip().partition("\n")[0]

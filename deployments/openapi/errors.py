@@ -182,13 +182,14 @@ class ErrorAnswers:
     def _reference(self, status: int, types: list[str], family: Family, *, as_page: bool) -> dict[str, Any]:
         types.sort(key=list(MEANINGS).index)
         as_page = as_page and status < 500
-        name = "_or_".join(types) + ("" if family == "other" else f".{family}") + (".page" if as_page else "")
+        kinds = _OF_RUNS if _is_of_run(types) else "_or_".join(types)
+        name = kinds + ("" if family == "other" else f".{family}") + (".page" if as_page else "")
         self.components[name] = _answer(status, types, family, as_page=as_page)
         return {"$ref": f"#/components/responses/{name}"}
 
 
 def _answer(status: int, types: list[str], family: Family, *, as_page: bool) -> dict[str, Any]:
-    name = _OF_RUNS if any(kind.startswith("Task") for kind in types) else _FAMILIES[family][0]
+    name = _OF_RUNS if _is_of_run(types) else _FAMILIES[family][0]
     narrowed = {"properties": {"type": {"enum": types}}}
     schema = {"allOf": [{"$ref": f"#/components/schemas/{name}"}, narrowed]}
     contents: dict[str, Any] = {JSON: {"schema": schema, "example": _example(status, types[0], family)}}
@@ -199,6 +200,10 @@ def _answer(status: int, types: list[str], family: Family, *, as_page: bool) -> 
         "headers": header_references(*_headers(status, is_of_run=name == _OF_RUNS)),
         "content": contents,
     }
+
+
+def _is_of_run(types: list[str]) -> bool:
+    return any(kind.startswith("Task") for kind in types)
 
 
 def _headers(status: int, *, is_of_run: bool) -> tuple[str, ...]:

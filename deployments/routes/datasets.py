@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -12,13 +12,24 @@ from auth.principal import Principal
 from deployments.body import checked, page_body, page_of, read_json
 from deployments.errors import InvalidRequest, NotFound
 from deployments.incoming import parsed, received
+from deployments.openapi.declarations import Parameter, json_answer, link, upload_body
+from deployments.openapi.parameters import FILE_TYPES as INLINE_FORMATS
+from deployments.openapi.parameters import PAGE
+from deployments.routes.shapes.datasets import (
+    DatasetDescribed,
+    DatasetMade,
+    DatasetPage,
+    DatasetShown,
+    Shared,
+    TableAttached,
+)
 from deployments.routing import Routes
 from deployments.services import Services, services_of
 from runtime.datasets.records import DatasetRecord, ObjectRecord, RecordGone, Role, is_id
+from runtime.errors import InvalidTable, Overloaded, RunInterrupted, StorageFull
 
 routes = Routes()
 
-INLINE_FORMATS = ("arrow", "csv", "json", "orc", "parquet")
 _ROLE_FILES: tuple[tuple[Role, str], ...] = (("nodes", "node_files"), ("edges", "edge_files"))
 
 
@@ -27,7 +38,7 @@ class Encodings(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    bindings: dict[str, Any] = {}
+    bindings: dict[str, Any] = Field({}, examples=[{"source": "s", "destination": "d"}])
 
 
 class NewDataset(BaseModel):
@@ -49,13 +60,30 @@ class ShareLink(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    obj_pk: str
+    obj_pk: str = Field(description="The dataset's id.", examples=["0a56aa27ec1e4112b1458e960dc6f674"])
     obj_type: str = "dataset"
     mode: str = "private"
     invited_users: list[Any] = []
 
 
-@routes.on("POST", "/api/v2/upload/datasets")
+@routes.on(
+    "POST",
+    "/api/v2/upload/datasets",
+    body=NewDataset,
+    answers={
+        201: json_answer(
+            DatasetMade,
+            links={
+                "get": link("datasets_get", dataset_id="$response.body#/data/dataset_id"),
+                "describe": link("datasets_describe", dataset_id="$response.body#/data/dataset_id"),
+                "attach": link("datasets_attach", dataset_id="$response.body#/data/dataset_id"),
+                "run": link("python_run", dataset_id="$response.body#/data/dataset_id"),
+                "delete": link("datasets_delete", dataset_id="$response.body#/data/dataset_id"),
+            },
+        )
+    },
+    errors=(InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull),
+)
 async def create(request: Request) -> Response:
     """Create a dataset of files, or an empty one whose tables follow inline."""
     services = services_of(request)
@@ -80,7 +108,13 @@ async def create(request: Request) -> Response:
     return JSONResponse({"success": True, "message": "Dataset created", "data": data}, 201)
 
 
-@routes.on("POST", "/api/v2/upload/datasets/{dataset_id}/{role}/{file_type}")
+@routes.on(
+    "POST",
+    "/api/v2/upload/datasets/{dataset_id}/{role}/{file_type}",
+    body=upload_body("The table's bytes. Options of its parser may stand in the query."),
+    answers={200: TableAttached},
+    errors=(InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull),
+)
 async def attach(request: Request) -> Response:
     """Give a dataset one table inline (contract 3.2)."""
     services = services_of(request)
@@ -110,16 +144,25 @@ async def attach(request: Request) -> Response:
     return JSONResponse({"success": True, "message": f"Dataset {role} created", "data": data})
 
 
-@routes.on("GET", "/api/v2/upload/datasets/{dataset_id}")
+@routes.on("GET", "/api/v2/upload/datasets/{dataset_id}", answers={200: DatasetDescribed}, errors=(NotFound,))
 async def describe(request: Request) -> Response:
     """What a dataset was created with (contract 3.4)."""
     record = await own_dataset(request, services_of(request))
     return JSONResponse({"success": True, "message": "", "data": {**record.payload, "dataset_id": record.id}})
 
 
-@routes.on("GET", "/api/v2/datasets")
+@routes.on(
+    "GET",
+    "/api/v2/datasets",
+    parameters=(
+        *PAGE,
+        Parameter("search", "Only those with this text in name, description or id.", {"type": "string"}),
+    ),
+    answers={200: DatasetPage},
+    errors=(InvalidRequest,),
+)
 async def page(request: Request) -> Response:
-    """One's own datasets, newest first; ``search`` looks in name, description and id."""
+    """One's own datasets, newest first."""
     services = services_of(request)
     principal = await services.principal(request)
     limit, offset = page_of(request)
@@ -128,13 +171,13 @@ async def page(request: Request) -> Response:
     return JSONResponse(page_body(request, count, limit, offset, [_shown(record) for record in records]))
 
 
-@routes.on("GET", "/api/v2/datasets/{dataset_id}")
+@routes.on("GET", "/api/v2/datasets/{dataset_id}", answers={200: DatasetShown}, errors=(NotFound,))
 async def get(request: Request) -> Response:
     """One dataset, as the list shows it."""
     return JSONResponse(_shown(await own_dataset(request, services_of(request))))
 
 
-@routes.on("DELETE", "/api/v2/datasets/{dataset_id}")
+@routes.on("DELETE", "/api/v2/datasets/{dataset_id}", answers={204: None}, errors=(NotFound,))
 async def delete(request: Request) -> Response:
     """Delete a dataset: running tasks finish, then its bytes go (contract 3.5)."""
     services = services_of(request)
@@ -145,7 +188,7 @@ async def delete(request: Request) -> Response:
     return Response(status_code=204)
 
 
-@routes.on("POST", "/api/v2/share/link")
+@routes.on("POST", "/api/v2/share/link", body=ShareLink, answers={200: Shared}, errors=(NotFound,))
 async def share(request: Request) -> Response:
     """Set who else may use a dataset. This version knows ``private`` only, which every dataset is (contract 3.6)."""
     services = services_of(request)
