@@ -16,6 +16,8 @@ import psutil
 import pyarrow as pa
 import pytest
 
+from tests.conformance import HeldClient
+
 ADMIN = "admin"
 PASSWORD = "correct horse battery"
 START_TIMEOUT_S = 180
@@ -103,7 +105,7 @@ class LiveServer:
 
     def log_in(self, username: str = ADMIN, password: str = PASSWORD) -> "Person":
         """A signed-in user of this server."""
-        client = httpx.Client(base_url=self.url, timeout=120, trust_env=False)
+        client = HeldClient(base_url=self.url, timeout=120, trust_env=False)
         answer = client.post("/api-token-auth/", json={"username": username, "password": password})
         assert answer.status_code == 200, answer.text
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"

@@ -38,6 +38,9 @@ IN_PATHS: Final = {
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 99_999_999_999}
 """What ``deployments/body.py`` reads as a number."""
 
+NAME: Final = {"pattern": r"^[\p{L}\p{N}_.@+-]{1,150}$"}
+"""Of users and groups."""
+
 PAGE: Final = (
     Parameter("limit", "How many at most; more than 1000 are 1000.", {**_COUNT, "default": 100}, 20),
     Parameter("offset", "How many to pass over.", {**_COUNT, "default": 0}, 0),

@@ -27,7 +27,7 @@ from auth.principal import Principal
 from deployments.body import checked, page_body, page_of, read_json
 from deployments.errors import InvalidRequest
 from deployments.openapi.declarations import Parameter, json_answer, link
-from deployments.openapi.parameters import PAGE
+from deployments.openapi.parameters import NAME, PAGE
 from deployments.routes.shapes.administration import AuditPage, FlagList, GroupList, GroupMade
 from deployments.routes.shapes.base import Done
 from deployments.routes.shapes.users import AccountList, UserAdded
@@ -36,13 +36,13 @@ from deployments.services import Services, address_of, services_of
 
 routes = Routes()
 
-Username = Annotated[str, Field(examples=["ann"], json_schema_extra={"minLength": 1, "maxLength": 150})]
+Username = Annotated[str, Field(examples=["ann"], json_schema_extra=NAME)]
 Password = Annotated[
     str, Field(examples=["correct horse battery"], json_schema_extra={"minLength": 8, "maxLength": 1024})
 ]
 """Their limits are looked at further in, where an error says more."""
 
-_TIME: Final = {"type": "string", "format": "date-time"}
+_TIME: Final = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}, {"maxLength": 0}]}
 
 
 class NewUser(BaseModel):
@@ -67,7 +67,7 @@ class NewPassword(BaseModel):
 class NewGroup(BaseModel):
     """Body of ``POST /api/v2/admin/groups/``."""
 
-    name: Annotated[str, Field(examples=["analysts"], json_schema_extra={"minLength": 1, "maxLength": 150})]
+    name: Annotated[str, Field(examples=["analysts"], json_schema_extra=NAME)]
 
 
 class FlagChange(BaseModel):
@@ -335,10 +335,10 @@ def _time_of(request: Request, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
+        time = datetime.fromisoformat(text.upper())  # which knows no t and no z, as the standard does
+        return time.astimezone(UTC) if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter where a zone leads out of the calendar
         raise InvalidRequest(f"{name} must be an ISO time, not {text[:40]!r}") from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def shown_user(principal: Principal) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
@@ -33,6 +33,18 @@ routes = Routes()
 _ROLE_FILES: tuple[tuple[Role, str], ...] = (("nodes", "node_files"), ("edges", "edge_files"))
 
 
+_FILE_ID: Final = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_FILES: Final[dict[str, Any]] = {
+    "items": {
+        "anyOf": [
+            _FILE_ID,
+            {"type": "array", "prefixItems": [_FILE_ID, {"const": 0}], "minItems": 2, "maxItems": 2},
+        ]
+    }
+}
+"""An id, or an id and 0."""
+
+
 class Encodings(BaseModel):
     """``node_encodings`` and ``edge_encodings``; stored as they came."""
 
@@ -51,8 +63,8 @@ class NewDataset(BaseModel):
     metadata: dict[str, Any] = {}
     name: str | None = None
     description: str | None = None
-    node_files: list[Any] | None = None
-    edge_files: list[Any] | None = None
+    node_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="Files of its nodes.")
+    edge_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="Files of its edges.")
 
 
 class ShareLink(BaseModel):

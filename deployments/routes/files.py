@@ -33,7 +33,9 @@ class NewFile(BaseModel):
     name: str | None = Field(None, examples=["transactions"])
     description: str | None = None
     parser_options: dict[str, Any] | None = None
-    sql_transforms: list[str] | None = None
+    sql_transforms: list[str] | None = Field(
+        None, json_schema_extra={"maxItems": 0}, description="Not supported: transform the table in the task."
+    )
     org_name: str | None = None
     agent_name: str | None = None
     agent_version: str | None = None
