@@ -21,7 +21,19 @@ from deployments.errors import RequestError, build_response, error_response, sta
 from deployments.forwarding import Forwarding
 from deployments.openapi.document import Family, document_of
 from deployments.replica_start import begin_replica
-from deployments.routes import admin, auth, datasets, files, health, keys, organizations, pages, python
+from deployments.routes import (
+    admin,
+    auth,
+    datasets,
+    files,
+    flags,
+    health,
+    keys,
+    organizations,
+    pages,
+    python,
+    reference,
+)
 from deployments.runs import RunnerClient
 from deployments.services import Services
 from deployments.settings import Settings
@@ -51,7 +63,7 @@ class Ingress:
 
 def build_asgi_app(services: Services) -> FastAPI:
     """The HTTP app over ``services``."""
-    modules = (auth, keys, organizations, files, datasets, python, admin, health, pages)
+    modules = (auth, keys, organizations, files, datasets, python, admin, flags, health, pages, reference)
     routes = [route for module in modules for route in module.routes.routes]
     app = FastAPI(routes=list(routes), redirect_slashes=False, openapi_url=None)
     app.state.services = services

@@ -44,7 +44,6 @@ from deployments.web.csrf import (
 )
 from deployments.web.headers import VIEWER_PATH
 from deployments.web.pages import page, safe_next, wants_page
-from deployments.web.reference import credentials_of, groups_of
 from deployments.web.session import credential_of, reader
 from runtime.datasets.records import DatasetRecord
 
@@ -217,20 +216,6 @@ async def viewer(request: Request) -> Response:
         python=snippets.pygraphistry(server, record.id, username),
         curl=snippets.curl(server, record.id, username),
     )
-
-
-@routes.on("GET", "/docs", access="optional", answers={200: page_answer("A page.")}, errors=(CatalogUnavailable,))
-async def docs(request: Request) -> Response:
-    """The reference of this API, made from ``/openapi.json``."""
-    who = await reader(request, services_of(request))
-    document = request.app.openapi()
-    return page(request, "docs.html", reader=who, groups=groups_of(document), credentials=credentials_of(document))
-
-
-@routes.on("GET", "/openapi.json", access="open", answers={200: json_answer({"type": "object"}, "The document.")})
-async def openapi(request: Request) -> Response:
-    """This description of the API, an OpenAPI 3.1 document."""
-    return JSONResponse(request.app.openapi())
 
 
 @routes.on(

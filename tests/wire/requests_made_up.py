@@ -30,7 +30,7 @@ NOT_EVERY_VALID_BODY_WORKS: Final = {
     "auth_log_in_api_v2_auth_token_generate": "the same",
     "pages_sign_in": "the same",
     "auth_verify": "a token that does not count is 400 (contract 1.4)",
-    "admin_set_flag": "which of the four scopes go together is said in words",
+    "flags_set_flag": "which of the four scopes go together is said in words",
     "admin_add_user": "names are normalised before they are looked at, and a password is counted in bytes too",
     "python_run": "the source must be Python with a task, and the task must work",
     "python_run_api_v2_etl_datasets_dataset_id_python": "the same",
