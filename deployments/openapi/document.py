@@ -13,7 +13,7 @@ from deployments.errors import InvalidRequest, TooLarge, family_of
 from deployments.openapi.declarations import Access, Answer, Body, Model, Parameter, Shape
 from deployments.openapi.errors import INTERNAL, WRONG_METHOD, ErrorAnswers, error_schemas
 from deployments.openapi.headers import HEADERS, header_references
-from deployments.openapi.schemas import Mode, example_of, schemas_of
+from deployments.openapi.schemas import Mode, example_of, schemas_of, unwrapped
 from deployments.routing import Operation
 from deployments.settings import Settings
 from deployments.web.csrf import SAFE_METHODS, CsrfFailed
@@ -134,8 +134,8 @@ class _Shapes:
 
 
 def _operation(operation: Operation, operation_id: str, shapes: _Shapes, errors: ErrorAnswers) -> dict[str, Any]:
-    summary, _, description = inspect.cleandoc(operation.endpoint.__doc__ or "").partition("\n\n")
-    made: dict[str, Any] = {"operationId": operation_id, "summary": " ".join(summary.split())}
+    summary, _, description = unwrapped(inspect.cleandoc(operation.endpoint.__doc__ or "")).partition("\n\n")
+    made: dict[str, Any] = {"operationId": operation_id, "summary": summary}
     made["description"] = description or made["summary"]
     if operation.access == "admin" and "administrators" not in made["description"] + made["summary"]:
         made["description"] += "\n\nFor administrators."

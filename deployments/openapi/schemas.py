@@ -31,7 +31,7 @@ def schemas_of(models: Iterable[tuple[Model, Mode]]) -> tuple[dict[tuple[Model, 
     """A reference for each model as it is read (``validation``) or sent, and the schemas that they refer to."""
     wanted = list(dict.fromkeys(models))
     references, made = models_json_schema(wanted, ref_template=PREFIX + "{model}", schema_generator=_Plain)
-    schemas = {name: _untitled(schema) for name, schema in made.get("$defs", {}).items()}
+    schemas = {name: _told(schema) for name, schema in made.get("$defs", {}).items()}
     return {(model, mode): references[model, mode] for model, mode in wanted}, schemas
 
 
@@ -69,5 +69,12 @@ def _has_example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> bool:
     return "examples" in schema or ("items" in schema and _has_example(schema["items"], schemas))
 
 
-def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in schema.items() if key != "title"}
+def unwrapped(text: str) -> str:
+    """A docstring with each paragraph on one line."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def _told(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without its title, which is its name, and described in whole lines."""
+    told = {key: value for key, value in schema.items() if key != "title"}
+    return {**told, "description": unwrapped(told["description"])} if "description" in told else told

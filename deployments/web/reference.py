@@ -240,7 +240,9 @@ def type_of(document: Document, schema: Document, depth: int = 0) -> str:
         return " or ".join(_shown(value) for value in schema["enum"])
     for union in ("anyOf", "oneOf"):
         if union in schema:
-            return " or ".join(dict.fromkeys(type_of(document, item, depth + 1) for item in schema[union]))
+            shared = {"type": schema["type"]} if "type" in schema else {}
+            kinds = (type_of(document, {**shared, **item}, depth + 1) for item in schema[union])
+            return " or ".join(dict.fromkeys(kinds))
     kind = schema.get("type")
     if isinstance(kind, list):
         return " or ".join(kind)
@@ -248,7 +250,21 @@ def type_of(document: Document, schema: Document, depth: int = 0) -> str:
         return f"list of {type_of(document, schema.get('items', {}), depth + 1)}"
     if kind == "string" and schema.get("format"):
         return f"string ({schema['format']})"
-    return str(kind or "any")
+    return str(kind or "any") + _limits(schema)
+
+
+def _limits(schema: Document) -> str:
+    """What narrows a type, in words."""
+    words = [
+        f"{said} {schema[name]}"
+        for name, said in (("exclusiveMinimum", "over"), ("minimum", "from"), ("maximum", "to"), ("pattern", "like"))
+        if name in schema
+    ]
+    if "maxLength" in schema:
+        words.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
+    elif schema.get("minLength"):
+        words.append("not empty")
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _resolved(document: Document, item: Document) -> Document:
