@@ -32,6 +32,7 @@ NOT_EVERY_VALID_BODY_WORKS: Final = {
     "auth_verify": "a token that does not count is 400 (contract 1.4)",
     "flags_set_flag": "which of the four scopes go together is said in words",
     "admin_add_user": "names are normalised before they are looked at, and a password is counted in bytes too",
+    "admin_set_password": "the current one must be right where it is sent",
     "python_run": "the source must be Python with a task, and the task must work",
     "python_run_api_v2_etl_datasets_dataset_id_python": "the same",
     "files_upload": "the bytes must be a table",
@@ -184,8 +185,13 @@ def _group(people: People) -> str:
 
 
 def _key(people: People) -> str:
-    made: str = people.ann.http.post("/api/v2/auth/pkey/", json={}).json()["id"]
-    return made
+    made = people.ann.http.post("/api/v2/auth/pkey/", json={})
+    if made.status_code == 403:  # as many as one may have
+        for key in people.ann.http.get("/api/v2/auth/pkey/").json()["results"]:
+            if key["id"] != people.key["id"]:
+                people.ann.http.delete(f"/api/v2/auth/pkey/{key['id']}/")
+        made = people.ann.http.post("/api/v2/auth/pkey/", json={})
+    return str(made.json()["id"])
 
 
 _MAKERS: Final[dict[str, Callable[[People], str]]] = {

@@ -67,6 +67,10 @@ def follow(people: People, scenarios: int, steps: int) -> None:
     """Follow the document's links: what an answer names is used, changed and deleted in the requests after it."""
 
     class Flow(followed.as_state_machine()):  # type: ignore[misc]  # made of the document
+        def before_call(self, case: Case) -> None:
+            if case.path_parameters.get("username") in ("admin", "ann"):
+                case.path_parameters["username"] = "victim"  # those who send all this stay able to
+
         def get_call_kwargs(self, case: Case) -> dict[str, Any]:
             return {"base_url": people.server.url, "headers": people.headers(case, "admin"), "allow_redirects": False}
 
