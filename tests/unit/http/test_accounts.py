@@ -414,6 +414,8 @@ def test_the_audit_is_paged_and_filtered(client: Browser) -> None:
     assert "offset=2" in page["next"]
     for query, count in (("actor=nobody", 0), ("since=2999-01-01", 0), ("until=2999-01-01t00:00:00z", 4)):
         assert client.get(f"/api/v2/admin/audit/?{query}", headers=root).json()["count"] == count
+    for query in ("limit=", "limit=-1", "offset=x", "offset=1.5", "limit=1000000000000"):
+        assert client.get(f"/api/v2/admin/audit/?{query}", headers=root).status_code == 400
     for since in ("yesterday", "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"):
         assert client.get(f"/api/v2/admin/audit/?since={since}", headers=root).status_code == 400
     for method in ("POST", "PUT", "PATCH", "DELETE"):
