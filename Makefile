@@ -19,7 +19,7 @@ help: ## this list
 
 install: $(VENV)/.installed-base ## what the server needs, into .venv
 
-install-dev: $(VENV)/.installed-dev ## that, and what tests and checks need
+install-dev: $(VENV)/.installed-dev $(CLIENTS)/s3/.installed ## that, and what tests and checks need
 
 install-clients: $(CLIENTS)/pygraphistry/$(OLDEST)/.installed $(JS)/node_modules/.installed ## clients that tests drive: an old PyGraphistry, graphistry-js
 
@@ -50,6 +50,7 @@ lock: ## new locks from pyproject.toml (needs uv)
 	$(COMPILE) -c requirements/base.lock --extra dev --extra postgres pyproject.toml requirements/build.in -o requirements/dev.lock
 	$(COMPILE) -c requirements/base.lock --extra gpu pyproject.toml requirements/build.in -o requirements/gpu.lock
 	$(COMPILE) requirements/clients/pygraphistry.in -o requirements/clients/pygraphistry.lock
+	$(COMPILE) requirements/clients/s3.in -o requirements/clients/s3.lock
 
 clean: ## what was installed or built; data stays
 	rm -rf $(VENV) $(CLIENTS) $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
@@ -64,6 +65,12 @@ $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python
 $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed-base
 	@echo "installing what tests and checks need ..."
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.lock
+	@touch $@
+
+# A server of tests, in an environment of its own: its libraries and ours want different versions of some others.
+$(CLIENTS)/s3/.installed: requirements/clients/s3.lock | $(BIN)/python
+	@$(BIN)/python -m venv --clear $(CLIENTS)/s3
+	@$(CLIENTS)/s3/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r $<
 	@touch $@
 
 # Releases of PyGraphistry share one environment with libraries of their day; each lies in a folder of its own beside it.

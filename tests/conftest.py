@@ -16,6 +16,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
+from tests.conformance import HeldClient
 from tests.free_ports import free_port
 from tests.postgresql_server import PACKAGE, PostgresServer, find_binaries, postgresql_server
 from tests.s3_server import S3Server, s3_server
@@ -101,7 +102,7 @@ class LiveServer:
 
     def log_in(self, username: str = ADMIN, password: str = PASSWORD) -> "Person":
         """A signed-in user of this server."""
-        client = httpx.Client(base_url=self.url, timeout=120, trust_env=False)
+        client = HeldClient(base_url=self.url, timeout=120, trust_env=False)
         answer = client.post("/api-token-auth/", json={"username": username, "password": password})
         assert answer.status_code == 200, answer.text
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"

@@ -1,7 +1,7 @@
 """A server that speaks S3 over HTTP on loopback, in a process of its own."""
 
+import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import pytest
 from pyarrow import fs
 
 from tests.free_ports import free_port
 
+_PYTHON = Path(__file__).parents[1] / ".clients" / "s3" / "bin" / "python"
 KEY, SECRET = "test-key", "test-secret-of-the-store"
 
 # It ends with us, however we end.
@@ -57,11 +59,14 @@ class S3Server:
 
 @contextmanager
 def s3_server(log: Path) -> Iterator[S3Server]:
-    """Started, and ended when the block does."""
+    """Started, and ended when the block does. ``make install-dev`` brings what it runs with."""
+    if not _PYTHON.exists():
+        reason = "the S3 server of the tests is not installed: run make install-dev"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(port)], stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            [_PYTHON, "-c", _PROGRAM, str(port)], stdout=output, stderr=output, stdin=subprocess.DEVNULL
         )
     server = S3Server(port, process)
     try:
