@@ -3,29 +3,36 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CLIENTS := .clients
+CLIENT_PIP := $(CLIENTS)/python/bin/python -m pip --disable-pip-version-check --quiet
+JS := tests/clients/js
+RELEASES := requirements/clients/releases.txt
+OLDEST := 0.40.0
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve test test-unit soak lint bench lock clean
+.PHONY: help install install-dev install-clients serve test test-unit soak lint bench lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.installed-base ## what the server needs, into .venv
 
-install-dev: $(VENV)/.installed-dev ## that, and what tests and checks need
+install-dev: $(VENV)/.installed-dev $(CLIENTS)/s3/.installed ## that, and what tests and checks need
+
+install-clients: $(CLIENTS)/pygraphistry/$(OLDEST)/.installed $(JS)/node_modules/.installed ## clients that tests drive: an old PyGraphistry, graphistry-js
 
 serve: install ## a server on this machine, in the foreground (GRAPHSIDE_PORT, GRAPHSIDE_HOST, GRAPHSIDE_DATA)
 	@exec $(BIN)/python -m deployments.launch
 
-test: install-dev ## all tests that take minutes; what CI runs
+test: install-dev install-clients ## all tests that take minutes; what CI runs
 	$(BIN)/python -m pytest -q -m "not soak and not gpu"
 
 test-unit: install-dev ## the tests that start no server
 	$(BIN)/python -m pytest -q tests/unit
 
-soak: install-dev ## the tests that take longer
+soak: install-dev install-clients $(CLIENTS)/.installed-releases ## the tests that take longer
 	$(BIN)/python -m pytest -q -m soak
 
 lint: install-dev ## style and types
@@ -42,9 +49,11 @@ lock: ## new locks from pyproject.toml (needs uv)
 	$(COMPILE) pyproject.toml requirements/build.in -o requirements/base.lock
 	$(COMPILE) -c requirements/base.lock --extra dev --extra postgres pyproject.toml requirements/build.in -o requirements/dev.lock
 	$(COMPILE) -c requirements/base.lock --extra gpu pyproject.toml requirements/build.in -o requirements/gpu.lock
+	$(COMPILE) requirements/clients/pygraphistry.in -o requirements/clients/pygraphistry.lock
+	$(COMPILE) requirements/clients/s3.in -o requirements/clients/s3.lock
 
 clean: ## what was installed or built; data stays
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CLIENTS) $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python
@@ -57,6 +66,36 @@ $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed-base
 	@echo "installing what tests and checks need ..."
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.lock
 	@touch $@
+
+# A server of tests, in an environment of its own: its libraries and ours want different versions of some others.
+$(CLIENTS)/s3/.installed: requirements/clients/s3.lock | $(BIN)/python
+	@$(BIN)/python -m venv --clear $(CLIENTS)/s3
+	@$(CLIENTS)/s3/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+# Releases of PyGraphistry share one environment with libraries of their day; each lies in a folder of its own beside it.
+$(CLIENTS)/python/.installed: requirements/clients/pygraphistry.lock | $(BIN)/python
+	@echo "installing what other releases of PyGraphistry run with (some 500 MB on disk) ..."
+	@$(BIN)/python -m venv --clear $(CLIENTS)/python
+	@$(CLIENT_PIP) install --require-hashes --only-binary :all: -r requirements/clients/pygraphistry.lock
+	@touch $@
+
+$(CLIENTS)/pygraphistry/%/.installed: $(RELEASES) | $(CLIENTS)/python/.installed
+	@mkdir -p $(@D)
+	@grep '^graphistry==$* ' $(RELEASES) > $(@D)/requirements.txt
+	@$(CLIENT_PIP) install --require-hashes --only-binary :all: --no-deps --upgrade --target $(@D) -r $(@D)/requirements.txt
+	@touch $@
+
+$(CLIENTS)/.installed-releases: $(patsubst %,$(CLIENTS)/pygraphistry/%/.installed,$(shell sed -n 's/^graphistry==\([^ ]*\) .*/\1/p' $(RELEASES)))
+	@touch $@
+
+$(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  npm ci --prefix $(JS) --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	else \
+	  echo "graphside: no npm here, so graphistry-js is not installed; on Debian: apt install nodejs npm" >&2; \
+	  test "$$CI" != true; \
+	fi
 
 # Debian names its newer interpreters; the default python3 of an older system may not do.
 $(BIN)/python:

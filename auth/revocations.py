@@ -21,12 +21,16 @@ class Revocations:
 
     def end(self, session: str, until: float) -> None:
         """Ends a log-in whose last token will have expired ``until`` then, in Unix seconds. Twice is once."""
-        now = datetime.now(UTC)
         with self._catalog.write() as connection:
-            connection.execute(sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at < now - _KEPT))
             if not has_ended(connection, session, None):
                 expires_at = datetime.fromtimestamp(until, UTC)
                 connection.execute(sa.insert(revoked_tokens).values(jti=session, expires_at=expires_at))
+
+    def forget_expired(self) -> int:
+        """Drops the rows of log-ins whose tokens have all expired; how many."""
+        last = datetime.now(UTC) - _KEPT
+        with self._catalog.append() as connection:  # nothing that anybody remembers changes by it
+            return connection.execute(sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at < last)).rowcount
 
 
 def has_ended(connection: Connection, session: str | None, key_id: str | None) -> bool:

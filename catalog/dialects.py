@@ -67,6 +67,19 @@ def disk_is_full(cause: BaseException | None) -> bool:
     return getattr(cause, "sqlstate", None) == "53100"
 
 
+def continue_ids(connection: Connection, table: sa.Table) -> None:
+    """Rows with ids of their own were inserted: the next id that the database makes up comes after them.
+
+    SQLite looks by itself.
+    """
+    column = table.autoincrement_column
+    if connection.dialect.name == "sqlite" or column is None:
+        return
+    sequence = sa.func.pg_get_serial_sequence(table.name, column.name)
+    last = sa.select(sa.func.max(column)).scalar_subquery()
+    connection.execute(sa.select(sa.func.setval(sequence, last)).where(sa.exists(sa.select(column))))
+
+
 @contextmanager
 def migrating(url: str) -> Iterator[Connection]:
     """A write transaction that no other migration can share, on a database that exists by then."""

@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from catalog import dialects
 from catalog.errors import CatalogError, CatalogFull, CatalogUnavailable, SchemaMismatch
-from catalog.tables import REVISION, version
+from catalog.tables import REVISION, identity, version
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -75,6 +75,11 @@ class Catalog:
         with self.read() as connection:
             return int(connection.execute(sa.select(version.c.value)).scalar_one())
 
+    def identity(self) -> str:
+        """What tells this catalog from every other: 32 hex digits, made with the database."""
+        with self.read() as connection:
+            return str(connection.execute(sa.select(identity.c.catalog_id)).scalar_one())
+
     def close(self) -> None:
         """Closes all connections. None may be in use."""
         self._engine.dispose()
@@ -112,8 +117,10 @@ def open_catalog(url: str) -> Catalog:
     return Catalog(engine)
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, revision: str = REVISION) -> None:
     """Brings the database to this release's schema; creates it where there is none, else keeps its rows.
+
+    An earlier ``revision`` is for rows of an earlier release, which are brought up to date afterwards.
 
     All or nothing, and one process at a time: a second one waits (``CatalogUnavailable`` after a minute) and
     finds nothing left to do. Never downgrades: a newer schema raises ``SchemaMismatch``.
@@ -128,9 +135,9 @@ def migrate(url: str) -> None:
         found = _revision_on(connection)
         if found is not None and found > REVISION:  # revisions are zero-padded numbers
             raise SchemaMismatch(found, REVISION)
-        if found != REVISION:
+        if found is None or found < revision:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
 
 
 def _revision(engine: Engine) -> str | None:

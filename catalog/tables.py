@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table
 
 from catalog.column_types import OrderedJSON, UserText, UtcDateTime
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration, which ``open_catalog`` insists on."""
 
 ID_LENGTH = 32
@@ -30,6 +30,9 @@ version = Table(
     Column("id", sa.Integer, primary_key=True, autoincrement=False),
     Column("value", sa.BigInteger, nullable=False),
 )
+
+# One row, made with the database: the store of tables is told it, so that no other catalog takes them for garbage.
+identity = Table("identity", metadata, Column("catalog_id", String(ID_LENGTH), primary_key=True))
 
 # sqlite_autoincrement: the id of a removed user is never given to another, whose tokens would then match.
 users = Table(

@@ -61,7 +61,7 @@ def page_of(request: Request, most: int = 1000) -> tuple[int, int]:
     """``limit`` and ``offset`` of a list request (contract 2.3). Raises ``InvalidRequest``."""
     values = []
     for name, default in (("limit", "100"), ("offset", "0")):
-        text = request.query_params.get(name) or default
+        text = request.query_params.get(name, default)
         if not (text.isascii() and text.isdigit() and len(text) < 12):
             raise InvalidRequest(f"{name} must be a whole number, not {text[:40]!r}")
         values.append(int(text))

@@ -4,7 +4,7 @@ Every error is ``{"error": sentence, "type": name, "request_id": id, ...}`` with
 client reads other keys, they are added to the same object (contract 0.3).
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 from starlette.responses import Response
@@ -22,6 +22,7 @@ STATUS: Final[dict[type[Exception], int]] = {
     runtime_errors.DatasetTooLarge: 507,
     runtime_errors.StorageFull: 507,
     runtime_errors.RunExists: 409,
+    runtime_errors.StoreUnavailable: 503,
     runtime_errors.Overloaded: 503,
     runtime_errors.RunInterrupted: 503,
     runtime_errors.TaskError: 422,
@@ -93,25 +94,31 @@ class TooManyRequests(RequestError):
     type = "TooManyRequests"
 
 
+Family = Literal["log-in", "files", "sharing", "datasets", "other"]
+"""Routes whose clients read the same keys beside ``error`` (contract 0.3)."""
+
+
 def status_of(error: Exception) -> int:
     """HTTP status of an error of ours; 500 for one that the table does not know."""
-    if isinstance(error, RequestError):
-        return error.status
-    for kind in type(error).__mro__:
-        if kind in STATUS:
-            return STATUS[kind]
-    return 500
+    return status_and_type(type(error))[0]
+
+
+def status_and_type(kind: type[Exception]) -> tuple[int, str]:
+    """What a client sees of an error of ours: its HTTP status (500 for one that the table does not know), its name."""
+    if issubclass(kind, RequestError):
+        return kind.status, kind.type
+    status = next((STATUS[base] for base in kind.__mro__ if base in STATUS), 500)
+    return status, next((told for base, told in _TOLD_AS.items() if issubclass(kind, base)), kind.__name__)
 
 
 def error_response(error: Exception, *, path: str, request_id: str) -> Response:
     """The response for an error of ours (``RequestError``, ``RuntimeFailure``, ``AuthError``)."""
     message = str(getattr(error, "message", error))
     fields = dict(getattr(error, "fields", {}))
-    own_name = str(getattr(error, "type", type(error).__name__))
-    name = next((told for kind, told in _TOLD_AS.items() if isinstance(error, kind)), own_name)
-    if status_of(error) == 503:
+    status, name = status_and_type(type(error))
+    if status == 503:
         fields.setdefault("retry_after_s", 1)
-    return build_response(status_of(error), name, message, fields, path=path, request_id=request_id)
+    return build_response(status, name, message, fields, path=path, request_id=request_id)
 
 
 def build_response(
@@ -130,12 +137,29 @@ def build_response(
     return Response(content, status, headers, "application/json")
 
 
+def family_of(path: str) -> Family:
+    """By how a path begins: what stands further on may be a name that somebody chose."""
+    if path.startswith(("/api-token-", "/api/v2/auth/")):
+        return "log-in"
+    if path.startswith(("/api/v2/files", "/api/v2/upload/files")):
+        return "files"
+    if path.startswith(("/api/v2/share/", "/api/v2/o/")):
+        return "sharing"
+    if path.startswith("/api/v2/upload/datasets"):
+        return "datasets"
+    return "other"
+
+
 def _family_fields(path: str, message: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Keys beside ``error`` that clients of a route family look for (contract 0.3)."""
-    if path.startswith(("/api-token-", "/api/v2/auth/")):
-        return {"non_field_errors": [message], "detail": message}
-    if "/files" in path:
-        return {"is_valid": False, "is_uploaded": False, "errors": fields.get("errors") or [message]}
-    if path.startswith(("/api/v2/share/", "/api/v2/o/")):
-        return {"status": "Failed", "message": message}
-    return {"success": False, "message": message, "detail": message}
+    match family_of(path):
+        case "log-in":
+            return {"non_field_errors": [message], "detail": message}
+        case "files":
+            return {"is_valid": False, "is_uploaded": False, "errors": fields.get("errors") or [message]}
+        case "sharing":
+            return {"status": "Failed", "message": message}
+        case "datasets":  # graphistry-js looks into data whatever the status says
+            return {"success": False, "message": message, "detail": message, "data": {}}
+        case "other":
+            return {"success": False, "message": message, "detail": message}

@@ -1,6 +1,7 @@
 """The ingress deployment: authenticates, authorises, validates, dispatches, encodes errors. Holds no dataset."""
 
 import logging
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -11,23 +12,28 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.errors import AuthError
 from catalog.errors import CatalogError
 from deployments.errors import RequestError, build_response, error_response, status_of
 from deployments.forwarding import Forwarding
+from deployments.janitor import Janitor, chores
+from deployments.openapi.document import Family, document_of
 from deployments.replica_start import begin_replica
 from deployments.routes import (
     admin,
     auth,
     datasets,
     files,
+    flags,
     health,
     keys,
     organizations,
     pages,
     python,
+    reference,
     runs,
     shares,
     users,
@@ -51,8 +57,11 @@ class Ingress:
         begin_replica()
         self._services = Services.open(Settings.model_validate(settings), RunnerClient(runner))
         self._services.snapshot.start()
+        self._janitor = Janitor(chores(self._services))
+        self._janitor.start()
 
     async def __del__(self) -> None:
+        await self._janitor.stop()
         self._services.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
@@ -61,10 +70,15 @@ class Ingress:
 
 def build_asgi_app(services: Services) -> FastAPI:
     """The HTTP app over ``services``."""
-    app = FastAPI(title="graphside", version="0.1.0", redirect_slashes=False, docs_url=None, redoc_url=None)
+    modules = (
+        auth, keys, users, organizations, files, datasets, shares, python, runs, admin, flags, health, pages, reference
+    )  # fmt: skip
+    routes = [route for module in modules for route in module.routes.routes]
+    app = FastAPI(routes=list(routes), redirect_slashes=False, openapi_url=None)
     app.state.services = services
-    for family in (auth, keys, users, organizations, files, datasets, shares, python, runs, admin, health, pages):
-        app.include_router(family.routes.router, tags=[family.__name__.rpartition(".")[2]])
+    families = [Family(_name_of(module), _about(module), tuple(module.routes.operations)) for module in modules]
+    document = document_of(families, services.settings)
+    app.openapi = lambda: document  # type: ignore[method-assign]
     for kind in (RequestError, RuntimeFailure, AuthError, CatalogError):
         app.add_exception_handler(kind, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -128,7 +142,24 @@ async def _http_error(request: Request, error: Exception) -> Response:
     text = f"{request.method} {request.url.path}: {error.detail}"
     response = build_response(error.status_code, name, text, {}, path=request.url.path, request_id=_id_of(request))
     response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return response
+
+
+def _methods(request: Request) -> set[str]:
+    """What the path takes: each method has a route of its own, and the router's error names only the first one's."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    path = next(route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in routes if route.path == path for method in route.methods or ()}
+
+
+def _name_of(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]
+
+
+def _about(module: ModuleType) -> str:
+    return (module.__doc__ or "").strip().partition("\n\n")[0]
 
 
 def _id_of(request: Request) -> str:

@@ -18,7 +18,7 @@ from ray import serve
 from deployments.metrics import RunnerMetrics
 from deployments.replica_start import begin_replica
 from deployments.settings import LiveSettings, Settings
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store_location import open_store
 from runtime.datasets.upload import Uploads
 from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasEngine, SeatSettings
@@ -58,7 +58,7 @@ class Runner:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch = ScratchRoot(home, for_other_users=walls.throwaway_users)
         self._template = TemplateProcess(walls)
-        store = LocalStore(self._settings.data_dir)
+        store = open_store(self._settings.data_dir, self._settings.store_options)
         executor_settings = _executor_settings(self._settings)
         self._maximum_memory = _share_of_memory(self._settings, executor_settings.seats)
         engine = PandasEngine(store, self._template, _seat_settings(self._settings, self._scratch))

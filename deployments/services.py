@@ -1,6 +1,7 @@
 """What the routes of one ingress replica work with: the catalog's rooms, the store, the way to the runners."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -27,11 +28,16 @@ from deployments.settings import Settings
 from deployments.snapshot import Snapshot
 from deployments.web.session import principal
 from runtime.datasets.records import Datasets, Files, ObjectRecord, Shares, StoredBytes
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store import Store
+from runtime.datasets.store_location import open_store
+from runtime.datasets.sweep import forget_unreferenced
+from runtime.errors import StoreUnavailable
 from runtime.receipts import Receipts
 
 if TYPE_CHECKING:
     from deployments.runs import RunnerClient
+
+log = logging.getLogger("graphside.store")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,7 +65,7 @@ class Services:
     datasets: Datasets
     shares: Shares
     stored_bytes: StoredBytes
-    store: LocalStore
+    store: Store
     runners: "RunnerClient"
     quota: RunQuota
     receipts: Receipts
@@ -96,7 +102,7 @@ class Services:
             datasets=Datasets(catalog, settings.default_access, settings.user_stored_bytes),
             shares=Shares(catalog, settings.default_access),
             stored_bytes=StoredBytes(catalog, settings.user_stored_bytes),
-            store=LocalStore(settings.data_dir),
+            store=open_store(settings.data_dir, settings.store_options),
             runners=runners,
             quota=RunQuota(settings.user_runs, settings.user_runs_per_minute),
             receipts=Receipts(catalog, settings.receipt_output_bytes),
@@ -137,16 +143,21 @@ class Services:
         self.catalog.close()
 
     async def discard(self, table: ObjectRecord) -> None:
-        """Unlink a stored table that came to be named by nothing."""
-        await asyncio.to_thread(self.store.delete, table.id)
+        """Delete a stored table that came to be named by nothing; the janitor does where the store does not answer."""
+        try:
+            await asyncio.to_thread(self.store.delete, table.id)
+        except StoreUnavailable:
+            log.warning("garbage.left the store does not answer")
 
     async def collect_garbage(self) -> None:
-        """Unlink stored tables that nothing names any more; whoever has one mapped keeps it until he ends."""
-        await asyncio.to_thread(self._collect_garbage)
+        """Delete stored tables that nothing names any more; whoever has one mapped keeps it until he ends.
 
-    def _collect_garbage(self) -> None:
-        for object_id in self.datasets.forget_objects(self.datasets.unreferenced_objects()):
-            self.store.delete(object_id)
+        Where the store does not answer, the janitor deletes them later: to the caller they are gone already.
+        """
+        try:
+            await asyncio.to_thread(forget_unreferenced, self.store, self.datasets)
+        except StoreUnavailable:
+            log.warning("garbage.left the store does not answer")
 
 
 def services_of(request: Request) -> Services:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from catalog.engine import sqlite_url
 from deployments.web.headers import DEFAULT_FRAME_ANCESTORS, checked_sources
+from runtime.datasets.store_location import StoreLocation, StoreOptions
 from runtime.sandbox.walls.isolation import Isolation
 from runtime.task import MIB, Limits
 
@@ -76,6 +77,16 @@ class Settings(_Frozen):
     database_url_file: Path | None = Field(
         None, description="File that holds the catalog's SQLAlchemy URL; absent: SQLite in data_dir."
     )
+    store_url: str | None = Field(
+        None, description="Where stored tables are: s3://, gs:// or file://; absent: in data_dir."
+    )
+    store_credentials_file: Path | None = Field(
+        None, description="File with the keys for s3://; absent: the environment, AWS's own files, the instance's role."
+    )
+    store_cache_dir: Path | None = Field(
+        None, description="This node's copies of what store_url has; absent: cache in data_dir."
+    )
+    store_cache_bytes: int = Field(16 * 1024 * MIB, ge=1024, description="The most that a node's copies may take.")
     jwt_key_file: Path | None = Field(None, description="File with the signing key; absent: keys/jwt.key in data_dir.")
     token_lifetime_s: int = Field(3600, ge=60, description="Life of a token, in seconds.")
     python_endpoint: bool = Field(True, description="False turns the Python endpoint off for everybody (contract 4.8).")
@@ -129,6 +140,13 @@ class Settings(_Frozen):
     def _absolute(cls, value: Path) -> Path:
         return Path(os.path.abspath(value.expanduser()))
 
+    @field_validator("store_url")
+    @classmethod
+    def _store(cls, value: str | None) -> str | None:
+        if value is not None:
+            StoreLocation.parse(value)
+        return value
+
     @field_validator("trusted_forwarders")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -163,6 +181,16 @@ class Settings(_Frozen):
         if self.database_url_file is not None:
             return self.database_url_file.read_text(encoding="utf-8").strip()
         return sqlite_url(self.data_dir / "catalog.sqlite")
+
+    @property
+    def store_options(self) -> StoreOptions:
+        """Which store there is, for ``open_store``."""
+        return StoreOptions(
+            location=None if self.store_url is None else StoreLocation.parse(self.store_url),
+            credentials_file=self.store_credentials_file,
+            cache_dir=self.store_cache_dir or self.data_dir / "cache",
+            cache_bytes=self.store_cache_bytes,
+        )
 
     @property
     def signing_key_file(self) -> Path:

@@ -9,6 +9,7 @@ RuntimeFailure
 ├── DatasetTooLarge          a dataset does not fit any budget here
 ├── StorageFull              no room to store a table, or none left of what its owner may store
 ├── RunExists                another run has the id that the caller chose
+├── StoreUnavailable         the store of tables does not answer, or refuses us
 ├── Overloaded               the queue is full, or the replica is draining
 ├── RunInterrupted           a process of ours died under the run; nothing was changed, it may be sent again
 └── RunFailed                the run started and did not end well
@@ -91,6 +92,10 @@ class StorageFull(RuntimeFailure):
 
 class RunExists(RuntimeFailure):
     """Fields: ``run_id``."""
+
+
+class StoreUnavailable(RuntimeFailure):
+    """Fields: ``retry_after_s``. What the store said is the ``__cause__``, for the log only: it names hosts."""
 
 
 class Overloaded(RuntimeFailure):

@@ -1,8 +1,8 @@
 """Fixtures that every folder shares: a live server, people who may use it, data to send."""
 
+import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,19 +16,16 @@ import psutil
 import pyarrow as pa
 import pytest
 
+from tests.conformance import HeldClient
+from tests.free_ports import free_port
+from tests.postgresql_server import PACKAGE, PostgresServer, find_binaries, postgresql_server
+from tests.s3_server import S3Server, s3_server
+
+__all__ = ["ADMIN", "PASSWORD", "SMALL_EDGES", "LiveServer", "Person", "arrow_file", "free_port"]
+
 ADMIN = "admin"
 PASSWORD = "correct horse battery"
 START_TIMEOUT_S = 180
-
-
-def free_port() -> int:
-    """A loopback port that nobody has now. Never one with 443 in it: PyGraphistry's tests would speak https to it."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if "443" not in str(port):
-            return port
 
 
 @dataclass
@@ -41,6 +38,8 @@ class LiveServer:
     module: str = "deployments.launch"
     process: subprocess.Popen[str] | None = None
     output: str = ""
+    secrets: set[str] = field(default_factory=set)
+    """What was sent to it or had from it and must be in none of its logs."""
 
     @property
     def url(self) -> str:
@@ -103,11 +102,30 @@ class LiveServer:
 
     def log_in(self, username: str = ADMIN, password: str = PASSWORD) -> "Person":
         """A signed-in user of this server."""
-        client = httpx.Client(base_url=self.url, timeout=120, trust_env=False)
+        client = HeldClient(base_url=self.url, timeout=120, trust_env=False)
         answer = client.post("/api-token-auth/", json={"username": username, "password": password})
         assert answer.status_code == 200, answer.text
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        self.secrets |= {password, answer.json()["token"]}
         return Person(username, password, client)
+
+    def logs(self) -> Iterator[tuple[Path, bytes]]:
+        """Every file that it, Serve, Ray and HAProxy have written about themselves. Ray's go when it stops."""
+        folders = [self.data / "logs"]
+        record = self.data / "server.json"
+        if record.exists():
+            folders.append(Path(json.loads(record.read_text())["folder"]))
+        for path in (path for folder in folders for path in folder.rglob("*")):
+            try:
+                if path.is_file() and not path.is_symlink():
+                    yield path, path.read_bytes()
+            except FileNotFoundError:  # Ray renames some
+                continue
+
+    def leaks(self) -> list[str]:
+        """Which log holds which of ``secrets``."""
+        wanted = [(secret, secret.encode()) for secret in self.secrets]
+        return [f"{path}: {secret}" for path, content in self.logs() for secret, found in wanted if found in content]
 
 
 @dataclass
@@ -163,7 +181,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The one live server of this test session."""
     live = LiveServer(tmp_path_factory.mktemp("live") / "data", free_port()).start()
     yield live
+    leaks = live.leaks()
     live.stop()
+    assert leaks + live.leaks() == [], "secrets of these tests are in the server's logs (claim 40)"
 
 
 @pytest.fixture(scope="session")
@@ -194,3 +214,23 @@ def make_user(server: LiveServer, admin: Person) -> Callable[..., Person]:
 def small(admin: Person) -> str:
     """Id of a dataset with three edges a-b-c-d and no node table."""
     return admin.upload(SMALL_EDGES)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A server that speaks S3."""
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A PostgreSQL server. Without one on this machine: an error in CI, else a skip."""
+    binaries = find_binaries()
+    if binaries is None:
+        text = f"no PostgreSQL server is installed; on Debian: apt-get install {PACKAGE}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(text)
+        pytest.skip(text)
+    with postgresql_server(binaries) as running:
+        yield running

@@ -1,7 +1,7 @@
 """The ``graphside`` command line.
 
-``serve``, ``init`` and ``doctor`` work on this machine; every other command speaks HTTP with a URL and a token,
-like any client of the server.
+``serve``, ``init``, ``doctor``, ``backup`` and ``restore`` work on this machine; every other command speaks HTTP with a
+URL and a token, like any client of the server.
 """
 
 

@@ -7,8 +7,20 @@ from typing import Annotated, Any  # Any: typer's own signatures
 import typer
 from typer.core import TyperGroup
 
-from deployments.cli import flags, server, signing_in, users
+from deployments.cli import (
+    backups,
+    datasets,
+    flags,
+    groups,
+    keys,
+    organizations,
+    runs,
+    server,
+    signing_in,
+    users,
+)
 from deployments.cli.doctor.command import doctor
+from deployments.cli.run import run
 from deployments.cli.terminal import printable
 
 
@@ -55,9 +67,18 @@ def graphside(
 app.command()(server.serve)
 app.command()(server.init)
 app.command()(doctor)
+app.command()(backups.backup)
+app.command()(backups.restore)
 app.command()(signing_in.login)
+app.command()(signing_in.logout)
 app.command()(signing_in.token)
+app.add_typer(keys.app, name="key")
+app.add_typer(datasets.app, name="dataset")
+app.command()(run)
+app.add_typer(runs.app, name="runs")
 app.add_typer(users.app, name="user")
+app.add_typer(groups.app, name="group")
+app.add_typer(organizations.app, name="org")
 app.add_typer(flags.app, name="flag")
 
 

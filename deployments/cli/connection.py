@@ -2,23 +2,22 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, TypeVar  # Any: JSON values
+from typing import TYPE_CHECKING, Any  # Any: JSON values, httpx's own parameters
 from urllib.parse import quote, urlsplit
 
-from deployments.cli.errors import NotSignedIn, Refused, Unreachable, WrongInput
+from deployments.cli.answers import expect, object_of, refusal, why_unreachable
+from deployments.cli.errors import NotSignedIn, Unreachable, WrongInput
 from deployments.cli.session import Session, load_session
 from deployments.cli.terminal import printable
 
 if TYPE_CHECKING:
     import httpx
 
-Kind = TypeVar("Kind")
-
-_TIMEOUT_S = 30.0
+_WAIT_S = 30.0
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
-_LONGEST_TEXT = 500
 
 
 class Server:
@@ -36,46 +35,61 @@ class Server:
         answer = self.send("POST", "/api-token-auth/", {"username": username, "password": password})
         return Session(self.url, expect(answer, "token", str))
 
+    def log_in_with_key(self, key: str) -> Session:
+        """A session for a personal key, ``<id>:<secret>`` (contract 1.5)."""
+        headers = {"Authorization": f"PersonalKey {key}"}
+        with self.exchange("POST", "/api/v2/auth/pkey/jwt/", json={}, headers=headers) as response:
+            response.read()
+            return Session(self.url, expect(object_of(self.url, response), "token", str))
+
     def refresh(self) -> Session:
         """The same session, with a token that has at least half of its life before it (contract 1.3)."""
         answer = self.send("POST", "/api/v2/auth/token/refresh", {"token": self._token})
         return Session(self.url, expect(answer, "token", str))
 
-    def send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
-        """The JSON object that the server answers."""
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        query: Mapping[str, str | int] | None = None,
+    ) -> dict[str, Any]:
+        """The JSON object that the server answers; an empty one where it answers without a body."""
+        with self.exchange(method, path, json=body, params=query) as response:
+            response.read()
+            return object_of(self.url, response)
+
+    @contextmanager
+    def exchange(
+        self, method: str, path: str, *, wait_s: float = _WAIT_S, headers: Mapping[str, str] | None = None, **parts: Any
+    ) -> Iterator["httpx.Response"]:
+        """A response that went well, with its body still to be read; what is no success is raised.
+
+        ``wait_s``: how long the server may be silent. ``parts``: the request as httpx takes it.
+        """
         import httpx  # here, since some commands never speak HTTP
 
-        headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
+        own = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
+        timeout = httpx.Timeout(_WAIT_S, read=wait_s)
         try:
             # A proxy of the environment is no way to a server on this machine.
-            with httpx.Client(timeout=_TIMEOUT_S, trust_env=not is_local(self.url)) as client:
-                response = client.request(method, self.url + path, json=body, headers=headers)
-        except httpx.TimeoutException:
-            raise Unreachable(f"{self.url} did not answer within {_TIMEOUT_S:.0f} s") from None
-        except httpx.HTTPError as error:
-            raise Unreachable(f"cannot reach {self.url}: {_reason(error)}") from None
+            client = httpx.Client(timeout=timeout, trust_env=not is_local(self.url))
+            request = client.build_request(method, self.url + path, headers={**own, **(headers or {})}, **parts)
+        except UnicodeEncodeError:
+            raise WrongInput("what was typed is not UTF-8 text") from None
         except (httpx.InvalidURL, ImportError, ValueError) as error:
             raise WrongInput(f"cannot use {self.url}: {printable(error)}") from None
-        return self._checked(response)
-
-    def _checked(self, response: "httpx.Response") -> dict[str, Any]:
         try:
-            body = response.json()
-        except ValueError:
-            body = None
-        if response.is_success and isinstance(body, dict):
-            return body
-        if response.is_redirect:
-            target = printable(response.headers.get("location", ""))
-            raise Refused(f"{self.url} redirects to {target}; use the URL that it redirects to", response.status_code)
-        text = _error_text(body)
-        if response.status_code == 401:
-            raise NotSignedIn(self.url, text or "")
-        if text is None:
-            said = f"{response.status_code} {printable(response.reason_phrase)}".strip()
-            raise Refused(f"{self.url} answers {said}, which is not how graphside answers", response.status_code)
-        wait = response.headers.get("retry-after", "")
-        raise Refused(f"{text} (try again in {wait} s)" if wait.isdigit() else text, response.status_code)
+            with client, closing(client.send(request, stream=True)) as response:
+                if not response.is_success:
+                    response.read()
+                    raise refusal(self.url, response)
+                yield response
+        except httpx.TimeoutException as error:
+            patience = wait_s if isinstance(error, httpx.ReadTimeout) else _WAIT_S
+            raise Unreachable(f"{self.url} did not answer within {patience:.0f} s") from None
+        except httpx.HTTPError as error:
+            raise Unreachable(f"cannot reach {self.url}: {why_unreachable(error)}") from None
 
 
 def connect(url: str | None) -> Server:
@@ -126,27 +140,3 @@ def segment(name: str) -> str:
     if name in ("", ".", ".."):
         raise WrongInput(f"{name!r} cannot be named in a URL")
     return quote(name, safe="")
-
-
-def expect(body: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:
-    """A field of an answer. Raises ``Refused`` where the server is none of ours."""
-    value = body.get(name)
-    if not isinstance(value, kind):
-        raise Refused(f"the server's answer has no {name}: is it graphside?", 200)
-    return value
-
-
-def _error_text(body: object) -> str | None:
-    """What an error body says (design: ``error``; others of the same protocol use the other keys)."""
-    if not isinstance(body, dict):
-        return None
-    for key in ("error", "message", "detail"):
-        if isinstance(body.get(key), str) and body[key].strip():
-            return printable(body[key])[:_LONGEST_TEXT]
-    return None
-
-
-def _reason(error: "httpx.HTTPError") -> str:
-    """``connection refused`` out of ``[Errno 111] Connection refused``."""
-    text = re.sub(r"^\[Errno -?\d+\] ", "", printable(error)) or type(error).__name__
-    return f"{text}; is the server running?" if "refused" in text.lower() or "attempts failed" in text else text

@@ -1,14 +1,14 @@
 """``serve`` and ``init``: the commands that make a server of this machine."""
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from deployments.cli.asking import read_password
 from deployments.cli.errors import CliError
 from deployments.cli.options import Data, PasswordStdin
-from deployments.cli.terminal import read_password, warn
+from deployments.cli.terminal import warn
 
 _OF_THE_CLIENT = ("GRAPHSIDE_TOKEN", "GRAPHSIDE_PASSWORD")
 
@@ -39,7 +39,7 @@ def init(
     `graphside serve` does this by itself. A directory that is ready already is migrated and keeps its users. The
     admin's password is GRAPHSIDE_ADMIN_PASSWORD, or read from standard input, or made up and printed once.
     """
-    from deployments.launch.datadir import make_private, prepare
+    from deployments.launch.datadir import make_private, prepare, require_unused
     from deployments.launch.errors import LaunchError
     from deployments.launch.instance import Instance
     from deployments.launch.options import read_options
@@ -54,7 +54,7 @@ def init(
         options = read_options(environment)
         make_private(options.data_dir)
         with Instance(options.data_dir):
-            _require_unused(options.data_dir)
+            require_unused(options.data_dir)
             first = prepare(options)
     except LaunchError as error:
         raise CliError(str(error)) from None
@@ -70,21 +70,3 @@ def init(
 def server_environment(given: dict[str, str]) -> dict[str, str]:
     """This process's environment, less what belongs to a client of a server, with ``given`` on top."""
     return {**{name: value for name, value in os.environ.items() if name not in _OF_THE_CLIENT}, **given}
-
-
-def _require_unused(data_dir: Path) -> None:
-    """Raises ``CliError`` where a server works in the directory: preparing would empty its incoming uploads.
-
-    `graphside serve` holds a lock there; a server that `serve run` started shows by its open files.
-    """
-    for pid in (name for name in os.listdir("/proc") if name.isdecimal() and int(name) != os.getpid()):
-        if any(path.startswith((f"{data_dir}/catalog.sqlite", f"{data_dir}/incoming/")) for path in _opened_by(pid)):
-            raise CliError(f"process {pid} works in {data_dir}; stop that server first")
-
-
-def _opened_by(pid: str) -> list[str]:
-    """Nothing for a process that ends meanwhile, or of another user, who has no business in a directory of ours."""
-    try:
-        return [os.readlink(f"/proc/{pid}/fd/{descriptor}") for descriptor in os.listdir(f"/proc/{pid}/fd")]
-    except OSError:
-        return []

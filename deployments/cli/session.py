@@ -60,3 +60,12 @@ def save_session(session: Session) -> Path:
     except OSError as error:
         raise WrongInput(f"{path} cannot be written: {error.strerror}") from None
     return path
+
+
+def forget_session() -> None:
+    """Removes what was remembered. Raises ``WrongInput``."""
+    path = session_file()
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise WrongInput(f"{path} cannot be removed: {error.strerror}") from None

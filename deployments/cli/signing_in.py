@@ -1,29 +1,57 @@
-"""``login`` and ``token``."""
+"""``login``, ``logout`` and ``token``."""
 
 import os
 from typing import Annotated
 
 import typer
 
+from deployments.cli.asking import ask, read_password, read_secret_line
 from deployments.cli.connection import Server, connect, is_local
+from deployments.cli.errors import CliError, NotSignedIn, WrongInput
 from deployments.cli.options import PasswordStdin, Url
-from deployments.cli.session import load_session, save_session
-from deployments.cli.terminal import ask, printable, read_password, warn
+from deployments.cli.session import forget_session, load_session, save_session
+from deployments.cli.terminal import printable, warn
 
 
 def login(
     url: Annotated[str, typer.Argument(help="The server, such as http://127.0.0.1:8000.", envvar="GRAPHSIDE_URL")],
     username: Annotated[str | None, typer.Option(help="Who signs in; asked for where it is not given.")] = None,
     password_stdin: PasswordStdin = False,
+    key_stdin: Annotated[
+        bool, typer.Option("--key-stdin", help="Read a personal key, `ID:SECRET`, from standard input instead.")
+    ] = False,
 ) -> None:
     """Sign in; later commands use this session."""
+    if key_stdin and (username or password_stdin):
+        raise WrongInput("--key-stdin excludes --username and --password-stdin")
     server = Server(url)
     if server.url.startswith("http:") and not is_local(server.url):
-        warn(f"{server.url} is not encrypted: others on the way can read the password")
-    name = username or ask("username", "--username")
-    session = server.log_in(name, read_password(name, from_stdin=password_stdin))
+        warn(f"{server.url} is not encrypted: others on the way can read the {'key' if key_stdin else 'password'}")
+    if key_stdin:
+        session, who = server.log_in_with_key(_read_key()), "with a personal key"
+    else:
+        name = username or ask("username", "--username")
+        session = server.log_in(name, read_password(name, from_stdin=password_stdin))
+        who = f"as {printable(name)}"
     path = save_session(session)
-    print(f"signed in to {session.url} as {printable(name)} (remembered in {path})")
+    print(f"signed in to {session.url} {who} (remembered in {path})")
+
+
+def logout() -> None:
+    """End this session at the server and forget it. Does nothing where there is none."""
+    session = load_session()
+    if session is None:
+        print("nobody is signed in")
+        return
+    try:
+        Server(session.url, session.token).send("POST", "/api/v2/auth/logout/")
+    except NotSignedIn:  # it had ended
+        pass
+    except CliError as error:
+        forget_session()
+        raise CliError(f"forgotten here, but its token counts until it expires: {error.message}") from None
+    forget_session()
+    print(f"signed out of {session.url}")
 
 
 def token(url: Url = None) -> None:
@@ -34,3 +62,12 @@ def token(url: Url = None) -> None:
         if known is not None and known.url == session.url and known.token != session.token:
             save_session(session)
     print(printable(session.token))
+
+
+def _read_key() -> str:
+    """A personal key. Raises ``WrongInput``, without repeating what was read."""
+    key = read_secret_line("personal key")
+    key_id, colon, secret = key.partition(":")
+    if not (key_id and colon and secret and key.isascii() and key.isprintable() and " " not in key):
+        raise WrongInput("a personal key looks like ID:SECRET")
+    return key

@@ -1,10 +1,9 @@
-"""What goes to the screen, and passwords that come from it."""
+"""What goes to the screen, and to programs that read it."""
 
-import getpass
+import json
 import sys
-from collections.abc import Sequence
-
-from deployments.cli.errors import WrongInput
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 
 def printable(text: object) -> str:
@@ -12,9 +11,21 @@ def printable(text: object) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
+def printable_lines(text: str) -> str:
+    """The same for text of several lines, which keeps its line breaks, tabs and blanks."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join("".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line) for line in lines)
+
+
 def warn(text: str) -> None:
     """One line beside the output."""
     print(f"graphside: {printable(text)}", file=sys.stderr)
+
+
+def remark(text: str) -> None:
+    """One line for somebody who watches; nothing where standard error is no terminal."""
+    if sys.stderr.isatty():
+        print(printable(text), file=sys.stderr)
 
 
 def show_rows(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -34,35 +45,30 @@ def show_rows(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     Console().print(table)
 
 
-def ask(what: str, option: str) -> str:
-    """A line typed by the user. Raises ``WrongInput``, naming the option to use, where there is no terminal."""
-    if not sys.stdin.isatty():
-        raise WrongInput(f"no terminal to ask for the {what} on; use {option}")
-    print(f"{what}: ", end="", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline().strip()
-    if not answer:
-        raise WrongInput(f"no {what} was given")
-    return answer
+def show_fields(fields: Mapping[str, object]) -> None:
+    """One thing: a line for each field, aligned for eyes, with a tab elsewhere."""
+    width = max(map(len, fields)) + 2
+    for name, value in fields.items():
+        print(f"{name:<{width}}{printable(value)}" if sys.stdout.isatty() else f"{name}\t{printable(value)}")
 
 
-def read_password(of: str, *, from_stdin: bool, twice: bool = False, instead: str = "--password-stdin") -> str:
-    """The password of ``of``: the first line of standard input, or typed unseen.
+def show_json(value: object) -> None:
+    """What the server sent, for programs. All but ASCII is escaped, so that nothing in it can act on a terminal."""
+    print(json.dumps(value, indent=2))
 
-    ``twice`` for a new one, which nobody could correct. ``instead`` names what works without a terminal. Raises
-    ``WrongInput``.
-    """
-    if from_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    elif not sys.stdin.isatty():
-        raise WrongInput(f"no terminal to ask for a password on; use {instead}")
-    else:
-        password = getpass.getpass(f"password of {of}: ")
-        if twice and getpass.getpass("once more: ") != password:
-            raise WrongInput("the two passwords differ")
-    if not password:
-        raise WrongInput("the password is empty")
+
+def counted(count: int, noun: str) -> str:
+    """``1 edge``, ``1,234 edges``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def moment(text: object) -> str:
+    """A time of the server's in UTC, to the second; what is no time as it is, nothing for None."""
+    if text is None:
+        return ""
     try:
-        password.encode()
-    except UnicodeEncodeError:
-        raise WrongInput("the password is not UTF-8 text") from None
-    return password
+        found = datetime.fromisoformat(str(text))
+        aware = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        return printable(text)

@@ -1,17 +1,19 @@
-"""``user add``, ``user passwd``, ``user list``."""
+"""``user add``, ``user passwd``, ``user list``, ``user disable``, ``user enable``."""
 
 from typing import Annotated
 
 import typer
 
-from deployments.cli.connection import Server, connect, expect, segment
+from deployments.cli.answers import expect, objects
+from deployments.cli.asking import read_password
+from deployments.cli.connection import Server, connect, segment
 from deployments.cli.errors import CliError, WrongInput
-from deployments.cli.options import PasswordStdin, Url
-from deployments.cli.terminal import printable, read_password, show_rows
+from deployments.cli.options import AsJson, PasswordStdin, Url
+from deployments.cli.terminal import printable, show_json, show_rows
 
 PYTHON_FLAG = "flag_python_endpoint_enabled_users"
 
-app = typer.Typer(help="Add users, set their passwords, list them.")
+app = typer.Typer(help="Add users, set their passwords, list them, lock them out.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Generate = Annotated[bool, typer.Option("--generate-password", help="Make a password up and print it, this once.")]
@@ -56,12 +58,14 @@ def passwd(name: Name, password_stdin: PasswordStdin = False, generate: Generate
 
 
 @app.command("list")
-def list_users(url: Url = None) -> None:
+def list_users(as_json: AsJson = False, url: Url = None) -> None:
     """List all users: name, role, state, email."""
-    users = expect(connect(url).send("GET", "/api/v2/admin/users/"), "users", list)
+    users = objects(connect(url).send("GET", "/api/v2/admin/users/"), "users")
+    if as_json:
+        return show_json(users)
     rows = [
         (
-            user["username"],
+            user.get("username"),
             "admin" if user.get("is_admin") else "user",
             "active" if user.get("is_active") else "disabled",
             user.get("email", ""),
@@ -69,6 +73,20 @@ def list_users(url: Url = None) -> None:
         for user in users
     ]
     show_rows(("name", "role", "state", "email"), rows)
+
+
+@app.command()
+def disable(name: Name, url: Url = None) -> None:
+    """Lock a user out. All his tokens end; his datasets stay."""
+    connect(url).send("POST", f"/api/v2/admin/users/{segment(name)}/disable/")
+    print(f"{printable(name)} is disabled; his tokens have ended")
+
+
+@app.command()
+def enable(name: Name, url: Url = None) -> None:
+    """Let a user in again; he signs in anew."""
+    connect(url).send("POST", f"/api/v2/admin/users/{segment(name)}/enable/")
+    print(f"{printable(name)} is enabled")
 
 
 def _new_password(name: str, from_stdin: bool, generate: bool) -> str:

@@ -2,8 +2,10 @@
 
 import os
 import shutil
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -19,8 +21,11 @@ from deployments.launch.errors import LaunchError
 from deployments.launch.options import Options, given_key_file
 from deployments.launch.secret_files import load_or_make_token, write_secret
 from runtime.datasets.records import Datasets
-from runtime.datasets.store import LocalStore
-from runtime.datasets.sweep import sweep
+from runtime.datasets.store import LocalStore, Store
+from runtime.datasets.store_location import open_store
+from runtime.datasets.sweep import StoreTaken, claim, sweep
+from runtime.errors import RuntimeFailure
+from runtime.receipts import Receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +61,67 @@ def turn_logs(data_dir: Path) -> None:
 
 
 def prepare(options: Options) -> FirstAdmin | None:
-    """Migrates the catalog, empties what a crash left half-done, sees to keys and to the first admin.
+    """Makes everything ready, the first admin too. The server must not be running. Raises ``LaunchError``."""
+    with explained(options), prepared(options) as (catalog, _):
+        return _first_admin(catalog, options.admin_username, options.admin_password)
 
-    The server must not be running. Raises ``LaunchError``.
-    """
+
+@contextmanager
+def prepared(options: Options) -> Iterator[tuple[Catalog, Store]]:
+    """The catalog, migrated, and the store, claimed for it, without what a crash left half-done; keys are there."""
     settings = options.settings
+    load_or_make_token(ray_token_file(options.data_dir))
+    _place_given_key(options)
+    load_or_make_key(settings.signing_key_file)
+    store = opened_store(options)
+    store.prepare()
+    migrate(settings.catalog_url)
+    with closing(open_catalog(settings.catalog_url)) as catalog:
+        claim(store, Datasets(catalog), catalog.identity())
+        if isinstance(store, LocalStore):  # to look through a remote one takes long; the janitor does
+            sweep(store, Datasets(catalog), catalog.identity(), datetime.now(UTC))
+        Receipts(catalog).interrupt(before=datetime.now(UTC))
+        yield catalog, store
+
+
+def opened_store(options: Options) -> Store:
+    """The store that the settings name. Raises ``LaunchError`` where they are no good."""
     try:
-        load_or_make_token(ray_token_file(options.data_dir))
-        _place_given_key(options)
-        load_or_make_key(settings.signing_key_file)
-        store = LocalStore(options.data_dir)
-        store.prepare()
-        migrate(settings.catalog_url)
-        with closing(open_catalog(settings.catalog_url)) as catalog:
-            sweep(store, Datasets(catalog))
-            return _first_admin(catalog, options.admin_username, options.admin_password)
-    except (AuthError, CatalogError) as error:
+        return open_store(options.data_dir, options.settings.store_options)
+    except ValueError as error:
+        raise LaunchError(f"store_url, store_credentials_file: {error}.") from None
+
+
+def require_unused(data_dir: Path) -> None:
+    """Raises ``LaunchError`` where a server works in the directory: preparing would empty its incoming uploads.
+
+    `graphside serve` holds a lock there; a server that `serve run` started shows by its open files.
+    """
+    for pid in (name for name in os.listdir("/proc") if name.isdecimal() and int(name) != os.getpid()):
+        if any(path.startswith((f"{data_dir}/catalog.sqlite", f"{data_dir}/incoming/")) for path in _opened_by(pid)):
+            raise LaunchError(f"process {pid} works in {data_dir}; stop that server first")
+
+
+def _opened_by(pid: str) -> list[str]:
+    """Nothing for a process that ends meanwhile, or of another user, who has no business in a directory of ours."""
+    try:
+        return [os.readlink(f"/proc/{pid}/fd/{descriptor}") for descriptor in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []
+
+
+@contextmanager
+def explained(options: Options) -> Iterator[None]:
+    """Turns what can go wrong with catalog, store, keys and folders into ``LaunchError``."""
+    try:
+        yield
+    except StoreTaken:
+        where = options.settings.store_url or options.data_dir
+        raise LaunchError(
+            f"The tables in {where} belong to another catalog. Name the database that they were stored with "
+            "(database_url_file), or another place for this one's tables (store_url, GRAPHSIDE_DATA)."
+        ) from None
+    except (AuthError, CatalogError, RuntimeFailure) as error:
         raise LaunchError(str(error)) from error
     except OSError as error:
         raise LaunchError(f"{error.filename or options.data_dir}: {error.strerror or error}.") from error

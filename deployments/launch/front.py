@@ -26,6 +26,13 @@ _LOST = (
     '{"error": "The process that handled this call ended before it answered.", '
     '"type": "InternalError", "request_id": null}'
 )
+_BROWSERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+}
+"""What browsers are told with answers that the app does not make (``deployments/web/headers.py`` has its own)."""
+
 _PR_SET_PDEATHSIG = 1
 
 _FRONT = re.compile(r"^frontend http_frontend\n(?P<indent>\s+)bind (?P<host>\S*):(?P<port>\d+)[^\n]*$", re.MULTILINE)
@@ -38,10 +45,10 @@ _NO_APP = re.compile(
 def corrected(configuration: str, folder: str, host: str | None = None) -> str:
     """Serve's configuration with the front on ``host`` (None: where it is) and every other port on loopback.
 
-    Also: the control socket is the owner's only, slow headers end, HAProxy's own answers are JSON of our error shape,
-    nothing is sent to a syslog that nobody named, and the peer's address travels in ``PEER_HEADER``. Raises
-    ``ValueError`` where the configuration is not of the shape that this was written for: better no front than an open
-    one.
+    Also: the control socket is the owner's only, slow headers end, HAProxy's own answers are JSON of our error shape
+    and forbid browsers what ours do, nothing is sent to a syslog that nobody named, and the peer's address travels in
+    ``PEER_HEADER``. Raises ``ValueError`` where the configuration is not of the shape that this was written for:
+    better no front than an open one.
     """
     front = _FRONT.search(configuration)
     if front is None or "mode 666" not in configuration:
@@ -52,6 +59,9 @@ def corrected(configuration: str, folder: str, host: str | None = None) -> str:
         f"frontend http_frontend\n{front['indent']}bind {address}:{front['port']}\n"
         f"{front['indent']}http-request set-header {PEER_HEADER} %[src]"
     )
+    for name, value in _BROWSERS.items():
+        unless_ours = f"unless {{ res.hdr({name}) -m found }}"
+        bound += f'\n{front["indent"]}http-after-response set-header {name} "{value}" {unless_ours}'
     rest = tuple(_OPEN_BIND.sub(r"\g<indent>127.0.0.1:\g<port>", part) for part in (before, after))
     text = bound.join(rest).replace("mode 666", "mode 600")
     # A request that fails on a connection shared among clients ends in silence; on its own, in our 500.

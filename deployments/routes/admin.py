@@ -1,63 +1,81 @@
-"""Users, groups, feature flags and the audit, for administrators; what the command line talks to."""
+"""Users and the audit, for administrators; what the command line talks to."""
 
 import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.audit import AuditLine
-from auth.errors import Forbidden, InvalidCredentials
+from auth.errors import (
+    Forbidden,
+    InvalidCredentials,
+    InvalidUsername,
+    TooManyAttempts,
+    UnknownUser,
+    UserExists,
+    WeakSecret,
+)
 from auth.principal import Principal
 from deployments.body import checked, page_body, page_of, read_json
 from deployments.errors import InvalidRequest
+from deployments.openapi.declarations import Parameter, json_answer, link
+from deployments.openapi.parameters import NAME, PAGE
+from deployments.routes.shapes.administration import AuditPage
+from deployments.routes.shapes.base import Done
+from deployments.routes.shapes.users import AccountList, UserAdded
 from deployments.routing import Routes
 from deployments.services import Services, address_of, services_of
 
 routes = Routes()
 
+Username = Annotated[str, Field(examples=["ann"], json_schema_extra=NAME)]
+Password = Annotated[
+    str, Field(examples=["correct horse battery"], json_schema_extra={"minLength": 8, "maxLength": 1024})
+]
+"""Their limits are looked at further in, where an error says more."""
+
+_TIME: Final = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}, {"maxLength": 0}]}
+
 
 class NewUser(BaseModel):
     """Body of ``POST /api/v2/admin/users/``."""
 
-    username: str
-    password: str
-    email: str = ""
-    name: str = ""
+    model_config = ConfigDict(strict=True)
+
+    username: Username
+    password: Password
+    email: str = Field("", examples=["ann@example.org"])
+    name: str = Field("", examples=["Ann Example"])
     admin: bool = False
 
 
 class NewPassword(BaseModel):
     """Body of ``POST /api/v2/admin/users/<name>/password/``."""
 
-    password: str
-    current_password: str | None = None
+    password: Password
+    current_password: str | None = Field(None, description="Must be right where it is sent.")
 
 
-class NewGroup(BaseModel):
-    """Body of ``POST /api/v2/admin/groups/``."""
-
-    name: str
-
-
-class FlagChange(BaseModel):
-    """Body of ``PUT /api/v2/admin/flags/<flag>/``: ``value`` null unsets.
-
-    For ``user``, for ``group``, for ``staff`` (true), or for ``percent`` of all users; for everyone where none of them
-    is given.
-    """
-
-    value: bool | None
-    user: str | None = None
-    group: str | None = None
-    staff: bool = False
-    percent: int | None = Field(None, ge=0, le=100)
-
-
-@routes.on("POST", "/api/v2/admin/users")
+@routes.on(
+    "POST",
+    "/api/v2/admin/users",
+    access="admin",
+    body=NewUser,
+    answers={
+        201: json_answer(
+            UserAdded,
+            links={
+                "disable": link("admin_disable_user", username="$response.body#/user/username"),
+                "enable": link("admin_enable_user", username="$response.body#/user/username"),
+            },
+        )
+    },
+    errors=(InvalidUsername, WeakSecret, UserExists),
+)
 async def add_user(request: Request) -> Response:
     """Add a user. The Python endpoint stays closed to him until a flag opens it."""
     services, admin = await admin_of(request)
@@ -69,7 +87,7 @@ async def add_user(request: Request) -> Response:
     return JSONResponse({"success": True, "user": _shown(principal)}, 201)
 
 
-@routes.on("GET", "/api/v2/admin/users")
+@routes.on("GET", "/api/v2/admin/users", access="admin", answers={200: AccountList})
 async def list_users(request: Request) -> Response:
     """All users."""
     services, _ = await admin_of(request)
@@ -78,7 +96,13 @@ async def list_users(request: Request) -> Response:
     return JSONResponse({"success": True, "users": shown})
 
 
-@routes.on("POST", "/api/v2/admin/users/{username}/password")
+@routes.on(
+    "POST",
+    "/api/v2/admin/users/{username}/password",
+    body=NewPassword,
+    answers={200: Done},
+    errors=(InvalidCredentials, WeakSecret, Forbidden, UnknownUser, TooManyAttempts),
+)
 async def set_password(request: Request) -> Response:
     """Set a password: one's own, or as an administrator anybody's. Earlier tokens of that user end.
 
@@ -98,16 +122,19 @@ async def set_password(request: Request) -> Response:
     return JSONResponse({"success": True})
 
 
-@routes.on("POST", "/api/v2/admin/users/{username}/disable")
+@routes.on("POST", "/api/v2/admin/users/{username}/disable", access="admin", answers={200: Done}, errors=(UnknownUser,))
 async def disable_user(request: Request) -> Response:
-    """Lock a user out, and end every token of his within seconds."""
+    """Lock a user out, and end every token of his within seconds.
+
+    Not the last active administrator.
+    """
     services, admin = await admin_of(request)
     principal = await services.change(services.users.disable, request.path_params["username"])
     services.note(request, admin, "user.disable", f"user:{principal.username}")
     return JSONResponse({"success": True})
 
 
-@routes.on("POST", "/api/v2/admin/users/{username}/enable")
+@routes.on("POST", "/api/v2/admin/users/{username}/enable", access="admin", answers={200: Done}, errors=(UnknownUser,))
 async def enable_user(request: Request) -> Response:
     """Let a user in again."""
     services, admin = await admin_of(request)
@@ -116,85 +143,22 @@ async def enable_user(request: Request) -> Response:
     return JSONResponse({"success": True})
 
 
-@routes.on("GET", "/api/v2/admin/flags")
-async def list_flags(request: Request) -> Response:
-    """Every setting of a flag: ``name``, ``scope``, ``value``, and ``username``, ``group`` or ``percent``."""
-    services, _ = await admin_of(request)
-    settings = await asyncio.to_thread(services.flags.listing)
-    return JSONResponse({"success": True, "flags": [asdict(setting) for setting in settings]})
-
-
-@routes.on("PUT", "/api/v2/admin/flags/{flag}")
-async def set_flag(request: Request) -> Response:
-    """Set a flag; it holds on every replica within seconds."""
-    services, admin = await admin_of(request)
-    raw = await read_json(request)
-    if "value" not in raw:
-        raise InvalidRequest("value: must be true, false or null")
-    body = checked(FlagChange, raw)
-    flag = request.path_params["flag"]
-    scopes = [body.user is not None, body.group is not None, body.staff, body.percent is not None]
-    if sum(scopes) > 1:
-        raise InvalidRequest("give one of user, group, staff and percent")
-    if body.user is not None:
-        await services.change(services.flags.set_for_user, flag, body.user, body.value)
-    elif body.group is not None:
-        await services.change(services.flags.set_for_group, flag, body.group, body.value)
-    elif body.staff:
-        await services.change(services.flags.set_for_staff, flag, body.value)
-    elif body.percent is not None:
-        await services.change(services.flags.set_for_percent, flag, body.percent, body.value)
-    else:
-        await services.change(services.flags.set_for_everyone, flag, body.value)
-    services.note(request, admin, "flag.set", f"flag:{flag}", **body.model_dump(exclude_defaults=True))
-    return JSONResponse({"success": True})
-
-
-@routes.on("GET", "/api/v2/admin/groups")
-async def list_groups(request: Request) -> Response:
-    """Every group of users for whom a flag can be set, with its members' names."""
-    services, _ = await admin_of(request)
-    groups = await asyncio.to_thread(services.groups.list)
-    return JSONResponse({"success": True, "groups": [asdict(group) for group in groups]})
-
-
-@routes.on("POST", "/api/v2/admin/groups")
-async def add_group(request: Request) -> Response:
-    """Make a group."""
-    services, admin = await admin_of(request)
-    body = checked(NewGroup, await read_json(request))
-    await services.change(services.groups.add, body.name)
-    services.note(request, admin, "group.add", f"group:{body.name}")
-    return JSONResponse({"success": True, "group": {"name": body.name, "members": []}}, 201)
-
-
-@routes.on("DELETE", "/api/v2/admin/groups/{group}")
-async def remove_group(request: Request) -> Response:
-    """Take a group away, and what flags were set for it."""
-    services, admin = await admin_of(request)
-    group = request.path_params["group"]
-    await services.change(services.groups.remove, group)
-    services.note(request, admin, "group.remove", f"group:{group}")
-    return Response(status_code=204)
-
-
-@routes.on("PUT", "/api/v2/admin/groups/{group}/members/{username}")
-@routes.on("DELETE", "/api/v2/admin/groups/{group}/members/{username}")
-async def change_member(request: Request) -> Response:
-    """Put a user into a group (PUT) or take him out (DELETE)."""
-    services, admin = await admin_of(request)
-    group, username = request.path_params["group"], request.path_params["username"]
-    joins = request.method == "PUT"
-    await services.change(services.groups.add_member if joins else services.groups.remove_member, group, username)
-    services.note(
-        request, admin, "group.add_member" if joins else "group.remove_member", f"group:{group}", username=username
-    )
-    return JSONResponse({"success": True}) if joins else Response(status_code=204)
-
-
-@routes.on("GET", "/api/v2/admin/audit")
+@routes.on(
+    "GET",
+    "/api/v2/admin/audit",
+    access="admin",
+    parameters=(
+        *PAGE,
+        Parameter("actor", "Only what this user did.", {"type": "string"}, "ann"),
+        Parameter("action", "Only this action.", {"type": "string"}, "user.add"),
+        Parameter("since", "From then on: an ISO time, UTC where it names no zone.", _TIME, "2026-03-01T00:00:00Z"),
+        Parameter("until", "Before then.", _TIME, "2026-04-01T00:00:00Z"),
+    ),
+    answers={200: AuditPage},
+    errors=(InvalidRequest,),
+)
 async def list_audit(request: Request) -> Response:
-    """The audit, newest first: ``limit``, ``offset``, and ``actor``, ``action``, ``since``, ``until`` (ISO times)."""
+    """The audit, newest first."""
     services, _ = await admin_of(request)
     limit, offset = page_of(request)
     query = request.query_params
@@ -235,10 +199,10 @@ def _time_of(request: Request, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
+        time = datetime.fromisoformat(text.upper())  # which knows no t and no z, as the standard does
+        return time.astimezone(UTC) if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter where a zone leads out of the calendar
         raise InvalidRequest(f"{name} must be an ISO time, not {text[:40]!r}") from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def shown_user(principal: Principal) -> dict[str, Any]:

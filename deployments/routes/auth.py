@@ -1,17 +1,21 @@
 """Log-in, refresh, verify, log-out (contract 1.2-1.5, 1.9)."""
 
-from typing import Any
+from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from auth.errors import Forbidden, Unauthenticated
+from auth.errors import Forbidden, InvalidCredentials, TooManyAttempts, Unauthenticated, UnknownUser
+from catalog.errors import CatalogFull, CatalogUnavailable
 from deployments.body import checked, read_json
 from deployments.credentials import SignedIn
-from deployments.errors import InvalidRequest
+from deployments.errors import InvalidRequest, TooLarge
+from deployments.openapi.declarations import json_body
 from deployments.routes.admin import admin_of, shown_user
 from deployments.routes.organizations import active_organization
+from deployments.routes.shapes.base import StatusOk
+from deployments.routes.shapes.log_in import LoggedIn, LoggedOut, TokenShown
 from deployments.routing import Routes
 from deployments.services import Services, address_of, services_of
 from deployments.web.cookies import forget_both
@@ -19,28 +23,39 @@ from deployments.web.session import credential_of
 
 routes = Routes()
 
+_CATALOG: Final = (CatalogUnavailable, CatalogFull)
+"""For routes that ask the catalog without asking who calls."""
+
 
 class LogIn(BaseModel):
     """Body of a log-in."""
 
-    username: str
-    password: str
-    org_name: str | None = None
+    username: str = Field(examples=["ann"])
+    password: str = Field(examples=["correct horse battery"])
+    org_name: str | None = Field(None, description="Slug of the organization to make the active one.")
 
 
 class KeyLogIn(BaseModel):
     """Body of a log-in with a personal key."""
 
-    org_name: str | None = None
+    org_name: str | None = Field(None, description="Slug of the organization to make the active one.")
 
 
 class TokenBody(BaseModel):
     """Body of refresh and verify."""
 
-    token: str
+    token: str = Field(examples=["eyJhbGciOiJIUzI1NiIs…"])
 
 
-@routes.on("POST", "/api-token-auth", "/api/v2/auth/token/generate")
+@routes.on(
+    "POST",
+    "/api-token-auth",
+    "/api/v2/auth/token/generate",
+    access="open",
+    body=LogIn,
+    answers={200: LoggedIn},
+    errors=(InvalidCredentials, TooManyAttempts, *_CATALOG),
+)
 async def log_in(request: Request) -> Response:
     """A token for a name and password."""
     body = checked(LogIn, await read_json(request))
@@ -49,12 +64,18 @@ async def log_in(request: Request) -> Response:
     return await _answer(services, signed_in, body.org_name)
 
 
-@routes.on("GET", "/api/v2/auth/pkey/jwt")
-@routes.on("POST", "/api/v2/auth/pkey/jwt")
+@routes.on("GET", "/api/v2/auth/pkey/jwt", access="key", answers={200: LoggedIn}, errors=(InvalidRequest, TooLarge))
+@routes.on(
+    "POST",
+    "/api/v2/auth/pkey/jwt",
+    access="key",
+    body=json_body(KeyLogIn, is_required=False),
+    answers={200: LoggedIn},
+)
 async def log_in_with_key(request: Request) -> Response:
     """A token for a personal key: ``Authorization: PersonalKey <id>:<secret>`` (contract 1.5).
 
-    PyGraphistry sends a GET with a JSON body, others a POST with or without one.
+    The body, with ``org_name``, may be left out. A GET is read as a POST is, its body too: PyGraphistry sends one.
     """
     body = checked(KeyLogIn, await read_json(request, empty={}))
     services = services_of(request)
@@ -63,14 +84,27 @@ async def log_in_with_key(request: Request) -> Response:
     return await _answer(services, signed_in, body.org_name)
 
 
-@routes.on("POST", "/api/v2/auth/token/refresh", "/api-token-refresh")
+@routes.on(
+    "POST",
+    "/api/v2/auth/token/refresh",
+    "/api-token-refresh",
+    access="open",
+    body=TokenBody,
+    answers={200: TokenShown},
+    errors=(Unauthenticated, *_CATALOG),
+)
 async def refresh(request: Request) -> Response:
-    """The same token while it has plenty of life left, else a new one. Clients call this before nearly every call."""
+    """The same token while more than half of its life remains, else a new one.
+
+    Clients call this before nearly every call. A chain of tokens ends a day after the log-in.
+    """
     body = checked(TokenBody, await read_json(request))
     return JSONResponse({"token": await services_of(request).credentials.refresh(body.token.strip())})
 
 
-@routes.on("POST", "/api-token-verify")
+@routes.on(
+    "POST", "/api-token-verify", access="open", body=TokenBody, answers={200: TokenShown}, errors=(CatalogUnavailable,)
+)
 async def verify(request: Request) -> Response:
     """Whether a token counts; 400 where it does not (contract 1.4)."""
     body = checked(TokenBody, await read_json(request))
@@ -81,7 +115,7 @@ async def verify(request: Request) -> Response:
     return JSONResponse({"token": body.token.strip()})
 
 
-@routes.on("POST", "/api/v2/auth/logout")
+@routes.on("POST", "/api/v2/auth/logout", answers={200: LoggedOut})
 async def log_out(request: Request) -> Response:
     """End the log-in that this request's token comes from, on every replica within seconds."""
     services = services_of(request)
@@ -95,14 +129,22 @@ async def log_out(request: Request) -> Response:
     return response
 
 
-@routes.on("GET", "/api/v2/logout-user/username/{username}")
-@routes.on("POST", "/api/v2/logout-user/username/{username}")
+@routes.on(
+    "GET POST",
+    "/api/v2/logout-user/username/{username}",
+    access="admin",
+    answers={200: StatusOk},
+    errors=(UnknownUser, CatalogFull),
+)
 async def log_out_user(request: Request) -> Response:
-    """End every log-in of a user; for administrators (contract 1.9)."""
+    """End every log-in of a user; for administrators (contract 1.9).
+
+    A GET needs a Bearer token: a cookie would come along with any link.
+    """
     services, admin = await admin_of(request)
     credential = credential_of(request)
-    if request.method == "GET" and credential is not None and credential.from_cookie:
-        raise Forbidden("Send a Bearer token with this GET: a cookie would come along with any link.")
+    if request.method != "POST" and credential is not None and credential.from_cookie:
+        raise Forbidden("Send a Bearer token with this request, or a POST: a cookie would come along with any link.")
     principal = await services.change(services.users.end_sessions, request.path_params["username"])
     services.note(request, admin, "user.log_out", f"user:{principal.username}")
     return JSONResponse({"status": "OK"})

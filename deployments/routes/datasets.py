@@ -3,9 +3,9 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -15,16 +15,37 @@ from deployments.access import find, permitted, reader_of
 from deployments.body import checked, page_body, page_of, read_json
 from deployments.errors import InvalidRequest, NotFound
 from deployments.incoming import parsed, received
+from deployments.openapi.declarations import Parameter, json_answer, link, upload_body
+from deployments.openapi.parameters import FILE_TYPES as INLINE_FORMATS
+from deployments.openapi.parameters import PAGE
+from deployments.routes.shapes.datasets import (
+    DatasetDescribed,
+    DatasetMade,
+    DatasetPage,
+    DatasetShown,
+    TableAttached,
+)
 from deployments.routing import Routes
 from deployments.services import Services, services_of
 from deployments.storage_room import check_room
 from runtime.datasets.records import Access, DatasetRecord, ObjectRecord, RecordGone, Role
-from runtime.errors import StorageFull
+from runtime.errors import InvalidTable, Overloaded, RunInterrupted, StorageFull, StoreUnavailable
 
 routes = Routes()
 
-INLINE_FORMATS = ("arrow", "csv", "json", "orc", "parquet")
 _ROLE_FILES: tuple[tuple[Role, str], ...] = (("nodes", "node_files"), ("edges", "edge_files"))
+
+
+_FILE_ID: Final = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_FILES: Final[dict[str, Any]] = {
+    "items": {
+        "anyOf": [
+            _FILE_ID,
+            {"type": "array", "prefixItems": [_FILE_ID, {"const": 0}], "minItems": 2, "maxItems": 2},
+        ]
+    }
+}
+"""An id, or an id and 0."""
 
 
 class Encodings(BaseModel):
@@ -32,7 +53,7 @@ class Encodings(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    bindings: dict[str, Any] = {}
+    bindings: dict[str, Any] = Field({}, examples=[{"source": "s", "destination": "d"}])
 
 
 class NewDataset(BaseModel):
@@ -45,12 +66,29 @@ class NewDataset(BaseModel):
     metadata: dict[str, Any] = {}
     name: str | None = None
     description: str | None = None
-    node_files: list[Any] | None = None
-    edge_files: list[Any] | None = None
-    org_name: str | None = None
+    node_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="Files of its nodes.")
+    edge_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="Files of its edges.")
+    org_name: str | None = Field(None, description="The organization that it belongs to; without, to none.")
 
 
-@routes.on("POST", "/api/v2/upload/datasets")
+@routes.on(
+    "POST",
+    "/api/v2/upload/datasets",
+    body=NewDataset,
+    answers={
+        201: json_answer(
+            DatasetMade,
+            links={
+                "get": link("datasets_get", dataset_id="$response.body#/data/dataset_id"),
+                "describe": link("datasets_describe", dataset_id="$response.body#/data/dataset_id"),
+                "attach": link("datasets_attach", dataset_id="$response.body#/data/dataset_id"),
+                "run": link("python_run", dataset_id="$response.body#/data/dataset_id"),
+                "delete": link("datasets_delete", dataset_id="$response.body#/data/dataset_id"),
+            },
+        )
+    },
+    errors=(Forbidden, InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
+)
 async def create(request: Request) -> Response:
     """Create a dataset of files, or an empty one whose tables follow inline."""
     services = services_of(request)
@@ -84,7 +122,13 @@ async def create(request: Request) -> Response:
     return JSONResponse({"success": True, "message": "Dataset created", "data": data}, 201)
 
 
-@routes.on("POST", "/api/v2/upload/datasets/{dataset_id}/{role}/{file_type}")
+@routes.on(
+    "POST",
+    "/api/v2/upload/datasets/{dataset_id}/{role}/{file_type}",
+    body=upload_body("The table's bytes. Options of its parser may stand in the query."),
+    answers={200: TableAttached},
+    errors=(Forbidden, InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
+)
 async def attach(request: Request) -> Response:
     """Give a dataset one table inline (contract 3.2)."""
     services = services_of(request)
@@ -121,7 +165,7 @@ async def attach(request: Request) -> Response:
     return JSONResponse({"success": True, "message": f"Dataset {role} created", "data": data})
 
 
-@routes.on("GET", "/api/v2/upload/datasets/{dataset_id}")
+@routes.on("GET", "/api/v2/upload/datasets/{dataset_id}", answers={200: DatasetDescribed}, errors=(NotFound,))
 async def describe(request: Request) -> Response:
     """What a dataset was created with (contract 3.4)."""
     services = services_of(request)
@@ -129,9 +173,18 @@ async def describe(request: Request) -> Response:
     return JSONResponse({"success": True, "message": "", "data": {**record.payload, "dataset_id": record.id}})
 
 
-@routes.on("GET", "/api/v2/datasets")
+@routes.on(
+    "GET",
+    "/api/v2/datasets",
+    parameters=(
+        *PAGE,
+        Parameter("search", "Only those with this text in name, description or id.", {"type": "string"}),
+    ),
+    answers={200: DatasetPage},
+    errors=(InvalidRequest,),
+)
 async def page(request: Request) -> Response:
-    """One's own datasets and those shared with one, newest first; ``search`` looks in name, description and id."""
+    """One's own datasets and those shared with one, newest first."""
     services = services_of(request)
     principal = await services.principal(request)
     limit, offset = page_of(request)
@@ -140,7 +193,7 @@ async def page(request: Request) -> Response:
     return JSONResponse(page_body(request, count, limit, offset, [_shown(*item) for item in found]))
 
 
-@routes.on("GET", "/api/v2/datasets/{dataset_id}")
+@routes.on("GET", "/api/v2/datasets/{dataset_id}", answers={200: DatasetShown}, errors=(NotFound,))
 async def get(request: Request) -> Response:
     """One dataset, as the list shows it."""
     services = services_of(request)
@@ -148,7 +201,7 @@ async def get(request: Request) -> Response:
     return JSONResponse(_shown(found.record, found.access))
 
 
-@routes.on("DELETE", "/api/v2/datasets/{dataset_id}")
+@routes.on("DELETE", "/api/v2/datasets/{dataset_id}", answers={204: None}, errors=(Forbidden, NotFound))
 async def delete(request: Request) -> Response:
     """Delete a dataset: running tasks finish, then its bytes go (contract 3.5). Its owner's alone."""
     services = services_of(request)

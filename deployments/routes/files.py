@@ -1,9 +1,9 @@
 """Files: a declared type, then its bytes (contract 2)."""
 
 import asyncio
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -11,13 +11,18 @@ from auth.principal import Principal
 from deployments.body import checked, page_body, page_of, read_json
 from deployments.errors import InvalidRequest, NotFound
 from deployments.incoming import parsed, received
+from deployments.openapi.declarations import Parameter, json_answer, link, upload_body
+from deployments.openapi.parameters import PAGE
+from deployments.routes.shapes.files import FilePage, FileShown
 from deployments.routing import Routes
 from deployments.services import Services, services_of
 from deployments.storage_room import check_room
 from runtime.datasets.records import FileRecord, RecordGone
-from runtime.errors import InvalidTable, StorageFull
+from runtime.errors import InvalidTable, Overloaded, RunInterrupted, StorageFull, StoreUnavailable
 
 routes = Routes()
+
+_TEXT: Final = {"type": "string"}
 
 
 class NewFile(BaseModel):
@@ -25,12 +30,14 @@ class NewFile(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    file_type: Literal["arrow", "csv", "json", "orc", "parquet", "xls", "xlsx"]
+    file_type: Literal["arrow", "csv", "json", "orc", "parquet", "xls", "xlsx"] = Field(examples=["csv"])
     file_compression: Literal["", "gzip", "bz2", "zip", "xz", "zstd"] | None = ""
-    name: str | None = None
+    name: str | None = Field(None, examples=["transactions"])
     description: str | None = None
     parser_options: dict[str, Any] | None = None
-    sql_transforms: list[str] | None = None
+    sql_transforms: list[str] | None = Field(
+        None, json_schema_extra={"maxItems": 0}, description="Not supported: transform the table in the task."
+    )
     org_name: str | None = None
     agent_name: str | None = None
     agent_version: str | None = None
@@ -47,7 +54,21 @@ class FileChange(BaseModel):
     sql_transforms: list[str] | None = None
 
 
-@routes.on("POST", "/api/v2/files")
+@routes.on(
+    "POST",
+    "/api/v2/files",
+    body=NewFile,
+    answers={
+        201: json_answer(
+            FileShown,
+            links={
+                "upload": link("files_upload", file_id="$response.body#/file_id"),
+                "get": link("files_get", file_id="$response.body#/file_id"),
+                "delete": link("files_delete", file_id="$response.body#/file_id"),
+            },
+        )
+    },
+)
 async def create(request: Request) -> Response:
     """Declare a file; its bytes come next."""
     services = services_of(request)
@@ -61,7 +82,7 @@ async def create(request: Request) -> Response:
     return JSONResponse(_shown(record), 201)
 
 
-@routes.on("GET", "/api/v2/files")
+@routes.on("GET", "/api/v2/files", parameters=PAGE, answers={200: FilePage}, errors=(InvalidRequest,))
 async def page(request: Request) -> Response:
     """One's own files, newest first."""
     services = services_of(request)
@@ -71,7 +92,7 @@ async def page(request: Request) -> Response:
     return JSONResponse(page_body(request, count, limit, offset, [_shown(record) for record in records]))
 
 
-@routes.on("GET", "/api/v2/files/{file_id}")
+@routes.on("GET", "/api/v2/files/{file_id}", answers={200: FileShown}, errors=(NotFound,))
 async def get(request: Request) -> Response:
     """One file."""
     services = services_of(request)
@@ -79,7 +100,7 @@ async def get(request: Request) -> Response:
     return JSONResponse(_shown(await _own_file(request, services, principal)))
 
 
-@routes.on("PATCH", "/api/v2/files/{file_id}")
+@routes.on("PATCH", "/api/v2/files/{file_id}", body=FileChange, answers={200: FileShown}, errors=(NotFound,))
 async def change(request: Request) -> Response:
     """Change a file's name, description or parser options; these count from its next upload on."""
     services = services_of(request)
@@ -98,7 +119,7 @@ async def change(request: Request) -> Response:
     return JSONResponse(_shown(record))
 
 
-@routes.on("DELETE", "/api/v2/files/{file_id}")
+@routes.on("DELETE", "/api/v2/files/{file_id}", answers={204: None}, errors=(NotFound,))
 async def delete(request: Request) -> Response:
     """Delete a file. Datasets made from it stay whole."""
     services = services_of(request)
@@ -110,7 +131,16 @@ async def delete(request: Request) -> Response:
     return Response(status_code=204)
 
 
-@routes.on("POST", "/api/v2/upload/files/{file_id}")
+@routes.on(
+    "POST",
+    "/api/v2/upload/files/{file_id}",
+    parameters=(
+        Parameter("erase", "Accepted: nothing is kept of bytes that are no table, with or without it.", _TEXT, "true"),
+    ),
+    body=upload_body("The file's bytes, of the type that was declared. Options of its parser may stand in the query."),
+    answers={200: FileShown},
+    errors=(InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
+)
 async def upload(request: Request) -> Response:
     """Take a file's bytes. Whatever the ``Content-Type``, the declared type decides (contract 2.2)."""
     services = services_of(request)

@@ -6,20 +6,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from deployments.errors import build_response
+from deployments.routes.shapes.base import Done
 from deployments.routing import Routes
 from deployments.services import services_of
-from runtime.errors import RuntimeFailure
+from runtime.errors import Overloaded, RuntimeFailure
 
 routes = Routes()
 
 
-@routes.on("GET", "/healthz", "/ht", "/healthcheck", "/caddy/health")
+@routes.on("GET", "/healthz", "/ht", "/healthcheck", "/caddy/health", access="open", answers={200: Done})
 async def alive(_: Request) -> Response:
     """The ingress answers."""
     return JSONResponse({"success": True})
 
 
-@routes.on("GET", "/readyz")
+@routes.on("GET", "/readyz", access="open", answers={200: Done}, errors=(Overloaded,))
 async def ready(request: Request) -> Response:
     """The catalog answers, and a runner can run tasks."""
     services = services_of(request)

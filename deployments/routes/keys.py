@@ -5,13 +5,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from auth.errors import Forbidden
+from auth.errors import Forbidden, UnknownKey
 from auth.keys import PersonalKey
 from deployments.body import checked, read_json
+from deployments.openapi.declarations import json_answer, json_body, link
+from deployments.routes.shapes.keys import KeyList, KeyMade
 from deployments.routing import Routes
 from deployments.services import services_of
 from deployments.web.session import credential_of
@@ -22,10 +24,16 @@ routes = Routes()
 class NewKeyBody(BaseModel):
     """Body of ``POST /api/v2/auth/pkey/``."""
 
-    name: str = ""
+    name: str = Field("", description="What it is for; cut after 200 characters.", examples=["notebook"])
 
 
-@routes.on("POST", "/api/v2/auth/pkey")
+@routes.on(
+    "POST",
+    "/api/v2/auth/pkey",
+    body=json_body(NewKeyBody, is_required=False),
+    answers={201: json_answer(KeyMade, links={"revoke": link("keys_revoke", key_id="$response.body#/id")})},
+    errors=(Forbidden,),
+)
 async def create(request: Request) -> Response:
     """Make a key. Its secret is in this answer and nowhere else.
 
@@ -42,7 +50,7 @@ async def create(request: Request) -> Response:
     return JSONResponse({"success": True, **_shown(made.key), "secret": made.secret}, 201)
 
 
-@routes.on("GET", "/api/v2/auth/pkey")
+@routes.on("GET", "/api/v2/auth/pkey", answers={200: KeyList})
 async def list_keys(request: Request) -> Response:
     """One's own keys, revoked ones too, newest first; no secrets."""
     services = services_of(request)
@@ -51,7 +59,7 @@ async def list_keys(request: Request) -> Response:
     return JSONResponse({"success": True, "results": [_shown(key) for key in keys]})
 
 
-@routes.on("DELETE", "/api/v2/auth/pkey/{key_id}")
+@routes.on("DELETE", "/api/v2/auth/pkey/{key_id}", answers={204: None}, errors=(UnknownKey,))
 async def revoke(request: Request) -> Response:
     """Revoke a key of one's own. Tokens that were had for it end too."""
     services = services_of(request)

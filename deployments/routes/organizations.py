@@ -4,15 +4,23 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from auth.errors import Forbidden, UnknownOrganization
+from auth.errors import Forbidden, InvalidName, OrganizationExists, UnknownOrganization, UnknownUser
 from auth.organizations import Organization, Role
 from auth.principal import Principal
 from deployments.body import checked, read_json
+from deployments.openapi.declarations import json_answer, json_body, link
 from deployments.routes.admin import admin_of
+from deployments.routes.shapes.organizations import (
+    MemberList,
+    MemberSet,
+    OrganizationList,
+    OrganizationMade,
+    Switched,
+)
 from deployments.routing import Routes
 from deployments.services import Services, services_of
 
@@ -22,14 +30,16 @@ routes = Routes()
 class NewOrganization(BaseModel):
     """Body of ``POST /api/v2/admin/organizations/``."""
 
-    slug: str
-    name: str = ""
+    model_config = ConfigDict(strict=True)
+
+    slug: str = Field(examples=["acme"], json_schema_extra={"pattern": "^[a-z0-9][a-z0-9._-]{0,149}$"})
+    name: str = Field("", description="For people; else the slug.", examples=["Acme Ltd"])
 
 
 class NewRole(BaseModel):
     """Body of ``PUT /api/v2/o/<slug>/members/<username>/``."""
 
-    role: Role = "member"
+    role: Role = Field("member", examples=["member"])
 
 
 async def active_organization(
@@ -52,9 +62,12 @@ async def active_organization(
     return {"slug": asked, "is_found": True, "is_member": found.role is not None}
 
 
-@routes.on("POST", "/api/v2/o/{slug}/switch")
+@routes.on("POST", "/api/v2/o/{slug}/switch", answers={200: Switched}, errors=(Forbidden, UnknownOrganization))
 async def switch(request: Request) -> Response:
-    """Whether an organisation can be made the active one (contract 1.6); requests name theirs, so nothing is kept."""
+    """Whether an organization can be made the active one (contract 1.6).
+
+    Requests name theirs, so nothing is kept. A body is not read.
+    """
     services = services_of(request)
     principal = await services.principal(request)
     slug = request.path_params["slug"]
@@ -66,26 +79,38 @@ async def switch(request: Request) -> Response:
     return JSONResponse({"status": "OK", "message": f"Switched to organization: {slug}", "data": []})
 
 
-@routes.on("GET", "/api/v2/organizations")
+@routes.on("GET", "/api/v2/organizations", answers={200: OrganizationList})
 async def list_own(request: Request) -> Response:
-    """The organisations that one is in: one's own first."""
+    """The organizations that one is in: one's own first."""
     services = services_of(request)
     principal = await services.principal(request)
     found = await asyncio.to_thread(services.organizations.of, principal)
     return JSONResponse({"success": True, "results": [_shown(organization) for organization in found]})
 
 
-@routes.on("GET", "/api/v2/admin/organizations")
+@routes.on("GET", "/api/v2/admin/organizations", access="admin", answers={200: OrganizationList})
 async def list_all(request: Request) -> Response:
-    """Every organisation that was made; for administrators."""
+    """Every organization that was made; for administrators."""
     services, _ = await admin_of(request)
     found = await asyncio.to_thread(services.organizations.list)
     return JSONResponse({"success": True, "results": [_shown(organization) for organization in found]})
 
 
-@routes.on("POST", "/api/v2/admin/organizations")
+@routes.on(
+    "POST",
+    "/api/v2/admin/organizations",
+    access="admin",
+    body=NewOrganization,
+    answers={
+        201: json_answer(
+            OrganizationMade,
+            links={"members": link("organizations_list_members", slug="$response.body#/organization/slug")},
+        )
+    },
+    errors=(InvalidName, OrganizationExists),
+)
 async def add(request: Request) -> Response:
-    """Make an organisation, without members; for administrators."""
+    """Make an organization, without members; for administrators."""
     services, admin = await admin_of(request)
     body = checked(NewOrganization, await read_json(request))
     made = await services.change(services.organizations.add, body.slug, body.name)
@@ -93,7 +118,7 @@ async def add(request: Request) -> Response:
     return JSONResponse({"success": True, "organization": _shown(made)}, 201)
 
 
-@routes.on("GET", "/api/v2/o/{slug}/members")
+@routes.on("GET", "/api/v2/o/{slug}/members", answers={200: MemberList}, errors=(Forbidden, UnknownOrganization))
 async def list_members(request: Request) -> Response:
     """Who is in it; for its members and for administrators."""
     services, _ = await _within(request, ("member", "admin"))
@@ -101,9 +126,15 @@ async def list_members(request: Request) -> Response:
     return JSONResponse({"success": True, "results": [asdict(member) for member in members]})
 
 
-@routes.on("PUT", "/api/v2/o/{slug}/members/{username}")
+@routes.on(
+    "PUT",
+    "/api/v2/o/{slug}/members/{username}",
+    body=json_body(NewRole, is_required=False),
+    answers={200: MemberSet},
+    errors=(Forbidden, UnknownOrganization, UnknownUser),
+)
 async def set_member(request: Request) -> Response:
-    """Take somebody in, or change his role; for the organisation's admins and for administrators."""
+    """Take somebody in, or change his role; for the organization's admins and for administrators."""
     services, principal = await _within(request, ("admin",))
     body = checked(NewRole, await read_json(request, empty={}))
     slug, username = request.path_params["slug"], request.path_params["username"]
@@ -114,9 +145,14 @@ async def set_member(request: Request) -> Response:
     return JSONResponse({"success": True, "status": "OK"})
 
 
-@routes.on("DELETE", "/api/v2/o/{slug}/members/{username}")
+@routes.on(
+    "DELETE",
+    "/api/v2/o/{slug}/members/{username}",
+    answers={204: None},
+    errors=(Forbidden, UnknownOrganization, UnknownUser),
+)
 async def remove_member(request: Request) -> Response:
-    """Let somebody go; for the organisation's admins and for administrators."""
+    """Let somebody go; for the organization's admins and for administrators."""
     services, principal = await _within(request, ("admin",))
     slug, username = request.path_params["slug"], request.path_params["username"]
     await services.change(services.organizations.remove_member, slug, username)

@@ -2,29 +2,53 @@
 
 from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from auth import csrf
-from auth.errors import AuthError, InvalidCredentials, Unauthenticated
+from auth.errors import AuthError, InvalidCredentials, TooManyAttempts, Unauthenticated
 from auth.principal import Principal
+from catalog.errors import CatalogFull, CatalogUnavailable
 from deployments.access import find
 from deployments.body import checked, read_json
 from deployments.errors import InvalidRequest, NotFound, RequestError, status_of
+from deployments.openapi.declarations import (
+    FORM,
+    JSON,
+    TEXT,
+    Answer,
+    Body,
+    Parameter,
+    json_answer,
+    page_answer,
+    redirect_answer,
+)
+from deployments.openapi.parameters import IN_PATHS
+from deployments.routes.shapes.base import Done
+from deployments.routes.shapes.log_in import CsrfToken, SessionBegun
 from deployments.routing import Routes
 from deployments.services import Services, address_of, services_of
 from deployments.web import snippets
-from deployments.web.assets import assets
+from deployments.web.assets import MEDIA_TYPES, assets
 from deployments.web.cookies import forget_both, set_csrf, set_session
-from deployments.web.csrf import FORM_TYPE, MAXIMUM_FORM_BYTES, check_csrf, check_source, read_form, usable_secret
+from deployments.web.csrf import (
+    FORM_TYPE,
+    MAXIMUM_FORM_BYTES,
+    CsrfFailed,
+    check_csrf,
+    check_source,
+    read_form,
+    usable_secret,
+)
 from deployments.web.headers import VIEWER_PATH
 from deployments.web.pages import page, safe_next, wants_page
-from deployments.web.reference import operations_by_tag
 from deployments.web.session import credential_of, reader
 from runtime.datasets.records import DatasetRecord
 
 routes = Routes()
+
+_NEXT: Final = Parameter("next", "Where to go on to: a path on this server.", {"type": "string"}, "/docs")
 
 MOST_COLUMNS: Final = 200
 """Columns of a table that the viewer page lists."""
@@ -33,12 +57,12 @@ MOST_COLUMNS: Final = 200
 class SignIn(BaseModel):
     """Body of ``POST /login``."""
 
-    username: str
-    password: str
-    next: str | None = None
+    username: str = Field(examples=["ann"])
+    password: str = Field(examples=["correct horse battery"])
+    next: str | None = Field(None, description="Where a form goes on to: a path on this server.")
 
 
-@routes.router.get("/", response_model=None)
+@routes.on("GET", "/", access="optional", answers={200: page_answer("A page.")}, errors=(CatalogUnavailable,))
 async def landing(request: Request) -> Response:
     """What this server is, and where to go from here."""
     who = await reader(request, services_of(request))
@@ -46,7 +70,14 @@ async def landing(request: Request) -> Response:
     return page(request, "landing.html", reader=who, example=example)
 
 
-@routes.on("GET", "/login")
+@routes.on(
+    "GET",
+    "/login",
+    access="optional",
+    parameters=(_NEXT,),
+    answers={200: page_answer("The sign-in page."), 303: redirect_answer("To ``next``, for somebody signed in.")},
+    errors=(CatalogUnavailable,),
+)
 async def sign_in_page(request: Request) -> Response:
     """The sign-in page; somebody who is signed in goes on to ``next``."""
     following = safe_next(request.query_params.get("next"))
@@ -55,7 +86,18 @@ async def sign_in_page(request: Request) -> Response:
     return _sign_in_page(request, following)
 
 
-@routes.on("POST", "/login")
+@routes.on(
+    "POST",
+    "/login",
+    access="open",
+    body=Body({JSON: SignIn, FORM: SignIn}),
+    answers={
+        200: json_answer(SessionBegun, "To JSON: who has signed in.", headers=("Set-Cookie",)),
+        303: Answer("To a form: on to ``next``.", headers=("Location", "Set-Cookie")),
+    },
+    errors=(InvalidCredentials, CsrfFailed, TooManyAttempts, CatalogUnavailable, CatalogFull),
+    answers_page=True,
+)
 async def sign_in(request: Request) -> Response:
     """Sign in with a form or JSON: sets the session cookie and a new CSRF secret.
 
@@ -84,7 +126,17 @@ async def sign_in(request: Request) -> Response:
     return response
 
 
-@routes.on("POST", "/logout")
+@routes.on(
+    "POST",
+    "/logout",
+    access="optional",
+    answers={
+        200: json_answer(Done, headers=("Set-Cookie",)),
+        303: Answer("From a page: on to the sign-in page.", headers=("Location", "Set-Cookie")),
+    },
+    errors=(Unauthenticated, CatalogUnavailable, CatalogFull),
+    answers_page=True,
+)
 async def sign_out(request: Request) -> Response:
     """End the session, or the Bearer token, that this request shows."""
     credential = credential_of(request)
@@ -107,7 +159,12 @@ async def sign_out(request: Request) -> Response:
     return response
 
 
-@routes.on("GET", "/api/v1/csrfmiddlewaretoken")
+@routes.on(
+    "GET",
+    "/api/v1/csrfmiddlewaretoken",
+    access="open",
+    answers={200: json_answer(CsrfToken, headers=("Set-Cookie",))},
+)
 async def csrf_token(request: Request) -> Response:
     """A token for ``X-CSRFToken``, and the cookie that it goes with where the browser has none (contract 1.1)."""
     known = usable_secret(request)
@@ -118,7 +175,17 @@ async def csrf_token(request: Request) -> Response:
     return response
 
 
-@routes.on("GET", VIEWER_PATH)
+@routes.on(
+    "GET",
+    VIEWER_PATH,
+    access="optional",
+    parameters=(Parameter("dataset", "The dataset's id.", {"type": "string"}, IN_PATHS["dataset_id"].example),),
+    answers={
+        200: page_answer("The dataset; to a stranger a page to sign in at."),
+        404: page_answer("No such dataset, or not for this reader."),
+    },
+    errors=(CatalogUnavailable,),
+)
 async def viewer(request: Request) -> Response:
     """What a dataset is and how to run Python on it, at the address that clients compute (contract 3.7).
 
@@ -148,14 +215,14 @@ async def viewer(request: Request) -> Response:
     )
 
 
-@routes.on("GET", "/docs")
-async def docs(request: Request) -> Response:
-    """The reference of this API, made from ``/openapi.json``."""
-    who = await reader(request, services_of(request))
-    return page(request, "docs.html", reader=who, groups=operations_by_tag(request.app.openapi()))
-
-
-@routes.on("GET", "/static/{name}")
+@routes.on(
+    "GET",
+    "/static/{name}",
+    access="open",
+    parameters=(Parameter("v", "A version's digest: browsers keep what they fetch under it.", {"type": "string"}),),
+    answers={200: Answer("The file.", {kind.partition(";")[0]: TEXT for kind in MEDIA_TYPES.values()})},
+    errors=(NotFound,),
+)
 async def static(request: Request) -> Response:
     """Styles and pictures of these pages; browsers keep what they fetched under the address of its version."""
     asset = assets().get(request.path_params["name"])

@@ -7,16 +7,39 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from auth.errors import EndpointDisabled
 from auth.principal import Principal
 from deployments.access import find
 from deployments.body import checked, read_json
-from deployments.errors import error_response
+from deployments.errors import NotFound, TooManyRequests, error_response
+from deployments.routes.shapes.results import RESULT
 from deployments.routing import Routes
 from deployments.run_recording import recorded
+from deployments.run_request import run_request_model
 from deployments.services import Services, services_of
 from deployments.settings import Settings
 from runtime.datasets.records import DatasetRecord
-from runtime.errors import RunExists, RuntimeFailure
+from runtime.errors import (
+    DatasetTooLarge,
+    DatasetUnreadable,
+    EngineUnavailable,
+    InvalidSource,
+    LimitTooHigh,
+    Overloaded,
+    ResultNotSerializable,
+    ResultTooLarge,
+    RunExists,
+    RunInterrupted,
+    RuntimeFailure,
+    StorageFull,
+    StoreUnavailable,
+    TaskCancelled,
+    TaskCrashed,
+    TaskError,
+    TaskMemoryExceeded,
+    TaskScratchExceeded,
+    TaskTimeout,
+)
 from runtime.receipts import NewRun
 
 routes = Routes()
@@ -36,9 +59,50 @@ ENGINE: Final = "pandas"
 _LIMITS: Final = ("timeout_s", "cpu_s", "memory_bytes", "scratch_bytes", "result_bytes")
 
 
-@routes.on("POST", "/api/v2/datasets/{dataset_id}/python", "/api/v2/etl/datasets/{dataset_id}/python")
+REFUSALS: Final = (
+    InvalidSource,
+    LimitTooHigh,
+    EndpointDisabled,
+    NotFound,
+    EngineUnavailable,
+    DatasetUnreadable,
+    DatasetTooLarge,
+    TooManyRequests,
+    RunExists,
+    Overloaded,
+    RunInterrupted,
+    StorageFull,
+    StoreUnavailable,
+)
+"""Before the task starts."""
+
+ENDINGS: Final = (
+    TaskError,
+    TaskTimeout,
+    TaskMemoryExceeded,
+    TaskScratchExceeded,
+    TaskCrashed,
+    TaskCancelled,
+    ResultTooLarge,
+    ResultNotSerializable,
+)
+"""After it did."""
+
+
+@routes.on(
+    "POST",
+    "/api/v2/datasets/{dataset_id}/python",
+    "/api/v2/etl/datasets/{dataset_id}/python",
+    body=run_request_model,
+    answers={200: RESULT},
+    errors=(*REFUSALS, *ENDINGS),
+)
 async def run(request: Request) -> Response:
-    """Run ``task(g)`` and answer what it returns."""
+    """Run ``task(g)`` and answer what it returns.
+
+    The task runs in a process of its own beside the dataset. What it does wrong is answered with 422, with its output
+    so far; a string is answered as text where ``Accept`` allows that and the body names no engine.
+    """
     services = services_of(request)
     principal = await services.principal(request)
     await check_switches(services, principal)

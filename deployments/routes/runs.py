@@ -11,6 +11,10 @@ from starlette.responses import JSONResponse, Response
 from auth.principal import Principal
 from deployments.body import page_body, page_of
 from deployments.errors import InvalidRequest, NotFound
+from deployments.openapi.declarations import Parameter
+from deployments.openapi.parameters import PAGE
+from deployments.routes.shapes.runs import RunCancelled, RunPage
+from deployments.routes.shapes.runs import RunReceipt as Receipt
 from deployments.routing import Routes
 from deployments.services import Services, services_of
 from runtime.receipts import RunReceipt, State
@@ -24,7 +28,18 @@ _LOOK_AGAIN_S: Final = 0.05
 """Another replica's run is in the catalog about 50 ms after it began."""
 
 
-@routes.on("GET", "/api/v2/runs")
+@routes.on(
+    "GET",
+    "/api/v2/runs",
+    parameters=(
+        *PAGE,
+        Parameter("state", "Only runs in this state.", {"type": "string", "enum": list(STATES)}),
+        Parameter("dataset_id", "Only runs on this dataset.", {"type": "string"}),
+        Parameter("run_label", "Only runs that were labelled so.", {"type": "string"}),
+    ),
+    answers={200: RunPage},
+    errors=(InvalidRequest,),
+)
 async def page(request: Request) -> Response:
     """One's own runs, newest first, without what they printed; of a ``state``, ``dataset_id`` or ``run_label``."""
     services = services_of(request)
@@ -52,7 +67,7 @@ async def page(request: Request) -> Response:
     return JSONResponse(page_body(request, count, limit, offset, [_listed(receipt) for receipt in receipts]))
 
 
-@routes.on("GET", "/api/v2/runs/{run_id}")
+@routes.on("GET", "/api/v2/runs/{run_id}", answers={200: Receipt}, errors=(NotFound,))
 async def get(request: Request) -> Response:
     """One run: its state, how it ended, what it printed and what it cost."""
     services = services_of(request)
@@ -62,7 +77,7 @@ async def get(request: Request) -> Response:
     return JSONResponse(_shown(receipt))
 
 
-@routes.on("POST", "/api/v2/runs/{run_id}/cancel")
+@routes.on("POST", "/api/v2/runs/{run_id}/cancel", answers={200: RunCancelled}, errors=(NotFound,))
 async def cancel(request: Request) -> Response:
     """End a run; whoever waits for it gets ``TaskCancelled``. For one that has ended this changes nothing."""
     services = services_of(request)

@@ -9,9 +9,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from auth.errors import Forbidden
 from deployments.access import permitted
 from deployments.body import checked, read_json
 from deployments.errors import InvalidRequest, NotFound
+from deployments.routes.shapes.datasets import Shared
 from deployments.routing import Routes
 from deployments.services import services_of
 from runtime.datasets.records import Access, Action, Mode, NoOrganization, RecordGone, Share
@@ -51,7 +53,7 @@ class ShareLink(BaseModel):
     message: str | None = Field(None, max_length=10_000)
 
 
-@routes.on("POST", "/api/v2/share/link")
+@routes.on("POST", "/api/v2/share/link", body=ShareLink, answers={200: Shared}, errors=(Forbidden, NotFound))
 async def share(request: Request) -> Response:
     """Set who else may use a dataset, in place of what held before."""
     services = services_of(request)
@@ -77,7 +79,7 @@ async def share(request: Request) -> Response:
     return JSONResponse({"status": "OK", "message": "", "data": shown})
 
 
-@routes.on("GET", "/api/v2/share/link/{dataset_id}")
+@routes.on("GET", "/api/v2/share/link/{dataset_id}", answers={200: Shared}, errors=(Forbidden, NotFound))
 async def get(request: Request) -> Response:
     """Who else may use a dataset; for its owner and for those who may share it."""
     services = services_of(request)

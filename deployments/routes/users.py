@@ -5,13 +5,14 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from deployments.routes.shapes.users import Me
 from deployments.routing import Routes
 from deployments.services import services_of
 
 routes = Routes()
 
 
-@routes.on("GET", "/api/v2/users/me")
+@routes.on("GET", "/api/v2/users/me", answers={200: Me})
 async def me(request: Request) -> Response:
     """Who one is, which organisations one is in, how much one has stored and may store."""
     services = services_of(request)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
-_MEDIA_TYPES: Final = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+MEDIA_TYPES: Final = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Asset:
 def assets() -> dict[str, Asset]:
     """All of them by name; what is not here is not served."""
     found = {}
-    for name, media_type in _MEDIA_TYPES.items():
+    for name, media_type in MEDIA_TYPES.items():
         content = (files("deployments.web") / "static" / name).read_bytes()
         found[name] = Asset(content, media_type, sha256(content).hexdigest()[:16])
     return found

@@ -5,7 +5,8 @@ and want a looser policy than our pages have. A reference needs none of it; whoe
 ``/openapi.json`` into a tool of his own.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final  # Any: JSON Schema
 
@@ -15,15 +16,12 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
 _DEPTH: Final = 4
 """How far nested types are spelled out; schemas may be recursive."""
 
-_SAYS_NOTHING: Final = "Successful Response"
-"""What FastAPI writes where nobody wrote anything."""
-
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A parameter, or a member of a body."""
+    """A parameter, or a member of a body: of a nested one by its path, such as ``results[].name``."""
 
     name: str
     type: str
@@ -45,65 +43,130 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one status means."""
+    """What one status means. ``headers`` are those that not every answer has."""
 
     status: str
     description: str
+    headers: tuple[Field, ...]
     contents: tuple[Content, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A way to fail."""
+
+    status: str
+    type: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """A method on a path."""
+    """A method on a path. ``who`` may call it, in words."""
 
     method: str
     path: str
     anchor: str
     summary: str
     description: str
+    who: str
     parameters: tuple[Field, ...]
     bodies: tuple[Content, ...]
     answers: tuple[Answer, ...]
+    refusals: tuple[Refusal, ...]
 
 
-def operations_by_tag(document: Document) -> dict[str, list[Operation]]:
-    """Every operation in the document's order, under the first of its tags."""
-    groups: dict[str, list[Operation]] = {}
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A way to say who one is, under the name that ``Operation.who`` uses."""
+
+    name: str
+    sent_as: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Operations under one tag."""
+
+    name: str
+    description: str
+    operations: tuple[Operation, ...]
+
+
+def groups_of(document: Document) -> tuple[Group, ...]:
+    """Every operation, under the first of its tags; tags and operations in the document's order."""
+    found: dict[str, list[Operation]] = {tag["name"]: [] for tag in document.get("tags", ())}
+    descriptions = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
     for path, item in document.get("paths", {}).items():
         for method in METHODS:
             if method in item:
                 tag = (item[method].get("tags") or ["other"])[0]
-                groups.setdefault(tag, []).append(_operation(document, method, path, item[method]))
-    return groups
+                found.setdefault(tag, []).append(_operation(document, method, path, item[method]))
+    return tuple(Group(name, descriptions.get(name, ""), tuple(found[name])) for name in found if found[name])
+
+
+def credentials_of(document: Document) -> tuple[Credential, ...]:
+    """Every way to say who one is."""
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    return tuple(Credential(name, _sent_as(item), item.get("description", "")) for name, item in schemes.items())
+
+
+def _sent_as(scheme: Mapping[str, str]) -> str:
+    if scheme["type"] == "http":
+        return f"`Authorization: {scheme['scheme'].capitalize()} …`"
+    return f"{scheme['in']} `{scheme['name']}`"
 
 
 def _operation(document: Document, method: str, path: str, found: Document) -> Operation:
-    description = found.get("description", "").strip()
-    summary = found.get("summary", "")
-    first, _, rest = description.partition("\n\n")
-    if first and len(first) <= 160:
-        summary, description = " ".join(first.split()), rest
+    summary, description = found.get("summary", ""), found.get("description", "").strip()
     body = _resolved(document, found.get("requestBody", {}))
+    answers = {status: _resolved(document, item) for status, item in found.get("responses", {}).items()}
     return Operation(
         method=method.upper(),
         path=path,
         anchor=f"{method}{path.replace('/', '-').replace('{', '').replace('}', '')}",
         summary=summary,
-        description=description.strip(),
+        description="" if description == summary else description,
+        who=_who(found.get("security", ())),
         parameters=tuple(_parameter(document, item) for item in found.get("parameters", ())),
         bodies=_contents(document, body),
-        answers=tuple(_answers(document, found.get("responses", {}))),
+        answers=tuple(_answer(document, status, item) for status, item in answers.items() if not _types(item)),
+        refusals=tuple(refusal for status, item in answers.items() for refusal in _refusals(status, item)),
     )
 
 
-def _answers(document: Document, found: Document) -> Iterator[Answer]:
-    """Those that say something."""
-    for status, item in found.items():
-        answer = _resolved(document, item)
-        contents = [item for item in _contents(document, answer) if item.fields or item.examples or item.type != "any"]
-        description = answer.get("description", "")
-        if contents or description != _SAYS_NOTHING:
-            yield Answer(status, description, tuple(contents))
+def _who(security: Sequence[Mapping[str, Any]]) -> str:
+    """In words, from any one of which the parts are needed."""
+    ways = [" with ".join(f"`{part}`" for part in way) for way in security if way]
+    if not ways:
+        return "Open."
+    opening = "Open; also with " if {} in security else "With "
+    return f"{opening}{' or '.join(ways)}."
+
+
+def _answer(document: Document, status: str, found: Document) -> Answer:
+    headers = (
+        Field(name, type_of(document, item.get("schema", {})), item.get("description", ""))
+        for name, header in found.get("headers", {}).items()
+        for item in [_resolved(document, header)]
+        if name != "X-Request-Id"
+    )
+    return Answer(status, found.get("description", ""), tuple(headers), _contents(document, found))
+
+
+def _refusals(status: str, found: Document) -> Iterator[Refusal]:
+    """One for each type of error that an answer may have; the description has a line for each."""
+    lines = dict(re.findall(r"^`(\w+)`: (.+)$", found.get("description", ""), re.MULTILINE))
+    for kind in _types(found):
+        yield Refusal(status, kind, lines.get(kind, ""))
+
+
+def _types(answer: Document) -> list[str]:
+    """The names of errors that an answer may have; none for an answer that is no error."""
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    narrowed = [item.get("properties", {}).get("type", {}) for item in schema.get("allOf", ())]
+    return [kind for item in narrowed for kind in item.get("enum", ())]
 
 
 def _parameter(document: Document, item: Document) -> Field:
@@ -131,17 +194,31 @@ def _contents(document: Document, holder: Document) -> tuple[Content, ...]:
     )
 
 
-def _fields(document: Document, schema: Document) -> Iterator[Field]:
+def _fields(document: Document, schema: Document, within: str = "", depth: int = 0) -> Iterator[Field]:
     schema = _resolved(document, schema)
     required = schema.get("required", ())
     for name, member in schema.get("properties", {}).items():
+        described = {**_resolved(document, member), **member}
         yield Field(
-            name=name,
+            name=within + name,
             type=type_of(document, member),
-            description=member.get("description", ""),
+            description=described.get("description", ""),
             is_required=name in required,
             default=_shown(member["default"]) if "default" in member else "",
         )
+        if depth < _DEPTH:
+            for item, suffix in _nested(document, member):
+                yield from _fields(document, item, f"{within}{name}{suffix}", depth + 1)
+
+
+def _nested(document: Document, schema: Document) -> Iterator[tuple[Document, str]]:
+    """What a member holds that may have members itself, and how their names go on from its own."""
+    schema = _resolved(document, schema)
+    yield schema, "."
+    if "items" in schema:
+        yield schema["items"], "[]."
+    for item in schema.get("anyOf", ()):
+        yield from _nested(document, item)
 
 
 def _examples(content: Document) -> Iterator[str]:
@@ -163,7 +240,9 @@ def type_of(document: Document, schema: Document, depth: int = 0) -> str:
         return " or ".join(_shown(value) for value in schema["enum"])
     for union in ("anyOf", "oneOf"):
         if union in schema:
-            return " or ".join(dict.fromkeys(type_of(document, item, depth + 1) for item in schema[union]))
+            shared = {"type": schema["type"]} if "type" in schema else {}
+            kinds = (type_of(document, {**shared, **item}, depth + 1) for item in schema[union])
+            return " or ".join(dict.fromkeys(kinds))
     kind = schema.get("type")
     if isinstance(kind, list):
         return " or ".join(kind)
@@ -171,7 +250,21 @@ def type_of(document: Document, schema: Document, depth: int = 0) -> str:
         return f"list of {type_of(document, schema.get('items', {}), depth + 1)}"
     if kind == "string" and schema.get("format"):
         return f"string ({schema['format']})"
-    return str(kind or "any")
+    return str(kind or "any") + _limits(schema)
+
+
+def _limits(schema: Document) -> str:
+    """What narrows a type, in words."""
+    words = [
+        f"{said} {schema[name]}"
+        for name, said in (("exclusiveMinimum", "over"), ("minimum", "from"), ("maximum", "to"), ("pattern", "like"))
+        if name in schema
+    ]
+    if "maxLength" in schema:
+        words.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
+    elif schema.get("minLength"):
+        words.append("not empty")
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _resolved(document: Document, item: Document) -> Document:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from runtime.datasets.store import LocalStore
+from runtime.datasets.descriptors import opened
+from runtime.datasets.store import Store
 from runtime.errors import InvalidTable
 from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess
@@ -37,7 +38,7 @@ def parse_timeout_s(byte_count: int) -> float:
 class Uploads:
     """Parses uploads for one replica."""
 
-    def __init__(self, store: LocalStore, template: TemplateProcess, max_upload_bytes: int) -> None:
+    def __init__(self, store: Store, template: TemplateProcess, max_upload_bytes: int) -> None:
         self._store = store
         self._template = template
         self._turn = asyncio.Semaphore(CONCURRENT_PARSES)
@@ -50,7 +51,8 @@ class Uploads:
     ) -> dict[str, Any]:
         """Parse the upload named ``incoming`` into a new object and describe it (``ObjectRecord``'s fields).
 
-        The upload itself stays the caller's to remove. Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``.
+        The upload itself stays the caller's to remove. Raises ``InvalidTable``, ``StorageFull``,
+        ``StoreUnavailable``, ``RunInterrupted``.
         """
         request = {
             "job": "parse",
@@ -70,14 +72,8 @@ class Uploads:
 
     async def concatenate(self, object_ids: list[str]) -> dict[str, Any]:
         """Concatenate stored tables, columns by name, into a new object. Raises as ``parse``."""
-        fds: list[int] = []
-        try:
-            for object_id in object_ids:
-                fds.append(self._store.open_object(object_id))
+        async with opened(self._store, object_ids) as fds:
             return await self._make_object({"job": "concatenate"}, fds, 0)
-        finally:
-            for fd in fds:
-                os.close(fd)
 
     async def _make_object(self, request: dict[str, Any], inputs: list[int], scratch_bytes: int) -> dict[str, Any]:
         output = self._store.incoming()

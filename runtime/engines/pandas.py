@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from runtime.datasets.descriptors import opened
 from runtime.datasets.store import Store
 from runtime.engines.base import DatasetSource
-from runtime.errors import DatasetUnreadable, RuntimeFailure
+from runtime.errors import RuntimeFailure
 from runtime.sandbox.parent import HolderProcess, TemplateProcess
 from runtime.sandbox.scratch import ScratchRoot
 from runtime.sandbox.seats import SeatProcess, open_seat
@@ -118,19 +118,10 @@ class PandasEngine:
 
     async def load(self, source: DatasetSource) -> PandasDataset:
         roles = sorted(source.tables)
-        fds: list[int] = []
-        try:
-            for role in roles:
-                fds.append(self._store.open_object(source.tables[role]))
-            settings = self._settings
-            limits = {"open_files": settings.open_files, "file_bytes": settings.file_bytes, "threads": settings.threads}
+        settings = self._settings
+        limits = {"open_files": settings.open_files, "file_bytes": settings.file_bytes, "threads": settings.threads}
+        async with opened(self._store, [source.tables[role] for role in roles]) as fds:
             holder = await self._template.holder(fds, roles, source.payload, limits, settings.scratch.fd)
-        except FileNotFoundError:
-            text = f"the bytes of dataset {source.dataset_id} are missing from the store"
-            raise DatasetUnreadable(text, dataset_id=source.dataset_id) from None
-        finally:
-            for fd in fds:
-                os.close(fd)
         log.info(
             "dataset.loaded dataset_id=%s pid=%d load_s=%.3f",
             source.dataset_id,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
 
 PEOPLE_EDGES = pa.table({"s": ["a", "b", "c"], "d": ["b", "c", "d"], "w": [1.5, 2.5, None]})
 PEOPLE_NODES = pa.table({"id": ["a", "b", "c", "d"], "age": [30, 41, 52, 63]})
+
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+"""The command line in a process of its own: what it said, its exit status."""
 
 
 def new_client() -> Any:
@@ -64,3 +72,50 @@ def people(alice: Person) -> str:
 def people_graph(client: Any, people: str) -> Any:
     """What alice has of ``people`` in her own process: its id."""
     return client.bind(dataset_id=people)
+
+
+@pytest.fixture
+def graphside(tmp_path: Path) -> Command:
+    """``graphside("user", "list", typed="...")`` with a configuration of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GRAPHSIDE_", "RAY_"))}
+
+    def run(*arguments: str, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "deployments.cli", *arguments],
+            input=typed, capture_output=True, text=True, timeout=60, check=False,
+            env={**kept, "XDG_CONFIG_HOME": str(tmp_path / "config"), **variables},
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def as_admin(graphside: Command, server: LiveServer, admin: Person) -> Command:
+    """The same, as the admin."""
+    return _with_token(graphside, server, admin)
+
+
+@pytest.fixture
+def as_alice(graphside: Command, server: LiveServer, alice: Person) -> Command:
+    """The same, as alice."""
+    return _with_token(graphside, server, alice)
+
+
+@pytest.fixture
+def as_bob(graphside: Command, server: LiveServer, bob: Person) -> Command:
+    """The same, as bob."""
+    return _with_token(graphside, server, bob)
+
+
+def variables_of(server: LiveServer, person: Person) -> dict[str, str]:
+    """The environment in which the command line speaks for somebody."""
+    return {"GRAPHSIDE_URL": server.url, "GRAPHSIDE_TOKEN": person.token}
+
+
+def _with_token(graphside: Command, server: LiveServer, person: Person) -> Command:
+    def run(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+        done = graphside(*arguments, **{**variables_of(server, person), **options})
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run

@@ -1,41 +1,22 @@
 """The installed command line against the live server."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from deployments.cli.doctor.walls import LAYERS
 from tests.conftest import ADMIN, PASSWORD, SMALL_EDGES, LiveServer, Person
+from tests.wire.conftest import Command
 
 pytestmark = pytest.mark.e2e
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 FLAG = "flag_python_endpoint_enabled_users"
 
 
 @pytest.fixture
-def graphside(tmp_path: Path) -> Command:
-    """``graphside("user", "list", typed="...")`` in a process of its own, with a configuration of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GRAPHSIDE_", "RAY_"))}
-
-    def run(*arguments: str, typed: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "deployments.cli", *arguments],
-            input=typed, capture_output=True, text=True, timeout=60, check=False,
-            env={**kept, "XDG_CONFIG_HOME": str(tmp_path / "config"), **variables},
-        )  # fmt: skip
-
-    return run
-
-
-@pytest.fixture
-def as_admin(graphside: Command, server: LiveServer) -> Command:
-    """The same, signed in as the admin."""
+def signed_in(graphside: Command, server: LiveServer) -> Command:
+    """The command line with a session of the admin's that it remembers."""
     done = graphside("login", server.url, "--username", ADMIN, "--password-stdin", typed=f"{PASSWORD}\n")
     assert done.returncode == 0, done.stderr
     return graphside
@@ -72,8 +53,8 @@ def test_a_new_password_ends_the_old_one_and_its_tokens(as_admin: Command, serve
     server.log_in("cli-passwd", "second password").http.close()
 
 
-def test_the_printed_token_works_for_any_client(as_admin: Command, graphside: Command, server: LiveServer) -> None:
-    printed = as_admin("token")
+def test_the_printed_token_works_for_any_client(signed_in: Command, graphside: Command, server: LiveServer) -> None:
+    printed = signed_in("token")
     assert printed.returncode == 0, printed.stderr
     token = printed.stdout.strip()
     listed = graphside(
@@ -81,6 +62,70 @@ def test_the_printed_token_works_for_any_client(as_admin: Command, graphside: Co
     )
     assert listed.returncode == 0, listed.stderr
     assert ADMIN in listed.stdout
+
+
+def test_log_out_ends_the_session_at_the_server(signed_in: Command, admin: Person) -> None:
+    token = signed_in("token").stdout.strip()
+    assert admin.http.post("/api-token-verify/", json={"token": token}).status_code == 200
+    done = signed_in("logout")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert admin.http.post("/api-token-verify/", json={"token": token}).status_code == 400
+    assert signed_in("token").stderr == "graphside: sign in first: graphside login URL\n"
+
+
+def test_a_personal_key_signs_in_until_it_is_revoked(as_alice: Command, graphside: Command, server: LiveServer) -> None:
+    made = as_alice("key", "create", "cli-key")
+    assert made.returncode == 0, made.stderr
+    key_id = made.stdout.partition(":")[0]
+    assert f"{key_id}\tcli-key\tactive" in as_alice("key", "list").stdout
+
+    assert graphside("login", server.url, "--key-stdin", typed=made.stdout).returncode == 0
+    assert graphside("dataset", "list").returncode == 0
+    assert graphside("key", "create").stderr == "graphside: Sign in with your password to make a personal key.\n"
+
+    assert as_alice("key", "revoke", key_id).returncode == 0
+    assert f"{key_id}\tcli-key\trevoked" in as_alice("key", "list").stdout
+    refused = graphside("login", server.url, "--key-stdin", typed=made.stdout)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+
+
+def test_a_disabled_user_is_out_until_he_is_enabled(
+    as_admin: Command, make_user: Callable[..., Person], server: LiveServer
+) -> None:
+    person = make_user("cli-disabled")
+    assert as_admin("user", "disable", person.username).returncode == 0
+    assert f"{person.username}\tuser\tdisabled" in as_admin("user", "list").stdout
+    assert person.http.post("/api-token-verify/", json={"token": person.token}).status_code == 400
+    assert as_admin("user", "enable", person.username).returncode == 0
+    server.log_in(person.username, person.password).http.close()
+    person.http.close()
+
+
+def test_an_organisation_is_made_and_people_come_and_go(as_admin: Command, as_bob: Command, bob: Person) -> None:
+    assert as_admin("org", "add", "cli-lab", "--name", "The lab").stdout == "added cli-lab\n"
+    assert as_bob("org", "members", "cli-lab").stderr == "graphside: Not authorized to organization 'cli-lab'\n"
+    assert as_admin("org", "add-member", "cli-lab", bob.username, "--role", "admin").returncode == 0
+    assert as_bob("org", "list").stdout.splitlines()[1] == "cli-lab\tThe lab\tadmin"
+    assert as_bob("org", "members", "cli-lab").stdout == f"{bob.username}\tadmin\n"
+    assert json.loads(as_bob("org", "members", "cli-lab", "--json").stdout)[0]["username"] == bob.username
+    assert as_bob("org", "remove-member", "cli-lab", bob.username).returncode == 0
+    assert as_admin("org", "members", "cli-lab").stdout == ""
+    assert "cli-lab" in as_admin("org", "list", "--all").stdout
+
+
+def test_a_flag_can_be_set_for_a_group_staff_and_a_share(as_admin: Command, bob: Person) -> None:
+    flag = "flag_python_endpoint_disabled"
+    assert as_admin("group", "add", "cli-group").returncode == 0
+    assert as_admin("group", "member", "add", "cli-group", bob.username).returncode == 0
+    assert f"cli-group\t{bob.username}\n" in as_admin("group", "list").stdout
+    scopes = {"group cli-group": ("--group", "cli-group"), "staff": ("--staff",), "0 % of users": ("--percent", "0")}
+    for whom, options in scopes.items():
+        assert as_admin("flag", "set", flag, "off", *options).stdout == f"{flag} is off for {whom}\n"
+        assert f"{flag}\t{whom}\toff" in as_admin("flag", "list").stdout.splitlines()
+        assert as_admin("flag", "set", flag, "unset", *options).returncode == 0
+    assert as_admin("group", "member", "rm", "cli-group", bob.username).returncode == 0
+    assert as_admin("group", "rm", "cli-group").returncode == 0
+    assert "cli-group" not in as_admin("group", "list").stdout
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Reads are consistent, writes are serial, durable and counted."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -68,6 +69,18 @@ def test_appending_stores_and_leaves_the_version(catalog: Catalog) -> None:
         raise LookupError
     assert usernames(catalog) == ["ann"]
     assert catalog.version() == before
+
+
+def test_a_catalog_has_an_identity_of_its_own_that_stays(catalog: Catalog, database_url: str, tmp_path: Path) -> None:
+    identity = catalog.identity()
+    assert re.fullmatch(r"[0-9a-f]{32}", identity)
+    migrate(database_url)
+    assert catalog.identity() == identity
+    other_url = sqlite_url(tmp_path / "other.sqlite")
+    migrate(other_url)
+    other = open_catalog(other_url)
+    assert other.identity() != identity
+    other.close()
 
 
 def test_a_second_opening_sees_the_version_move(catalog: Catalog, database_url: str) -> None:

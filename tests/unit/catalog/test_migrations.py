@@ -70,25 +70,25 @@ def test_a_newer_schema_is_left_alone(catalog: Catalog, database_url: str) -> No
         assert (raised.value.found, raised.value.expected) == ("9999", REVISION)
 
 
-def test_a_migration_that_fails_leaves_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_leaves_nothing(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise LookupError
 
     with monkeypatch.context() as patched:
         patched.setattr("alembic.op.create_index", fail)
         with pytest.raises(LookupError):
-            migrate(database_url)
+            migrate(empty_database)
     with pytest.raises(SchemaMismatch) as raised:
-        open_catalog(database_url)
+        open_catalog(empty_database)
     assert raised.value.found is None
-    migrate(database_url)
-    open_catalog(database_url).close()
+    migrate(empty_database)
+    open_catalog(empty_database).close()
 
 
-def test_processes_that_migrate_at_once_all_succeed(database_url: str) -> None:
+def test_processes_that_migrate_at_once_all_succeed(empty_database: str) -> None:
     script = "import sys; from catalog.engine import migrate; sys.stdin.readline(); migrate(sys.argv[1])"
     racers = [
-        subprocess.Popen([sys.executable, "-c", script, database_url], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", script, empty_database], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(3)
     ]
     for racer in racers:
@@ -98,24 +98,24 @@ def test_processes_that_migrate_at_once_all_succeed(database_url: str) -> None:
     for racer in racers:
         _, errors = racer.communicate(timeout=60)
         assert (racer.returncode, errors) == (0, b"")
-    opened = open_catalog(database_url)
+    opened = open_catalog(empty_database)
     with opened.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(version)).scalar_one() == 1
     opened.close()
 
 
-def test_the_first_released_schema_is_brought_up_to_date_with_every_row_kept(database_url: str) -> None:
+def test_the_first_released_schema_is_brought_up_to_date_with_every_row_kept(empty_database: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
-    with dialects.migrating(database_url) as connection:
+    with dialects.migrating(empty_database) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         for statement in FIRST_ROWS:
             connection.execute(sa.text(statement))
         before = rows_of(connection)
-    migrate(database_url)
-    catalog = open_catalog(database_url)
+    migrate(empty_database)
+    catalog = open_catalog(empty_database)
     with catalog.read() as connection:
         after = rows_of(connection)
     catalog.close()

@@ -19,11 +19,17 @@ Cli = Callable[..., Result]
 
 @dataclass
 class Answer:
-    """What the small server says."""
+    """What the small server says: ``held`` back until that happens; saying it makes ``frees`` happen.
+
+    The connection stands until ``lasts`` happens.
+    """
 
     status: int = 200
     body: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    held: threading.Event | None = None
+    frees: threading.Event | None = None
+    lasts: threading.Event | None = None
 
     @property
     def content(self) -> bytes:
@@ -38,20 +44,37 @@ class Call:
     path: str
     token: str | None
     body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+    content: bytes = b""
 
 
 @dataclass
 class SmallServer:
-    """Answers each route as told, 404 elsewhere, and remembers every call."""
+    """Answers each route as told, 404 elsewhere, and remembers every call.
+
+    A path that was given without a query answers whatever the query is.
+    """
 
     url: str = ""
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    news: threading.Condition = field(default_factory=threading.Condition)
 
-    def on(self, method: str, path: str, status: int = 200, body: Any = None, **headers: str) -> None:
+    def on(self, method: str, path: str, status: int = 200, body: Any = None, **headers: str) -> Answer:
         """``headers`` with underscores for dashes."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.answers[method, path] = Answer(status, {} if body is None else body, named)
+        answer = self.answers[method, path] = Answer(status, {} if body is None else body, named)
+        return answer
+
+    def called(self, method: str, path: str) -> list[Call]:
+        """The calls of one route, whatever their query."""
+        return [call for call in self.calls if (call.method, call.path.partition("?")[0]) == (method, path)]
+
+    def first(self, method: str, path: str) -> Call:
+        """The first call of a route, once it comes."""
+        with self.news:
+            assert self.news.wait_for(lambda: self.called(method, path), 30), f"{method} {path} was not called"
+        return self.called(method, path)[0]
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
@@ -61,22 +84,46 @@ class SmallServer:
                 length = int(self.headers.get("content-length") or 0)
                 sent = self.rfile.read(length)
                 token = self.headers.get("authorization")
-                server.calls.append(Call(self.command, self.path, token, json.loads(sent) if sent else None))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                with server.news:
+                    server.calls.append(Call(self.command, self.path, token, _json_of(sent), headers, sent))
+                    server.news.notify_all()
                 missing = Answer(404, {"error": "There is no such route.", "type": "NotFound"})
-                answer = server.answers.get((self.command, self.path), missing)
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.content)))
-                self.end_headers()
-                self.wfile.write(answer.content)
+                short = self.path.partition("?")[0]
+                answer = server.answers.get((self.command, self.path)) or server.answers.get((self.command, short))
+                self.answer(answer or missing)
 
-            do_GET = do_POST = do_PUT = handle_one  # noqa: N815  the base class's names
+            def answer(self, answer: Answer) -> None:
+                if answer.held is not None:
+                    answer.held.wait(30)
+                if answer.frees is not None:
+                    answer.frees.set()
+                content = b"" if answer.status == 204 else answer.content
+                self.send_response(answer.status)
+                for name, value in {"content-length": str(len(content)), **answer.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                try:
+                    self.wfile.write(content)
+                except OSError:  # nobody waits for it any more
+                    pass
+                if answer.lasts is not None:
+                    answer.lasts.wait(30)
+
+            do_GET = do_POST = do_PUT = do_DELETE = handle_one  # noqa: N815  the base class's names
 
             def log_message(self, *_: Any) -> None:
                 pass
 
         return Handler
+
+
+def _json_of(content: bytes) -> Any:
+    """None for what is no JSON: an upload."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
 
 
 @pytest.fixture(autouse=True)

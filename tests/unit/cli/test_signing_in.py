@@ -1,17 +1,17 @@
 """``login`` and ``token``."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from deployments.cli.session import Session, load_session, save_session
+from tests.terminal import Terminal
 from tests.unit.cli.conftest import Cli, SmallServer, complaint
 
 LOG_IN = "/api-token-auth/"
 REFRESH = "/api/v2/auth/token/refresh"
+KEY_LOG_IN = "/api/v2/auth/pkey/jwt/"
+LOG_OUT = "/api/v2/auth/logout/"
 
 
 def test_login_remembers_the_server_and_its_token(cli: Cli, server: SmallServer) -> None:
@@ -68,20 +68,14 @@ def test_a_password_on_an_open_road_is_warned_of(cli: Cli) -> None:
 
 def test_a_typed_password_is_not_shown(server: SmallServer, config_home: Path) -> None:
     server.on("POST", LOG_IN, body={"token": "a.b.c"})
-    ours, theirs = os.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "deployments.cli", "login", server.url],
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        shown = _until(ours, "username: ")
-        os.write(ours, b"bob\n")
-        shown += _until(ours, "password of bob: ")
-        os.write(ours, b"hunter2hunter2\n")
-        shown += _until(ours, "signed in")
-        assert process.wait(30) == 0
-        os.close(ours)  # not before: the rest of the line would have nowhere to go
-    assert "hunter2" not in shown
+    with Terminal("login", server.url) as terminal:
+        terminal.until("username: ")
+        terminal.type("bob\n")
+        terminal.until("password of bob: ")
+        terminal.type("hunter2hunter2\n")
+        terminal.until("signed in")
+        assert terminal.end() == 0
+    assert "hunter2" not in terminal.shown
     assert server.calls[0].body == {"username": "bob", "password": "hunter2hunter2"}
 
 
@@ -112,8 +106,62 @@ def test_an_ended_session_asks_to_sign_in(cli: Cli, signed_in: SmallServer) -> N
     assert complaint(cli("token")) == f"sign in first: graphside login {signed_in.url} (Token has expired.)"
 
 
-def _until(terminal: int, text: str) -> str:
-    shown = ""
-    while text not in shown:
-        shown += os.read(terminal, 4096).decode()
-    return shown
+class TestKey:
+    def test_a_key_signs_in(self, cli: Cli, server: SmallServer) -> None:
+        server.on("POST", KEY_LOG_IN, body={"token": "a.b.c", "user": {}})
+        result = cli("login", server.url, "--key-stdin", typed="0123:se-cret\n")
+        assert result.exit_code == 0, result.output
+        assert server.calls[0].token == "PersonalKey 0123:se-cret"
+        assert load_session() == Session(server.url, "a.b.c")
+        assert "se-cret" not in result.output
+
+    @pytest.mark.parametrize("typed", ["no-colon", ":secret", "id:", "two words:secret", "id:s\u00e9cret"])
+    def test_what_is_no_key_is_neither_sent_nor_repeated(self, cli: Cli, server: SmallServer, typed: str) -> None:
+        result = cli("login", server.url, "--key-stdin", typed=f"{typed}\n")
+        assert complaint(result) == "a personal key looks like ID:SECRET"
+        assert typed not in result.output
+        assert server.calls == []
+
+    def test_no_key_is_no_key(self, cli: Cli, server: SmallServer) -> None:
+        assert complaint(cli("login", server.url, "--key-stdin")) == "no personal key was given"
+
+    def test_a_key_excludes_a_password(self, cli: Cli, server: SmallServer) -> None:
+        result = cli("login", server.url, "--key-stdin", "--password-stdin", typed="id:secret\n")
+        assert complaint(result) == "--key-stdin excludes --username and --password-stdin"
+
+    def test_a_revoked_key_is_one_line(self, cli: Cli, server: SmallServer) -> None:
+        server.on("POST", KEY_LOG_IN, 401, {"error": "The personal key is not valid."})
+        assert "The personal key is not valid." in complaint(cli("login", server.url, "--key-stdin", typed="id:s\n"))
+        assert load_session() is None
+
+
+class TestLogout:
+    def test_it_ends_the_session_at_the_server_and_forgets_it(self, cli: Cli, signed_in: SmallServer) -> None:
+        signed_in.on("POST", LOG_OUT, body={"success": True, "status": "OK"})
+        assert cli("logout").stdout == f"signed out of {signed_in.url}\n"
+        assert signed_in.calls[0].token == "Bearer the-token"
+        assert load_session() is None
+
+    def test_one_that_had_ended_is_forgotten_all_the_same(self, cli: Cli, signed_in: SmallServer) -> None:
+        signed_in.on("POST", LOG_OUT, 401, {"error": "Token has expired."})
+        assert cli("logout").exit_code == 0
+        assert load_session() is None
+
+    def test_where_the_server_does_not_hear_it_one_is_told_and_it_is_forgotten(
+        self, cli: Cli, signed_in: SmallServer
+    ) -> None:
+        signed_in.on("POST", LOG_OUT, 503, {"error": "Stopping."})
+        assert complaint(cli("logout")) == "forgotten here, but its token counts until it expires: Stopping."
+        assert load_session() is None
+
+    def test_a_second_time_there_is_nothing_to_do(self, cli: Cli) -> None:
+        result = cli("logout")
+        assert (result.exit_code, result.stdout) == (0, "nobody is signed in\n")
+
+    def test_a_token_of_the_environment_is_no_session(
+        self, cli: Cli, signed_in: SmallServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GRAPHSIDE_TOKEN", "another")
+        signed_in.on("POST", LOG_OUT, body={"success": True})
+        cli("logout")
+        assert signed_in.calls[0].token == "Bearer the-token"

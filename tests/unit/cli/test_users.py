@@ -1,5 +1,6 @@
 """``user add``, ``user passwd``, ``user list``."""
 
+import json
 import re
 
 import pytest
@@ -92,6 +93,23 @@ def test_list_is_made_for_cut_where_the_output_is_no_terminal(cli: Cli, signed_i
     ]
 
 
+def test_list_as_json_is_what_the_server_sent_with_nothing_that_acts(cli: Cli, signed_in: SmallServer) -> None:
+    users = [{"username": "ann", "email": "\x1b[2Jé\u202e"}]
+    signed_in.on("GET", USERS, body={"success": True, "users": users})
+    shown = cli("user", "list", "--json").stdout
+    assert json.loads(shown) == users
+    assert shown.isascii()
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("command", ["disable", "enable"])
+def test_disable_and_enable_name_the_user_in_the_path(cli: Cli, signed_in: SmallServer, command: str) -> None:
+    signed_in.on("POST", f"{USERS}b%2Fb/{command}/", body={"success": True})
+    result = cli("user", command, "b/b")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"b/b is {command}d")
+
+
 @pytest.mark.parametrize(
     ("status", "text", "says"),
     [
@@ -105,7 +123,21 @@ def test_the_servers_no_is_shown(cli: Cli, signed_in: SmallServer, status: int, 
 
 
 @pytest.mark.parametrize(
-    "command", [("user", "list"), ("user", "add", "bob"), ("user", "passwd", "bob"), ("flag", "list"), ("token",)]
+    "command",
+    [
+        ("user", "list"),
+        ("user", "add", "bob"),
+        ("user", "passwd", "bob"),
+        ("user", "disable", "bob"),
+        ("flag", "list"),
+        ("group", "list"),
+        ("org", "list"),
+        ("key", "list"),
+        ("dataset", "list"),
+        ("dataset", "rm", "--yes", "0123"),
+        ("runs", "list"),
+        ("token",),
+    ],
 )
 def test_without_a_session_every_command_asks_to_sign_in(cli: Cli, command: tuple[str, ...]) -> None:
     assert complaint(cli(*command)) == "sign in first: graphside login URL"

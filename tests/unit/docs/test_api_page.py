@@ -1,24 +1,14 @@
 """docs/api.md lists what the app answers."""
 
-from types import SimpleNamespace
-from typing import Any, cast
-
-from auth.errors import InvalidName, Taken, Unauthenticated, Unknown
+from auth.errors import Taken, Unauthenticated, Unknown
 from deployments import errors
-from deployments.ingress import _STATUS_NAMES, build_asgi_app
+from deployments.ingress import _STATUS_NAMES
 from deployments.run_request import RunRequest
-from deployments.services import Services
-from deployments.settings import Settings
+from tests.document import openapi
 from tests.unit.docs.markdown import code, rows
 
-BASES = {InvalidName, Taken, Unknown}
+BASES = {Taken, Unknown}
 """Never raised themselves."""
-
-
-def openapi() -> dict[str, Any]:
-    """The app's own description of itself; no service is needed for that."""
-    services = cast(Services, SimpleNamespace(settings=Settings()))
-    return build_asgi_app(services).openapi()
 
 
 def test_every_route_is_listed_and_no_other() -> None:

@@ -15,16 +15,26 @@ from deployments.runs import RunnerClient
 from deployments.services import Services
 from deployments.settings import Settings
 from runtime.datasets.records import DatasetRecord, ObjectRecord, Role
+from tests.conformance import own_document
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it would rather have a newer client library under it
-    from starlette.testclient import TestClient as Browser
+    from starlette.testclient import TestClient
 
-__all__ = ["PAGE", "PASSWORD", "SECRET", "Browser", "Site"]
+__all__ = ["PAGE", "PASSWORD", "SECRET", "Browser", "Site", "TestClient"]
 
 PASSWORD = "correct horse battery"
 SECRET = "abcdefghijklmnopqrstuvwxyzABCDEF"
 PAGE = {"accept": "text/html,application/xhtml+xml"}
+
+
+class Browser(TestClient):
+    """A client that holds every answer to the document."""
+
+    def request(self, method: str, url: Any, **more: Any) -> Any:  # Any: the types of whichever library is under it
+        answer = super().request(method, url, **more)
+        own_document().check(method, str(answer.request.url), answer)
+        return answer
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from catalog.engine import migrate
 from deployments.ingress import build_asgi_app
 from deployments.services import Services
 from deployments.settings import Settings
-from runtime.errors import Overloaded, RunInterrupted
+from runtime.errors import Overloaded, RunInterrupted, StoreUnavailable
 
 RECEIPT = {
     "engine": "pandas", "queue_s": 0.001, "seat_s": 0.002, "run_s": 0.003, "encode_s": 0.004,
@@ -41,6 +41,9 @@ class Runners:
         if self.error is not None:
             raise self.error
         return {"receipt": RECEIPT, "versions": {}, "kind": "json", "result": b"1"}
+
+    async def evict(self, dataset_id: str) -> None:
+        return None
 
 
 def with_app(data: Path, act: Act, runners: Any = None, **settings: Any) -> Any:
@@ -175,12 +178,31 @@ def test_an_upload_over_the_limit_is_refused_and_nothing_stays(tmp_path: Path, a
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"), [(Overloaded("full", retry_after_s=3), "Overloaded"), (RunInterrupted("died"), "RunInterrupted")]
+    ("error", "kind", "retry_after"),
+    [
+        (Overloaded("full", retry_after_s=3), "Overloaded", "3"),
+        (RunInterrupted("died"), "RunInterrupted", "1"),
+        (StoreUnavailable("away", retry_after_s=5), "StoreUnavailable", "5"),
+    ],
 )
-def test_what_may_be_tried_again_says_when(tmp_path: Path, error: Exception, kind: str) -> None:
+def test_what_may_be_tried_again_says_when(tmp_path: Path, error: Exception, kind: str, retry_after: str) -> None:
     answer = with_app(tmp_path, run, Runners(error))
     assert (answer.status_code, answer.json()["type"]) == (503, kind)
-    assert answer.headers["retry-after"] == ("3" if kind == "Overloaded" else "1")
+    assert answer.headers["retry-after"] == retry_after
+
+
+def test_a_deletion_is_done_for_its_caller_although_the_store_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> int:
+        raise StoreUnavailable("away")
+
+    async def act(http: httpx.AsyncClient, dataset_id: str) -> Any:
+        deleted = await http.delete(f"/api/v2/datasets/{dataset_id}/")
+        return deleted.status_code, (await http.get(f"/api/v2/datasets/{dataset_id}/")).status_code
+
+    monkeypatch.setattr("deployments.services.forget_unreferenced", away)
+    assert with_app(tmp_path, act) == (204, 404)
 
 
 def test_an_error_that_nobody_expected_tells_its_id_and_no_more(

@@ -89,7 +89,7 @@ class Desk:
 
     def objects(self) -> int:
         """How many stored tables there are."""
-        return len(self.site.services.store.object_ids())
+        return len(list(self.site.services.store.stored()))
 
     def audited(self, target: str) -> list[tuple[str, str, str, dict[str, Any]]]:
         assert self.site.services.audit.flush()

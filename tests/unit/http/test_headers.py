@@ -4,7 +4,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from deployments.web.headers import SecurityHeaders, checked_sources
-from tests.unit.http.site import Browser, Site
+from tests.unit.http.site import Site, TestClient
 
 PATHS = ["/", "/login", "/docs", "/healthz", "/openapi.json", "/api/v2/datasets/", "/nowhere", "/graph/graph.html",
          "/api/v1/csrfmiddlewaretoken/", "/static/style.css"]  # fmt: skip
@@ -64,7 +64,7 @@ def test_an_error_that_nobody_expected_has_the_headers_too(site: Site) -> None:
         raise RuntimeError("broken")
 
     app.get("/broken")(broken)  # type: ignore[attr-defined]  # TestClient types it as any ASGI app
-    answer = Browser(app, raise_server_exceptions=False).get("/broken")
+    answer = TestClient(app, raise_server_exceptions=False).get("/broken")
     assert answer.status_code == 500
     assert policy_of(answer.headers)["frame-ancestors"] == "'none'"
 
@@ -84,7 +84,7 @@ def test_a_setting_says_who_may_frame_the_viewer(sources: list[str]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    browser = Browser(SecurityHeaders(empty, sources))
+    browser = TestClient(SecurityHeaders(empty, sources))
     assert policy_of(browser.get("/graph/graph.html").headers)["frame-ancestors"] == " ".join(sources)
     assert policy_of(browser.get("/graph/other.html").headers)["frame-ancestors"] == "'none'"
 

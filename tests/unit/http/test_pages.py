@@ -10,7 +10,7 @@ import pytest
 
 from auth import csrf
 from deployments.web.pages import safe_next, with_code
-from deployments.web.reference import operations_by_tag, type_of
+from deployments.web.reference import groups_of, type_of
 from deployments.web.snippets import Server, curl, pygraphistry
 from runtime.datasets.records import DatasetRecord
 from tests.unit.http.site import PAGE, PASSWORD, Site
@@ -183,12 +183,12 @@ def test_the_reference_shows_every_operation_of_the_document(site: Site) -> None
     browser = site.browser()
     document = browser.get("/openapi.json").json()
     page = unescape(browser.get("/docs").text)
-    shown = {(item.method, item.path) for group in operations_by_tag(document).values() for item in group}
+    shown = {(item.method, item.path) for group in groups_of(document) for item in group.operations}
     assert ("POST", "/api/v2/datasets/{dataset_id}/python") in shown
     assert all(f"<code>{path}</code>" in page for _, path in shown)
     anchors = re.findall(r'<article[^>]* id="([^"]+)"', page)
     assert len(anchors) == len(set(anchors)) == len(shown)
-    assert set(re.findall(r'href="#([^"]+)"', page)) == {*anchors, "main"}
+    assert set(re.findall(r'href="#([^"]+)"', page)) == {*anchors, "main", "credentials"}
 
 
 @pytest.mark.parametrize(

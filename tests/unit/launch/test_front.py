@@ -101,6 +101,7 @@ def test_haproxy_accepts_the_result(with_app: bool, host: str | None, tmp_path: 
         ("http-request set-header x-graphside-peer %[src]", "http-reuse always"),
         ("hdr Retry-After 1", "Ping http://"),
         ("errorfile 503 {folder}/503.http", "500.http"),
+        ('http-after-response set-header X-Content-Type-Options "nosniff"', "500.http"),
     ],
 )
 def test_what_serve_leaves_loose_is_tightened(wanted: str, unwanted: str, original: str, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What a server's answer means: an object, or the error that ends the command."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar  # Any: JSON values
+
+from deployments.cli.errors import CliError, NotSignedIn, Refused
+from deployments.cli.terminal import printable
+
+if TYPE_CHECKING:
+    import httpx
+
+Kind = TypeVar("Kind")
+
+_LONGEST_TEXT = 500
+
+
+def object_of(url: str, response: "httpx.Response") -> dict[str, Any]:
+    """The JSON object of a read response that went well; nothing for one that has no body (204). Raises ``Refused``."""
+    if response.status_code == 204:
+        return {}
+    body = _json(response)
+    if isinstance(body, dict):
+        return body
+    raise _not_ours(url, response)
+
+
+def refusal(url: str, response: "httpx.Response") -> CliError:
+    """The error for a read response that is no success."""
+    if response.is_redirect:
+        target = printable(response.headers.get("location", ""))
+        return Refused(f"{url} redirects to {target}; use the URL that it redirects to", response.status_code)
+    body = _json(response)
+    text = _error_text(body)
+    if response.status_code == 401:
+        return NotSignedIn(url, text or "")
+    if text is None:
+        return _not_ours(url, response)
+    wait = response.headers.get("retry-after", "")
+    message = f"{text} (try again in {wait} s)" if wait.isdigit() else text
+    return Refused(message, response.status_code, body if isinstance(body, dict) else {})
+
+
+def expect(body: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:
+    """A field of an answer. Raises ``Refused`` where the server is none of ours."""
+    value = body.get(name)
+    if not isinstance(value, kind):
+        raise Refused(f"the server's answer has no {name}: is it graphside?", 200)
+    return value
+
+
+def objects(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """A field of an answer that is a list of objects. Raises ``Refused``, as ``expect``."""
+    found = expect(body, name, list)
+    if not all(isinstance(item, dict) for item in found):
+        raise Refused(f"the server's answer has odd {name}: is it graphside?", 200)
+    return found
+
+
+def why_unreachable(error: "httpx.HTTPError") -> str:
+    """``connection refused`` out of ``[Errno 111] Connection refused``."""
+    text = re.sub(r"^\[Errno -?\d+\] ", "", printable(error)) or type(error).__name__
+    return f"{text}; is the server running?" if "refused" in text.lower() or "attempts failed" in text else text
+
+
+def _json(response: "httpx.Response") -> object:
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _not_ours(url: str, response: "httpx.Response") -> Refused:
+    said = f"{response.status_code} {printable(response.reason_phrase)}".strip()
+    return Refused(f"{url} answers {said}, which is not how graphside answers", response.status_code)
+
+
+def _error_text(body: object) -> str | None:
+    """What an error body says (design: ``error``; others of the same protocol use the other keys)."""
+    if not isinstance(body, dict):
+        return None
+    for key in ("error", "message", "detail"):
+        if isinstance(body.get(key), str) and body[key].strip():
+            return printable(body[key])[:_LONGEST_TEXT]
+    return None

@@ -1,0 +1,75 @@
+"""``dataset put``."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deployments.cli.answers import expect
+from deployments.cli.connection import connect
+from deployments.cli.errors import WrongInput
+from deployments.cli.file_types import table_file
+from deployments.cli.options import Url
+from deployments.cli.terminal import counted, printable, remark
+from deployments.cli.uploading import UploadedTable, forget, upload
+
+
+def put(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The table of edges.")],
+    source: Annotated[str, typer.Option(help="The column that edges come from.")],
+    destination: Annotated[str, typer.Option(help="The column that edges go to.")],
+    nodes: Annotated[Path | None, typer.Option(metavar="FILE", help="The table of nodes.")] = None,
+    node: Annotated[str | None, typer.Option(help="The column with the nodes' ids; needs --nodes.")] = None,
+    name: Annotated[str | None, typer.Option(help="Default: the name of FILE.")] = None,
+    description: Annotated[str, typer.Option()] = "",
+    org: Annotated[str | None, typer.Option(help="The organisation that it is for.")] = None,
+    url: Url = None,
+) -> None:
+    """Upload a graph and print its dataset id.
+
+    The name of a file says what it is: arrow, feather, parquet, csv, tsv, json, jsonl, orc, xlsx, xls.
+
+    It may be compressed: gz, bz2, zip, xz or zst, as in edges.csv.gz.
+    """
+    if (nodes is None) != (node is None):
+        raise WrongInput("--nodes FILE and --node COLUMN go together")
+    files = {"edges": table_file(file), **({} if nodes is None else {"nodes": table_file(nodes)})}
+    server = connect(url)
+    with ExitStack() as uploaded:
+        tables: dict[str, UploadedTable] = {}
+        for role, table in files.items():
+            tables[role] = upload(server, table)
+            # A dataset keeps its tables without the files that they came in.
+            uploaded.callback(forget, server, tables[role].file_id)
+        bound = {"source": source, "destination": destination}
+        _require(file, tables["edges"], bound)
+        if nodes is not None and node is not None:
+            _require(nodes, tables["nodes"], {"node": node})
+        body: dict[str, object] = {
+            "name": files["edges"].stem if name is None else name,
+            "description": description,
+            "metadata": {"agent": "graphside", "apiversion": "3"},
+            "edge_encodings": {"bindings": bound},
+            "node_encodings": {"bindings": {} if node is None else {"node": node}},
+            **{f"{role}_files": [table.file_id] for role, table in _by_wire_name(tables).items()},
+            **({} if org is None else {"org_name": org}),
+        }
+        answer = server.send("POST", "/api/v2/upload/datasets/", body)
+        dataset = printable(expect(expect(answer, "data", dict), "dataset_id", str))
+    print(dataset)
+    counts = ", ".join(counted(table.row_count, role.removesuffix("s")) for role, table in tables.items())
+    remark(f"{counts}; run on it with: graphside run FILE.py --dataset {dataset}")
+
+
+def _by_wire_name(tables: dict[str, UploadedTable]) -> dict[str, UploadedTable]:
+    """``edge`` and ``node``, as the keys of the body begin."""
+    return {role.removesuffix("s"): table for role, table in tables.items()}
+
+
+def _require(path: Path, table: UploadedTable, bound: dict[str, str]) -> None:
+    """Raises ``WrongInput`` where a column that is to be bound is not in the table."""
+    for role, column in bound.items():
+        if column not in table.columns:
+            known = ", ".join(map(printable, table.columns[:20])) + (", …" if len(table.columns) > 20 else "")
+            raise WrongInput(f"{printable(path)} has no column {printable(column)} for --{role}; it has {known}")

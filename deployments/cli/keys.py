@@ -1,0 +1,55 @@
+"""``key create``, ``key revoke``, ``key list``."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from deployments.cli.answers import expect, objects
+from deployments.cli.connection import connect, segment
+from deployments.cli.options import AsJson, Url
+from deployments.cli.terminal import moment, printable, show_json, show_rows
+
+app = typer.Typer(help="Personal keys: what programs sign in with in the place of your password.")
+
+_PATH = "/api/v2/auth/pkey/"
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="What it is for.")] = "",
+    url: Url = None,
+) -> None:
+    """Make a key and print it, this once. Where the output is no terminal it is `ID:SECRET`, for `--key-stdin`."""
+    made = connect(url).send("POST", _PATH, {"name": name})
+    key_id, secret = printable(expect(made, "id", str)), printable(expect(made, "secret", str))
+    if sys.stdout.isatty():
+        print(f"personal_key_id      {key_id}\npersonal_key_secret  {secret}\n(shown this once)")
+    else:
+        print(f"{key_id}:{secret}")
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], url: Url = None) -> None:
+    """End a key, and every token that was had for it."""
+    connect(url).send("DELETE", f"{_PATH}{segment(key_id)}/")
+    print(f"{printable(key_id)} is revoked; its tokens have ended")
+
+
+@app.command("list")
+def list_keys(as_json: AsJson = False, url: Url = None) -> None:
+    """List your keys: id, name, state, when it was made and last used."""
+    keys = objects(connect(url).send("GET", _PATH), "results")
+    if as_json:
+        return show_json(keys)
+    rows = [
+        (
+            key.get("id"),
+            key.get("name"),
+            "revoked" if key.get("revoked_at") else "active",
+            moment(key.get("created_at")),
+            moment(key.get("last_used_at")),
+        )
+        for key in keys
+    ]
+    show_rows(("id", "name", "state", "created", "last used"), rows)

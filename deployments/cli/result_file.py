@@ -1,0 +1,44 @@
+"""``-o FILE``: a result that takes its place when it is whole, and not before."""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from deployments.cli.errors import WrongInput
+from deployments.cli.terminal import printable
+
+
+@contextmanager
+def result_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to. When the block ends well it replaces ``path``; else ``path`` stays as it was.
+
+    What is there and is no regular file (a device, a pipe) is written to as it is. Raises ``WrongInput`` where there
+    is no way to write, before the block.
+    """
+    target = Path(os.path.realpath(path))  # a link keeps pointing at the result
+    try:
+        mode = target.stat().st_mode if target.exists() else None
+        writing = _replacing(target, mode) if mode is None or stat.S_ISREG(mode) else open(target, "wb", buffering=0)
+        with writing as file:
+            yield file
+    except OSError as error:
+        raise WrongInput(f"{printable(path)} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _replacing(target: Path, mode: int | None) -> Iterator[BinaryIO]:
+    draft = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}")
+    try:
+        with open(draft, "xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)

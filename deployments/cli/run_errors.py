@@ -1,0 +1,82 @@
+"""A run that failed: what the task printed, and the user's own lines with the one that failed marked."""
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any  # JSON values
+
+from deployments.cli.errors import Refused
+from deployments.cli.task_source import TaskSource, marked
+from deployments.cli.terminal import printable, printable_lines
+
+
+def explain(refused: Refused, source: TaskSource) -> Refused:
+    """Writes to standard error what is known of the failure; returns the error whose line comes after it."""
+    body = refused.body
+    show_output(body)
+    lines = _frames(body, source) if isinstance(body.get("frames"), list) else _position(body, source)
+    if lines:
+        print("\n".join(lines), file=sys.stderr)
+    kind, run_id = body.get("type"), body.get("run_id")
+    if not (isinstance(kind, str) and isinstance(run_id, str)):  # it was no run
+        return refused
+    return Refused(f"{printable(kind)}: {refused.message} (run {printable(run_id)})", refused.status, body)
+
+
+def show_output(body: Mapping[str, Any]) -> None:
+    """What the task wrote to its own stdout and stderr, under headings, on standard error."""
+    for name in ("stdout", "stderr"):
+        text = body.get(name)
+        if isinstance(text, str) and text:
+            cut = " (its middle was dropped)" if body.get(f"{name}_truncated") is True else ""
+            print(f"{name} of the task{cut}:\n{printable_lines(text).rstrip()}", file=sys.stderr)
+
+
+def _position(body: Mapping[str, Any], source: TaskSource) -> list[str]:
+    """Where the source does not compile (``line``, ``column``, ``text``)."""
+    number, column, text = body.get("line"), body.get("column"), body.get("text")
+    if not isinstance(number, int):
+        return []
+    sent = text if isinstance(text, str) else ""
+    line = source.line(number, sent)
+    columns = None
+    if isinstance(column, int) and line:
+        start = _moved(line, sent) + column - 1  # columns count in the text without its common indentation
+        columns = (start, start + 1)
+    where = f"{source.name}, line {number}" + (f", column {columns[0] + 1}" if columns else "")
+    return [where, *marked(line, number, failed=True, columns=columns)]
+
+
+def _frames(body: Mapping[str, Any], source: TaskSource) -> list[str]:
+    """The user's lines on the way to the exception, outermost first."""
+    frames = [
+        (frame["line"], str(frame.get("function", "")), str(frame.get("source", "")))
+        for frame in body["frames"]
+        if isinstance(frame, dict) and isinstance(frame.get("line"), int)
+    ]
+    found = []
+    for position, (number, function, sent) in enumerate(frames):
+        line = source.line(number, sent)
+        failed = position == len(frames) - 1
+        found.append(f"{source.name}, line {number}, in {printable(function)}")
+        found += marked(line, number, failed=failed, columns=_carets(body, number, function, sent, line))
+    return found
+
+
+def _carets(body: Mapping[str, Any], number: int, function: str, sent: str, line: str) -> tuple[int, int] | None:
+    """The part of a line that failed, where the traceback's text underlines it."""
+    text = body.get("traceback")
+    if not isinstance(text, str) or not sent:
+        return None
+    entry = f'File "<task>", line {number}, in {re.escape(function)}\n    {re.escape(sent)}\n    ( *)(\\^+)'
+    matches = re.findall(entry, text)
+    if not matches:
+        return None
+    blanks, carets = matches[-1]
+    start = _moved(line, sent) + len(blanks)
+    return start, start + len(carets)
+
+
+def _moved(line: str, sent: str) -> int:
+    """How many more blanks a line begins with in the file than as it was sent."""
+    return max(0, len(line) - len(line.lstrip()) - (len(sent) - len(sent.lstrip())))

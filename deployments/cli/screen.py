@@ -1,0 +1,74 @@
+"""A result on a terminal: JSON indented, tables with their first rows, text with nothing in it that could act."""
+
+import io
+import json
+from typing import Any, BinaryIO, Final, TypeGuard  # Any: JSON values
+
+from deployments.cli.tables import (
+    preview_of_csv,
+    preview_of_parquet,
+    preview_of_records,
+    show_table,
+)
+from deployments.cli.terminal import printable, printable_lines
+
+_MOST_TO_INDENT: Final = 16 * 1024 * 1024
+"""Bytes; what is longer is shown as it came."""
+
+
+def show_result(file: BinaryIO, content_type: str, output_type: str) -> None:
+    """What the server answered to ``output_type``, on standard output."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/json":
+        _show_json(file, output_type)
+    elif kind == "text/csv":
+        show_table(preview_of_csv(file))
+    elif kind == "application/vnd.apache.parquet":
+        show_table(preview_of_parquet(file))
+    elif kind.startswith("text/"):
+        _show_text(file)
+    else:
+        size = file.seek(0, 2)
+        print(f"{size:,} bytes of {printable(kind) or 'something'}, which is nothing for a terminal; use -o FILE")
+
+
+def _show_json(file: BinaryIO, output_type: str) -> None:
+    data = file.read(_MOST_TO_INDENT + 1)
+    try:
+        value = json.loads(data) if len(data) <= _MOST_TO_INDENT else None
+    except (ValueError, RecursionError):
+        value = None
+    if value is None and data.strip() != b"null":
+        file.seek(0)
+        return _show_text(file)
+    if output_type in ("nodes", "edges", "table", "shape") and _is_records(value):
+        return show_table(preview_of_records(value))
+    if output_type == "all" and isinstance(value, dict) and value and all(map(_is_records, value.values())):
+        for role, records in value.items():
+            show_table(preview_of_records(records), role)
+        return
+    print(_visible(json.dumps(value, indent=2, ensure_ascii=False)))
+
+
+def _show_text(file: BinaryIO) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="replace")
+    last = ""
+    while shown := printable_lines(text.read(1024 * 1024)):
+        print(shown, end="")
+        last = shown[-1]
+    if last != "\n":
+        print()
+    text.detach()  # the file is its owner's to close
+
+
+def _is_records(value: object) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(value, list) and all(isinstance(record, dict) for record in value)
+
+
+def _visible(text: str) -> str:
+    """JSON in which what does not print is escaped as JSON has it; that can only be inside of strings."""
+    return "\n".join(line if line.isprintable() else "".join(map(_escaped, line)) for line in text.split("\n"))
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]

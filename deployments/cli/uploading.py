@@ -1,0 +1,93 @@
+"""Tables on their way to the server: a file is declared, its bytes are streamed from disk, the server reads them."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final  # Any: JSON values
+
+from deployments.cli.answers import expect, object_of
+from deployments.cli.connection import Server, segment
+from deployments.cli.errors import CliError, Refused, WrongInput
+from deployments.cli.file_types import TableFile
+from deployments.cli.progress import spinner, transfer
+from deployments.cli.terminal import printable, warn
+
+_CHUNK: Final = 256 * 1024
+_PARSE_WAIT_S: Final = 180.0
+_PARSE_BYTES_PER_S: Final = 2e6
+"""Slower than the slowest parser that the server allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedTable:
+    """A table that the server has read. ``columns`` are its names, in order."""
+
+    file_id: str
+    columns: tuple[str, ...]
+    row_count: int
+
+
+def upload(server: Server, file: TableFile) -> UploadedTable:
+    """Raises ``CliError``; then nothing of it stays at the server."""
+    declared = {
+        "file_type": file.file_type,
+        "file_compression": file.compression,
+        "name": file.path.name,
+        "parser_options": file.parser_options,
+        "agent_name": "graphside",
+    }
+    file_id = expect(server.send("POST", "/api/v2/files/", declared), "file_id", str)
+    try:
+        return _table_of(file, file_id, _send_bytes(server, file, file_id))
+    except BaseException:
+        forget(server, file_id)
+        raise
+
+
+def forget(server: Server, file_id: str) -> None:
+    """Deletes a file at the server; warns where that fails. Datasets made of it stay whole."""
+    try:
+        server.send("DELETE", f"/api/v2/files/{segment(file_id)}/")
+    except CliError as error:
+        warn(f"file {file_id} stays at the server: {error.message}")
+
+
+def _send_bytes(server: Server, file: TableFile, file_id: str) -> dict[str, Any]:
+    headers = {"Content-Length": str(file.byte_count), "Content-Type": "application/octet-stream"}
+    wait_s = _PARSE_WAIT_S + file.byte_count / _PARSE_BYTES_PER_S
+    with ExitStack() as watched:
+        content = _chunks(file, watched)
+        path = f"/api/v2/upload/files/{segment(file_id)}"
+        try:
+            with server.exchange(
+                "POST", path, params={"erase": "true"}, content=content, headers=headers, wait_s=wait_s
+            ) as response:
+                response.read()
+                return object_of(server.url, response)
+        except Refused as error:
+            raise Refused(f"{printable(file.path.name)}: {error.message}", error.status, error.body) from None
+
+
+def _chunks(file: TableFile, watched: ExitStack) -> Iterator[bytes]:
+    """The file's bytes, under a bar; then a spinner, since the server is still reading them."""
+    left = file.byte_count
+    try:
+        with open(file.path, "rb") as source, transfer(file.path.name, left) as advance:
+            while left and (chunk := source.read(min(_CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
+                advance(len(chunk))
+    except OSError as error:
+        raise WrongInput(f"{printable(file.path)} cannot be read: {error.strerror}") from None
+    if left:
+        raise WrongInput(f"{printable(file.path)} became shorter while it was sent")
+    watched.enter_context(spinner(f"{file.path.name}: the server reads it"))
+
+
+def _table_of(file: TableFile, file_id: str, answer: dict[str, Any]) -> UploadedTable:
+    """Raises ``CliError`` for an answer that says that the bytes are no table."""
+    if not (answer.get("is_valid") and answer.get("is_uploaded")):
+        raise CliError(f"{printable(file.path.name)} was refused: {printable(answer.get('errors'))}")
+    schemas = expect(answer, "tables_schemas", list)
+    schema = schemas[0] if schemas and isinstance(schemas[0], dict) else {}
+    return UploadedTable(file_id, tuple(expect(schema, "dtypes", dict)), expect(schema, "num_rows", int))

@@ -1,0 +1,92 @@
+"""Descriptors are closed, whatever becomes of whoever wanted them."""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from runtime.datasets.descriptors import opened
+from runtime.datasets.store import LocalStore
+from runtime.errors import DatasetUnreadable
+
+
+class SlowStore(LocalStore):
+    """Opens when it is told to."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.prepare()
+        self.asked, self.may_open = threading.Event(), threading.Event()
+        self.opened: list[int] = []
+
+    def new(self) -> str:
+        path, object_id = self.incoming(), uuid4().hex
+        path.write_bytes(b"table")
+        self.commit(path, object_id)
+        return object_id
+
+    def open_object(self, object_id: str) -> int:
+        self.asked.set()
+        assert self.may_open.wait(10)
+        self.opened.append(super().open_object(object_id))
+        return self.opened[-1]
+
+
+def is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SlowStore:
+    return SlowStore(tmp_path)
+
+
+def test_they_come_in_order_and_close_with_the_block(store: SlowStore) -> None:
+    async def use() -> None:
+        async with opened(store, ids) as descriptors:
+            assert descriptors == store.opened
+            assert all(is_open(descriptor) for descriptor in descriptors)
+
+    ids = [store.new(), store.new()]
+    store.may_open.set()
+    asyncio.run(use())
+    assert len(store.opened) == 2
+    assert not any(is_open(descriptor) for descriptor in store.opened)
+
+
+def test_where_one_is_missing_the_others_close(store: SlowStore) -> None:
+    async def use() -> None:
+        async with opened(store, [store.new(), "0" * 32]):
+            raise AssertionError("it is missing")
+
+    store.may_open.set()
+    with pytest.raises(DatasetUnreadable):
+        asyncio.run(use())
+    assert not any(is_open(descriptor) for descriptor in store.opened)
+
+
+def test_what_opens_after_its_caller_has_gone_is_closed(store: SlowStore) -> None:
+    async def use() -> None:
+        async with opened(store, [store.new()]):
+            raise AssertionError("it was cancelled")
+
+    async def leave() -> None:
+        task = asyncio.create_task(use())
+        await asyncio.to_thread(store.asked.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        store.may_open.set()
+        async with asyncio.timeout(10):
+            while not store.opened or is_open(store.opened[0]):
+                await asyncio.sleep(0.01)
+
+    asyncio.run(leave())
+    assert len(store.opened) == 1

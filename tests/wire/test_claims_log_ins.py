@@ -1,0 +1,173 @@
+"""Claims about how log-ins end and what refusals tell (28 and 29), over HTTP.
+
+Against the live server, where one replica of each kind runs; of a second replica on the app itself, twice over one
+catalog.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.conftest import PASSWORD, LiveServer, Person
+from tests.unit.http.site import Browser, Site
+from tests.wire.test_claims_tokens import ask, bearer
+
+pytestmark = pytest.mark.e2e
+
+
+def disabled(admin: Person, person: Person) -> httpx.Response:
+    return admin.http.post(f"/api/v2/admin/users/{person.username}/disable/")
+
+
+def new_password(_: Person, person: Person) -> httpx.Response:
+    body = {"password": "another horse", "current_password": person.password}
+    return person.http.post(f"/api/v2/admin/users/{person.username}/password/", json=body)
+
+
+def logged_out(_: Person, person: Person) -> httpx.Response:
+    return person.http.post("/api/v2/auth/logout/")
+
+
+def logged_out_by_an_administrator(admin: Person, person: Person) -> httpx.Response:
+    return admin.http.get(f"/api/v2/logout-user/username/{person.username}/")
+
+
+ENDINGS = [disabled, new_password, logged_out, logged_out_by_an_administrator]
+
+
+def seconds_until_refused(get: Callable[[], int]) -> float:
+    started = time.monotonic()
+    while (took := time.monotonic() - started) < 10:
+        if get() == 401:
+            return took
+    raise AssertionError("still accepted")
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_claim_28_older_tokens_are_refused_within_5_s(
+    server: LiveServer, admin: Person, make_user: Callable[..., Person], end: Callable[[Person, Person], httpx.Response]
+) -> None:
+    person = make_user(f"leaving-{uuid4().hex[:8]}")
+    token = person.token
+    refreshed = person.http.post("/api/v2/auth/token/refresh", json={"token": token}).json()["token"]
+    assert ask(server, token) == 200
+    assert end(admin, person).is_success
+    assert seconds_until_refused(lambda: ask(server, token)) <= 5
+    assert ask(server, refreshed) == 401
+    assert person.http.post("/api/v2/auth/token/refresh", json={"token": token}).status_code == 401
+    person.http.close()
+
+
+@pytest.fixture
+def replicas(tmp_path: Path) -> Iterator[tuple[Browser, Browser]]:
+    """Two ingress replicas of one server, as browsers see them: two apps over one catalog."""
+    sites = [Site.open(tmp_path / "data") for _ in range(2)]
+    sites[0].user("ann")
+    sites[0].user("root", admin=True)
+    with sites[0].browser() as here, sites[1].browser() as there:
+        for site, browser in zip(sites, (here, there), strict=True):
+            assert browser.portal is not None
+            browser.portal.call(site.services.snapshot.start)
+        yield here, there
+        for site, browser in zip(sites, (here, there), strict=True):
+            assert browser.portal is not None
+            browser.portal.call(site.close)
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_claim_28_and_so_they_are_on_every_other_replica(
+    replicas: tuple[Browser, Browser], end: Callable[[Person, Person], httpx.Response]
+) -> None:
+    here, there = replicas
+
+    def person(username: str) -> Person:
+        token = here.post("/api-token-auth/", json={"username": username, "password": PASSWORD}).json()["token"]
+        return Person(username, PASSWORD, As(here, bearer(token)))  # type: ignore[arg-type]
+
+    ann, root = person("ann"), person("root")
+
+    def status() -> int:
+        return int(there.get("/api/v2/datasets/", headers=dict(ann.http.headers)).status_code)
+
+    assert status() == 200
+    assert end(root, ann).is_success
+    assert seconds_until_refused(status) <= 5
+
+
+class As:
+    """A browser with a token: as much of an HTTP client as the endings need."""
+
+    def __init__(self, browser: Browser, headers: dict[str, str]) -> None:
+        self.browser, self.headers = browser, headers
+
+    def get(self, path: str) -> Any:
+        return self.browser.get(path, headers=self.headers)
+
+    def post(self, path: str, json: Any = None) -> Any:
+        return self.browser.post(path, json=json, headers=self.headers)
+
+
+def test_claim_29_401_is_who_are_you_and_403_is_not_you(server: LiveServer, alice: Person) -> None:
+    for path in ("/api/v2/admin/users/", "/api/v2/admin/audit/"):
+        assert httpx.get(server.url + path, trust_env=False).status_code == 401
+        assert ask(server, "a.b.c", path) == 401
+        assert ask(server, alice.token, path) == 403
+
+
+def log_in(server: LiveServer, username: str, address: str = "127.0.0.1") -> httpx.Response:
+    """A log-in with a wrong password, from any of this machine's loopback addresses: failures are counted for each."""
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=60) as client:
+        return client.post(f"{server.url}/api-token-auth/", json={"username": username, "password": "wrong horse"})
+
+
+def test_claim_29_no_refusal_tells_what_was_wrong(
+    server: LiveServer, admin: Person, make_user: Callable[..., Person]
+) -> None:
+    known, gone = (make_user(f"{name}-{uuid4().hex[:8]}") for name in ("known", "gone"))
+    assert disabled(admin, gone).is_success
+    for person in (known, gone):
+        person.http.close()
+    told = []
+    for username in (known.username, gone.username, f"nobody-{uuid4().hex}", "a b", "ä" * 300, ""):
+        answer = log_in(server, username)
+        body = answer.json()
+        assert body.pop("request_id") == answer.headers["x-request-id"]
+        told.append((answer.status_code, body))
+    assert told[0][0] == 400
+    assert told[0][1]["non_field_errors"] == ["Unable to log in with provided credentials."]
+    assert told[1:] == told[:-1]
+
+
+def times_ms(server: LiveServer, usernames: list[str], pairs: int) -> list[float]:
+    """The median time of a refusal for each name, asked for in turn so that the machine's moods hit all alike."""
+    taken: dict[str, list[float]] = {username: [] for username in usernames}
+    for turn in range(pairs):
+        address = f"127.0.{1 + turn // 200}.{1 + turn % 200}"
+        for username in usernames:
+            answer = log_in(server, username, address)
+            assert answer.status_code == 400, answer.text
+            taken[username].append(answer.elapsed.total_seconds() * 1000)
+    return [median(times) for times in taken.values()]
+
+
+def test_claim_29_unknown_user_and_wrong_password_take_about_the_same_time(server: LiveServer, alice: Person) -> None:
+    """A quarter, not a tenth, for the medians of so few: a refusal without the hash would be a tenth of the other."""
+    known, unknown = times_ms(server, [alice.username, f"nobody-{uuid4().hex[:8]}"], pairs=15)
+    assert unknown == pytest.approx(known, rel=0.25)
+
+
+@pytest.mark.soak
+def test_claim_29_unknown_user_and_wrong_password_take_the_same_time_within_a_tenth(
+    server: LiveServer, alice: Person
+) -> None:
+    known, unknown, again = times_ms(server, [alice.username, f"nobody-{uuid4().hex[:8]}", alice.username + "x"], 100)
+    assert unknown == pytest.approx(known, rel=0.1)
+    assert again == pytest.approx(known, rel=0.1)

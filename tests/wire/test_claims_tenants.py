@@ -1,0 +1,190 @@
+"""Claims about who sees what of whom, and about guessing (35 and 37), over HTTP."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.conftest import PASSWORD, SMALL_EDGES, LiveServer, Person
+
+pytestmark = pytest.mark.e2e
+
+NOWHERE = "0" * 32
+COUNT = "def task(g): return len(g._edges)"
+
+
+@pytest.fixture(scope="module")
+def hal(make_user: Callable[..., Person]) -> Iterator[Person]:
+    """Who owns things."""
+    person = make_user(f"hal-{uuid4().hex[:8]}")
+    yield person
+    person.http.close()
+
+
+@pytest.fixture(scope="module")
+def owned(hal: Person) -> dict[str, str]:
+    """Ids of one of each of hal's things."""
+    dataset = hal.upload(SMALL_EDGES, name="hal's own")
+    file = hal.http.post("/api/v2/files/", json={"file_type": "csv"}).json()["file_id"]
+    assert hal.http.post(f"/api/v2/upload/files/{file}", content=b"s,d\na,b\n").json()["is_valid"]
+    key = hal.http.post("/api/v2/auth/pkey/", json={}).json()["id"]
+    ran = hal.run(dataset, COUNT)
+    return {"dataset": dataset, "file": file, "key": key, "run": ran.headers["x-run-id"]}
+
+
+# What somebody else might try: method, path, body. Each is tried on hal's own thing and on none.
+TRIES: list[tuple[str, str, Any]] = [
+    ("GET", "/api/v2/datasets/{dataset}/", None),
+    ("DELETE", "/api/v2/datasets/{dataset}/", None),
+    ("GET", "/api/v2/upload/datasets/{dataset}", None),
+    ("POST", "/api/v2/upload/datasets/{dataset}/edges/csv", b"s,d\nx,y\n"),
+    ("POST", "/api/v2/datasets/{dataset}/python", {"execute": COUNT}),
+    ("POST", "/api/v2/etl/datasets/{dataset}/python", {"execute": COUNT}),
+    ("POST", "/api/v2/share/link/", {"obj_pk": "{dataset}", "mode": "public"}),
+    ("GET", "/api/v2/share/link/{dataset}", None),
+    ("GET", "/graph/graph.html?dataset={dataset}", None),
+    ("GET", "/api/v2/files/{file}", None),
+    ("PATCH", "/api/v2/files/{file}", {"name": "mine"}),
+    ("DELETE", "/api/v2/files/{file}", None),
+    ("POST", "/api/v2/upload/files/{file}", b"s,d\nx,y\n"),
+    ("POST", "/api/v2/upload/datasets/", {"edge_files": ["{file}"]}),
+    ("DELETE", "/api/v2/auth/pkey/{key}", None),
+    ("GET", "/api/v2/runs/{run}", None),
+    ("POST", "/api/v2/runs/{run}/cancel", None),
+]
+
+
+def attempt(person: Person, method: str, path: str, body: Any, ids: dict[str, str]) -> httpx.Response:
+    person.http.cookies.clear()  # whoever has no csrftoken yet is given one
+    content = body if body is None or isinstance(body, bytes) else json.dumps(body)
+    for kind, identifier in ids.items():
+        path = path.replace(f"{{{kind}}}", identifier)
+        content = content.replace(f"{{{kind}}}", identifier) if isinstance(content, str) else content
+    return person.http.request(method, path, content=content)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), TRIES, ids=[f"{row[0]} {row[1]}" for row in TRIES])
+def test_claim_35_somebody_elses_thing_is_404_with_the_body_of_one_that_is_not(
+    hal: Person, bob: Person, owned: dict[str, str], method: str, path: str, body: Any
+) -> None:
+    answers = [attempt(bob, method, path, body, ids) for ids in (owned, dict.fromkeys(owned, NOWHERE))]
+    told = []
+    for answer, ids in zip(answers, (owned, dict.fromkeys(owned, NOWHERE)), strict=True):
+        assert answer.status_code == 404, answer.text
+        text = answer.text.replace(answer.headers["x-request-id"], "")
+        text = re.sub(
+            r'name="csrfmiddlewaretoken" value="\w+"', "", text
+        )  # of the form that signs out; never twice the same
+        for identifier in ids.values():
+            text = text.replace(identifier, "ID")
+        told.append((text, sorted(set(answer.headers) - {"date"})))
+    assert told[0] == told[1]
+    assert hal.run(owned["dataset"], COUNT).json() == 3  # and nothing has happened to it
+
+
+def test_claim_35_nobody_lists_or_finds_what_is_not_his(hal: Person, bob: Person, owned: dict[str, str]) -> None:
+    own, others = (
+        json.dumps([person.http.get(path).json() for path in (
+            "/api/v2/datasets/?limit=1000", "/api/v2/datasets/?search=hal", "/api/v2/files/?limit=1000",
+            "/api/v2/auth/pkey/", f"/api/v2/datasets/?search={owned['dataset']}",
+        )])
+        for person in (hal, bob)
+    )  # fmt: skip
+    for kind in ("dataset", "file", "key"):
+        assert owned[kind] in own
+        assert owned[kind] not in others
+    assert "hal" not in others
+
+
+def test_claim_35_nobody_lists_somebody_elses_runs(hal: Person, bob: Person, owned: dict[str, str]) -> None:
+    assert owned["run"] in hal.http.get("/api/v2/runs").text
+    for query in ("", f"?dataset_id={owned['dataset']}"):
+        assert owned["run"] not in bob.http.get(f"/api/v2/runs{query}").text
+
+
+def test_claim_35_ids_cannot_be_guessed(hal: Person) -> None:
+    """Each has 32 hexadecimal digits that tell nothing of the one before."""
+    ids = [hal.http.post("/api/v2/files/", json={"file_type": "csv"}).json()["file_id"] for _ in range(20)]
+    ids += [hal.http.post("/api/v2/upload/datasets/", json={}).json()["data"]["dataset_id"] for _ in range(20)]
+    assert all(re.fullmatch("[0-9a-f]{32}", identifier) for identifier in ids)
+    changed = [bin(int(one, 16) ^ int(next_, 16)).count("1") for one, next_ in pairwise(ids)]
+    assert min(changed) > 30  # of 128 bits 64 change where they are random; a counter or a clock changes few
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [row for row in TRIES if row[1] in ("/api/v2/datasets/{dataset}/", "/api/v2/datasets/{dataset}/python")],
+    ids=["read", "delete", "run"],
+)
+def test_claim_35_the_answer_takes_as_long_too(hal: Person, bob: Person, method: str, path: str, body: Any) -> None:
+    """Each id is asked for once, as one who guesses does; the two kinds in turn, and their medians within a tenth."""
+    created = [hal.http.post("/api/v2/upload/datasets/", json={}).json()["data"]["dataset_id"] for _ in range(200)]
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    for turn, existing in enumerate(created):
+        for exists in (turn % 2 == 0, turn % 2 != 0):
+            identifier = existing if exists else uuid4().hex
+            answer = attempt(bob, method, path, body, {"dataset": identifier})
+            assert answer.status_code == 404
+            taken[exists].append(answer.elapsed.total_seconds() * 1000)
+    assert median(taken[True]) == pytest.approx(median(taken[False]), rel=0.1)
+
+
+def failed_log_in(server: LiveServer, username: str, address: str = "127.0.0.1", password: str = "wrong horse") -> Any:
+    transport = httpx.HTTPTransport(local_address=address)
+    with httpx.Client(base_url=server.url, transport=transport, timeout=60) as http:
+        return http.post("/api-token-auth/", json={"username": username, "password": password})
+
+
+def test_claim_37_the_eleventh_failure_within_a_minute_is_429(
+    server: LiveServer, make_user: Callable[..., Person]
+) -> None:
+    """For that name from that address, whoever it is and whatever the password then is; for nobody else."""
+    person = make_user(f"ivy-{uuid4().hex[:8]}")
+    for username in (person.username, f"nobody-{uuid4().hex[:8]}"):
+        statuses = [failed_log_in(server, username).status_code for _ in range(11)]
+        assert statuses == [400] * 10 + [429]
+    refused = failed_log_in(server, person.username, password=PASSWORD)
+    assert (refused.status_code, refused.json()["type"]) == (429, "TooManyRequests")
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+    assert failed_log_in(server, person.username, address="127.0.0.77", password=PASSWORD).status_code == 200
+    assert failed_log_in(server, "admin", password=PASSWORD).status_code == 200
+    assert person.http.get("/api/v2/files/").status_code == 200  # who is in stays in
+    person.http.close()
+
+
+def test_claim_37_passwords_are_hashed_off_the_event_loop(server: LiveServer, make_user: Callable[..., Person]) -> None:
+    """While a crowd signs in, others are answered: the median of them within half the time of one log-in."""
+    people = [make_user(f"crowd-{uuid4().hex[:8]}") for _ in range(4)]
+    done = threading.Event()
+    waited: list[float] = []
+
+    def look() -> None:
+        with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+            while not done.is_set():
+                waited.append(http.get("/healthz").elapsed.total_seconds())
+
+    def sign_in(person: Person) -> float:
+        with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+            body = {"username": person.username, "password": PASSWORD}
+            return http.post("/api-token-auth/", json=body).elapsed.total_seconds()
+
+    with ThreadPoolExecutor(5) as crowd:
+        looking = crowd.submit(look)
+        took = list(crowd.map(sign_in, people * 4))
+        done.set()
+        looking.result()
+    assert len(waited) > 10
+    assert median(waited) < median(took) / 2
+    for person in people:
+        person.http.close()

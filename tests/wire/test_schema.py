@@ -1,0 +1,102 @@
+"""The server does what ``/openapi.json`` says: made-up requests, right and wrong ones, every answer held to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis.errors import Flaky
+
+from tests.conftest import LiveServer, free_port
+from tests.wire.requests_made_up import Case, People, Who, made_up, tells_nothing_of_the_server
+
+pytestmark = pytest.mark.e2e
+
+EVERYBODY: tuple[Who, ...] = ("nobody", "user", "browser", "admin")
+
+described = made_up(1, "examples", "coverage")
+guessed = made_up(2, "fuzzing")
+guessed_at_length = made_up(30, "examples", "coverage", "fuzzing")
+followed = made_up(10, "stateful")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
+    """On a server of their own: administrators' requests close the Python endpoint and lock users out."""
+    live = LiveServer(tmp_path_factory.mktemp("schema") / "data", free_port()).start()
+    yield People.of(live)
+    live.stop()
+
+
+def test_the_server_gives_out_the_document(people: People) -> None:
+    assert people.ann.http.get("/openapi.json").json() == described.raw_schema
+
+
+@described.parametrize()
+def test_each_side_of_what_the_document_allows(case: Case, people: People) -> None:
+    people.send(case, "user")
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+@guessed.parametrize()
+def test_whatever_anybody_sends(case: Case, who: Who, people: People) -> None:
+    people.send(case, who)
+
+
+def test_what_was_made_is_there_until_it_is_deleted(people: People) -> None:
+    follow(people, rounds=1, scenarios=10, steps=6)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("who", EVERYBODY)
+@guessed_at_length.parametrize()
+def test_whatever_anybody_sends_at_length(case: Case, who: Who, people: People) -> None:
+    people.send(case, who)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_what_was_made_is_there_until_it_is_deleted_at_length(people: People) -> None:
+    follow(people, rounds=20, scenarios=10, steps=15)
+
+
+def follow(people: People, rounds: int, scenarios: int, steps: int) -> None:
+    """Follow the document's links: what an answer names is used, changed and deleted in the requests after it.
+
+    Failures are collected here: the same requests again may fare otherwise, since a server remembers, and Hypothesis
+    then ends a round with a complaint about that instead.
+    """
+    failures: list[BaseException] = []
+
+    class Flow(followed.as_state_machine()):  # type: ignore[misc]  # made of the document
+        def before_call(self, case: Case) -> None:
+            if case.path_parameters.get("username") in ("admin", "ann"):
+                case.path_parameters["username"] = "victim"  # those who send all this stay able to
+
+        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+            return {"base_url": people.server.url, "headers": people.headers(case, "admin"), "allow_redirects": False}
+
+        def validate_response(self, response: schemathesis.Response, case: Case, **more: Any) -> None:
+            try:
+                super().validate_response(response, case, additional_checks=[tells_nothing_of_the_server], **more)
+            except BaseException as failure:
+                failures.append(failure)
+                raise
+
+    settings = hypothesis.settings(
+        max_examples=scenarios,
+        stateful_step_count=steps,
+        phases=[hypothesis.Phase.generate],
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    for number in range(rounds):
+        with suppress(Flaky):
+            hypothesis.seed(number)(Flow).run(settings=settings)
+        assert not failures, failures
