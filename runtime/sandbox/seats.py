@@ -311,6 +311,7 @@ def _request(spec: TaskSpec) -> Message:
         "cpu_s": spec.limits.cpu_s,
         "memory_bytes": spec.limits.memory_bytes,
         "result_bytes": spec.limits.result_bytes,
+        "threads": spec.limits.threads,
     }
 
 

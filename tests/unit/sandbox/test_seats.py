@@ -235,11 +235,40 @@ def test_cpu_time_is_bounded_whatever_the_clock_says(rig: Rig, source: DatasetSo
     assert 0.3 < outcome.failure.fields["observed"] < 1
 
 
-def test_threads_are_bounded(rig: Rig, source: DatasetSource) -> None:
+def test_threads_past_the_limit_are_refused(rig: Rig, source: DatasetSource) -> None:
     code = """
-import threading, time
+import _thread, concurrent.futures, threading, time
 def task(g):
-    for _ in range(20): threading.Thread(target=time.sleep, args=(9,)).start()
+    started, stop = [], threading.Event()
+    try:
+        for _ in range(20):
+            started.append(threading.Thread(target=stop.wait))
+            started[-1].start()
+    except RuntimeError as error:
+        refused = str(error)
+    try:
+        _thread.start_new_thread(print, ())
+    except RuntimeError as error:
+        refused += ' ' + str(error)
+    alive = threading.active_count()
+    stop.set()
+    for thread in started[:-1]: thread.join()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return [alive, refused, list(pool.map(abs, [-1, -2]))]
+"""
+    assert answer(rig.run(source, code, threads=8)) == [
+        8,
+        "can't start new thread can't start new thread",
+        [1, 2],
+    ]
+
+
+def test_threads_that_python_knows_nothing_of_are_bounded(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import ctypes, time
+def task(g):
+    libc = ctypes.CDLL(None)
+    for _ in range(20): libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pause, None)
     time.sleep(9)
 """
     outcome = rig.run(source, code, threads=8)
