@@ -8,11 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from runtime.sandbox.scratch import DEEPEST, PREFIX, ScratchRoot, ScratchUse, _make_root, _sweep, remove, scratch_use
+from tests.unit.sandbox.forked import as_user
 
 OTHER = 12345
 """A user id other than ours."""
@@ -131,31 +133,8 @@ def _give(folder: Path) -> None:
                 os.chown(name, OTHER, OTHER, dir_fd=fd, follow_symlinks=False)
 
 
-def as_user(uid: int, act: Callable[[], object]) -> bytes:
-    """Do it as another user, in a child; what it returned, as text."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            os.write(writing, repr(act()).encode())
-            code = 0
-        finally:
-            os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        said = answer.read()
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    return said
-
-
 def scratch_use_as(uid: int, folder: Path, most_files: int) -> ScratchUse:
-    text = as_user(uid, lambda: scratch_use(folder, most_files)).decode()
-    counted: ScratchUse = eval(text, {"ScratchUse": ScratchUse})  # our own repr of three numbers
-    return counted
+    return ScratchUse(**as_user(uid, lambda: asdict(scratch_use(folder, most_files))))
 
 
 def test_removing_what_is_not_there_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
