@@ -68,6 +68,8 @@ def enter(
         confine.limit(resource.RLIMIT_NPROC, threads)  # of that user, who has nothing else
         identity.become(uid)
         confine.die_with_parent(parent_pid)  # the kernel forgets it with the old user
+    if uid is not None or enclosure.walls.landlock:  # else other runs, of the same user, could look into its memory
+        confine.show_files()
     _fresh_streams()
     _fresh_environment()
     enclosure.seat(scratch_fd)

@@ -27,6 +27,7 @@ from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.output import OutputPipe
 from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
 from runtime.sandbox.scratch import DEEPEST, ScratchRoot, remove, scratch_use
+from runtime.sandbox.unlinked import unlinked_bytes
 from runtime.sandbox.watch import Gauge
 from runtime.task import TaskSpec
 
@@ -269,8 +270,9 @@ class SeatProcess:
     def _watch_slowly(self, spec: TaskSpec) -> None:
         limits = spec.limits
         use = scratch_use(self._scratch, limits.scratch_files)
+        deleted = unlinked_bytes(self._child.pid, self._uid, self._scratch) if self._child is not None else 0
         for name, limit, observed in (
-            ("scratch_bytes", limits.scratch_bytes, use.byte_count),
+            ("scratch_bytes", limits.scratch_bytes, use.byte_count + deleted),
             ("scratch_files", limits.scratch_files, use.file_count),
             ("scratch_depth", DEEPEST, use.depth),
         ):

@@ -100,6 +100,47 @@ def test_scratch_is_bounded(rig: Rig, source: DatasetSource) -> None:
     assert outcome.failure.fields["limit_name"] == "scratch_files"
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        "fd = os.open('f', os.O_CREAT | os.O_RDWR); os.unlink('f')",
+        "fd = os.open('.', os.O_TMPFILE | os.O_RDWR)",
+        "fd = os.open('f', os.O_CREAT | os.O_RDWR); os.ftruncate(fd, 2**24); m = mmap.mmap(fd, 2**24); os.unlink('f')",
+        "os.mkdir('d'); fd = os.open('d/f', os.O_CREAT | os.O_RDWR); os.unlink('d/f'); os.rmdir('d')",
+    ],
+    ids=["deleted", "unnamed", "mapped", "in-a-deleted-directory"],
+)
+def test_deleted_files_count_for_as_long_as_they_are_held(rig: Rig, source: DatasetSource, make: str) -> None:
+    code = f"""
+import mmap, os, time
+def task(g):
+    kept = []
+    for _ in range(4):
+        m = None
+        {make}
+        for _ in range(16): os.write(fd, bytes(2**20))
+        kept.append(m or fd)
+        if m: os.close(fd)
+    time.sleep(9)
+"""
+    outcome = rig.run(source, code, scratch_bytes=50 * 2**20, timeout_s=8)
+    assert outcome.failure is not None
+    assert outcome.failure.fields.items() >= {"limit_name": "scratch_bytes", "limit": 50 * 2**20}.items()
+
+
+def test_deleted_files_that_are_let_go_do_not_count(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import os, tempfile, time
+def task(g):
+    for _ in range(8):
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(2**23))
+            time.sleep(0.05)
+    return 1
+"""
+    assert answer(rig.run(source, code, scratch_bytes=2**24)) == 1
+
+
 def test_output_is_kept_up_to_its_cap(rig: Rig, source: DatasetSource) -> None:
     code = (
         "import sys\ndef task(g):\n    print('first'); print('x' * 5_000_000); print('last'); sys.stderr.write('err')"
