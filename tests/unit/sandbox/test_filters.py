@@ -214,6 +214,9 @@ class TestPolicy:
             ("clone", (17,), errno.EPERM),  # glibc's fork
             ("clone", (0x4111,), errno.EPERM),  # vfork
             ("clone", (0x3D0F00 | 0x10000000,), errno.EPERM),  # a user namespace with it
+            ("clone", (0x3D0F00 & ~0x400,), errno.EPERM),  # a thread with descriptors of its own
+            ("close_range", (5, 0xFFFFFFFF, 0), ALLOW),
+            ("close_range", (5, 0xFFFFFFFF, 2), errno.EPERM),  # the same in another way
             ("prlimit64", (0, 7), ALLOW),
             ("prlimit64", (1, 7), errno.EPERM),
             ("setpriority", (0, 0, 10), ALLOW),

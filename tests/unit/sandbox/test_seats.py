@@ -318,3 +318,17 @@ def task(g):
     outcome = rig.run(source, code, threads=8)
     assert outcome.failure is not None
     assert outcome.failure.fields["limit_name"] == "threads"
+
+
+def test_a_run_whose_first_thread_ends_is_ended(rig: Rig, source: DatasetSource) -> None:
+    """Nobody could tell any more what its other threads use."""
+    code = """
+import ctypes, os, threading, time
+def task(g):
+    threading.Thread(target=time.sleep, args=(9,)).start()
+    ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)
+"""
+    outcome = rig.run(source, code, timeout_s=8)
+    assert outcome.cause == "TaskCrashed"
+    assert outcome.failure is not None
+    assert "first thread" in outcome.failure.message
