@@ -28,8 +28,7 @@ from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess, template_environment
 from runtime.sandbox.scratch import ScratchRoot
 from runtime.sandbox.walls.enclosure import Walls
-from runtime.sandbox.walls.isolation import Isolation, choose_walls, describe
-from runtime.sandbox.walls.probe import examine
+from runtime.sandbox.walls.isolation import Isolation, put_up_here, remark
 from runtime.task import MIB, Limits, TaskSpec
 from runtime.versions import library_versions
 
@@ -54,6 +53,7 @@ class Runner:
         self._live = LiveSettings(limits=self._settings.limits, log_level=self._settings.log_level)
         self._replica_id = serve.get_replica_context().replica_id.unique_id
         walls = standing_walls(self._settings.isolation)
+        self._remark = remark(self._settings.isolation)
         home = self._settings.data_dir / "scratch"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch = ScratchRoot(home, for_other_users=walls.throwaway_users)
@@ -86,14 +86,14 @@ class Runner:
             spec = TaskSpec(**request["spec"], limits=self._limits(request["limits"]))
             outcome, receipt = await self._executor.run(source, spec, request["engine"])
         except RuntimeFailure as failure:
-            log.info("run.refused run_id=%s cause=%s", run_id, failure.type)
+            log.info("run.refused run_id=%s cause=%s%s", run_id, failure.type, self._remark)
             return {"failure": failure.to_wire()}
         asyncio.get_running_loop().call_soon(self._metrics.run_ended, receipt)
         log.info(
             "run.finished run_id=%s dataset_id=%s cause=%s "
-            "queue_s=%.4f seat_s=%.4f run_s=%.4f encode_s=%.4f total_s=%.4f",
+            "queue_s=%.4f seat_s=%.4f run_s=%.4f encode_s=%.4f total_s=%.4f%s",
             spec.run_id, source.dataset_id, receipt.cause, receipt.queue_s, receipt.seat_s,
-            receipt.run_s, receipt.encode_s, time.perf_counter() - started,
+            receipt.run_s, receipt.encode_s, time.perf_counter() - started, self._remark,
         )  # fmt: skip
         reply: Reply = {"receipt": asdict(receipt), "versions": self._versions}
         if outcome.stdout or outcome.stderr or outcome.failure is not None:
@@ -200,9 +200,8 @@ class Runner:
 
 def standing_walls(isolation: Isolation) -> Walls:
     """The walls that runs get here. Raises ``WallMissing`` where one that ``isolation`` requires does not hold."""
-    found = examine(template_environment())
-    walls = choose_walls(isolation, found, is_root=os.geteuid() == 0)
-    (log.warning if isolation in ("off", "minimal") else log.info)(describe(isolation, walls, found))
+    walls, line = put_up_here(isolation, template_environment())
+    (log.warning if remark(isolation) else log.info)(line)
     return walls
 
 

@@ -84,10 +84,11 @@ class Supervisor:
             if admin.password is not None:
                 self._print(f"\n    password of {admin.username}: {admin.password.get_secret_value()}")
                 self._print("    (shown this once and kept nowhere)\n")
+        isolation = self._isolation()
         self._order(args=self._options.args)
         self._wait_until_ready(instance)
         self._print(f"\ngraphside ready at {self._public_url()}", flush=True)
-        self._introduce(dashboard)
+        self._introduce(dashboard, isolation)
         return self._watch(instance)
 
     def _start_child(self, folder: Path, dashboard_port: int) -> None:
@@ -164,13 +165,24 @@ class Supervisor:
         finally:
             connection.close()
 
-    def _introduce(self, dashboard: int) -> None:
-        """Who may come in and how: the dashboard, and a line to paste."""
+    def _isolation(self) -> str:
+        """What will stand around runs, as each runner finds it. Raises ``LaunchError`` where it is too little."""
+        from runtime.sandbox.parent import template_environment
+        from runtime.sandbox.walls.isolation import WallMissing, put_up_here
+
+        try:
+            return put_up_here(self._options.settings.isolation, template_environment())[1]
+        except (WallMissing, OSError) as error:
+            raise LaunchError(f"{error}; `graphside doctor` says more") from error
+
+    def _introduce(self, dashboard: int, isolation: str) -> None:
+        """Who may come in and how, behind what runs stand, and a line to paste."""
         from deployments.launch.greeting import curl_line
 
         token = datadir.ray_token_file(self._options.data_dir)
         self._print(f"  dashboard   http://127.0.0.1:{dashboard}  (it asks for the token in {token})")
         self._print(f"  logs        {self._log.parent}")
+        self._print(f"  isolation   {isolation.removeprefix('isolation ')}")
         self._print("  stop        Ctrl-C")
         try:
             line = curl_line(self._options, TASK)

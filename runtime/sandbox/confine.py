@@ -37,6 +37,11 @@ def hide_memory() -> None:
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
 
 
+def show_files() -> None:
+    """Let processes of this user see which files this one has open. The opposite of ``hide_memory``, before walls."""
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+
+
 def take_fds(fds: list[int]) -> None:
     """Make ``fds[i]`` descriptor ``i`` and close every other one, so that nobody else's travels along."""
     top = max([*fds, len(fds)]) + 1

@@ -7,6 +7,7 @@ task cared to go. Directories are emptied once their process is dead.
 import fcntl
 import logging
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,11 +44,8 @@ class ScratchRoot:
         if for_other_users and not _passable(home):
             home = Path(tempfile.gettempdir())
         _sweep(home)
-        self.path = home / f"{PREFIX}{uuid4().hex[:12]}"
-        self.path.mkdir(mode=0o711)
-        self.path.chmod(0o711 if for_other_users else 0o700)
-        self.fd = os.open(self.path, _DIRECTORY)
-        fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # told apart from what a killed replica left
+        self.path, self.fd = _make_root(home)
+        os.fchmod(self.fd, 0o711 if for_other_users else 0o700)
 
     def make(self, uid: int | None) -> Path:
         """A new empty directory, which belongs to ``uid``."""
@@ -64,29 +62,49 @@ class ScratchRoot:
 
 
 def scratch_use(directory: Path, most_files: int) -> ScratchUse:
-    """Count allocated bytes and entries below ``directory``; stops soon after ``most_files`` or ``DEEPEST``.
-
-    The walk goes by descriptors, since a task may swap a directory for a link at any time.
-    """
-    byte_count = file_count = depth = 0
+    """Count allocated bytes and entries below ``directory``; stops soon after ``most_files`` or ``DEEPEST``."""
+    census = _Census(most_files)
     with suppress(OSError):  # it changes under us; the next look sees more
-        level = [os.open(directory, _DIRECTORY)]
-        while level and file_count <= most_files and depth <= DEEPEST:
-            deeper: list[int] = []
-            for fd in level:
-                with suppress(OSError):
-                    for name in os.listdir(fd):
-                        file_count += 1
-                        status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                        byte_count += status.st_blocks * 512
-                        if status.st_mode & 0o170000 == 0o040000 and len(deeper) < most_files:
-                            deeper.append(os.open(name, _DIRECTORY, dir_fd=fd))
-                os.close(fd)
-            level = deeper
-            depth += bool(level)
-        for fd in level:
+        census.take(_open(os.fspath(directory), None), 0)
+    return ScratchUse(census.byte_count, census.file_count, census.depth)
+
+
+class _Census:
+    """A walk by descriptors, one a level, since a task may swap a directory for a link at any time."""
+
+    def __init__(self, most_files: int) -> None:
+        self.byte_count = self.file_count = self.depth = 0
+        self._most_files = most_files
+
+    def _is_enough(self) -> bool:
+        return self.file_count > self._most_files or self.depth > DEEPEST
+
+    def take(self, fd: int, depth: int) -> None:
+        """Of a directory, whose descriptor is closed then."""
+        self.depth = max(self.depth, depth)
+        try:
+            if self._is_enough():
+                return
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    self.file_count += 1
+                    with suppress(OSError):  # gone, or something else by now
+                        self._count(entry, fd, depth)
+                    if self._is_enough():
+                        return
+        finally:
             os.close(fd)
-    return ScratchUse(byte_count, file_count, depth)
+
+    def _count(self, entry: "os.DirEntry[str]", fd: int, depth: int) -> None:
+        self.byte_count += entry.stat(follow_symlinks=False).st_blocks * 512
+        if not entry.is_dir(follow_symlinks=False):
+            return
+        try:
+            inner = _open(entry.name, fd)
+        except PermissionError:
+            self.file_count = self._most_files + 1  # what cannot be looked into may hold anything
+            return
+        self.take(inner, depth + 1)
 
 
 def remove(path: Path) -> None:
@@ -95,14 +113,14 @@ def remove(path: Path) -> None:
     No process may work in it any more. Errors are logged: there is nobody to tell.
     """
     try:
-        path.chmod(0o700)
-        fd = os.open(path, _DIRECTORY)
+        fd = _open(os.fspath(path), None)
     except FileNotFoundError:
         return
     except OSError:
         log.exception("scratch.not_removed path=%s", path)
         return
     try:
+        os.fchmod(fd, 0o700)
         while os.listdir(fd):
             _empty(fd, fd, 0)
         os.rmdir(path)
@@ -115,27 +133,47 @@ def remove(path: Path) -> None:
 def _empty(top: int, fd: int, depth: int) -> None:
     """Remove what is in a directory. What lies too deep comes up to the top, for another round."""
     for name in os.listdir(fd):
-        if not _is_directory(fd, name):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
             os.unlink(name, dir_fd=fd)
             continue
-        _open_up(fd, name)
-        if depth >= DEEPEST:
-            os.rename(name, uuid4().hex, src_dir_fd=fd, dst_dir_fd=top)
-            continue
-        inner = os.open(name, _DIRECTORY, dir_fd=fd)
+        inner = _open(name, fd)
         try:
+            os.fchmod(inner, 0o700)
+            if depth >= DEEPEST:
+                os.rename(name, uuid4().hex, src_dir_fd=fd, dst_dir_fd=top)
+                continue
             _empty(top, inner, depth + 1)
         finally:
             os.close(inner)
         os.rmdir(name, dir_fd=fd)
 
 
-def _is_directory(fd: int, name: str) -> bool:
-    return os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode & 0o170000 == 0o040000
+def _open(name: str, dir_fd: int | None) -> int:
+    """A directory, never what a link names. One that its task closed to us is opened up: that one, not its name."""
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=dir_fd)
+    except PermissionError:
+        place = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=dir_fd)
+        try:
+            os.chmod(f"/proc/self/fd/{place}", 0o700)
+            return os.open(".", _DIRECTORY, dir_fd=place)
+        finally:
+            os.close(place)
 
 
-def _open_up(fd: int, name: str) -> None:
-    os.chmod(name, 0o700, dir_fd=fd)  # it is a directory, and nobody is left who could make it a link
+def _make_root(home: Path) -> tuple[Path, int]:
+    """A new directory and its descriptor, locked, by which it is told apart from what a killed replica left."""
+    while True:
+        path = home / f"{PREFIX}{uuid4().hex[:12]}"
+        path.mkdir(mode=0o700)
+        try:
+            fd = os.open(path, _DIRECTORY)
+        except FileNotFoundError:
+            continue  # another replica that starts just now took it for a leftover
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        if os.fstat(fd).st_nlink:
+            return path, fd
+        os.close(fd)
 
 
 def _passable(path: Path) -> bool:

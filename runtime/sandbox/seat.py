@@ -4,6 +4,7 @@ It is forked from a holder, puts up every wall, and only then reads the request.
 1 and 2 pipes that the replica drains, 3 the result (a memfd of fixed size), 4 the channel.
 """
 
+import _thread
 import contextlib
 import errno
 import io
@@ -11,6 +12,7 @@ import math
 import os
 import resource
 import sys
+import threading
 import time
 import types
 from collections.abc import Callable
@@ -60,12 +62,14 @@ def enter(
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
     scratch_fd = len(fds) - 1
-    os.fchdir(scratch_fd)
     confine.raise_walls(open_files=open_files, file_bytes=file_bytes, niceness=NICENESS)
     if uid is not None:
         confine.limit(resource.RLIMIT_NPROC, threads)  # of that user, who has nothing else
         identity.become(uid)
         confine.die_with_parent(parent_pid)  # the kernel forgets it with the old user
+    os.fchdir(scratch_fd)  # that user's alone: a holder has no right of its own to enter it
+    if uid is not None or enclosure.walls.landlock:  # else other runs, of the same user, could look into its memory
+        confine.show_files()
     _fresh_streams()
     _fresh_environment()
     enclosure.seat(scratch_fd)
@@ -83,6 +87,7 @@ def serve_one(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
             confine.limit_memory(mapped_bytes, int(request["memory_bytes"]))
             # The replica watches too, and ends a run by name; this holds where it does not come to that.
             confine.limit(resource.RLIMIT_CPU, math.ceil(float(request["cpu_s"])) + CPU_GRACE_S)
+            _limit_threads(int(request["threads"]))
             send_frame(CHANNEL_FD, _answer(request, plottable))
     finally:
         _exit(0)
@@ -110,6 +115,27 @@ def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
         return {"status": "failed", "failure": failure.to_wire(), "run_s": ended - started}
     finally:
         _flush()
+
+
+def _limit_threads(most: int) -> None:
+    """Refuse threads past ``most`` the way Python does where a system has no more.
+
+    A courtesy: a task that goes around it is ended by the replica's watch. The kernel's own limit is per user, and
+    counts for seats that have one to themselves.
+    """
+
+    def bounded(start: Callable[..., Any]) -> Callable[..., Any]:
+        def start_thread(*arguments: Any, **keywords: Any) -> Any:
+            if _thread._count() + 1 >= most:  # which does not count the first thread
+                raise RuntimeError("can't start new thread")
+            return start(*arguments, **keywords)
+
+        return start_thread
+
+    for name in ("start_new_thread", "start_new", "start_joinable_thread"):  # the last from Python 3.13 on
+        for module, attribute in ((_thread, name), (threading, f"_{name}")):
+            if hasattr(module, attribute):
+                setattr(module, attribute, bounded(getattr(module, attribute)))
 
 
 def _run(source: str, plottable: Callable[[], Any]) -> Any:

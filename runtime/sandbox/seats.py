@@ -2,17 +2,19 @@
 
 import asyncio
 import fcntl
+import logging
 import mmap
 import os
 import signal
 import socket
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from runtime.errors import (
     InvalidSource,
+    Overloaded,
     ResultTooLarge,
     RunFailed,
     RunInterrupted,
@@ -27,8 +29,11 @@ from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.output import OutputPipe
 from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
 from runtime.sandbox.scratch import DEEPEST, ScratchRoot, remove, scratch_use
+from runtime.sandbox.unlinked import unlinked_bytes
 from runtime.sandbox.watch import Gauge
 from runtime.task import TaskSpec
+
+log = logging.getLogger("graphside.sandbox")
 
 WATCH_INTERVAL_S: Final = 0.02
 SLOW_INTERVAL_S: Final = 0.1
@@ -69,13 +74,22 @@ class SeatProcess:
 
     def __init__(self, root: ScratchRoot, uid: int | None, output_bytes: int, result_bytes: int) -> None:
         self._uid = uid
-        self._scratch = root.make(uid)
-        self._channel, self._far_channel = socket.socketpair()
-        self._channel.setblocking(False)
-        self._stdout, self._stderr = OutputPipe(output_bytes), OutputPipe(output_bytes)
-        self._result_fd = os.memfd_create("result", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self._result_fd, result_bytes)
-        fcntl.fcntl(self._result_fd, fcntl.F_ADD_SEALS, _SEALS)
+        with ExitStack() as undo:  # where the machine is out of descriptors or disk, none of what it had goes astray
+            self._scratch = root.make(uid)
+            undo.callback(remove, self._scratch)
+            self._channel, self._far_channel = socket.socketpair()
+            undo.callback(self._channel.close)
+            undo.callback(self._far_channel.close)
+            self._channel.setblocking(False)
+            self._stdout = OutputPipe(output_bytes)
+            undo.callback(self._stdout.finish)
+            self._stderr = OutputPipe(output_bytes)
+            undo.callback(self._stderr.finish)
+            self._result_fd = os.memfd_create("result", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            undo.callback(os.close, self._result_fd)
+            os.ftruncate(self._result_fd, result_bytes)
+            fcntl.fcntl(self._result_fd, fcntl.F_ADD_SEALS, _SEALS)
+            undo.pop_all()
         self._child: Child | None = None
         self._gauge: Gauge | None = None
         self._ended_by: RuntimeFailure | None = None
@@ -260,6 +274,8 @@ class SeatProcess:
         if used > limit:
             text = f"the task used {used} bytes of memory, more than its limit of {limit} bytes"
             return self._end(TaskMemoryExceeded(text, limit_name="memory_bytes", limit=limit, observed=used))
+        if self._gauge.headless and self._child is not None and not self._child.dead:
+            return self._end(TaskCrashed("the task ended its process's first thread, and left others running"))
         threads, most = self._gauge.threads, spec.limits.threads
         if threads > most:
             text = f"the task started {threads} threads, more than its limit of {most}"
@@ -269,8 +285,9 @@ class SeatProcess:
     def _watch_slowly(self, spec: TaskSpec) -> None:
         limits = spec.limits
         use = scratch_use(self._scratch, limits.scratch_files)
+        deleted = unlinked_bytes(self._child.pid, self._uid, self._scratch) if self._child is not None else 0
         for name, limit, observed in (
-            ("scratch_bytes", limits.scratch_bytes, use.byte_count),
+            ("scratch_bytes", limits.scratch_bytes, use.byte_count + deleted),
             ("scratch_files", limits.scratch_files, use.file_count),
             ("scratch_depth", DEEPEST, use.depth),
         ):
@@ -291,9 +308,13 @@ async def open_seat(
 ) -> SeatProcess:
     """A seat forked from ``holder``, walled and waiting, as user ``uid`` where that is a number.
 
-    ``result_bytes`` is the size of its result file.
+    ``result_bytes`` is the size of its result file. Raises ``RunInterrupted``, ``Overloaded``.
     """
-    seat = SeatProcess(root, uid, output_bytes, result_bytes)
+    try:
+        seat = SeatProcess(root, uid, output_bytes, result_bytes)
+    except OSError as error:
+        log.error("seat.not_made errno=%s %s", error.errno, error.strerror)
+        raise Overloaded("this server cannot start another run just now; try again", retry_after_s=1) from error
     try:
         await seat.open(holder)
     except BaseException:
@@ -311,6 +332,7 @@ def _request(spec: TaskSpec) -> Message:
         "cpu_s": spec.limits.cpu_s,
         "memory_bytes": spec.limits.memory_bytes,
         "result_bytes": spec.limits.result_bytes,
+        "threads": spec.limits.threads,
     }
 
 

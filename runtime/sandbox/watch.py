@@ -9,7 +9,10 @@ _COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
 
 class Gauge:
     """Reads the private and shared-anonymous memory that a process has taken since the gauge was made, and ``threads``,
-    how many it had at the last reading."""
+    how many it had at the last reading.
+
+    ``headless``: its first thread has ended then. The kernel tells no more of its memory or files, though other threads
+    may go on."""
 
     def __init__(self, pid: int) -> None:
         self._fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
@@ -17,11 +20,12 @@ class Gauge:
         self._base = self._read()
         self.peak_bytes = 0
         self.threads = 1
+        self.headless = False
 
     def used_bytes(self) -> int:
         """Bytes taken since the start; 0 once the process has ended."""
         status = self._read()
-        self.threads = status.threads
+        self.threads, self.headless = status.threads, status.headless
         used = max(0, status.counted_bytes - self._base.counted_bytes)
         self.peak_bytes = max(self.peak_bytes, used)
         return used
@@ -44,13 +48,14 @@ class Gauge:
         try:
             lines = os.pread(self._fd, 4096, 0).splitlines()
         except ProcessLookupError:
-            return _Status(0, 0)
+            return _Status(0, 0, headless=False)
         counted = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(_COUNTED))
         threads = next((int(line.split()[1]) for line in lines if line.startswith(b"Threads:")), 0)
-        return _Status(counted, threads)
+        return _Status(counted, threads, headless=any(line.startswith(b"State:\tZ") for line in lines))
 
 
 @dataclass(frozen=True, slots=True)
 class _Status:
     counted_bytes: int
     threads: int
+    headless: bool

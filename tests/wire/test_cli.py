@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deployments.cli.doctor.walls import LAYERS
+from deployments.cli.doctor.walls import LAYERS, WALLS
 from tests.conftest import ADMIN, PASSWORD, SMALL_EDGES, LiveServer, Person
 from tests.wire.conftest import Command
 
@@ -174,27 +174,36 @@ def test_doctor_knows_the_running_server(graphside: Command, server: LiveServer)
     assert "a graphside server answers there" in json.loads(done.stdout)["Ports"]["front"]["text"]
 
 
-def test_doctor_claims_what_a_run_really_wears(admin: Person, small: str) -> None:
+def test_doctor_claims_what_a_run_really_wears(
+    graphside: Command, admin: Person, server: LiveServer, small: str
+) -> None:
+    report = json.loads(graphside("doctor", "--json", "--data", str(server.data)).stdout)["Isolation"]
     answer = admin.run(small, _LOOK)
     assert answer.status_code == 200, answer.text
-    worn = answer.json()
-    assert worn["priority"] == LAYERS["priority"].used
-    assert worn["no_new_privs"] == LAYERS["no_new_privs"].used
-    assert worn["rlimits"] == LAYERS["rlimits"].used
-    assert worn["seccomp"] == LAYERS["seccomp"].used
-    assert worn["scratch"] == LAYERS["scratch"].used
-    assert worn["user_namespaces"] == LAYERS["user_namespaces"].used
+    for name, worn in answer.json().items():
+        assert worn == report[(LAYERS | WALLS)[name].name]["around_runs"], name
 
 
-_LOOK = """def task(g):
-    import os, resource
+_LOOK = """
+import os, resource, socket
+
+def refused(act):
+    try:
+        act()
+    except PermissionError:
+        return True
+    return False
+
+def task(g):
     status = dict(line.rstrip().split(":", 1) for line in open("/proc/self/status"))
     return {
         "priority": os.getpriority(os.PRIO_PROCESS, 0) > 0,
         "no_new_privs": int(status["NoNewPrivs"]) == 1,
         "rlimits": resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY,
-        "seccomp": int(status["Seccomp"]) > 0,
         "scratch": "scratch" in os.getcwd() and not os.listdir("."),
-        "user_namespaces": open("/proc/self/uid_map").read().split()[2] != "4294967295",
+        "landlock": refused(lambda: open("/etc/passwd")),
+        "seccomp": int(status["Seccomp"]) == 2 and refused(socket.socket),
+        "namespaces": len(status["NSpid"].split()) > 1,
+        "throwaway_users": os.getuid() > 1_000_000_000,
     }
 """

@@ -80,10 +80,17 @@ def _machine(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     return machine.examine(Path(os.path.abspath(Path(environment.get("GRAPHSIDE_DATA") or ".graphside").expanduser())))
 
 
-def _walls(_environment: Mapping[str, str]) -> tuple[Finding, ...]:
+def _walls(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     from deployments.cli.doctor import walls
+    from deployments.launch.errors import LaunchError
+    from deployments.launch.options import read_options
+    from runtime.sandbox.parent import template_environment
 
-    return walls.examine()
+    try:
+        isolation = read_options(environment).settings.isolation
+    except LaunchError:  # told under Settings
+        isolation = "standard"
+    return walls.examine_walls(isolation, template_environment())
 
 
 def _ports(environment: Mapping[str, str]) -> tuple[Finding, ...]:

@@ -1,7 +1,8 @@
-"""Tries each isolation layer and prints what came of it, as JSON. Run by path in a process of its own.
+"""Tries what every run wears on any machine, and prints what came of it, as JSON. Run by path in a process of its own.
 
-A layer cannot be taken off again, so each is put on in a child of its own, which then tries what the layer forbids:
-what counts is the refusal, not that the call exists. Standard library only.
+The walls that a kernel may lack are tried by the server's own probe (``runtime/sandbox/walls/probe.py``). A layer
+cannot be taken off again, so each is put on in a child of its own, which then tries what the layer forbids: what counts
+is the refusal, not that the call exists. Standard library only.
 """
 
 import ctypes
@@ -19,30 +20,13 @@ from collections.abc import Callable
 
 _PROBE_S = 5
 
-_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 1, 22, 38, 39
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446  # the same on every architecture
-_LANDLOCK_VERSION = 1
-_LANDLOCK_READ_FILE = 1 << 2
-_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
-_SECCOMP_MODE_FILTER = 2
-_SECCOMP_ALLOW, _SECCOMP_ERRNO = 0x7FFF0000, 0x00050000
-_BPF_LOAD, _BPF_JUMP_EQUAL, _BPF_RETURN = 0x20, 0x15, 0x06
-_GETPPID = {"x86_64": 110, "aarch64": 173, "riscv64": 173}
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 1, 38, 39
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
 
 
 class NotForbidden(Exception):
     """The layer went on, and what it should forbid went through."""
-
-
-class _Instruction(ctypes.Structure):
-    _fields_ = (("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint))
-
-
-class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.POINTER(_Instruction)))
 
 
 def no_new_privs() -> str:
@@ -119,51 +103,6 @@ def memfd_sealing() -> str:
     return "memory files can be sealed"
 
 
-def landlock() -> str:
-    abi = _libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_LANDLOCK_VERSION))
-    _check(abi)
-    handled = ctypes.c_uint64(_LANDLOCK_READ_FILE)
-    ruleset = _libc.syscall(
-        _LANDLOCK_CREATE_RULESET, ctypes.byref(handled), ctypes.c_size_t(ctypes.sizeof(handled)), ctypes.c_uint(0)
-    )
-    _check(ruleset)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _check(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0)))
-    _expect(errno.EACCES, "reading a file", lambda: os.open("/proc/self/status", os.O_RDONLY))
-    return f"ABI {abi}"
-
-
-def seccomp() -> str:
-    number = _GETPPID.get(os.uname().machine)
-    code = [(_BPF_RETURN, 0, 0, _SECCOMP_ALLOW)]
-    if number is not None:
-        code = [
-            (_BPF_LOAD, 0, 0, 0),
-            (_BPF_JUMP_EQUAL, 0, 1, number),
-            (_BPF_RETURN, 0, 0, _SECCOMP_ERRNO | errno.EPERM),
-            *code,
-        ]
-    filters = (_Instruction * len(code))(*(_Instruction(*line) for line in code))
-    program = _Program(len(code), filters)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0))
-    if number is None:
-        return "filters load"
-    _expect(errno.EPERM, "a filtered call", lambda: _check(_libc.syscall(number)))
-    return "a filtered call is refused"
-
-
-def user_namespaces() -> str:
-    """The namespace alone says little: some kernels make it and then give no rights in it."""
-    user, group = os.getuid(), os.getgid()
-    _check(_libc.unshare(_CLONE_NEWUSER))
-    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
-    _check(_libc.unshare(_CLONE_NEWNS))
-    return "with other namespaces inside" + (" (tried as root)" if user == 0 else "")
-
-
 def cgroup_v2() -> str:
     """Whether limits could be set by groups of our own: version 2, ours to divide, with the memory controller."""
     folder = _own_cgroup()
@@ -198,9 +137,6 @@ PROBES: tuple[Callable[[], str], ...] = (
     parent_death,
     pidfd,
     memfd_sealing,
-    landlock,
-    seccomp,
-    user_namespaces,
     cgroup_v2,
 )
 

@@ -13,7 +13,7 @@ _UIDS: Final = 1 << 26
 """Numbers that neither people, services nor container managers are given."""
 
 _CAPABILITY_VERSION: Final = 0x20080522
-_CAP_SETGID, _CAP_SETUID = 6, 7
+_CAP_KILL, _CAP_SETGID, _CAP_SETUID = 5, 6, 7
 _AMBIENT_CLEAR_ALL: Final = 4
 _MOST_CAPABILITIES: Final = 64
 
@@ -72,5 +72,6 @@ def drop_capabilities(kept: tuple[int, ...] = ()) -> None:
     kernel.syscall(number, ctypes.byref(header), ctypes.byref(data))
 
 
-SWITCHING_USERS: Final = (_CAP_SETGID, _CAP_SETUID)
-"""What a holder keeps, so that each of its seats can be somebody else."""
+SWITCHING_USERS: Final = (_CAP_KILL, _CAP_SETGID, _CAP_SETUID)
+"""What a holder keeps, so that each of its seats can be somebody else, and still dies with it: the signal that the
+kernel sends for a parent that ends needs that parent's right to kill."""

@@ -1,13 +1,11 @@
 """From what an operator asks for and what a machine offers to the walls that stand, or a refusal to start."""
 
-import logging
+import os
 from collections.abc import Mapping
 from typing import Final, Literal
 
 from runtime.sandbox.walls.enclosure import NONE, Walls
-from runtime.sandbox.walls.probe import Found
-
-log = logging.getLogger("graphside.sandbox")
+from runtime.sandbox.walls.probe import Found, examine
 
 Isolation = Literal["strict", "standard", "minimal", "off"]
 
@@ -43,13 +41,32 @@ def choose_walls(isolation: Isolation, found: Mapping[str, Found], *, is_root: b
     )
 
 
+def standing(walls: Walls) -> dict[str, bool]:
+    """Which of the walls that a machine may lack stand, by the names of the probe."""
+    return {
+        "landlock": bool(walls.landlock), "seccomp": walls.seccomp, "namespaces": walls.namespaces,
+        "throwaway_users": walls.throwaway_users,
+    }  # fmt: skip
+
+
 def describe(isolation: Isolation, walls: Walls, found: Mapping[str, Found]) -> str:
     """One line for the log: what stands, and why the rest does not."""
     if isolation == "off":
         return "isolation off: tasks can do what the server's user can do; for debugging only"
-    standing = {
-        "landlock": bool(walls.landlock), "seccomp": walls.seccomp, "namespaces": walls.namespaces,
-        "throwaway_users": walls.throwaway_users,
-    }  # fmt: skip
-    told = [f"{name} on" if on else f"{name} off ({found[name].detail})" for name, on in standing.items()]
+    told = [f"{name} on" if on else f"{name} off ({found[name].detail})" for name, on in standing(walls).items()]
     return f"isolation {isolation}: rlimits on | no_new_privs on | {' | '.join(told)}"
+
+
+def put_up_here(isolation: Isolation, environment: dict[str, str]) -> tuple[Walls, str]:
+    """The walls for runs on this machine, found out by trying, and the line that tells of them.
+
+    Raises ``WallMissing``, and ``OSError`` where they could not be tried.
+    """
+    found = examine(environment)
+    walls = choose_walls(isolation, found, is_root=os.geteuid() == 0)
+    return walls, describe(isolation, walls, found)
+
+
+def remark(isolation: Isolation) -> str:
+    """What every log line of a run ends with where less stands than should."""
+    return f" isolation={isolation}" if isolation in ("off", "minimal") else ""

@@ -42,7 +42,7 @@ def _keep_ids(uid: int, gid: int) -> None:
 
 def _wait() -> NoReturn:
     """Reap whatever ends here; end when nothing is left."""
-    os.closerange(3, 1024)  # a channel that stayed open here would never end for others
+    os.closerange(3, 1 << 20)  # a channel that stayed open here would never end for others
     while True:
         try:
             os.waitpid(-1, 0)

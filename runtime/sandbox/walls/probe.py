@@ -7,10 +7,10 @@ be taken off again; ``python -m runtime.sandbox.walls.probe`` prints what it fou
 import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NoReturn
@@ -37,13 +37,20 @@ class NotForbidden(Exception):
 def examine(environment: dict[str, str] | None = None) -> dict[str, Found]:
     """What holds here, by name (``PROBES``). Raises ``OSError`` where the probe itself does not come to an end."""
     command = [sys.executable, "-P", "-s", "-m", __name__]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd="/",
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            said, complaints = process.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # what it forked holds the pipes open
+            raise OSError(f"the walls of this machine could not be tried within {TIMEOUT_S} s") from None
     try:
-        ended = subprocess.run(
-            command, capture_output=True, timeout=TIMEOUT_S, env=environment, cwd="/", stdin=subprocess.DEVNULL
-        )
-        answers: dict[str, Any] = json.loads(ended.stdout)
-    except (subprocess.TimeoutExpired, ValueError) as error:
-        raise OSError("the walls of this machine could not be tried") from error
+        answers: dict[str, Any] = json.loads(said)
+    except ValueError:
+        last = complaints.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
+        raise OSError(f"the walls of this machine could not be tried: {last[0]}") from None
     return {name: Found(**answer) for name, answer in answers.items()}
 
 
@@ -84,12 +91,13 @@ def _namespaces() -> Found:
 def _throwaway_users() -> Found:
     if not identity.may_become_anybody():
         return Found(False, "the server is not root, or few user ids exist where it lives")
-    paths = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), os.path.dirname(sys.executable))
+    paths = [path for path in (*landlock.library_paths(), *landlock.OF_THE_MACHINE) if os.path.exists(path)]
     identity.become(identity.new_uid())
     _refused((errno.EPERM, errno.EACCES), "root's rights", lambda: os.setuid(0))
     for path in paths:
-        if not os.access(path, os.R_OK | os.X_OK):
-            return Found(False, f"other users cannot read {path}: install Python and libraries where they can")
+        if not os.access(path, os.R_OK):
+            hidden = f"other users cannot read {path}, {_hides(path)}"
+            return Found(False, f"{hidden}: install Python and libraries where they can, or run as an ordinary user")
     __import__("colorsys")
     return Found(True, "each run can be a user of its own")
 
@@ -100,6 +108,16 @@ PROBES: Final[dict[str, Callable[[], Found]]] = {
     "namespaces": _namespaces,
     "throwaway_users": _throwaway_users,
 }
+
+
+def _hides(path: str) -> str:
+    """Why it cannot be read: the topmost directory on the way that lets nobody through."""
+    parts = path.split("/")
+    for depth in range(2, len(parts)):
+        above = "/".join(parts[:depth])
+        if not os.access(above, os.X_OK):
+            return f"which lies below {above}"
+    return "which is closed itself"
 
 
 def _refused(numbers: tuple[int, ...], what: str, act: Callable[[], object]) -> None:

@@ -13,6 +13,9 @@ from deployments.cli.doctor import machine, ports, probing, software, walls
 from deployments.cli.doctor.findings import Finding, Report, size
 from deployments.cli.doctor.wall_probe import PROBES
 from deployments.launch.options import read_options
+from runtime.sandbox.parent import template_environment
+from runtime.sandbox.walls.probe import PROBES as PROBES_OF_THE_SERVER
+from runtime.sandbox.walls.probe import Found, examine
 from tests.unit.cli.conftest import Cli, SmallServer
 
 
@@ -31,10 +34,9 @@ def test_it_says_what_this_machine_has_and_which_layers_are_used(
     assert result.exit_code == 0, result.output
     for word in ("Python", "kernel", "memory", "cores", "/dev/shm", "GPU", "Landlock", "seccomp", "pidfd", "Ray flags"):
         assert word in result.stdout
-    used = next(line for line in result.stdout.splitlines() if line.startswith("In use by this version: "))
+    around = next(line for line in result.stdout.splitlines() if line.startswith("Around a run here: "))
     for layer in ("no_new_privs", "rlimits", "closed descriptors", "own scratch directory", "lower priority"):
-        assert layer in used
-    assert "Landlock" not in used
+        assert layer in around
     assert not (tmp_path / "data").exists()
 
 
@@ -46,7 +48,20 @@ def test_json_has_the_same_in_one_object(
     assert report["ok"] is True
     assert report["Ports"]["front"]["port"] == free_port
     assert report["Isolation"]["no_new_privs"]["works"] is True
-    assert "rlimits" in report["layers"]["In use by this version"]
+    assert "rlimits" in report["layers"]["Around a run here"]
+    assert "off" in report["Isolation"]["isolation"]["good_for"]
+
+
+def test_a_value_of_isolation_that_this_machine_is_not_good_for_is_missing(
+    cli: Cli, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPHSIDE_PORT", str(free_port))
+    monkeypatch.setenv("GRAPHSIDE_ISOLATION", "strict")
+    monkeypatch.setattr(walls, "examine", lambda environment: {**found(), "namespaces": Found(False, "EPERM")})
+    result = cli("doctor", "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "Needed and missing: isolation"
+    assert "isolation 'strict' needs what this machine does not have (namespaces: EPERM)" in result.stdout
 
 
 def test_a_wrong_setting_is_missing_and_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,24 +78,75 @@ def test_no_secret_of_the_environment_is_shown(cli: Cli, monkeypatch: pytest.Mon
     assert "hunter2" not in cli("doctor", "--json").output
 
 
+def found(**without: str) -> dict[str, Found]:
+    """What the probe finds where all walls hold but those named, with the reason why not."""
+    return {
+        name: Found(name not in without, without.get(name, "fine"), version=7 if name == "landlock" else 0)
+        for name in PROBES_OF_THE_SERVER
+    }
+
+
 class TestWalls:
     def test_every_layer_has_a_probe_and_every_probe_a_layer(self) -> None:
         assert [probe.__name__ for probe in PROBES] == list(walls.LAYERS)
+        assert list(PROBES_OF_THE_SERVER) == list(walls.WALLS)
 
     def test_what_this_version_uses_works_here(self) -> None:
-        findings = {found.name: found for found in walls.examine()}
+        findings = {finding.name: finding for finding in walls._layers()}
         for layer in walls.LAYERS.values():
             assert not layer.used or findings[layer.name].state == "ok", findings[layer.name].text
+
+    def test_what_it_says_of_walls_is_what_the_server_finds(self) -> None:
+        environment = template_environment()
+        answers = examine(environment)
+        findings = {finding.name: finding for finding in walls._walls("minimal", environment)}
+        for key, layer in walls.WALLS.items():
+            assert findings[layer.name].data["works"] == answers[key].works
+            assert findings[layer.name].data["around_runs"] == answers[key].works
 
     def test_a_used_layer_that_does_not_work_is_missing_and_another_absent(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         answers = {key: {"works": False, "detail": "not implemented"} for key in walls.LAYERS}
         monkeypatch.setattr(walls, "run_probe", lambda name: answers)
-        findings = walls.examine()
-        states = {found.name: found.state for found in findings}
-        assert (states["rlimits"], states["Landlock"]) == ("missing", "absent")
-        assert walls.summary(findings)["In use by this version"] == ()
+        monkeypatch.setattr(walls, "examine", lambda environment: found(landlock="none", seccomp="none"))
+        findings = walls.examine_walls("off", {})
+        states = {finding.name: finding.state for finding in findings}
+        assert (states["rlimits"], states["cgroup v2 delegated"], states["Landlock"]) == ("missing", "absent", "absent")
+        assert walls.summary(findings)["Around a run here"] == ()
+
+    @pytest.mark.parametrize(
+        ("without", "is_root", "good"),
+        [
+            ({}, True, ["strict", "standard", "minimal", "off"]),
+            ({"throwaway_users": "hidden"}, True, ["standard", "minimal", "off"]),
+            ({"throwaway_users": "not root"}, False, ["strict", "standard", "minimal", "off"]),
+            ({"namespaces": "EPERM"}, True, ["standard", "minimal", "off"]),
+            ({"landlock": "none"}, True, ["minimal", "off"]),
+            ({"seccomp": "none"}, True, ["off"]),
+        ],
+    )
+    def test_the_values_of_isolation_that_the_machine_is_good_for(
+        self, without: dict[str, str], is_root: bool, good: list[str]
+    ) -> None:
+        reasons = walls.good_for(found(**without), is_root=is_root)
+        assert [mode for mode, reason in reasons.items() if not reason] == good
+        assert all(any(text in reason for text in without.values()) for reason in reasons.values() if reason)
+
+    def test_off_puts_none_up_and_is_a_warning(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(walls, "examine", lambda environment: found())
+        findings = {finding.name: finding for finding in walls._walls("off", {})}
+        assert findings["isolation"].state == "warning"
+        assert not any(finding.data.get("around_runs") for finding in findings.values())
+        assert "not put up" in findings["seccomp"].text
+
+    def test_a_probe_without_an_answer_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(environment: dict[str, str]) -> dict[str, Found]:
+            raise OSError("the walls of this machine could not be tried: no luck")
+
+        monkeypatch.setattr(walls, "examine", fail)
+        (finding,) = walls._walls("standard", {})
+        assert (finding.state, finding.text) == ("missing", "the walls of this machine could not be tried: no luck")
 
     @pytest.mark.parametrize(
         ("body", "outcome"),

@@ -1,5 +1,6 @@
 """The README says what the code does."""
 
+import builtins
 import hashlib
 import re
 from pathlib import Path
@@ -10,7 +11,12 @@ from typer.main import get_group
 
 from deployments.cli.app import app
 from deployments.launch.options import _OWN
+from deployments.run_request import RunRequest
 from deployments.settings import LimitSettings, MaximumSettings, Settings
+from runtime.errors import RuntimeFailure
+from runtime.sandbox.scratch import DEEPEST
+from runtime.sandbox.walls import policy
+from runtime.sandbox.walls.rules import Answer
 from runtime.task import MIB, Limits
 from tests.unit.docs.markdown import ROOT, code, rows
 
@@ -50,19 +56,38 @@ def test_every_setting_says_what_it_means() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == ["limits", "maximum"]
 
 
+FIXED = {"scratch_depth": str(DEEPEST), "processes": "1"}
+"""Limits that no setting moves."""
+
+
 def test_every_limit_stands_there_with_its_default() -> None:
     documented = {code(row["limit"]): row["default"] for row in rows("README.md", "limit")}
-    assert documented == {name: written(name, getattr(Limits(), name)) for name in Limits.__dataclass_fields__}
+    defaults = {name: written(name, getattr(Limits(), name)) for name in Limits.__dataclass_fields__}
+    assert documented == {**defaults, **FIXED}
     assert LimitSettings().to_limits() == Limits()
 
 
-def test_every_maximum_stands_there() -> None:
+def test_every_maximum_stands_there_and_requests_may_name_those_limits() -> None:
     documented = {code(row["limit"]): row["most a request may ask for"] for row in rows("README.md", "limit")}
     maxima = {name: written(name, field.default) for name, field in MaximumSettings.model_fields.items()}
     assert documented["memory_bytes"].startswith("80 % of memory")  # the setting is null: a share
     assert maxima.pop("memory_bytes") == "none"
     assert {name: documented[name] for name in maxima} == maxima
     assert {name for name, most in documented.items() if most} == {"memory_bytes", *maxima}
+    assert {*RunRequest.model_fields} & {*documented} == {"memory_bytes", *maxima}
+
+
+def test_every_end_by_a_limit_is_named() -> None:
+    for row in rows("README.md", "limit"):
+        end = row["when it is exceeded"]
+        named = re.findall(r"`([A-Z][A-Za-z]+)`", end)
+        assert named or end.startswith("the same") or end.endswith("no error"), end
+        assert all(name in RuntimeFailure.registry or hasattr(builtins, name) for name in named)
+
+
+def test_the_number_of_system_calls_is_true() -> None:
+    let_through = sum(not isinstance(rule, Answer) for rule in policy.SEAT.values())
+    assert f"| {let_through} system calls are let through" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_variable_of_the_launcher_stands_there() -> None:

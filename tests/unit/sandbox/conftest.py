@@ -44,6 +44,7 @@ class Rig:
     template: TemplateProcess
     store: LocalStore
     uploads: Uploads
+    scratch: Path
 
     def wait(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = 60) -> T:
         """Run a coroutine on the rig's loop."""
@@ -72,7 +73,7 @@ class Rig:
 
     def scratch_dirs(self) -> set[str]:
         """Scratch directories that exist now; spare seats have one each."""
-        return {path.name for path in (self.root / "scratch").glob("*/*")}
+        return {path.name for path in self.scratch.iterdir()}
 
 
 @pytest.fixture(scope="session")
@@ -91,15 +92,16 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
 
         async def build() -> Rig:
             template = TemplateProcess(walls())
+            scratch = ScratchRoot(root / "scratch", for_other_users=walls().throwaway_users)
             settings = SeatSettings(
-                scratch=ScratchRoot(root / "scratch", for_other_users=walls().throwaway_users),
+                scratch=scratch,
                 spares=spares, output_bytes=MIB, result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256, threads=64,
             )  # fmt: skip
             engine = PandasEngine(store, template, settings)
             executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes))
             await executor.start()
             await template.wait_ready()
-            return Rig(root, loop, executor, template, store, Uploads(store, template, 64 * MIB))
+            return Rig(root, loop, executor, template, store, Uploads(store, template, 64 * MIB), scratch.path)
 
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("GRAPHSIDE_CANARY", "secret")  # what a server has when it starts its template

@@ -1,6 +1,7 @@
 """Template, holder and jobs: what happens when one of them dies, hangs, or is handed rubbish."""
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -120,3 +121,28 @@ def test_a_file_descriptor_is_given_back_for_each_one_taken(own_rig: Rig) -> Non
     for _ in range(20):
         own_rig.run(source, COUNT)
     assert eventually(lambda: descriptors() <= before + 4)
+
+
+@pytest.mark.parametrize("call", ["memfd_create", "ftruncate", "pipe2"])
+def test_a_seat_that_cannot_be_made_is_overload_and_leaves_nothing(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    rig = make_rig(spares=0)
+    source = rig.dataset()
+    rig.run(source, COUNT)
+
+    def state() -> tuple[int, set[str]]:
+        return len(os.listdir("/proc/self/fd")), rig.scratch_dirs()
+
+    assert eventually(lambda: state()[1] == set())
+    before = state()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        with pytest.raises(Overloaded):
+            rig.run(source, COUNT)
+    assert eventually(lambda: state() == before), (before, state())
+    assert answer(rig.run(source, COUNT)) == 3
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EMFILE, "Too many open files")

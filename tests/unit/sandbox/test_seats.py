@@ -100,6 +100,47 @@ def test_scratch_is_bounded(rig: Rig, source: DatasetSource) -> None:
     assert outcome.failure.fields["limit_name"] == "scratch_files"
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        "fd = os.open('f', os.O_CREAT | os.O_RDWR); os.unlink('f')",
+        "fd = os.open('.', os.O_TMPFILE | os.O_RDWR)",
+        "fd = os.open('f', os.O_CREAT | os.O_RDWR); os.ftruncate(fd, 2**24); m = mmap.mmap(fd, 2**24); os.unlink('f')",
+        "os.mkdir('d'); fd = os.open('d/f', os.O_CREAT | os.O_RDWR); os.unlink('d/f'); os.rmdir('d')",
+    ],
+    ids=["deleted", "unnamed", "mapped", "in-a-deleted-directory"],
+)
+def test_deleted_files_count_for_as_long_as_they_are_held(rig: Rig, source: DatasetSource, make: str) -> None:
+    code = f"""
+import mmap, os, time
+def task(g):
+    kept = []
+    for _ in range(4):
+        m = None
+        {make}
+        for _ in range(16): os.write(fd, bytes(2**20))
+        kept.append(m or fd)
+        if m: os.close(fd)
+    time.sleep(9)
+"""
+    outcome = rig.run(source, code, scratch_bytes=50 * 2**20, timeout_s=8)
+    assert outcome.failure is not None
+    assert outcome.failure.fields.items() >= {"limit_name": "scratch_bytes", "limit": 50 * 2**20}.items()
+
+
+def test_deleted_files_that_are_let_go_do_not_count(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import os, tempfile, time
+def task(g):
+    for _ in range(8):
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(2**23))
+            time.sleep(0.05)
+    return 1
+"""
+    assert answer(rig.run(source, code, scratch_bytes=2**24)) == 1
+
+
 def test_output_is_kept_up_to_its_cap(rig: Rig, source: DatasetSource) -> None:
     code = (
         "import sys\ndef task(g):\n    print('first'); print('x' * 5_000_000); print('last'); sys.stderr.write('err')"
@@ -211,8 +252,11 @@ def test_cancelling_a_run_kills_it(rig: Rig, source: DatasetSource) -> None:
     template = psutil.Process(rig.template.pid)
     assert rig.executor.running == 0
 
-    def spinning() -> list[int]:
-        return [p.pid for p in template.children(recursive=True) if p.status() == psutil.STATUS_RUNNING]
+    def spinning() -> bool:
+        try:
+            return any(one.status() == psutil.STATUS_RUNNING for one in template.children(recursive=True))
+        except psutil.NoSuchProcess:
+            return True  # one that has just ended; look again
 
     assert eventually(lambda: not spinning())
 
@@ -235,13 +279,56 @@ def test_cpu_time_is_bounded_whatever_the_clock_says(rig: Rig, source: DatasetSo
     assert 0.3 < outcome.failure.fields["observed"] < 1
 
 
-def test_threads_are_bounded(rig: Rig, source: DatasetSource) -> None:
+def test_threads_past_the_limit_are_refused(rig: Rig, source: DatasetSource) -> None:
     code = """
-import threading, time
+import _thread, concurrent.futures, threading, time
 def task(g):
-    for _ in range(20): threading.Thread(target=time.sleep, args=(9,)).start()
+    started, stop = [], threading.Event()
+    try:
+        for _ in range(20):
+            started.append(threading.Thread(target=stop.wait))
+            started[-1].start()
+    except RuntimeError as error:
+        refused = str(error)
+    try:
+        _thread.start_new_thread(print, ())
+    except RuntimeError as error:
+        refused += ' ' + str(error)
+    alive = threading.active_count()
+    stop.set()
+    for thread in started[:-1]: thread.join()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return [alive, refused, list(pool.map(abs, [-1, -2]))]
+"""
+    assert answer(rig.run(source, code, threads=8)) == [
+        8,
+        "can't start new thread can't start new thread",
+        [1, 2],
+    ]
+
+
+def test_threads_that_python_knows_nothing_of_are_bounded(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import ctypes, time
+def task(g):
+    libc = ctypes.CDLL(None)
+    for _ in range(20): libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pause, None)
     time.sleep(9)
 """
     outcome = rig.run(source, code, threads=8)
     assert outcome.failure is not None
     assert outcome.failure.fields["limit_name"] == "threads"
+
+
+def test_a_run_whose_first_thread_ends_is_ended(rig: Rig, source: DatasetSource) -> None:
+    """Nobody could tell any more what its other threads use."""
+    code = """
+import ctypes, os, threading, time
+def task(g):
+    threading.Thread(target=time.sleep, args=(9,)).start()
+    ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)
+"""
+    outcome = rig.run(source, code, timeout_s=8)
+    assert outcome.cause == "TaskCrashed"
+    assert outcome.failure is not None
+    assert "first thread" in outcome.failure.message

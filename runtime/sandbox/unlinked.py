@@ -1,0 +1,72 @@
+"""Files that a task has deleted and still holds: in no directory, and on the disk all the same.
+
+What holds them is an open descriptor or a mapping. ``/proc`` tells of both to whoever might trace the process: one of
+the same user, if the process allows it (``confine.show_files``). Seats never can, behind Landlock or as other users.
+"""
+
+import ctypes
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_libc = ctypes.CDLL(None)
+
+
+def unlinked_bytes(pid: int, uid: int | None, directory: Path) -> int:
+    """Bytes of deleted files of ``directory`` that process ``pid`` of user ``uid`` (None: ours) holds.
+
+    0 where the process does not show them, or has ended.
+    """
+    with _as_user(uid):
+        try:
+            held = _open_files(pid, directory.stat().st_dev)
+            mapped = _mappings(pid, directory)
+        except OSError:
+            return 0
+    return sum(held.values()) + sum(size for inode, size in mapped.items() if inode not in held)
+
+
+def _open_files(pid: int, device: int) -> dict[int, int]:
+    """Allocated bytes by inode."""
+    found = {}
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            status = os.stat(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:
+            continue  # closed meanwhile
+        if status.st_nlink == 0 and status.st_dev == device and stat.S_ISREG(status.st_mode):
+            found[status.st_ino] = status.st_blocks * 512
+    return found
+
+
+def _mappings(pid: int, directory: Path) -> dict[int, int]:
+    """Mapped bytes by inode."""
+    prefix = os.fsencode(directory) + b"/"
+    found: dict[int, int] = {}
+    with open(f"/proc/{pid}/maps", "rb") as maps:
+        for line in maps:
+            if not line.endswith(b" (deleted)\n"):
+                continue
+            span, _, _, _, inode, path = line.split(maxsplit=5)
+            if path.startswith(prefix):
+                start, _, end = span.partition(b"-")
+                found[int(inode)] = found.get(int(inode), 0) + int(end, 16) - int(start, 16)
+    return found
+
+
+@contextmanager
+def _as_user(uid: int | None) -> Iterator[None]:
+    """Look at files as that user, in this thread only: root without the right to trace sees no other way."""
+    if uid is None:
+        yield
+        return
+    mine, group = os.geteuid(), os.getegid()
+    _libc.setfsgid(uid)
+    _libc.setfsuid(uid)
+    try:
+        yield
+    finally:
+        _libc.setfsuid(mine)
+        _libc.setfsgid(group)

@@ -1,0 +1,58 @@
+"""docs/security.md says what the walls do."""
+
+import re
+
+import pytest
+
+from deployments.launch.flags import EVERYWHERE, ONE_MACHINE
+from runtime.sandbox.walls import identity, policy
+from runtime.sandbox.walls.isolation import REQUIRED, remark
+from runtime.sandbox.walls.rules import Answer
+from tests.unit.docs.markdown import ROOT, code, rows
+
+PAGE = "docs/security.md"
+CALLS = re.compile(r"`([a-z_0-9]+)`")
+
+
+def test_every_value_of_isolation_stands_there_with_the_walls_that_it_asks_for() -> None:
+    listed = {code(row["`isolation`"]): CALLS.findall(row["asks for"]) for row in rows(PAGE, "`isolation`")}
+    as_root = {mode: [*walls, *(["throwaway_users"] if mode == "strict" else [])] for mode, walls in REQUIRED.items()}
+    assert listed == as_root
+
+
+def test_what_is_said_of_log_lines_is_what_they_end_with() -> None:
+    text = (ROOT / PAGE).read_text(encoding="utf-8")
+    assert all(f"`{remark(mode).strip()}`" in text for mode in ("minimal", "off"))
+
+
+def test_calls_that_are_named_as_needed_are_in_the_seats_list() -> None:
+    for row in rows(PAGE, "calls that work needs"):
+        for call in CALLS.findall(row["calls that work needs"]):
+            assert call in policy.SEAT, call
+
+
+@pytest.mark.parametrize("rules", [policy.SEAT, policy.JOB], ids=["seat", "job"])
+def test_calls_that_are_named_as_refused_are_in_no_list(rules: policy.Policy) -> None:
+    for row in rows(PAGE, "calls that are refused"):
+        named = CALLS.findall(row["calls that are refused"])
+        assert named
+        assert not set(named) & set(rules)
+
+
+def test_calls_that_are_answered_without_happening_are_named() -> None:
+    row = next(row for row in rows(PAGE, "calls that work needs") if "as if" in row["how far"])
+    for call in CALLS.findall(row["calls that work needs"]):
+        assert policy.SEAT[call] == Answer(0)
+
+
+def test_the_flags_of_ray_are_those_that_are_set() -> None:
+    shipped = {flag.name: flag.value for flag in (*EVERYWHERE, *ONE_MACHINE)}
+    for row in rows(PAGE, "flag"):
+        value = shipped[code(row["flag"])]
+        told = row["what for"].split(":")[0].strip("`")
+        assert told == value or ":" not in row["what for"]
+
+
+def test_the_ids_of_throwaway_users_are_those_that_are_drawn() -> None:
+    first, last = identity._FIRST_UID, identity._FIRST_UID + identity._UIDS - 1
+    assert f"between {first:,} and\n  {last:,}" in (ROOT / PAGE).read_text(encoding="utf-8")

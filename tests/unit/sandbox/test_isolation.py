@@ -1,0 +1,131 @@
+"""From what an operator asks for and what a machine has to the walls that stand, or to no start."""
+
+import itertools
+import os
+import subprocess
+import sys
+from typing import Any, get_args
+
+import pytest
+
+from deployments.launch.errors import LaunchError
+from deployments.launch.options import read_options
+from deployments.launch.supervisor import Supervisor
+from runtime.sandbox.walls import isolation as isolations
+from runtime.sandbox.walls import probe
+from runtime.sandbox.walls.enclosure import NONE, Walls
+from runtime.sandbox.walls.isolation import Isolation, WallMissing, choose_walls, describe, remark, standing
+from runtime.sandbox.walls.probe import PROBES, Found
+
+MODES: tuple[Isolation, ...] = get_args(Isolation)
+NEEDS: dict[tuple[Isolation, bool], set[str]] = {
+    ("strict", True): {"landlock", "seccomp", "namespaces", "throwaway_users"},
+    ("strict", False): {"landlock", "seccomp", "namespaces"},
+    ("standard", True): {"landlock", "seccomp"},
+    ("standard", False): {"landlock", "seccomp"},
+    ("minimal", True): {"seccomp"},
+    ("minimal", False): {"seccomp"},
+    ("off", True): set(),
+    ("off", False): set(),
+}
+
+
+def machine(*missing: str) -> dict[str, Found]:
+    """One that has all walls but these."""
+    return {
+        name: Found(name not in missing, f"{name} told why", 5 if name == "landlock" and name not in missing else 0)
+        for name in PROBES
+    }
+
+
+@pytest.mark.parametrize("is_root", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_starts_where_what_its_mode_needs_is_there(mode: Isolation, is_root: bool) -> None:
+    for count in range(len(PROBES) + 1):
+        for missing in itertools.combinations(PROBES, count):
+            lacking = NEEDS[mode, is_root] & set(missing)
+            if lacking:
+                with pytest.raises(WallMissing) as refusal:
+                    choose_walls(mode, machine(*missing), is_root=is_root)
+                assert all(f"{name}: {name} told why" in str(refusal.value) for name in lacking)
+                continue
+            walls = choose_walls(mode, machine(*missing), is_root=is_root)
+            there = {name for name, stands in standing(walls).items() if stands}
+            assert there == (set() if mode == "off" else set(PROBES) - set(missing)), "all that hold stand, or none"
+
+
+def test_the_version_of_landlock_is_handed_down() -> None:
+    assert choose_walls("standard", machine(), is_root=True) == Walls(5, True, True, True)
+    assert choose_walls("off", machine(), is_root=True) == NONE
+
+
+def test_the_line_tells_of_each_wall_and_why_it_does_not_stand() -> None:
+    found = machine("namespaces", "throwaway_users")
+    line = describe("standard", choose_walls("standard", found, is_root=False), found)
+    assert line == (
+        "isolation standard: rlimits on | no_new_privs on | landlock on | seccomp on | "
+        "namespaces off (namespaces told why) | throwaway_users off (throwaway_users told why)"
+    )
+    assert "debugging only" in describe("off", NONE, found)
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"), [("strict", ""), ("standard", ""), ("minimal", " isolation=minimal"), ("off", " isolation=off")]
+)
+def test_lines_of_runs_say_so_where_less_stands_than_should(mode: Isolation, said: str) -> None:
+    assert remark(mode) == said
+
+
+class TestLauncher:
+    def supervisor(self, mode: str) -> Supervisor:
+        environment = {"GRAPHSIDE_ISOLATION": mode}
+        return Supervisor(read_options(environment), environment)
+
+    def test_the_greeting_tells_what_the_runners_will_find(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(isolations, "examine", lambda environment: machine())
+        assert self.supervisor("standard")._isolation().startswith("isolation standard: rlimits on")
+        assert self.supervisor("off")._isolation().startswith("isolation off: tasks can do")
+
+    def test_a_wall_that_is_missing_is_one_sentence_before_anything_is_deployed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(isolations, "examine", lambda environment: machine("landlock"))
+        with pytest.raises(LaunchError, match=r"isolation 'standard' needs .*landlock told why.*graphside doctor"):
+            self.supervisor("standard")._isolation()
+        assert "landlock off" in self.supervisor("minimal")._isolation()
+
+
+class TestProbe:
+    def test_it_tells_of_every_wall(self) -> None:
+        assert list(probe.examine()) == list(PROBES)
+
+    @pytest.mark.parametrize(
+        ("code", "says"),
+        [
+            ("raise SystemExit('no luck')", "could not be tried: no luck"),
+            ("print('[')", "could not be tried: exit code 0"),
+            ("import os, time\nos.fork()\ntime.sleep(60)", "could not be tried within"),
+        ],
+    )
+    def test_one_without_an_answer_is_an_error_that_says_why(
+        self, monkeypatch: pytest.MonkeyPatch, code: str, says: str
+    ) -> None:
+        started = subprocess.Popen
+
+        def start(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+            return started([sys.executable, "-c", code], **options)
+
+        monkeypatch.setattr(subprocess, "Popen", start)
+        monkeypatch.setattr(probe, "TIMEOUT_S", 0.5)
+        with pytest.raises(OSError, match=says):
+            probe.examine()
+
+    def test_a_wall_that_lets_through_what_it_should_forbid_does_not_hold(self) -> None:
+        def act() -> Found:
+            probe._refused((1,), "a socket", lambda: None)
+            return Found(True, "")
+
+        assert probe._try(act) == Found(False, "a socket was let through")
+
+    def test_a_probe_that_dies_says_how(self) -> None:
+        assert probe._try(lambda: os._exit(3)) == Found(False, "the process that tried it ended with 3")
