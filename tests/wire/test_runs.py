@@ -411,18 +411,15 @@ def test_the_environment_holds_nothing_of_the_servers(server: LiveServer, alice:
 
 def test_only_a_tasks_own_descriptors_are_open(alice: Person, people: str) -> None:
     source = """
-import os
-def task(g):
-    links = {}
-    for fd in os.listdir("/proc/self/fd"):
-        try: links[fd] = os.readlink(f"/proc/self/fd/{fd}").split(":")[0]
-        except FileNotFoundError: pass  # that of the listing itself
-    return links
+import os, stat
+def kind(fd):
+    try: return stat.filemode(os.fstat(fd).st_mode)[0]
+    except OSError: return None
+def task(g): return {fd: kind(fd) for fd in range(1024) if kind(fd)}
 """
-    links = alice.run(people, source).json()
-    assert set(links) == {"0", "1", "2", "3", "4"}
-    assert (links["0"], links["1"], links["2"], links["4"]) == ("/dev/null", "pipe", "pipe", "socket")
-    assert links["3"].startswith("/memfd")
+    device, pipe, file, socket = "cp-s"
+    kinds = alice.run(people, source).json()
+    assert kinds == {"0": device, "1": pipe, "2": pipe, "3": file, "4": socket}
 
 
 @pytest.mark.parametrize(
