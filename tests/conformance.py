@@ -44,6 +44,8 @@ class Document:
         if found is None:
             assert status in (404, 405), f"{method} {url} is not described and answered {status}"
             return
+        if method == "OPTIONS":  # a browser's question about another origin, which no route answers
+            return
         operation = found.get("get" if method == "HEAD" else method.lower())
         if operation is None:
             assert status in (405, 200), f"{method} {url} is not described and answered {status}"

@@ -36,10 +36,9 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.shown = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "deployments.cli", *arguments],
+            ["setsid", "--ctty", sys.executable, "-m", "deployments.cli", *arguments],
             stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, cwd=cwd,
             env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": os.getcwd(), **(variables or {})},
-            start_new_session=True, preexec_fn=_take_terminal,
         )  # fmt: skip
         os.close(theirs)
 
@@ -87,7 +86,3 @@ class Terminal:
             return False
         self.shown += data.decode("utf-8", "replace")
         return bool(data)
-
-
-def _take_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

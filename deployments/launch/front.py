@@ -26,6 +26,8 @@ _LOST = (
     '{"error": "The process that handled this call ended before it answered.", '
     '"type": "InternalError", "request_id": null}'
 )
+_UPLOADS = "/api/v2/upload/"
+_BODY_WITHIN = "10s"
 _BROWSERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -46,9 +48,9 @@ def corrected(configuration: str, folder: str, host: str | None = None) -> str:
     """Serve's configuration with the front on ``host`` (None: where it is) and every other port on loopback.
 
     Also: the control socket is the owner's only, slow headers end, HAProxy's own answers are JSON of our error shape
-    and forbid browsers what ours do, nothing is sent to a syslog that nobody named, and the peer's address travels in
-    ``PEER_HEADER``. Raises ``ValueError`` where the configuration is not of the shape that this was written for:
-    better no front than an open one.
+    and forbid browsers what ours do, a client that leaves is noticed, nothing is sent to a syslog that nobody named,
+    and the peer's address travels in ``PEER_HEADER``. Raises ``ValueError`` where the configuration is not of the
+    shape that this was written for: better no front than an open one.
     """
     front = _FRONT.search(configuration)
     if front is None or "mode 666" not in configuration:
@@ -59,6 +61,8 @@ def corrected(configuration: str, folder: str, host: str | None = None) -> str:
         f"frontend http_frontend\n{front['indent']}bind {address}:{front['port']}\n"
         f"{front['indent']}http-request set-header {PEER_HEADER} %[src]"
     )
+    # A body that comes after its head, as many clients send it, would keep HAProxy from noticing that its client left.
+    bound += f"\n{front['indent']}http-request wait-for-body time {_BODY_WITHIN} unless {{ path_beg {_UPLOADS} }}"
     for name, value in _BROWSERS.items():
         unless_ours = f"unless {{ res.hdr({name}) -m found }}"
         bound += f'\n{front["indent"]}http-after-response set-header {name} "{value}" {unless_ours}'

@@ -25,6 +25,11 @@ routes = Routes()
 _TEXT: Final = {"type": "string"}
 
 
+_NO_TRANSFORMS: Final[Any] = Field(
+    None, json_schema_extra={"maxItems": 0}, description="Not supported: transform the table in the task."
+)
+
+
 class NewFile(BaseModel):
     """Body of ``POST /api/v2/files/`` (contract 2.1); unknown keys are ignored."""
 
@@ -35,9 +40,7 @@ class NewFile(BaseModel):
     name: str | None = Field(None, examples=["transactions"])
     description: str | None = None
     parser_options: dict[str, Any] | None = None
-    sql_transforms: list[str] | None = Field(
-        None, json_schema_extra={"maxItems": 0}, description="Not supported: transform the table in the task."
-    )
+    sql_transforms: list[str] | None = _NO_TRANSFORMS
     org_name: str | None = None
     agent_name: str | None = None
     agent_version: str | None = None
@@ -51,7 +54,7 @@ class FileChange(BaseModel):
     name: str | None = None
     description: str | None = None
     parser_options: dict[str, Any] | None = None
-    sql_transforms: list[str] | None = None
+    sql_transforms: list[str] | None = _NO_TRANSFORMS
 
 
 @routes.on(

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from tests.conftest import PASSWORD, SMALL_EDGES, LiveServer, Person
-from tests.unit.http.site import Browser, Site
+from tests.unit.http.site import Site, TestClient
 from tests.wire.test_claims_tenants import failed_log_in
 from tests.wire.test_errors import REPOSITORY
 
@@ -158,7 +158,7 @@ def test_claim_39_a_failure_of_the_servers_own_shows_nothing_of_it(tmp_path: Pat
         raise RuntimeError(f"cannot open {tmp_path}/secret")
 
     app.get("/broken")(broken)
-    answer = Browser(app, raise_server_exceptions=False).get("/broken")
+    answer = TestClient(app, raise_server_exceptions=False).get("/broken")  # one that knows nothing of /openapi.json
     assert (answer.status_code, answer.json()["type"]) == (500, "InternalError")
     for ours in (*SERVERS_OWN, str(tmp_path), "Traceback", "RuntimeError", "line "):
         assert ours not in answer.text

@@ -367,7 +367,8 @@ def test_the_time_of_a_run_is_the_tasks_own(alice: Person, people: str) -> None:
     assert 300 <= duration < 2000
 
 
-def test_a_run_ends_when_its_client_leaves(server: LiveServer, alice: Person, people: str) -> None:
+@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "head and body apart"])
+def test_a_run_ends_when_its_client_leaves(server: LiveServer, alice: Person, people: str, apart: bool) -> None:
     name = marker()
     source = f"{NAMED}\nbe_called({name!r})\ndef task(g):\n    while True: pass"
     body = json.dumps({"execute": source, "timeout_s": 60}).encode()
@@ -376,7 +377,10 @@ def test_a_run_ends_when_its_client_leaves(server: LiveServer, alice: Person, pe
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(head.encode() + body)
+        connection.sendall(head.encode() if apart else head.encode() + body)
+        if apart:
+            threading.Event().wait(0.1)
+            connection.sendall(body)
         wait_until(lambda: processes_called(name), 10)
     wait_until(lambda: not processes_called(name), 1)
     assert alice.run(people, "def task(g): return 1").json() == 1
