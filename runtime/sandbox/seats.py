@@ -93,6 +93,7 @@ class SeatProcess:
         self._child: Child | None = None
         self._gauge: Gauge | None = None
         self._ended_by: RuntimeFailure | None = None
+        self._beheaded = False
         self._closed = False
 
     async def open(self, holder: ForkerClient) -> None:
@@ -218,7 +219,7 @@ class SeatProcess:
             except (KeyError, TypeError, ValueError, ProtocolError):
                 failure = TaskCrashed("the task's process gave an answer that is not one")
         if failure is None:
-            failure = _crash(await child.exit_code())
+            failure = _crash(await child.exit_code(), beheaded=self._beheaded)
         outcome = RunOutcome(failure=failure)
         self._add_output(outcome)
         return outcome
@@ -275,7 +276,8 @@ class SeatProcess:
             text = f"the task used {used} bytes of memory, more than its limit of {limit} bytes"
             return self._end(TaskMemoryExceeded(text, limit_name="memory_bytes", limit=limit, observed=used))
         if self._gauge.headless and self._child is not None and not self._child.dead:
-            return self._end(TaskCrashed("the task ended its process's first thread, and left others running"))
+            self._beheaded = True
+            return self._child.kill()  # no more than that: where it is about to end by itself, its answer counts
         threads, most = self._gauge.threads, spec.limits.threads
         if threads > most:
             text = f"the task started {threads} threads, more than its limit of {most}"
@@ -336,11 +338,13 @@ def _request(spec: TaskSpec) -> Message:
     }
 
 
-def _crash(code: int | None) -> RuntimeFailure:
-    """Name the end of a process that gave no answer."""
+def _crash(code: int | None, *, beheaded: bool) -> RuntimeFailure:
+    """Name the end of a process that gave no answer. ``beheaded``: it was killed since its first thread had ended."""
     if code is None:
         text = "the process that ran this task ended with its holder; nothing was changed, send the request again"
         return RunInterrupted(text, retry_after_s=1)
+    if beheaded and code == -signal.SIGKILL:
+        return TaskCrashed("the task ended its process's first thread, and left others running", signal="SIGKILL")
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else f"signal {-code}"
         return TaskCrashed(f"the task's process was ended by {name}", signal=name)

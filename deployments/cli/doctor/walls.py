@@ -92,7 +92,7 @@ def _layer(layer: Layer, answer: dict[str, object]) -> Finding:
     works = bool(answer["works"])
     data = {**answer, "around_runs": works and layer.used}
     if works:
-        return Finding(layer.name, "ok", f"{answer['detail']}{'' if layer.used else '; not used yet'}", data)
+        return Finding(layer.name, "ok", f"{answer['detail']}{'' if layer.used else '; not used'}", data)
     return Finding(layer.name, "missing" if layer.used else "absent", f"no: {answer['detail']}", data)
 
 

@@ -64,9 +64,9 @@ def test_a_value_of_isolation_that_this_machine_is_not_good_for_is_missing(
     assert "isolation 'strict' needs what this machine does not have (namespaces: EPERM)" in result.stdout
 
 
-def test_a_wrong_setting_is_missing_and_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_missing_and_named(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHSIDE_PORT", "many")
-    result = cli("doctor")
+    result = cli("doctor", "--data", str(tmp_path))
     assert result.exit_code == 1
     assert "GRAPHSIDE_PORT=many is not a port" in result.stdout
     assert result.stdout.splitlines()[-1] == "Needed and missing: environment"

@@ -332,3 +332,15 @@ def task(g):
     assert outcome.cause == "TaskCrashed"
     assert outcome.failure is not None
     assert "first thread" in outcome.failure.message
+
+
+def test_threads_that_outlive_the_answer_do_not_spoil_it(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import threading, time
+def task(g):
+    for _ in range(30): threading.Thread(target=bytearray, args=(2**21,)).start()
+    for _ in range(20): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()
+    time.sleep(0.02)
+    return 1
+"""
+    assert [answer(rig.run(source, code)) for _ in range(10)] == [1] * 10
