@@ -25,8 +25,8 @@ test: install-dev ## all tests that take minutes; what CI runs
 test-unit: install-dev ## the tests that start no server
 	$(BIN)/python -m pytest -q tests/unit
 
-soak: install-dev ## the tests that take longer
-	$(BIN)/python -m pytest -q -m soak
+soak: install-dev ## the tests that take longer, the attacks in every mode
+	$(BIN)/python -m pytest -q -m "soak or attack"
 
 lint: install-dev ## style and types
 	$(BIN)/python -m ruff check .

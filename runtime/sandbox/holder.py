@@ -5,6 +5,7 @@ decides no deadline and reads no request: it forks, reaps, and tells the replica
 """
 
 import gc
+import logging
 import os
 import socket
 import time
@@ -20,6 +21,8 @@ from runtime.sandbox.forker import Forker
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls import kernel
 from runtime.sandbox.walls.enclosure import Enclosure
+
+log = logging.getLogger("graphside.sandbox")
 
 CONTROL_FD: Final = 3
 PAYLOAD_FD: Final = 4
@@ -88,7 +91,11 @@ class _Own:
 def _forker(control: socket.socket, plottable: Any, limits: Message, own: _Own, enclosure: Enclosure) -> Forker:
     def be_seat(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
         mapped_bytes = own.space.mapped_bytes()
-        seat.enter([0, *fds], enclosure, parent_pid=parent_pid, uid=message.get("uid"), **limits)
+        try:
+            seat.enter([0, *fds], enclosure, parent_pid=parent_pid, uid=message.get("uid"), **limits)
+        except Exception as error:  # no stack: the log may be the caller's stderr by now, and he learns no paths
+            log.error("seat.failed %s: %s", type(error).__name__, getattr(error, "strerror", None))
+            os._exit(70)
         seat.serve_one(lambda: plottable, mapped_bytes)
 
     return Forker(control, be_seat, own.threads, orphans=not enclosure.walls.seccomp)

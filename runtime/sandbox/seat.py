@@ -60,12 +60,12 @@ def enter(
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
     scratch_fd = len(fds) - 1
-    os.fchdir(scratch_fd)
     confine.raise_walls(open_files=open_files, file_bytes=file_bytes, niceness=NICENESS)
     if uid is not None:
         confine.limit(resource.RLIMIT_NPROC, threads)  # of that user, who has nothing else
         identity.become(uid)
         confine.die_with_parent(parent_pid)  # the kernel forgets it with the old user
+    os.fchdir(scratch_fd)  # that user's alone: a holder has no right of its own to enter it
     _fresh_streams()
     _fresh_environment()
     enclosure.seat(scratch_fd)

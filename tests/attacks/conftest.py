@@ -1,21 +1,84 @@
-"""One server under attack for all attacks of a session."""
+"""One server under attack at a time, in each mode that this machine offers; at the end the table of what happened."""
 
+from __future__ import annotations
+
+import os
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from tests.attacks.arena import Arena
-from tests.conftest import LiveServer, free_port
+from tests.attacks.modes import Mode, all_modes, folder_for_all
+from tests.attacks.report import Ended, as_lines, as_markdown
+from tests.conftest import ADMIN, PASSWORD, LiveServer, Person, free_port
+
+REPORT_FILE = "GRAPHSIDE_ATTACKS_REPORT"
+"""Names a file that takes the table as Markdown."""
+
+_ENDED = pytest.StashKey[list[Ended]]()
+
+
+@cache
+def modes() -> list[Mode]:
+    return all_modes()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_ENDED] = []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test of an arena is one of each mode; all but those of the best mode are for the soak."""
+    if "arena" not in metafunc.fixturenames:
+        return
+    best = next((mode for mode in modes() if not mode.missing), None)
+    parameters = []
+    for mode in modes():
+        marks = [pytest.mark.attack] if mode is best else [pytest.mark.soak]
+        if mode.missing:
+            marks.append(pytest.mark.skip(reason=f"mode {mode.name}: {mode.missing}"))
+        parameters.append(pytest.param(mode, id=mode.name, marks=marks))
+    metafunc.parametrize("arena", parameters, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    """A server as this machine offers it, with a canary in its environment and in a file of its own."""
-    folder = tmp_path_factory.mktemp("arena")
+def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
+    """A server in a mode, with a canary in its environment and in a file of its own."""
+    mode: Mode = request.param
+    folder = folder_for_all(mode.uid)
     canary = f"canary-{uuid4().hex}"
-    server = LiveServer(folder / "data", free_port(), {"SERVER_CANARY": canary}).start()
-    opened = Arena.open(server, canary, folder)
-    yield opened
-    opened.close()
-    server.stop()
+    environment = {"SERVER_CANARY": canary, "HOME": str(folder)}
+    server = LiveServer(_data(folder, mode), free_port(), environment, command=mode.command(folder)).start()
+    try:
+        with closing(server.log_in().http) as http:
+            opened = Arena.open(server, Person(ADMIN, PASSWORD, http), mode, canary, folder)
+            yield opened
+            opened.close()
+            request.config.stash[_ENDED] += opened.table
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _data(folder: Path, mode: Mode) -> Path:
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    if mode.uid != os.geteuid():
+        os.chown(data, mode.uid, mode.uid)
+    return data
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ended = config.stash[_ENDED]
+    if not ended:
+        return
+    terminalreporter.section("attacks: how each ended")
+    for line in as_lines(ended):
+        terminalreporter.write_line(line)
+    if path := os.environ.get(REPORT_FILE):
+        Path(path).write_text(as_markdown(ended), encoding="utf-8")
