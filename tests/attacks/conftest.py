@@ -14,13 +14,14 @@ import pytest
 
 from tests.attacks.arena import Arena
 from tests.attacks.modes import Mode, all_modes, folder_for_all
-from tests.attacks.report import Ended, as_lines, as_markdown
+from tests.attacks.report import COLUMNS, Ended, Table, summaries
 from tests.conftest import ADMIN, PASSWORD, LiveServer, Person, free_port
 
 REPORT_FILE = "GRAPHSIDE_ATTACKS_REPORT"
-"""Names a file that takes the table as Markdown."""
+"""Names a file that takes the tables as Markdown."""
 
 _ENDED = pytest.StashKey[list[Ended]]()
+NOTICED = pytest.StashKey[list[tuple[str, str]]]()
 
 
 @cache
@@ -30,6 +31,7 @@ def modes() -> list[Mode]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_ENDED] = []
+    config.stash[NOTICED] = []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -74,11 +76,19 @@ def _data(folder: Path, mode: Mode) -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    ended = config.stash[_ENDED]
-    if not ended:
-        return
-    terminalreporter.section("attacks: how each ended")
-    for line in as_lines(ended):
+    ended: list[Ended] = config.stash[_ENDED]
+    noticed: list[tuple[str, str]] = config.stash[NOTICED]
+    tables = [
+        Table("attacks: how each ended", COLUMNS, [one.cells() for one in ended]),
+        Table("walls left out, and what then gets through", ("left out", "noticed by"), [*noticed]),
+    ]
+    for table in tables:
+        if table.rows:
+            terminalreporter.section(table.title)
+            for line in table.as_lines():
+                terminalreporter.write_line(line)
+    for line in summaries(ended):
         terminalreporter.write_line(line)
     if path := os.environ.get(REPORT_FILE):
-        Path(path).write_text(as_markdown(ended), encoding="utf-8")
+        page = [table.as_markdown() for table in tables if table.rows]
+        Path(path).write_text("\n\n".join([*page, *summaries(ended)]) + "\n", encoding="utf-8")

@@ -27,19 +27,25 @@ class Ended:
         return (self.attack, self.mode, outcome, f"{self.ms:.0f}", _CONTROLS.sub("?", self.stopped_by)[:80])
 
 
-def as_lines(ended: Sequence[Ended]) -> list[str]:
-    """Aligned columns, a sum for each mode."""
-    rows = [COLUMNS, *(one.cells() for one in ended)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [*lines, *summaries(ended)]
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a title."""
 
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
 
-def as_markdown(ended: Sequence[Ended]) -> str:
-    """The same as a page."""
-    rows = [COLUMNS, ("---", "---", "---", "---:", "---"), *(one.cells() for one in ended)]
-    table = "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
-    return "\n\n".join([table, *summaries(ended)]) + "\n"
+    def as_lines(self) -> list[str]:
+        """Aligned columns."""
+        rows = [self.columns, *self.rows]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(self.columns))]
+        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+    def as_markdown(self) -> str:
+        """The same for a page."""
+        rows = [self.columns, ("---",) * len(self.columns), *self.rows]
+        lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+        return "\n".join([f"### {self.title}", "", *lines])
 
 
 def summaries(ended: Iterable[Ended]) -> list[str]:
