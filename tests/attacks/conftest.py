@@ -22,6 +22,7 @@ REPORT_FILE = "GRAPHSIDE_ATTACKS_REPORT"
 
 _ENDED = pytest.StashKey[list[Ended]]()
 NOTICED = pytest.StashKey[list[tuple[str, str]]]()
+SOAKED = pytest.StashKey[list[tuple[str, str]]]()
 
 
 @cache
@@ -32,15 +33,21 @@ def modes() -> list[Mode]:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_ENDED] = []
     config.stash[NOTICED] = []
+    config.stash[SOAKED] = []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test of an arena is one of each mode; all but those of the best mode are for the soak."""
+    """Every test of an arena is one of each mode; all but those of the best mode are for the soak.
+
+    Those marked ``best_mode`` are in no other.
+    """
     if "arena" not in metafunc.fixturenames:
         return
     best = next((mode for mode in modes() if not mode.missing), None)
     parameters = []
     for mode in modes():
+        if mode is not best and metafunc.definition.get_closest_marker("best_mode"):
+            continue
         marks = [pytest.mark.attack] if mode is best else [pytest.mark.soak]
         if mode.missing:
             marks.append(pytest.mark.skip(reason=f"mode {mode.name}: {mode.missing}"))
@@ -78,9 +85,11 @@ def _data(folder: Path, mode: Mode) -> Path:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     ended: list[Ended] = config.stash[_ENDED]
     noticed: list[tuple[str, str]] = config.stash[NOTICED]
+    soaked: list[tuple[str, str]] = config.stash[SOAKED]
     tables = [
         Table("attacks: how each ended", COLUMNS, [one.cells() for one in ended]),
         Table("walls left out, and what then gets through", ("left out", "noticed by"), [*noticed]),
+        Table("soak", ("what", "measured"), [*soaked]),
     ]
     for table in tables:
         if table.rows:
