@@ -40,7 +40,8 @@ def test_thousands_of_runs_leave_nothing(arena: Arena, request: pytest.FixtureRe
     with ThreadPoolExecutor(CLIENTS) as clients:
         for done in range(0, CALLS, step):
             batch = calls[done : done + step]
-            for attack, outcome in zip(batch, clients.map(lambda one: arena.attack(one.code, timeout_s=30), batch), strict=True):
+            outcomes = clients.map(lambda one: arena.attack(one.code, timeout_s=30), batch)
+            for attack, outcome in zip(batch, outcomes, strict=True):
                 assert_fits(attack, outcome, arena)
                 ended[outcome.kind] += 1
             samples.append((done + len(batch), *rest(arena)))
@@ -54,6 +55,7 @@ def test_thousands_of_runs_leave_nothing(arena: Arena, request: pytest.FixtureRe
     request.config.stash[SOAKED].extend(
         [("calls", f"{CALLS}: {dict(ended)}")]
         + [(f"{name}, bytes a call", f"{value:.0f}") for name, value in slopes.items()]
+        + [("replica, MB by calls", ", ".join(f"{count}: {size / 1e6:.1f}" for count, _, size in samples))]
         + [("descriptors of replica, template, holder", descriptors(late[0][1], late[-1][1]))]
     )
     assert all(value < MOST_BYTES_A_CALL for value in slopes.values()), slopes

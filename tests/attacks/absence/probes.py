@@ -78,7 +78,7 @@ told = {line[0].strip(':'): int(line[1], 16) for line in lines}
 PROBES = (
     Probe("reads a file of the machine", "open('/etc/passwd').read(); return 'read'"),
     Probe("reads the server's secret", "open('@@SECRET@@').read(); return 'read'"),
-    Probe("writes outside its scratch", "open('@@OUTSIDE@@/file', 'w'); return 'written'"),
+    Probe("writes outside its scratch", "open(f'@@OUTSIDE@@/{time.time_ns()}', 'w'); return 'written'"),
     Probe("lists the scratch of others", "return len(os.listdir('@@SCRATCH@@')) > 0"),
     Probe("starts a process", "pid = os.fork()\nif not pid: os._exit(0)\nreturn 'started'"),
     Probe("makes a socket", "socket.socket(socket.AF_UNIX).close(); return 'made'"),
@@ -98,7 +98,7 @@ PROBES = (
     # A holder keeps two to change users; a seat has neither, and no way to be given what is in its bounding set.
     Probe("may be given capabilities", _CAPABILITIES + "return told['CapBnd'] & ~0b11000000", 0),
     Probe("may gain privileges", "return ctypes.CDLL(None).prctl(39, 0, 0, 0, 0)", 1),
-    Probe("can be looked into by others of its user", "return ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)", 0),
+    Probe("looks into its holder", "for pid in @@HOLDERS@@: open(f'/proc/{pid}/environ').read(1)\nreturn 'read'"),
     Probe(
         "sees foreign descriptors",
         """
