@@ -31,9 +31,9 @@ def main() -> NoReturn:
     parent_pid = int(sys.argv[2])
     walls = Walls(**json.loads(sys.argv[3]))
     confine.die_with_parent(parent_pid)
-    confine.hide_memory()
     if walls.namespaces:
         namespaces.enter()
+    confine.hide_memory()  # not before: a process that is hidden may not write its own map of users
     confine.adopt_orphans()
     sys.modules.update(dict.fromkeys(BLOCKED_MODULES))  # type: ignore[arg-type]
     from runtime.sandbox import holder, job, seat, warmup

@@ -40,6 +40,8 @@ class Mode:
         if self.name == "root":
             assert python is not None
             return (python,)
+        if self.name == "rootless":
+            return (*_as_user(self.uid), python or sys.executable)
         return (sys.executable, "-m", "tests.attacks.container", str(self.uid), python or sys.executable)
 
 
@@ -48,6 +50,7 @@ def all_modes() -> list[Mode]:
     is_root = os.geteuid() == 0
     unreadable = "" if _readable_python() else "other users cannot read any interpreter that has our libraries"
     setpriv = "" if shutil.which("setpriv") or not is_root else "setpriv is not installed"
+    user = ORDINARY_UID if is_root else os.geteuid()
     both = frozenset({"landlock", "seccomp"})
     namespaces = "" if is_root and examine()["namespaces"].works else "namespaces cannot be made here"
     everything = both | {"namespaces", "throwaway_users"}
@@ -62,13 +65,35 @@ def all_modes() -> list[Mode]:
             missing=as_root or setpriv,
         ),
         Mode(
+            "rootless",
+            user,
+            both | {"namespaces"},
+            lacks=frozenset({"throwaway_users"}),
+            missing=(unreadable if is_root else "") or setpriv or _no_user_namespaces(user),
+        ),
+        Mode(
             "user",
-            ORDINARY_UID if is_root else os.geteuid(),
+            user,
             both,
             lacks=frozenset({"namespaces", "throwaway_users"}),
             missing=(unreadable if is_root else "") or setpriv,
         ),
     ]
+
+
+def _as_user(uid: int) -> tuple[str, ...]:
+    if uid == os.geteuid():
+        return ()
+    ids = (f"--reuid={uid}", f"--regid={uid}", "--clear-groups")
+    return ("setpriv", *ids, "--inh-caps=-all", "--bounding-set=-all")
+
+
+def _no_user_namespaces(uid: int) -> str:
+    """Why that user cannot make any, or nothing."""
+    tried = subprocess.run(
+        [*_as_user(uid), "unshare", "--user", "--pid", "--net", "--ipc", "--uts", "--fork", "true"], capture_output=True
+    )
+    return "" if tried.returncode == 0 else "ordinary users cannot make namespaces here"
 
 
 def readable_by_all(path: Path) -> bool:

@@ -77,7 +77,7 @@ class State:
             ),
             dataset=_digest(place.dataset_file),
             runner_descriptors=place.runner.num_fds(),
-            template_descriptors=template.num_fds(),
+            template_descriptors=_descriptors(template),
             holder_descriptors=sum(_descriptors(one) for one in holders),
             template_bytes=anonymous_bytes(template),
             holder_bytes=sum(map(anonymous_bytes, holders)),
@@ -125,9 +125,10 @@ def anonymous_bytes(process: psutil.Process) -> int:
 def _template(runner: psutil.Process) -> psutil.Process:
     """The innermost process that was started as the template and is nobody's holder: see ``namespaces.enter``."""
     (outermost,) = (one for one in runner.children() if "runtime.sandbox.template" in " ".join(one.cmdline()))
-    if _pid_namespace(outermost, "pid_for_children") == _pid_namespace(runner, "pid"):
+    inside = [one for one in outermost.children() if _namespaces_deep(one) > _namespaces_deep(outermost)]
+    if not inside:
         return outermost
-    (first,) = outermost.children()
+    (first,) = inside
     (template,) = first.children()
     return template
 
@@ -136,10 +137,13 @@ def _is_around(process: psutil.Process, template: psutil.Process) -> bool:
     return process == template or process in template.parents()
 
 
-def _pid_namespace(process: psutil.Process, name: str) -> str:
+def _namespaces_deep(process: psutil.Process) -> int:
+    """In how many nested pid namespaces it has a number."""
     with suppress(OSError):
-        return os.readlink(f"/proc/{process.pid}/ns/{name}")
-    return ""
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return len(line.split()) - 1
+    return 0
 
 
 def _alive(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -153,6 +157,7 @@ def _status(process: psutil.Process) -> str:
 
 
 def _descriptors(process: psutil.Process) -> int:
+    """0 where it is gone, or hidden from us: only root sees those of a process that is not dumpable."""
     with suppress(psutil.Error):
         return int(process.num_fds())
     return 0

@@ -1,5 +1,7 @@
 """Every attack ends as it may, and leaves nothing behind."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.attacks.arena import Arena
@@ -28,3 +30,12 @@ def test_the_walls_of_the_mode_stand(arena: Arena) -> None:
         assert f"{name} on" in arena.walls_line, arena.walls_line
     for name in arena.mode.lacks:
         assert f"{name} off" in arena.walls_line, arena.walls_line
+
+
+def test_runs_are_the_first_to_die_when_memory_runs_out(arena: Arena) -> None:
+    holders = arena.place.template.children()
+    seats = [seat for holder in holders for seat in holder.children()]
+    assert holders
+    assert seats
+    for process in (*holders, *seats):
+        assert Path(f"/proc/{process.pid}/oom_score_adj").read_text() == "1000\n"
