@@ -32,8 +32,8 @@ test: install-dev install-clients ## all tests that take minutes; what CI runs
 test-unit: install-dev ## the tests that start no server
 	$(BIN)/python -m pytest -q tests/unit
 
-soak: install-dev install-clients $(CLIENTS)/.installed-releases ## the tests that take longer
-	$(BIN)/python -m pytest -q -m soak
+soak: install-dev install-clients $(CLIENTS)/.installed-releases ## the tests that take longer, the attacks in every mode
+	$(BIN)/python -m pytest -q -m "soak or attack"
 
 lint: install-dev ## style and types
 	$(BIN)/python -m ruff check .

@@ -36,6 +36,7 @@ class LiveServer:
     port: int
     environment: dict[str, str] = field(default_factory=dict)
     module: str = "deployments.launch"
+    command: tuple[str, ...] = (sys.executable,)
     process: subprocess.Popen[str] | None = None
     output: str = ""
     secrets: set[str] = field(default_factory=set)
@@ -58,7 +59,7 @@ class LiveServer:
         }
         with log.open("w") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self.module],
+                [*self.command, "-m", self.module],
                 stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                 env=environment, text=True, start_new_session=True,
             )  # fmt: skip

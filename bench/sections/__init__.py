@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.plan import Plan
 from bench.report import Table
-from bench.sections import startup, warm
+from bench.sections import startup, walls, warm
 from bench.servers import Stage
 
 
@@ -20,6 +20,7 @@ class Section:
 SECTIONS: Mapping[str, Section] = {
     "warm": Section(warm.SUMMARY, warm.run),
     "startup": Section(startup.SUMMARY, startup.run),
+    "walls": Section(walls.SUMMARY, walls.run),
 }
 DEFAULT = ("warm",)
 """Under three minutes together."""

@@ -116,11 +116,17 @@ def raise_walls(*, open_files: int, file_bytes: int, niceness: int) -> None:
 
 
 def die_first() -> None:
-    """Make the kernel's out-of-memory killer choose this process before the server's own."""
+    """Make the kernel's out-of-memory killer choose this process before the server's own.
+
+    Its own files in ``/proc`` are root's while its memory is hidden, so it shows itself for that moment.
+    """
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     try:
         fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     except OSError:
         return  # no /proc in this place: the watchdog remains
+    finally:
+        hide_memory()
     try:
         os.write(fd, b"1000")
     finally:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import socket
-import threading
+import re
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
-import psutil
 import pyarrow as pa
 
+from tests.attacks.listeners import Listener
+from tests.attacks.modes import Mode
+from tests.attacks.report import Ended
+from tests.attacks.state import Place, State
 from tests.conftest import LiveServer, Person
 
 TIMEOUT_S = 2.0
@@ -80,57 +79,57 @@ class Arena:
     """One server under attack. ``open`` makes it; ``check`` raises where an attack left a trace."""
 
     server: LiveServer
+    mode: Mode
     person: Person
     canary: str
-    outside: Path
+    place: Place
     listeners: list[Listener]
-    dataset_id: str = ""
-    dataset_file: Path = Path()
-    before: State | None = None
-    good: Any = None
-    table: list[tuple[str, str, float, str]] = field(default_factory=list)
+    dataset_id: str
+    walls_line: str
+    before: State
+    good: Any
+    table: list[Ended] = field(default_factory=list)
 
     @classmethod
-    def open(cls, server: LiveServer, canary: str, folder: Path) -> Arena:
-        person = server.log_in()
+    def open(cls, server: LiveServer, person: Person, mode: Mode, canary: str, folder: Path) -> Arena:
+        """``folder`` belongs to the server's user."""
         outside = folder / "outside"
         outside.mkdir()
         (outside / "file").write_text("theirs")
         outside.chmod(0o777)
-        arena = cls(server, person, canary, outside, Listener.all_kinds(folder))
         known = set((server.data / "objects").rglob("*.arrow"))
-        arena.dataset_id = person.upload(EDGES, source="src", destination="dst")
-        (arena.dataset_file,) = set((server.data / "objects").rglob("*.arrow")) - known
+        dataset_id = person.upload(EDGES, source="src", destination="dst")
+        (dataset_file,) = set((server.data / "objects").rglob("*.arrow")) - known
         secret = server.data / "keys" / "canary"
         secret.write_text(canary)
         secret.chmod(0o600)
-        arena.good = arena.run_good()
-        arena.before = State.of(arena)
-        return arena
+        if mode.uid != os.geteuid():
+            os.chown(secret, mode.uid, mode.uid)
+        (runner,) = [one for one in server.find("ServeReplica") if "Runner" in " ".join(one.cmdline())]
+        place = Place.of(runner, outside, dataset_file)
+        good = run_good(person, dataset_id)
+        before = _calm(place)
+        return cls(
+            server, mode, person, canary, place, Listener.all_kinds(), dataset_id, _walls_line(server), before, good
+        )
 
     def close(self) -> None:
         for listener in self.listeners:
             listener.close()
-        self.person.http.close()
 
     def tokens(self) -> dict[str, str]:
         """What an attack may know of the place."""
-        tcp, path, abstract = self.listeners
+        tcp, path, abstract, _ = self.listeners
         return {
             "@@SECRET_ENV@@": "SERVER_CANARY",
             "@@SECRET_FILE@@": str(self.server.data / "keys" / "canary"),
-            "@@SERVER_PID@@": str(self.runner().pid),
+            "@@SERVER_PID@@": str(self.place.runner.pid),
             "@@LOOPBACK_PORT@@": str(tcp.address[1]),
             "@@UNIX_SOCKET@@": str(path.address),
             "@@ABSTRACT_SOCKET@@": str(abstract.address)[1:],
-            "@@OUTSIDE_DIR@@": str(self.outside),
-            "@@DATASET_FILE@@": str(self.dataset_file),
+            "@@OUTSIDE_DIR@@": str(self.place.outside),
+            "@@DATASET_FILE@@": str(self.place.dataset_file),
         }
-
-    def runner(self) -> psutil.Process:
-        """The process whose children run tasks: the server, to a task."""
-        (found,) = [one for one in self.server.find("ServeReplica") if "Runner" in " ".join(one.cmdline())]
-        return found
 
     def attack(self, code: str, **fields: Any) -> Outcome:
         """Send an attack and say how it ended."""
@@ -144,24 +143,46 @@ class Arena:
 
     def run_good(self) -> Any:
         """What a well-behaved task sees."""
-        answer = self.person.run(self.dataset_id, GOOD, engine="pandas")
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        return run_good(self.person, self.dataset_id)
 
     def check(self, outcome: Outcome) -> None:
         """Every invariant of the suite. Fails with the name of the first that does not hold."""
-        deadline = time.monotonic() + GONE_S
+        deadline = time.monotonic() + GONE_S + outcome_slack()
         assert self.canary.encode() not in outcome.raw, "the canary is in the answer"
         assert outcome.seconds < TIMEOUT_S + 0.5 + outcome_slack(), f"the answer took {outcome.seconds:.2f} s"
-        assert self.before is not None
-        now = State.of(self)
+        now = State.of(self.place)
         while not now.settled(self.before) and time.monotonic() < deadline:
             time.sleep(0.01)
-            now = State.of(self)
+            now = State.of(self.place)
         now.compare(self.before)
         assert self.run_good() == self.good, "the next request sees something else"
         for listener in self.listeners:
             assert not listener.visitors, f"somebody came to {listener.address!r}"
+
+
+def run_good(person: Person, dataset_id: str) -> Any:
+    answer = person.run(dataset_id, GOOD, engine="pandas")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def _calm(place: Place) -> State:
+    """The state once spare seats stand ready, and two looks agree."""
+    deadline = time.monotonic() + 20
+    last, now = None, State.of(place)
+    while last is None or now.seats != last.seats or now.seats < 2 or now.zombies or now.strangers:
+        assert time.monotonic() < deadline, f"the server does not come to rest: {now}"
+        time.sleep(0.3)
+        last, now = now, State.of(place)
+    return now
+
+
+def _walls_line(server: LiveServer) -> str:
+    """What the server logged of its walls when it started."""
+    for log in sorted((server.data / "logs").rglob("*")):
+        if log.is_file() and (found := re.search(r"isolation \w+: .*", log.read_text(errors="replace"))):
+            return found.group()
+    return ""
 
 
 def outcome_slack() -> float:
@@ -179,123 +200,3 @@ def _outcome(answer: httpx.Response, seconds: float) -> Outcome:
     if body.get("type") == "TaskMemoryExceeded" and body.get("exception_type"):
         kind = "memory"
     return Outcome(kind, None, body.get("exception_type"), body, seconds, raw)
-
-
-@dataclass(frozen=True)
-class State:
-    """What must be as before after an attack."""
-
-    server_processes: tuple[int, ...]
-    strangers: tuple[str, ...]
-    scratch: tuple[str, ...]
-    outside: tuple[str, ...]
-    dataset: str
-    runner_descriptors: int
-    template_descriptors: int
-
-    @classmethod
-    def of(cls, arena: Arena) -> State:
-        runner = arena.runner()
-        below = list(runner.children(recursive=True))
-        fixed = [one for one in below if _is_fixed(one)]
-        template = fixed[-1]
-        return cls(
-            server_processes=tuple(sorted(one.pid for one in (runner, *fixed))),
-            strangers=tuple(sorted(str(one) for one in below if _name(one) not in ("python", "python3", "python3.11"))),
-            scratch=tuple(sorted(_files(arena.server.data / "scratch") + _files_in_temp(arena))),
-            outside=tuple(
-                f"{path.name} {path.stat().st_mode:o} {path.read_text() if path.is_file() else ''}"
-                for path in sorted((arena.outside, *arena.outside.iterdir()))
-            ),
-            dataset=hashlib.sha256(arena.dataset_file.read_bytes()).hexdigest(),
-            runner_descriptors=runner.num_fds(),
-            template_descriptors=template.num_fds(),
-        )
-
-    def settled(self, before: State) -> bool:
-        """Whether nothing is left that ends by itself within a moment."""
-        return (
-            self.scratch == before.scratch
-            and self.strangers == before.strangers
-            and self.runner_descriptors <= before.runner_descriptors + 16
-        )
-
-    def compare(self, before: State) -> None:
-        assert self.server_processes == before.server_processes, "a process of the server was replaced"
-        assert self.strangers == before.strangers, "a process of the run is alive"
-        assert self.scratch == before.scratch, "something is left in scratch"
-        assert self.outside == before.outside, "something outside was changed"
-        assert self.dataset == before.dataset, "the dataset's file was changed"
-        assert self.template_descriptors <= before.template_descriptors + 2, "the template keeps descriptors"
-        assert self.runner_descriptors <= before.runner_descriptors + 16, "the server keeps descriptors"
-
-
-def _is_fixed(process: psutil.Process) -> bool:
-    """Whether it stays from run to run: the template and what stands around it, not holders and seats."""
-    with suppress(psutil.Error):
-        parents = process.parents()
-        depth = next(index for index, one in enumerate(parents) if "ServeReplica" in " ".join(one.cmdline()))
-        return "runtime.sandbox.template" in " ".join(process.cmdline()) and depth <= _template_depth(process)
-    return False
-
-
-def _template_depth(process: psutil.Process) -> int:
-    """0, or 2 where two processes stand around the template for the sake of its namespaces."""
-    with suppress(OSError):
-        own = Path(f"/proc/{process.pid}/ns/pid").readlink()
-        return 2 if own != Path("/proc/self/ns/pid").readlink() else 0
-    return 0
-
-
-def _name(process: psutil.Process) -> str:
-    with suppress(psutil.Error):
-        return process.name()
-    return "python"  # it ended meanwhile
-
-
-def _files(folder: Path) -> list[str]:
-    return [str(path) for path in folder.glob("*/*/*")]
-
-
-def _files_in_temp(arena: Arena) -> list[str]:
-    return [str(path) for path in Path("/tmp").glob("graphside-scratch-*/*/*")]
-
-
-class Listener:
-    """Stands for Ray's control store, a raylet's socket, and whatever else listens on the server's machine."""
-
-    def __init__(self, family: int, address: Any) -> None:
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.bind(address)
-        self._socket.listen()
-        self.address = self._socket.getsockname()
-        if isinstance(self.address, bytes):
-            self.address = self.address.decode()
-        self.visitors: list[Any] = []
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    @classmethod
-    def all_kinds(cls, folder: Path) -> list[Listener]:
-        """TCP on loopback, a socket in a directory that everybody may enter, an abstract socket."""
-        path = f"/tmp/attack-{uuid4().hex[:8]}.sock"
-        found = [
-            cls(socket.AF_INET, ("127.0.0.1", 0)),
-            cls(socket.AF_UNIX, path),
-            cls(socket.AF_UNIX, f"\0attack-{uuid4().hex[:8]}"),
-        ]
-        os.chmod(path, 0o777)
-        return found
-
-    def close(self) -> None:
-        self._socket.close()
-        if isinstance(self.address, str) and self.address.startswith("/"):
-            Path(self.address).unlink(missing_ok=True)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, peer = self._socket.accept()
-            except OSError:
-                return
-            self.visitors.append(peer)
-            connection.close()

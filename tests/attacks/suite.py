@@ -20,6 +20,9 @@ ANY_DENIAL = {
     "ProcessLookupError",
 }
 
+LIMITS_OF_OURS = {"scratch_depth", "threads"}
+"""The collection has no word for a run that these ended; it is an error that says which, and what was observed."""
+
 
 @dataclass(frozen=True)
 class Attack:
@@ -35,6 +38,8 @@ class Attack:
         """Fails where the attack did not end as it may."""
         told = f"{self.name} ended with {outcome.kind}: {outcome.stopped_by}"
         kind = outcome.kind
+        if outcome.body.get("limit_name") in LIMITS_OF_OURS:
+            kind = "error"
         if kind == "memory" and "memory" not in self.outcomes and outcome.exception:
             kind = "error"  # an uncaught MemoryError has a name of its own on our wire
         assert kind in self.outcomes, told

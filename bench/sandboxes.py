@@ -1,0 +1,85 @@
+"""The sandbox without Ray and HTTP: executors that differ in their walls, over the same stored datasets."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pyarrow as pa
+
+from bench.client import BadAnswer
+from runtime.datasets.store import LocalStore
+from runtime.datasets.tables import canonical, write_canonical
+from runtime.engines.base import DatasetSource
+from runtime.engines.pandas import PandasEngine, SeatSettings
+from runtime.executor import Executor, ExecutorSettings
+from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.scratch import ScratchRoot
+from runtime.sandbox.walls.enclosure import Walls
+from runtime.task import MIB, TaskSpec
+
+_PAYLOAD = {
+    "name": "bench",
+    "metadata": {},
+    "edge_encodings": {"bindings": {"source": "s", "destination": "d"}},
+    "node_encodings": {"bindings": {}},
+}
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """One template behind ``walls`` and its executor, on the running loop. ``spares`` seats wait for each dataset."""
+
+    name: str
+    template: TemplateProcess
+    executor: Executor
+    scratch: ScratchRoot
+
+    @classmethod
+    async def open(cls, name: str, walls: Walls, folder: Path, store: LocalStore, spares: int) -> "Sandbox":
+        """``folder``: where its scratch directories are made."""
+        template = TemplateProcess(walls)
+        scratch = ScratchRoot(folder, for_other_users=walls.throwaway_users)
+        settings = SeatSettings(
+            scratch=scratch, spares=spares, output_bytes=MIB, result_bytes=512 * MIB, file_bytes=512 * MIB,
+            open_files=1024, threads=64,
+        )  # fmt: skip
+        executor = Executor(PandasEngine(store, template, settings), ExecutorSettings(4, 200, 1 << 40))
+        await executor.start()
+        await template.wait_ready()
+        return cls(name, template, executor, scratch)
+
+    async def call(self, source: DatasetSource, code: str) -> None:
+        """Run a task to its end. Raises ``BadAnswer``."""
+        outcome, _ = await self.executor.run(source, TaskSpec(run_id=uuid4().hex, source=code), None)
+        if outcome.failure is not None:
+            raise BadAnswer(f"a run behind {self.name} ended with {outcome.failure}")
+
+    def own(self, source: DatasetSource) -> DatasetSource:
+        """The same tables as a dataset of this sandbox alone."""
+        return replace(source, dataset_id=uuid4().hex)
+
+    def cpu_s(self) -> float:
+        """CPU that its holders and their ended seats have used, and this process."""
+        pid = self.template.pid
+        below = psutil.Process(pid).children() if pid is not None else []
+        return sum(sum(one.cpu_times()[:4]) for one in below) + sum(os.times()[:2])
+
+    async def close(self) -> None:
+        await self.executor.close()
+        self.scratch.close()
+
+
+def store_table(store: LocalStore, table: pa.Table) -> DatasetSource:
+    """A stored dataset whose edges are ``table``."""
+    path = store.incoming()
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        write_canonical(canonical(table), fd)
+        byte_count = os.fstat(fd).st_size
+    finally:
+        os.close(fd)
+    object_id = uuid4().hex
+    store.commit(path, object_id)
+    return DatasetSource(uuid4().hex, {"edges": object_id}, byte_count, dict(_PAYLOAD))
