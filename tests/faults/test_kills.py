@@ -66,7 +66,11 @@ def replica(server: LiveServer, deployment: str) -> psutil.Process:
 
 def template(server: LiveServer) -> psutil.Process:
     runner = replica(server, "Runner").pid
-    found = one([process for process in server.find("runtime.sandbox.template") if process.ppid() == runner])
+    # One that died leaves the process around its namespace to its holders, for as long as they live.
+    found = max(
+        (process for process in server.find("runtime.sandbox.template") if process.ppid() == runner),
+        key=lambda process: process.create_time(),
+    )
     return psutil.Process(inhabitant(found.pid) or found.pid) if has_namespaces(found) else found
 
 
