@@ -93,6 +93,7 @@ class SeatProcess:
         self._child: Child | None = None
         self._gauge: Gauge | None = None
         self._ended_by: RuntimeFailure | None = None
+        self._seen_scratch_bytes = 0
         self._beheaded = False
         self._closed = False
 
@@ -299,7 +300,10 @@ class SeatProcess:
         if self._gauge is not None and (used_s := self._gauge.cpu_s()) > limits.cpu_s:
             text = f"the task used {used_s:g} s of CPU, more than its limit of {limits.cpu_s:g} s"
             return self._end(TaskTimeout(text, limit_name="cpu_s", limit=limits.cpu_s, observed=used_s))
-        self._again(2, SLOW_INTERVAL_S, self._watch_slowly, spec)
+        # While it writes, it is looked at as often as its memory.
+        grows = use.byte_count + deleted > self._seen_scratch_bytes
+        self._seen_scratch_bytes = use.byte_count + deleted
+        self._again(2, WATCH_INTERVAL_S if grows else SLOW_INTERVAL_S, self._watch_slowly, spec)
 
     def _again(self, index: int, delay_s: float, callback: Any, spec: TaskSpec) -> None:
         self._watches[index] = asyncio.get_running_loop().call_later(delay_s, callback, spec)

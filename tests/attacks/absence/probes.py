@@ -95,8 +95,9 @@ PROBES = (
     Probe(
         "has capabilities", _CAPABILITIES + "return sum(told['Cap' + name] for name in ('Inh', 'Prm', 'Eff', 'Amb'))", 0
     ),
-    # A holder keeps two to change users; a seat has neither, and no way to be given what is in its bounding set.
-    Probe("may be given capabilities", _CAPABILITIES + "return told['CapBnd'] & ~0b11000000", 0),
+    # A holder keeps three, to change users and to take seats along when it ends; a seat has none of them, and no way to
+    # be given what is in its bounding set.
+    Probe("may be given capabilities", _CAPABILITIES + "return told['CapBnd'] & ~0b11100000", 0),
     Probe("may gain privileges", "return ctypes.CDLL(None).prctl(39, 0, 0, 0, 0)", 1),
     Probe("looks into its holder", "for pid in @@HOLDERS@@: open(f'/proc/{pid}/environ').read(1)\nreturn 'read'"),
     Probe(

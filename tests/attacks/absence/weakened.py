@@ -58,7 +58,8 @@ def _keep_capabilities() -> None:
 
 
 def _be_readable() -> None:
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+    confine.hide_memory = confine.show_files
+    confine.show_files()
 
 
 def _keep_priority() -> None:
