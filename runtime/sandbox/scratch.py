@@ -18,8 +18,11 @@ from uuid import uuid4
 log = logging.getLogger("graphside.sandbox")
 
 PREFIX: Final = "graphside-scratch-"
-DEEPEST: Final = 64
+DEEPEST: Final = 320
 """Directories within directories; deeper ones are of no use to a task, and a burden to whoever has to count them."""
+
+_HELD: Final = 64
+"""Levels that are open at a time while a directory is removed."""
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -139,7 +142,7 @@ def _empty(top: int, fd: int, depth: int) -> None:
         inner = _open(name, fd)
         try:
             os.fchmod(inner, 0o700)
-            if depth >= DEEPEST:
+            if depth >= _HELD:
                 os.rename(name, uuid4().hex, src_dir_fd=fd, dst_dir_fd=top)
                 continue
             _empty(top, inner, depth + 1)

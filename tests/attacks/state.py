@@ -92,6 +92,7 @@ class State:
             and not self.strangers
             and not self.zombies
             and self.runner_descriptors <= before.runner_descriptors + RUNNER_SLACK
+            and self.holder_descriptors <= before.holder_descriptors  # more while it forks the next spare seat
         )
 
     def compare(self, before: State) -> None:

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox.scratch import DEEPEST, PREFIX, ScratchRoot, ScratchUse, _make_root, _sweep, remove, scratch_use
+from runtime.sandbox.scratch import (
+    _HELD,
+    DEEPEST,
+    PREFIX,
+    ScratchRoot,
+    ScratchUse,
+    _make_root,
+    _sweep,
+    remove,
+    scratch_use,
+)
 from tests.unit.sandbox.forked import as_user
 
 OTHER = 12345
@@ -94,7 +104,7 @@ def odd_names(folder: Path, _outside: Path) -> None:
 
 
 def depths(folder: Path, _outside: Path) -> None:
-    dig(folder, 3 * DEEPEST + 7)
+    dig(folder, 3 * _HELD + 7)
 
 
 def no_files(folder: Path, _outside: Path) -> None:
@@ -225,7 +235,7 @@ class TestRoot:
         kept = live.make(None)
         dead = tmp_path / f"{PREFIX}dead"
         (dead / "run").mkdir(parents=True)
-        dig(dead / "run", 2 * DEEPEST)
+        dig(dead / "run", 2 * _HELD)
         other = tmp_path / "graphside-other"
         other.mkdir()
         (tmp_path / f"{PREFIX}link").symlink_to(other)
