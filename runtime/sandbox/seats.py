@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import logging
+import math
 import mmap
 import os
 import signal
@@ -29,7 +30,7 @@ from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.output import OutputPipe
 from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
 from runtime.sandbox.scratch import DEEPEST, ScratchRoot, remove, scratch_use
-from runtime.sandbox.unlinked import unlinked_bytes
+from runtime.sandbox.unlinked import TooManyMappings, unlinked_bytes
 from runtime.sandbox.watch import Gauge
 from runtime.task import TaskSpec
 
@@ -39,6 +40,9 @@ WATCH_INTERVAL_S: Final = 0.02
 SLOW_INTERVAL_S: Final = 0.1
 COPY_BYTES: Final = 1024 * 1024
 """Results up to this size are copied while the seat may still live; larger ones are mapped once it is dead."""
+
+DEEPEST_FIELDS: Final = 8
+"""Of what a failure tells: a list of frames, each an object, is 3."""
 
 _SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 _TELLABLE: Final = (RunFailed, InvalidSource)
@@ -227,9 +231,9 @@ class SeatProcess:
 
     async def _read_answer(self, child: Child, spec: TaskSpec, answer: Message) -> RunOutcome:
         """Take a seat's answer at its word only where a lie would hurt nobody but the caller."""
-        run_s = min(max(float(answer["run_s"]), 0.0), spec.limits.timeout_s + 1)
+        run_s = _seconds(answer["run_s"], spec)
         if answer["status"] != "ok":
-            failure = RuntimeFailure.from_wire(answer["failure"])
+            failure = RuntimeFailure.from_wire(_told(answer["failure"]))
             if not isinstance(failure, _TELLABLE):
                 raise ProtocolError("not a failure of a task")
             return RunOutcome(failure=failure, run_s=run_s)
@@ -240,7 +244,7 @@ class SeatProcess:
             limit = spec.limits.result_bytes
             text = f"the result is larger than its limit of {limit} bytes"
             return RunOutcome(failure=ResultTooLarge(text, limit_name="result_bytes", limit=limit, observed=length))
-        encode_s = min(max(float(answer["encode_s"]), 0.0), spec.limits.timeout_s + 1)
+        encode_s = _seconds(answer["encode_s"], spec)
         result = await self._read_result(child, length)
         return RunOutcome(kind=kind, result=result, length=length, run_s=run_s, encode_s=encode_s)
 
@@ -287,8 +291,12 @@ class SeatProcess:
 
     def _watch_slowly(self, spec: TaskSpec) -> None:
         limits = spec.limits
+        began = time.monotonic()
         use = scratch_use(self._scratch, limits.scratch_files)
-        deleted = unlinked_bytes(self._child.pid, self._uid, self._scratch) if self._child is not None else 0
+        try:
+            deleted = unlinked_bytes(self._child.pid, self._uid, self._scratch) if self._child is not None else 0
+        except TooManyMappings:
+            return self._end(TaskCrashed("the task mapped more files than can be watched"))
         for name, limit, observed in (
             ("scratch_bytes", limits.scratch_bytes, use.byte_count + deleted),
             ("scratch_files", limits.scratch_files, use.file_count),
@@ -303,7 +311,9 @@ class SeatProcess:
         # While it writes, it is looked at as often as its memory.
         grows = use.byte_count + deleted > self._seen_scratch_bytes
         self._seen_scratch_bytes = use.byte_count + deleted
-        self._again(2, WATCH_INTERVAL_S if grows else SLOW_INTERVAL_S, self._watch_slowly, spec)
+        # What a look costs is everybody's time: a task that makes it long is looked at less often.
+        pause_s = max(WATCH_INTERVAL_S if grows else SLOW_INTERVAL_S, 10 * (time.monotonic() - began))
+        self._again(2, pause_s, self._watch_slowly, spec)
 
     def _again(self, index: int, delay_s: float, callback: Any, spec: TaskSpec) -> None:
         self._watches[index] = asyncio.get_running_loop().call_later(delay_s, callback, spec)
@@ -327,6 +337,39 @@ async def open_seat(
         await asyncio.shield(seat.close())
         raise
     return seat
+
+
+def _seconds(told: Any, spec: TaskSpec) -> float:
+    """A time that a seat tells, within reason. Raises ``ProtocolError``."""
+    if type(told) not in (int, float) or not math.isfinite(told):
+        raise ProtocolError("not a time")
+    return min(max(float(told), 0.0), spec.limits.timeout_s + 1)
+
+
+def _told(failure: Any) -> Message:
+    """A failure as a seat tells it: of the shape that all have, and flat enough to be passed on.
+
+    Raises ``ProtocolError``.
+    """
+    if type(failure) is not dict or type(failure.get("message")) is not str or type(failure.get("type")) is not str:
+        raise ProtocolError("not a failure")
+    if type(failure.get("fields")) is not dict or _depth(failure["fields"]) > DEEPEST_FIELDS:
+        raise ProtocolError("not the fields of a failure")
+    return failure
+
+
+def _depth(value: Any) -> int:
+    """How deeply lists and objects are nested; looks no deeper than it has to."""
+    depth, level = 0, [value]
+    while level and depth <= DEEPEST_FIELDS:
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        depth += 1
+    return depth
 
 
 def _request(spec: TaskSpec) -> Message:

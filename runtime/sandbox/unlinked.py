@@ -10,14 +10,22 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 _libc = ctypes.CDLL(None)
+
+MOST_MAPS_BYTES: Final = 2 * 1024 * 1024
+"""Of ``/proc/<pid>/maps``: ten times what many libraries and mapped files make. Reading it takes the time of all."""
+
+
+class TooManyMappings(Exception):
+    """The process has so many mappings, of such names, that whoever watches it cannot read them all in time."""
 
 
 def unlinked_bytes(pid: int, uid: int | None, directory: Path) -> int:
     """Bytes of deleted files of ``directory`` that process ``pid`` of user ``uid`` (None: ours) holds.
 
-    0 where the process does not show them, or has ended.
+    0 where the process does not show them, or has ended. Raises ``TooManyMappings``.
     """
     with _as_user(uid):
         try:
@@ -42,18 +50,37 @@ def _open_files(pid: int, device: int) -> dict[int, int]:
 
 
 def _mappings(pid: int, directory: Path) -> dict[int, int]:
-    """Mapped bytes by inode."""
+    """Bytes by inode: of the whole file where that can be asked, else of what is mapped. Raises ``TooManyMappings``."""
     prefix = os.fsencode(directory) + b"/"
     found: dict[int, int] = {}
     with open(f"/proc/{pid}/maps", "rb") as maps:
-        for line in maps:
-            if not line.endswith(b" (deleted)\n"):
-                continue
-            span, _, _, _, inode, path = line.split(maxsplit=5)
-            if path.startswith(prefix):
-                start, _, end = span.partition(b"-")
-                found[int(inode)] = found.get(int(inode), 0) + int(end, 16) - int(start, 16)
+        text = maps.read(MOST_MAPS_BYTES + 1)
+    if len(text) > MOST_MAPS_BYTES:
+        raise TooManyMappings
+    for line in text.splitlines():
+        if not line.endswith(b" (deleted)"):
+            continue
+        span, _, _, _, inode, path = line.split(maxsplit=5)
+        if path.startswith(prefix):
+            start, _, end = span.partition(b"-")
+            whole = _file_bytes(pid, span.decode())
+            mapped = int(end, 16) - int(start, 16)
+            found[int(inode)] = whole if whole is not None else found.get(int(inode), 0) + mapped
     return found
+
+
+def _file_bytes(pid: int, span: str) -> int | None:
+    """Allocated bytes of the whole file behind a mapping; None where only a more privileged process may ask."""
+    try:
+        return os.stat(f"/proc/{pid}/map_files/{_short(span)}").st_blocks * 512
+    except OSError:
+        return None
+
+
+def _short(span: str) -> str:
+    """The name that ``map_files`` has for a span: no leading zeros."""
+    start, _, end = span.partition("-")
+    return f"{int(start, 16):x}-{int(end, 16):x}"
 
 
 @contextmanager

@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-_COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
+_COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:")
 
 
 class Gauge:
-    """Reads the private and shared-anonymous memory that a process has taken since the gauge was made, and ``threads``,
-    how many it had at the last reading.
+    """Reads the private and shared-anonymous memory, page tables included, that a process has taken since the gauge was
+    made, and ``threads``, how many it had at the last reading.
 
     ``headless``: its first thread has ended then. The kernel tells no more of its memory or files, though other threads
     may go on."""

@@ -29,6 +29,9 @@ class Walls:
 
 NONE: Final = Walls()
 
+_OWN_AND_THE_MACHINES: Final = (*(f"/proc/self/{name}" for name in landlock.OF_ONESELF), *landlock.OF_THE_MACHINE)
+"""Facts that libraries ask for: of this process alone, and of the machine."""
+
 
 class Enclosure:
     """Puts walls up around the calling process, which must have one thread and no new privileges."""
@@ -56,15 +59,14 @@ class Enclosure:
     def seat(self, scratch: int) -> None:
         """Around a seat, which is its own user by now where it can be. ``scratch``: its directory."""
         identity.drop_capabilities()
-        own = [f"/proc/self/{name}" for name in landlock.OF_ONESELF]
-        self._restrict([(scratch, landlock.WORK)], (*own, *landlock.OF_THE_MACHINE))
+        self._restrict([(scratch, landlock.WORK)], _OWN_AND_THE_MACHINES)
         if self.walls.seccomp:
             put_up(self._seat)
 
     def job(self) -> None:
         """Around a parser of uploads: it has its descriptors and opens nothing but libraries."""
         identity.drop_capabilities()
-        self._restrict([], landlock.OF_THE_MACHINE)
+        self._restrict([], _OWN_AND_THE_MACHINES)
         if self.walls.seccomp:
             put_up(self._job)
 

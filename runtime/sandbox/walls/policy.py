@@ -48,12 +48,12 @@ _PRCTL: Final = (3, 15, 16, 39, 0x53564D41)
 """PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_GET_NO_NEW_PRIVS, PR_SET_VMA. Not: undoing what it was made with."""
 
 _FREE: Final = (
-    "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek", "sendfile",
+    "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek",
     "copy_file_range", "open", "openat", "close", "dup", "dup2", "dup3", "pipe", "pipe2", "eventfd2",
     "stat", "fstat", "lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
     "readlink", "readlinkat", "getdents64", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat", "rmdir", "unlink",
     "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "umask", "truncate",
-    "ftruncate", "fallocate", "fadvise64", "fsync", "fdatasync", "flock", "mremap", "munmap", "mprotect", "brk",
+    "ftruncate", "fallocate", "fadvise64", "fsync", "fdatasync", "mremap", "munmap", "mprotect", "brk",
     "msync", "mincore", "poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait",
     "epoll_pwait", "getsockname", "getpeername", "getsockopt", "recvfrom", "shutdown", "rt_sigaction",
     "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigsuspend", "rt_sigtimedwait", "sigaltstack", "pause",
@@ -85,6 +85,8 @@ _WITH_CARE: Final[Policy] = {
     # For asyncio's own wake-up. Datagrams could be sent to any address, streams only to their other end.
     "socketpair": When((Check(0, (_AF_UNIX,)), Check(1, (_SOCK_STREAM,), mask=_SOCK_TYPE))),
     "sendto": When((Check(4, (0,), whole=True),)),
+    # A lock on a library's file would be seen by every other run.
+    "flock": PRETEND,
     # Landlock guards none of these. Copying libraries expect them to succeed; nothing here needs them to.
     **dict.fromkeys(
         ("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utimensat"), PRETEND

@@ -165,7 +165,6 @@ NUMBERS: Final[dict[str, tuple[int | None, int | None]]] = {
     "sched_yield": (24, 124),
     "seccomp": (317, 277),
     "select": (23, None),
-    "sendfile": (40, 71),
     "sendmsg": (46, 211),
     "sendto": (44, 206),
     "set_robust_list": (273, 99),

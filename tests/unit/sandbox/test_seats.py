@@ -272,6 +272,63 @@ def task(g): raise Liar('x')
     assert rig.run(source, code).cause == "TaskError"
 
 
+FORGED = {
+    "a failure that is none": {"status": "failed", "failure": [1], "run_s": 0},
+    "a message that is no text": {"status": "failed", "failure": {"type": "TaskError", "message": [[]], "fields": {}}},
+    "a time that is none": {"status": "ok", "kind": "json", "length": 0, "run_s": "nan", "encode_s": 0},
+    "a length that is none": {"status": "ok", "kind": "json", "length": -1, "run_s": 0, "encode_s": 0},
+    "a kind that is none": {"status": "ok", "kind": "pickle", "length": 0, "run_s": 0, "encode_s": 0},
+}
+
+
+@pytest.mark.parametrize("answer_by_hand", FORGED.values(), ids=FORGED)
+def test_an_answer_made_by_hand_is_a_crash(rig: Rig, source: DatasetSource, answer_by_hand: dict[str, Any]) -> None:
+    body = orjson.dumps({"run_s": 0, **answer_by_hand})
+    code = f"import os, time\ndef task(g):\n    os.write(4, {len(body).to_bytes(4, 'big') + body!r})\n    time.sleep(9)"
+    assert rig.run(source, code).cause == "TaskCrashed"
+
+
+def test_fields_too_deep_to_be_passed_on_are_a_crash(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import os, time
+def task(g):
+    deep = b'[' * 200 + b']' * 200
+    body = b'{"status":"failed","run_s":0,"failure":{"type":"TaskError","message":"x","fields":{"a":%s}}}' % deep
+    os.write(4, len(body).to_bytes(4, 'big') + body)
+    time.sleep(9)
+"""
+    assert rig.run(source, code).cause == "TaskCrashed"
+
+
+def test_page_tables_are_memory(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import mmap
+def task(g):
+    task.kept = [mmap.mmap(-1, 1 << 30, flags=mmap.MAP_PRIVATE | 0x4000, prot=mmap.PROT_READ) for _ in range(40)]
+    return sum(kept[offset] for kept in task.kept for offset in range(0, 1 << 30, 1 << 21))
+"""
+    _, receipt = rig.wait(rig.start(source, code, memory_bytes=60 * 2**30))
+    assert receipt.peak_memory_bytes > 40 * 2**20
+
+
+def test_a_deleted_file_of_which_a_page_is_mapped_counts_whole(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import mmap, os, time
+def task(g):
+    task.kept = []
+    for number in range(20):
+        fd = os.open(str(number), os.O_CREAT | os.O_RDWR)
+        os.write(fd, bytes(1 << 20))
+        task.kept.append(mmap.mmap(fd, 4096))
+        os.unlink(str(number))
+        os.close(fd)
+        time.sleep(0.05)
+    time.sleep(5)
+"""
+    outcome = rig.run(source, code, scratch_bytes=8 * 2**20, timeout_s=8)
+    assert outcome.cause == "TaskScratchExceeded"
+
+
 def test_cpu_time_is_bounded_whatever_the_clock_says(rig: Rig, source: DatasetSource) -> None:
     outcome = rig.run(source, "def task(g):\n    while True: pass", timeout_s=20, cpu_s=0.3)
     assert outcome.failure is not None
