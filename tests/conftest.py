@@ -177,6 +177,11 @@ def arrow_file(table: pa.Table) -> bytes:
 SMALL_EDGES = pa.table({"s": ["a", "b", "c"], "d": ["b", "c", "d"], "w": [1.0, 2.0, 3.0]})
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that fork this process come first, while it is small: the kernel refuses to fork a large one."""
+    items.sort(key=lambda item: "tests/unit/sandbox/" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The one live server of this test session."""

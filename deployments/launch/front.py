@@ -26,8 +26,10 @@ _LOST = (
     '{"error": "The process that handled this call ended before it answered.", '
     '"type": "InternalError", "request_id": null}'
 )
-_UPLOADS = "/api/v2/upload/"
 _BODY_WITHIN = "10s"
+_SMALL_BODY = "if { req.hdr(content-length) -m found } { req.hdr_val(content-length) le 12000 }"
+"""One that fits HAProxy's buffer beside its head. Larger ones go on as they come."""
+
 _BROWSERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -62,7 +64,7 @@ def corrected(configuration: str, folder: str, host: str | None = None) -> str:
         f"{front['indent']}http-request set-header {PEER_HEADER} %[src]"
     )
     # A body that comes after its head, as many clients send it, would keep HAProxy from noticing that its client left.
-    bound += f"\n{front['indent']}http-request wait-for-body time {_BODY_WITHIN} unless {{ path_beg {_UPLOADS} }}"
+    bound += f"\n{front['indent']}http-request wait-for-body time {_BODY_WITHIN} {_SMALL_BODY}"
     for name, value in _BROWSERS.items():
         unless_ours = f"unless {{ res.hdr({name}) -m found }}"
         bound += f'\n{front["indent"]}http-after-response set-header {name} "{value}" {unless_ours}'

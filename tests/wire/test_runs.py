@@ -205,12 +205,6 @@ HOGS = {
             kept = []
             while True: kept.append([object() for _ in range(1000)])
     """,
-    "a shared map": """
-        import mmap
-        def task(g):
-            shared = mmap.mmap(-1, 2**30)
-            for at in range(0, 2**30, 4096): shared[at] = 1
-    """,
     "a frame": """
         import pandas as pd
         def task(g):
