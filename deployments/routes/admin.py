@@ -84,7 +84,7 @@ async def add_user(request: Request) -> Response:
         services.users.add, body.username, body.password, body.email, body.name, body.admin
     )
     services.note(request, admin, "user.add", f"user:{principal.username}", is_admin=body.admin)
-    return JSONResponse({"success": True, "user": _shown(principal)}, 201)
+    return JSONResponse({"success": True, "user": shown_account(principal)}, 201)
 
 
 @routes.on("GET", "/api/v2/admin/users", access="admin", answers={200: AccountList})
@@ -92,7 +92,7 @@ async def list_users(request: Request) -> Response:
     """All users."""
     services, _ = await admin_of(request)
     accounts = await asyncio.to_thread(services.users.list)
-    shown = [{**_shown(account.principal), "is_active": account.is_active} for account in accounts]
+    shown = [{**shown_account(account.principal), "is_active": account.is_active} for account in accounts]
     return JSONResponse({"success": True, "users": shown})
 
 
@@ -215,5 +215,6 @@ def shown_user(principal: Principal) -> dict[str, Any]:
     }
 
 
-def _shown(principal: Principal) -> dict[str, Any]:
+def shown_account(principal: Principal) -> dict[str, Any]:
+    """A user as he and administrators see him."""
     return {**shown_user(principal), "is_admin": principal.is_admin}

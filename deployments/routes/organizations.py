@@ -85,7 +85,7 @@ async def list_own(request: Request) -> Response:
     services = services_of(request)
     principal = await services.principal(request)
     found = await asyncio.to_thread(services.organizations.of, principal)
-    return JSONResponse({"success": True, "results": [_shown(organization) for organization in found]})
+    return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
 
 
 @routes.on("GET", "/api/v2/admin/organizations", access="admin", answers={200: OrganizationList})
@@ -93,7 +93,7 @@ async def list_all(request: Request) -> Response:
     """Every organization that was made; for administrators."""
     services, _ = await admin_of(request)
     found = await asyncio.to_thread(services.organizations.list)
-    return JSONResponse({"success": True, "results": [_shown(organization) for organization in found]})
+    return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
 
 
 @routes.on(
@@ -115,7 +115,7 @@ async def add(request: Request) -> Response:
     body = checked(NewOrganization, await read_json(request))
     made = await services.change(services.organizations.add, body.slug, body.name)
     services.note(request, admin, "organization.add", f"organization:{made.slug}")
-    return JSONResponse({"success": True, "organization": _shown(made)}, 201)
+    return JSONResponse({"success": True, "organization": shown_organization(made)}, 201)
 
 
 @routes.on("GET", "/api/v2/o/{slug}/members", answers={200: MemberList}, errors=(Forbidden, UnknownOrganization))
@@ -174,5 +174,6 @@ async def _within(request: Request, roles: tuple[Role, ...]) -> tuple[Services, 
     return services, principal
 
 
-def _shown(organization: Organization) -> dict[str, Any]:
+def shown_organization(organization: Organization) -> dict[str, Any]:
+    """An organisation as its members see it."""
     return {"slug": organization.slug, "name": organization.name, "role": organization.role}

@@ -25,6 +25,7 @@ from deployments.openapi.declarations import (
     redirect_answer,
 )
 from deployments.openapi.parameters import IN_PATHS
+from deployments.routes.admin import shown_user
 from deployments.routes.shapes.base import Done
 from deployments.routes.shapes.log_in import CsrfToken, SessionBegun
 from deployments.routing import Routes
@@ -120,7 +121,7 @@ async def sign_in(request: Request) -> Response:
     if _is_form(request):
         response = RedirectResponse(safe_next(body.next), 303)
     else:
-        response = JSONResponse({"success": True, "user": _shown(signed_in.principal)})
+        response = JSONResponse({"success": True, "user": shown_user(signed_in.principal)})
     set_session(request, response, signed_in.token, services.settings.token_lifetime_s)
     set_csrf(request, response, csrf.new_secret())
     return response
@@ -270,12 +271,3 @@ def _is_form(request: Request) -> bool:
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
-
-
-def _shown(principal: Principal) -> dict[str, Any]:
-    return {
-        "id": principal.user_id,
-        "username": principal.username,
-        "name": principal.name,
-        "email": principal.email,
-    }

@@ -5,6 +5,8 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from deployments.routes.admin import shown_account
+from deployments.routes.organizations import shown_organization
 from deployments.routes.shapes.users import Me
 from deployments.routing import Routes
 from deployments.services import services_of
@@ -22,14 +24,8 @@ async def me(request: Request) -> Response:
     return JSONResponse(
         {
             "success": True,
-            "user": {
-                "id": principal.user_id,
-                "username": principal.username,
-                "name": principal.name,
-                "email": principal.email,
-                "is_admin": principal.is_admin,
-            },
-            "organizations": [{"slug": item.slug, "name": item.name, "role": item.role} for item in organizations],
+            "user": shown_account(principal),
+            "organizations": [shown_organization(item) for item in organizations],
             "stored_bytes": {"used": used, "allowed": services.stored_bytes.most},
         }
     )

@@ -14,7 +14,6 @@ from runtime.sandbox.walls.rules import DENY, OWN_PID, UNKNOWN, Allow, Answer, C
 _LOAD, _JUMP, _JUMP_EQUAL, _JUMP_AT_LEAST, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x54, 0x06
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
-_X32_BIT: Final = 0x40000000
 _FARTHEST: Final = 255
 MOST_INSTRUCTIONS: Final = 4096
 
@@ -75,7 +74,7 @@ def _segments(rules: Mapping[int, Rule], other: Rule, newest_call: int) -> list[
         rule = rules.get(number, other)
         if not segments or segments[-1][1] != rule or isinstance(rule, When):
             segments.append((number, rule))
-    return [*segments, (newest_call + 1, UNKNOWN), (_X32_BIT, Answer(UNKNOWN.errno))]
+    return [*segments, (newest_call + 1, UNKNOWN)]  # up to the largest number, so those of x32 too
 
 
 def _tree(segments: list[tuple[int, Rule]]) -> _Block:

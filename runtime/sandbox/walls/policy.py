@@ -13,7 +13,6 @@ from typing import Final
 
 from runtime.sandbox.walls.rules import (
     ALLOW,
-    DENY,
     OWN_PID,
     PRETEND,
     UNKNOWN,
@@ -119,5 +118,3 @@ HOLDER: Final[Policy] = {
     "kill": ALLOW,
     "tgkill": ALLOW,
 }
-
-REFUSED: Final = DENY
