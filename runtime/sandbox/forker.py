@@ -21,78 +21,82 @@ Become = Callable[[Message, list[int], int], NoReturn]
 class Forker:
     """Forks a child for each packet ``{"child": number, ...}`` and reports ``child`` (with a pidfd) and ``exit``."""
 
-    def __init__(self, control: socket.socket, become: Become, threads: confine.Threads, orphans: bool) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        become: Become,
+        threads: confine.Threads,
+        orphans: bool,
+        fork: Callable[[], int] = os.fork,
+    ) -> None:
         """``orphans``: whether children can leave processes behind, which no filter keeps them from starting."""
         self._control = control
         self._become = become
         self._threads = threads
-        self._children: dict[int, int] = {}  # pid -> the replica's number for it
+        self._fork = fork
+        self._poll = select.poll()
+        self._children: dict[int, tuple[int, int | None]] = {}  # by pidfd: pid, and the replica's number for it
         self._children_file = open("/proc/thread-self/children", "rb", buffering=0) if orphans else None
 
     def serve(self) -> NoReturn:
         """Serve until the replica closes the control channel, then end."""
-        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(wake_read, select.POLLIN)
+        control = self._control.fileno()
+        self._poll.register(control, select.POLLIN)
         while True:
-            ready = dict(poll.poll())
-            if wake_read in ready:
-                os.read(wake_read, 4096)
-                self._reap()
-            if self._control.fileno() in ready:
+            for fd, _ in self._poll.poll():
+                if fd != control:
+                    self._reap(fd)
+                    continue
                 received = recv_packet(self._control)
                 if received is None:
                     os._exit(0)
-                self._fork(*received)
+                self._start(*received)
 
-    def _fork(self, message: Message, fds: list[int]) -> None:
+    def _start(self, message: Message, fds: list[int]) -> None:
         if not self._threads.only_one():
             log.error("forker.threads a library started a thread; ending, so that a new process takes over")
             os._exit(71)
         parent_pid = os.getpid()
-        pid = os.fork()
+        pid = self._fork()
         if pid == 0:
             self._child(message, fds, parent_pid)
         for fd in fds:
             os.close(fd)
-        self._children[pid] = message["child"]
-        pidfd = os.pidfd_open(pid)
+        pidfd = self._watch(pid, message["child"])
         send_packet(self._control, {"event": "child", "child": message["child"], "pid": pid}, (pidfd,))
-        os.close(pidfd)
 
     def _child(self, message: Message, fds: list[int], parent_pid: int) -> NoReturn:
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._become(message, fds, parent_pid)
         except BaseException:
             log.exception("child.failed")
         finally:
             os._exit(70)
 
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            child = self._children.pop(pid, None)
-            if child is not None:
-                code = os.waitstatus_to_exitcode(status)
-                send_packet(self._control, {"event": "exit", "child": child, "code": code})
-            self._kill_orphans()  # after an orphan too: its own children are ours now
+    def _watch(self, pid: int, number: int | None) -> int:
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = pid, number
+        self._poll.register(pidfd, select.POLLIN)
+        return pidfd
+
+    def _reap(self, pidfd: int) -> None:
+        pid, number = self._children.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        if number is not None:
+            code = os.waitstatus_to_exitcode(status)
+            send_packet(self._control, {"event": "exit", "child": number, "code": code})
+        self._kill_orphans()  # after an orphan too: its own children are ours now
 
     def _kill_orphans(self) -> None:
         """Kill what a dead child left behind: as subreaper we are its parent now, and we know our own children."""
         if self._children_file is None:
             return
+        known = {pid for pid, _ in self._children.values()}
         self._children_file.seek(0)
         for pid in map(int, self._children_file.read().split()):
-            if pid not in self._children:
+            if pid not in known:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+                self._watch(pid, None)

@@ -16,7 +16,8 @@ import orjson
 from runtime.datasets.frames import map_frame
 from runtime.datasets.plottable import build_plottable
 from runtime.errors import DatasetUnreadable, RuntimeFailure
-from runtime.sandbox import confine, seat
+from runtime.sandbox import confine, interior, seat
+from runtime.sandbox.bare_fork import bare_fork
 from runtime.sandbox.forker import Forker
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls import kernel
@@ -51,6 +52,7 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     except Exception as error:  # a boundary: whatever went wrong is the replica's to know
         send_packet(control, {"event": "failed", "failure": _failure(error).to_wire()})
         os._exit(1)
+    interior.furnish()
     gc.collect()
     gc.freeze()  # a collection in a seat would otherwise copy every page that holds an object (90 ms, 30 MB)
     confine.outlive_parent()
@@ -98,4 +100,8 @@ def _forker(control: socket.socket, plottable: Any, limits: Message, own: _Own, 
             os._exit(70)
         seat.serve_one(lambda: plottable, mapped_bytes)
 
-    return Forker(control, be_seat, own.threads, orphans=not enclosure.walls.seccomp)
+    def fork() -> int:
+        interior.reseed()
+        return bare_fork()
+
+    return Forker(control, be_seat, own.threads, orphans=not enclosure.walls.seccomp, fork=fork)

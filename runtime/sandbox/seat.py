@@ -14,15 +14,12 @@ import resource
 import sys
 import threading
 import time
-import types
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, cast
 
 from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemoryExceeded
 from runtime.results import encode
-from runtime.sandbox import confine
+from runtime.sandbox import confine, interior
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
 from runtime.sandbox.walls import identity
 from runtime.sandbox.walls.enclosure import Enclosure
@@ -36,9 +33,6 @@ RESULT_FD: Final = 3
 CHANNEL_FD: Final = 4
 NICENESS: Final = 5
 CPU_GRACE_S: Final = 2
-OWN_PACKAGES: Final = frozenset({"auth", "catalog", "deployments", "runtime"})
-
-_own_modules: list[str] = []
 
 # A task may change any module that it can import, so what must still work after it ran is bound here, before.
 _exit = os._exit
@@ -70,8 +64,7 @@ def enter(
     os.fchdir(scratch_fd)  # that user's alone: a holder has no right of its own to enter it
     if uid is not None or enclosure.walls.landlock:  # else other runs, of the same user, could look into its memory
         confine.show_files()
-    _fresh_streams()
-    _fresh_environment()
+    interior.settle(os.getcwd())
     enclosure.seat(scratch_fd)
     os.close(scratch_fd)
 
@@ -185,41 +178,7 @@ class _ResultFile(io.FileIO):
         return super().write(data)
 
 
-def _fresh_streams() -> None:
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
-    for name, fd in (("stdout", 1), ("stderr", 2)):
-        stream = _stream(fd)
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
-
-
-def _stream(fd: int) -> IO[str]:
-    # Line by line, so that a run that is killed still shows what it printed.
-    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
-
-
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(BaseException):  # a task may have put anything there
             stream.flush()
-
-
-def _fresh_environment() -> None:
-    """What must differ from run to run, or lead to this run's scratch directory."""
-    scratch = os.getcwd()
-    os.environ.update(HOME=scratch, TMPDIR=scratch)
-    np.random.seed(int.from_bytes(os.urandom(4), "big"))  # Python's own random does so after every fork
-    for name in _own_modules:
-        sys.modules.pop(name, None)
-    # None makes an import of the name fail at once, whatever is on the path.
-    sys.modules.update(dict.fromkeys(OWN_PACKAGES))  # type: ignore[arg-type]
-    sys.modules["__main__"] = types.ModuleType("__main__")  # it would be the template
-
-
-def remember_own_modules() -> None:
-    """Note which modules are the server's own: a task may not import them, and may bring others of the same names.
-
-    Called once, in the template. A seat that looked through all of ``sys.modules`` would write a reference count on
-    every name in it, and so copy 800 pages (4 ms of a run).
-    """
-    _own_modules.extend(name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES)

@@ -36,10 +36,10 @@ def main() -> NoReturn:
     confine.hide_memory()  # not before: an ordinary user could not write his own uid_map any more
     confine.adopt_orphans()
     sys.modules.update(dict.fromkeys(BLOCKED_MODULES))  # type: ignore[arg-type]
-    from runtime.sandbox import holder, job, seat, warmup
+    from runtime.sandbox import holder, interior, job, warmup
 
     warmup.warm_up()
-    seat.remember_own_modules()
+    interior.remember_own_modules()
     gc.collect()
     gc.freeze()
     threads = confine.Threads()
