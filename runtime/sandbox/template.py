@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 
 from runtime.sandbox import confine
 from runtime.sandbox.forker import Forker
+from runtime.sandbox.holes import fill_holes
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls import namespaces
 from runtime.sandbox.walls.enclosure import Enclosure, Walls
@@ -42,6 +43,7 @@ def main() -> NoReturn:
     interior.remember_own_modules()
     gc.collect()
     gc.freeze()
+    fill_holes()
     threads = confine.Threads()
     if not threads.only_one():
         raise SystemExit("the template has more than one thread; a fork could hang")
