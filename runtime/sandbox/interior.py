@@ -48,7 +48,8 @@ def reseed() -> None:
 
 def settle(scratch: str) -> None:
     """In a seat: what leads to its own scratch directory."""
-    os.environ.update(HOME=scratch, TMPDIR=scratch)
+    os.environ["HOME"] = scratch  # not update(), which goes through every kind of mapping that there is
+    os.environ["TMPDIR"] = scratch
 
 
 def _stream(fd: int) -> IO[str]:

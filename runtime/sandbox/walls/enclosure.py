@@ -5,7 +5,6 @@ the filters compiled and is made once, in the template; holders, seats and jobs 
 """
 
 import os
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -29,16 +28,21 @@ class Walls:
 
 NONE: Final = Walls()
 
-_OWN_AND_THE_MACHINES: Final = (*(f"/proc/self/{name}" for name in landlock.OF_ONESELF), *landlock.OF_THE_MACHINE)
-"""Facts that libraries ask for: of this process alone, and of the machine."""
-
 
 class Enclosure:
     """Puts walls up around the calling process, which must have one thread and no new privileges."""
 
     def __init__(self, walls: Walls) -> None:
         self.walls = walls
-        self._library_paths = landlock.library_paths()
+        libraries = [(path, landlock.READ) for path in landlock.library_paths()]
+        machine = [(path, landlock.READ) for path in landlock.OF_THE_MACHINE]
+        # All of /proc for a holder, for its seats' sake, who each open their own of it. Landlock itself keeps it from
+        # the memory, the environment and the files of others.
+        around_holder = [*libraries, *machine, ("/proc", landlock.READ), *landlock.DEVICES.items()]
+        oneself = [(f"/proc/self/{name}", landlock.READ) for name in landlock.OF_ONESELF]
+        around_seat = [*libraries, *machine, *oneself, *landlock.DEVICES.items()]
+        self._files_of_holder = landlock.Ruleset(walls.landlock, around_holder)
+        self._files_of_seat = landlock.Ruleset(walls.landlock, around_seat)
         if walls.seccomp:
             self._holder, self._seat, self._job = (
                 prepare_filter(self._complete(one)) for one in (policy.HOLDER, policy.SEAT, policy.JOB)
@@ -50,23 +54,25 @@ class Enclosure:
             identity.drop_capabilities(identity.SWITCHING_USERS if self.walls.throwaway_users else ())
         else:
             identity.drop_capabilities()
-        # All of /proc, for its seats' sake, who each open their own of it. Landlock itself keeps this process from the
-        # memory, the environment and the files of others.
-        self._restrict([(scratch_root, landlock.WORK)], ("/proc", *landlock.OF_THE_MACHINE))
+        if self.walls.landlock:
+            self._files_of_holder.put_up([(scratch_root, landlock.WORK)])
         if self.walls.seccomp:
             put_up(self._holder)
 
     def seat(self, scratch: int) -> None:
         """Around a seat, which is its own user by now where it can be. ``scratch``: its directory."""
-        identity.drop_capabilities()
-        self._restrict([(scratch, landlock.WORK)], _OWN_AND_THE_MACHINES)
+        if self.walls.throwaway_users:  # else its holder has none left
+            identity.drop_capabilities()
+        if self.walls.landlock:
+            self._files_of_seat.put_up([(scratch, landlock.WORK)])
         if self.walls.seccomp:
             put_up(self._seat)
 
     def job(self) -> None:
         """Around a parser of uploads: it has its descriptors and opens nothing but libraries."""
         identity.drop_capabilities()
-        self._restrict([], _OWN_AND_THE_MACHINES)
+        if self.walls.landlock:
+            self._files_of_seat.put_up()
         if self.walls.seccomp:
             put_up(self._job)
 
@@ -75,15 +81,3 @@ class Enclosure:
         if landlock.guards_truncation(self.walls.landlock):
             return rules
         return {name: DENY if name == "truncate" else rule for name, rule in rules.items()}
-
-    def _restrict(self, rules: list[tuple[int, int]], readable_paths: Iterable[str]) -> None:
-        if not self.walls.landlock:
-            return
-        libraries = landlock.open_paths((*self._library_paths, *readable_paths))
-        devices = [(fd, rights) for path, rights in landlock.DEVICES.items() for fd in landlock.open_paths([path])]
-        try:
-            readable = [(fd, landlock.READ) for fd in libraries]
-            landlock.restrict(self.walls.landlock, [*rules, *readable, *devices])
-        finally:
-            for fd in (*libraries, *(fd for fd, _ in devices)):
-                os.close(fd)

@@ -15,6 +15,7 @@ from runtime.sandbox.walls import kernel
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _VERSION, _PATH_BENEATH = 1, 1
+_NO_FLAGS: Final = ctypes.c_uint32(0)
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG, _MAKE_SYM = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 12
@@ -59,27 +60,64 @@ def open_paths(paths: Iterable[str]) -> list[int]:
     return found
 
 
-def restrict(version: int, rules: Iterable[tuple[int, int]]) -> None:
-    """Refuse all but ``rules``: (descriptor of a file or directory, rights beneath it). Raises ``OSError``.
+class Ruleset:
+    """Refuses all but what its rules name. Made once, put up in many processes: as much as can be is done beforehand.
 
-    Expects one thread, without new privileges. ``version`` is ``abi()``.
+    ``version`` is ``abi()``; ``paths`` are paths and rights beneath them, those that exist when this is made. What lies
+    beneath another one with the same rights needs no rule of its own.
     """
-    files = _newest(_FILE_RIGHTS_BY_ABI, version)
-    attribute = _RulesetAttribute(files, _newest(_NET_RIGHTS_BY_ABI, version), _newest(_SCOPES_BY_ABI, version))
-    # Older kernels know shorter attributes; what they do not know is zero here.
-    size = 8 if version < 4 else 16 if version < 6 else 24
-    ruleset = kernel.syscall(_CREATE_RULESET, ctypes.byref(attribute), ctypes.c_size_t(size), ctypes.c_uint32(0))
-    try:
-        for fd, rights in rules:
-            if not stat.S_ISDIR(os.fstat(fd).st_mode):
-                rights &= _OF_A_FILE
-            beneath = _PathBeneath(rights & files, fd)
-            kernel.syscall(
-                _ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), ctypes.byref(beneath), ctypes.c_uint32(0)
-            )
-        kernel.syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
-    finally:
-        os.close(ruleset)
+
+    def __init__(self, version: int, paths: Iterable[tuple[str, int]] = ()) -> None:
+        files = _newest(_FILE_RIGHTS_BY_ABI, version)
+        self._attribute = ctypes.byref(
+            _RulesetAttribute(files, _newest(_NET_RIGHTS_BY_ABI, version), _newest(_SCOPES_BY_ABI, version))
+        )
+        # Older kernels know shorter attributes; what they do not know is zero here.
+        self._size = ctypes.c_size_t(8 if version < 4 else 16 if version < 6 else 24)
+        self._files = files
+        self._beneath = _PathBeneath()
+        self._rule = ctypes.byref(self._beneath)
+        self._paths = [
+            (path, rights & files & (-1 if os.path.isdir(path) else _OF_A_FILE)) for path, rights in _topmost(paths)
+        ]
+
+    def put_up(self, rules: Iterable[tuple[int, int]] = ()) -> None:
+        """Refuse from now on; ``rules`` are further ones, of descriptors. Raises ``OSError``.
+
+        Expects one thread, without new privileges.
+        """
+        ruleset = kernel.syscall(_CREATE_RULESET, self._attribute, self._size, _NO_FLAGS)
+        try:
+            for path, rights in self._paths:
+                fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+                self._add(ruleset, fd, rights)
+                os.close(fd)
+            for fd, rights in rules:
+                if not stat.S_ISDIR(os.fstat(fd).st_mode):
+                    rights &= _OF_A_FILE
+                self._add(ruleset, fd, rights & self._files)
+            kernel.syscall(_RESTRICT_SELF, ruleset, _NO_FLAGS)
+        finally:
+            os.close(ruleset)
+
+    def _add(self, ruleset: int, fd: int, rights: int) -> None:
+        self._beneath.allowed, self._beneath.parent_fd = rights, fd
+        kernel.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, self._rule, _NO_FLAGS)
+
+
+def _topmost(paths: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Those that exist, less those that lie beneath another one with the same rights."""
+    kept: list[tuple[str, int]] = []
+    for path, rights in sorted(set(paths)):
+        beneath = any(path.startswith(f"{above}/") and rights == allowed for above, allowed in kept)
+        if not beneath and os.path.exists(path):
+            kept.append((path, rights))
+    return kept
+
+
+def restrict(version: int, rules: Iterable[tuple[int, int]]) -> None:
+    """Refuse all but ``rules``: (descriptor of a file or directory, rights beneath it). As ``Ruleset.put_up``."""
+    Ruleset(version).put_up(rules)
 
 
 def guards_truncation(version: int) -> bool:
