@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
 from runtime.errors import InvalidSource
@@ -170,6 +170,8 @@ def _checked(task: object, compiled: CompiledTask) -> Task:
         raise InvalidSource(f"The source defines no function named task: {_WHAT_IS_NEEDED}.", line=1, column=1)
     if not callable(task):
         raise _not_a_task(f"task is of type {type_name(type(task))}, not a function: {_WHAT_IS_NEEDED}", task, compiled)
+    if _plainly_takes_one(task):
+        return task
     if _is_async(task):
         reason = "task is an async function: define it with plain `def`, and use `asyncio.run(...)` inside it"
         raise _not_a_task(reason, task, compiled)
@@ -184,6 +186,23 @@ def _checked(task: object, compiled: CompiledTask) -> Task:
         reason = f"task({parameters}) cannot be called with exactly one argument, the graph: {_WHAT_IS_NEEDED}"
         raise _not_a_task(reason, task, compiled) from None
     return task
+
+
+def _plainly_takes_one(task: Task) -> bool:
+    """Whether it is a function whose code alone says that it can be called with one argument.
+
+    Most tasks are, and so are spared the machinery of ``inspect``, which costs a fresh process 170 copied pages.
+    """
+    if type(task) is not FunctionType:
+        return False
+    code = task.__code__
+    defaults = len(task.__defaults__ or ())
+    return (
+        not task.__dict__  # nothing that says otherwise, such as __wrapped__
+        and not code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE)
+        and code.co_kwonlyargcount == 0
+        and code.co_argcount - defaults <= 1 <= code.co_argcount
+    )
 
 
 def _is_async(task: Task) -> bool:

@@ -55,7 +55,8 @@ def _wall_in(scratch: str, walls: Walls, enclosure: Enclosure, writing: int, par
     step("death with the parent")
     confine.take_fds([0, writing, 2, scratch_fd])
     step("descriptors")
-    confine.raise_walls(open_files=1024, file_bytes=1 << 29, niceness=5)
+    confine.raise_walls(open_files=1024, file_bytes=1 << 29)
+    os.nice(5)
     step("rlimits, priority, no_new_privs")
     if walls.throwaway_users:
         identity.become(identity.new_uid())

@@ -17,7 +17,7 @@ def _find() -> Callable[[], int] | None:
         return None
     fork.argtypes = []
     fork.restype = ctypes.c_int
-    return fork  # type: ignore[no-any-return]
+    return fork
 
 
 _fork = _find()

@@ -12,6 +12,9 @@ from typing import Final
 
 from runtime.sandbox.walls import kernel
 
+_MAX_FD: Final = 1 << 20
+"""Above any descriptor that can be open here: what a system allows one process unless it was told otherwise."""
+
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -44,20 +47,19 @@ def show_files() -> None:
 
 def take_fds(fds: list[int]) -> None:
     """Make ``fds[i]`` descriptor ``i`` and close every other one, so that nobody else's travels along."""
-    top = max([*fds, len(fds)]) + 1
-    moved = []
-    for offset, fd in enumerate(fds):
-        os.dup2(fd, top + offset)  # out of the way first: a source may sit where another one has to go
-        moved.append(top + offset)
-    for target, fd in enumerate(moved):
-        os.dup2(fd, target)
-    os.closerange(len(fds), _max_fd())
-
-
-def _max_fd() -> int:
-    """One above the highest descriptor that can be open here."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return 1 << 20 if hard == resource.RLIM_INFINITY else hard
+    count = len(fds)
+    if any(target < fd < count for target, fd in enumerate(fds)):
+        # A source sits where another one has to go: all of them out of the way first.
+        top = max(fds) + count
+        for offset, fd in enumerate(fds):
+            os.dup2(fd, top + offset)
+        fds = list(range(top, top + count))
+    for target, fd in enumerate(fds):
+        if fd != target:
+            os.dup2(fd, target)
+        else:
+            os.set_inheritable(fd, True)
+    os.closerange(count, _MAX_FD)
 
 
 def limit(which: int, soft: int, hard: int | None = None) -> None:
@@ -97,8 +99,8 @@ def release_reserve() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
-def raise_walls(*, open_files: int, file_bytes: int, niceness: int) -> None:
-    """Walls that every process below the replica wears. Expects one thread.
+def raise_walls(*, open_files: int, file_bytes: int) -> None:
+    """Walls that every process below the replica wears, and hands on to what it forks. Expects one thread.
 
     ``file_bytes`` is the largest file it may write (scratch or result, whichever is more).
     """
@@ -111,7 +113,6 @@ def raise_walls(*, open_files: int, file_bytes: int, niceness: int) -> None:
     ):
         limit(which, most)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit is then EFBIG, which Python can report
-    os.nice(niceness)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
 

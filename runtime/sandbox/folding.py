@@ -25,9 +25,7 @@ class _Mapping:
     def goes_on_in(self, after: "_Mapping") -> bool:
         """Whether the two are one stretch of one file, writable both or neither."""
         return (
-            self.end == after.start
-            and self.file == after.file
-            and self.offset + self.end - self.start == after.offset
+            self.end == after.start and self.file == after.file and self.offset + self.end - self.start == after.offset
         )
 
 

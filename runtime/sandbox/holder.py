@@ -22,7 +22,6 @@ from runtime.sandbox.folding import fold_mappings
 from runtime.sandbox.forker import Forker
 from runtime.sandbox.holes import fill_holes
 from runtime.sandbox.protocol import Message, send_packet
-from runtime.sandbox.walls import kernel
 from runtime.sandbox.walls.enclosure import Enclosure
 
 log = logging.getLogger("graphside.sandbox")
@@ -42,7 +41,8 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     confine.take_fds(fds)
     confine.adopt_orphans()
     confine.die_first()
-    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    limits = message["limits"]
+    confine.raise_walls(open_files=limits["open_files"], file_bytes=limits["file_bytes"])
     control = socket.socket(fileno=CONTROL_FD)
     started = time.perf_counter()
     own = _Own()
@@ -62,7 +62,7 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     confine.outlive_parent()
     grown = max(0, own.anonymous_bytes() - before)
     send_packet(control, {"event": "ready", "anonymous_bytes": grown, "load_s": time.perf_counter() - started})
-    _forker(control, plottable, message["limits"], own, enclosure).serve()
+    _forker(control, plottable, limits["threads"], own, enclosure).serve()
 
 
 def _load(roles: list[str]) -> Any:
@@ -94,11 +94,12 @@ class _Own:
         return 0
 
 
-def _forker(control: socket.socket, plottable: Any, limits: Message, own: _Own, enclosure: Enclosure) -> Forker:
+def _forker(control: socket.socket, plottable: Any, threads: int, own: _Own, enclosure: Enclosure) -> Forker:
+    mapped_bytes = own.space.mapped_bytes()
+
     def be_seat(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
-        mapped_bytes = own.space.mapped_bytes()
         try:
-            seat.enter([0, *fds], enclosure, parent_pid=parent_pid, uid=message.get("uid"), **limits)
+            seat.enter([0, *fds], enclosure, parent_pid=parent_pid, uid=message.get("uid"), threads=threads)
         except Exception as error:  # no stack: the log may be the caller's stderr by now, and he learns no paths
             log.error("seat.failed %s: %s", type(error).__name__, getattr(error, "strerror", None))
             os._exit(70)

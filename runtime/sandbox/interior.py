@@ -4,15 +4,21 @@ Most of it is the same for every run, and made once, by the holder; each seat is
 copies first, a page at a time, so what need not be written there is not.
 """
 
+import _thread
 import os
 import random
 import sys
+import threading
 import types
-from typing import IO, Final
+from collections.abc import Callable
+from typing import IO, Any, Final
 
 import numpy as np
 
 OWN_PACKAGES: Final = frozenset({"auth", "catalog", "deployments", "runtime"})
+
+most_threads: Final = [1]
+"""How many threads the run of this process may have. A seat sets it."""
 
 _own_modules: list[str] = []
 
@@ -38,6 +44,28 @@ def furnish() -> None:
     # None makes an import of the name fail at once, whatever is on the path.
     sys.modules.update(dict.fromkeys(OWN_PACKAGES))  # type: ignore[arg-type]
     sys.modules["__main__"] = types.ModuleType("__main__")  # it would be the template
+    _bound_threads()
+
+
+def _bound_threads() -> None:
+    """Refuse threads past ``most_threads`` the way Python does where a system has no more.
+
+    A courtesy: a task that goes around it is ended by the replica's watch. The kernel's own limit is per user, and
+    counts for seats that have one to themselves.
+    """
+
+    def bounded(start: Callable[..., Any]) -> Callable[..., Any]:
+        def start_thread(*arguments: Any, **keywords: Any) -> Any:
+            if _thread._count() + 1 >= most_threads[0]:  # which does not count the first thread
+                raise RuntimeError("can't start new thread")
+            return start(*arguments, **keywords)
+
+        return start_thread
+
+    for name in ("start_new_thread", "start_new", "start_joinable_thread"):  # the last from Python 3.13 on
+        for module, attribute in ((_thread, name), (threading, f"_{name}")):
+            if hasattr(module, attribute):
+                setattr(module, attribute, bounded(getattr(module, attribute)))
 
 
 def reseed() -> None:

@@ -34,7 +34,8 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     confine.take_fds(fds)
     confine.adopt_orphans()
     confine.die_first()
-    confine.raise_walls(open_files=256, file_bytes=int(message["file_bytes"]), niceness=NICENESS)
+    confine.raise_walls(open_files=256, file_bytes=int(message["file_bytes"]))
+    os.nice(NICENESS)
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own reserves a GiB beforehand, which no limit would see
     confine.limit_memory(confine.AddressSpace().mapped_bytes(), int(message["memory_bytes"]))
     if message.get("uid") is not None:

@@ -4,7 +4,6 @@ It is forked from a holder, puts up every wall, and only then reads the request.
 1 and 2 pipes that the replica drains, 3 the result (a memfd of fixed size), 4 the channel.
 """
 
-import _thread
 import contextlib
 import errno
 import io
@@ -12,7 +11,6 @@ import math
 import os
 import resource
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, cast
@@ -45,18 +43,17 @@ def enter(
     *,
     parent_pid: int,
     uid: int | None,
-    open_files: int,
-    file_bytes: int,
     threads: int,
 ) -> None:
     """Wall this freshly forked process in. ``fds`` become 0, 1, 2, 3, 4, then the scratch directory.
 
+    Limits and the rest of ``confine.raise_walls`` it has from its holder.
     ``uid``: the user to become, where this machine has users to throw away.
     """
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
     scratch_fd = len(fds) - 1
-    confine.raise_walls(open_files=open_files, file_bytes=file_bytes, niceness=NICENESS)
+    os.nice(NICENESS)
     if uid is not None:
         confine.limit(resource.RLIMIT_NPROC, threads)  # of that user, who has nothing else
         identity.become(uid)
@@ -80,7 +77,7 @@ def serve_one(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
             confine.limit_memory(mapped_bytes, int(request["memory_bytes"]))
             # The replica watches too, and ends a run by name; this holds where it does not come to that.
             confine.limit(resource.RLIMIT_CPU, math.ceil(float(request["cpu_s"])) + CPU_GRACE_S)
-            _limit_threads(int(request["threads"]))
+            interior.most_threads[0] = int(request["threads"])
             send_frame(CHANNEL_FD, _answer(request, plottable))
     finally:
         _exit(0)
@@ -108,27 +105,6 @@ def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
         return {"status": "failed", "failure": failure.to_wire(), "run_s": ended - started}
     finally:
         _flush()
-
-
-def _limit_threads(most: int) -> None:
-    """Refuse threads past ``most`` the way Python does where a system has no more.
-
-    A courtesy: a task that goes around it is ended by the replica's watch. The kernel's own limit is per user, and
-    counts for seats that have one to themselves.
-    """
-
-    def bounded(start: Callable[..., Any]) -> Callable[..., Any]:
-        def start_thread(*arguments: Any, **keywords: Any) -> Any:
-            if _thread._count() + 1 >= most:  # which does not count the first thread
-                raise RuntimeError("can't start new thread")
-            return start(*arguments, **keywords)
-
-        return start_thread
-
-    for name in ("start_new_thread", "start_new", "start_joinable_thread"):  # the last from Python 3.13 on
-        for module, attribute in ((_thread, name), (threading, f"_{name}")):
-            if hasattr(module, attribute):
-                setattr(module, attribute, bounded(getattr(module, attribute)))
 
 
 def _run(source: str, plottable: Callable[[], Any]) -> Any:

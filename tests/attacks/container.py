@@ -8,7 +8,7 @@ from typing import Final
 from runtime.sandbox.walls import kernel
 from runtime.sandbox.walls.bpf import compile_filter
 from runtime.sandbox.walls.rules import ALLOW, DENY, UNKNOWN, Check, Rule, When
-from runtime.sandbox.walls.seccomp import put_up
+from runtime.sandbox.walls.seccomp import Filter
 from runtime.sandbox.walls.syscalls import NUMBERS, this_architecture
 
 CAPABILITIES: Final = (
@@ -33,7 +33,7 @@ def main(uid: int, command: list[str]) -> None:
     numbered = {number: rule for name, rule in rules.items() if (number := numbers[name]) is not None}
     if os.geteuid() != 0:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)  # root goes without: the server has to set it itself
-    put_up(compile_filter(numbered, architecture.audit_number, _NEWEST, other=ALLOW))
+    Filter(compile_filter(numbered, architecture.audit_number, _NEWEST, other=ALLOW)).put_up()
     os.execvp(command[0], command) if uid == os.geteuid() != 0 else os.execvp("setpriv", _setpriv(uid, command))
 
 

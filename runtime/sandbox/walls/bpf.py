@@ -7,7 +7,7 @@ number once when a filter goes up.
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from runtime.sandbox.walls.rules import DENY, OWN_PID, UNKNOWN, Allow, Answer, Check, Rule, When
 
@@ -18,6 +18,7 @@ _FARTHEST: Final = 255
 MOST_INSTRUCTIONS: Final = 4096
 
 _INSTRUCTION: Final = struct.Struct("=HBBI")
+_PID: Final = struct.Struct("=I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,10 @@ class Program:
     code: bytes
     pid_offsets: tuple[int, ...]
 
-    def for_pid(self, pid: int) -> bytes:
-        """The code with the pid in it."""
-        code = bytearray(self.code)
+    def set_pid(self, code: Any, pid: int) -> None:
+        """Write the pid to where it goes in ``code``, a writable copy of the program's (any buffer)."""
         for offset in self.pid_offsets:
-            struct.pack_into("=I", code, offset, pid)
-        return bytes(code)
+            _PID.pack_into(code, offset, pid)
 
 
 def compile_filter(rules: Mapping[int, Rule], architecture: int, newest_call: int, other: Rule = DENY) -> Program:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from runtime.sandbox.walls import identity, landlock, policy
 from runtime.sandbox.walls.rules import DENY
-from runtime.sandbox.walls.seccomp import prepare_filter, put_up
+from runtime.sandbox.walls.seccomp import prepare_filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Enclosure:
         if self.walls.landlock:
             self._files_of_holder.put_up([(scratch_root, landlock.WORK)])
         if self.walls.seccomp:
-            put_up(self._holder)
+            self._holder.put_up()
 
     def seat(self, scratch: int) -> None:
         """Around a seat, which is its own user by now where it can be. ``scratch``: its directory."""
@@ -66,7 +66,7 @@ class Enclosure:
         if self.walls.landlock:
             self._files_of_seat.put_up([(scratch, landlock.WORK)])
         if self.walls.seccomp:
-            put_up(self._seat)
+            self._seat.put_up()
 
     def job(self) -> None:
         """Around a parser of uploads: it has its descriptors and opens nothing but libraries."""
@@ -74,7 +74,7 @@ class Enclosure:
         if self.walls.landlock:
             self._files_of_seat.put_up()
         if self.walls.seccomp:
-            put_up(self._job)
+            self._job.put_up()
 
     def _complete(self, rules: policy.Policy) -> policy.Policy:
         """What Landlock of an older kernel leaves open, the filter closes."""

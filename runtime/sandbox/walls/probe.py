@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, NoReturn
 
 from runtime.sandbox.walls import identity, kernel, landlock, namespaces, policy
-from runtime.sandbox.walls.seccomp import prepare_filter, put_up
+from runtime.sandbox.walls.seccomp import prepare_filter
 
 TIMEOUT_S: Final = 20
 
@@ -69,7 +69,7 @@ def _landlock() -> Found:
 
 def _seccomp() -> Found:
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    put_up(prepare_filter(policy.SEAT))
+    prepare_filter(policy.SEAT).put_up()
     _refused((errno.EPERM,), "a socket", lambda: socket.socket().close())
     _refused((errno.EPERM,), "a signal to another process", lambda: os.kill(os.getppid(), 0))
     _refused((errno.EPERM,), "a new process", os.fork)

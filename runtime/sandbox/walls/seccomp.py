@@ -15,18 +15,25 @@ class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def prepare_filter(policy: Policy) -> Program:
-    """The filter for a policy on this machine, ready to be put up many times. Raises ``OSError`` on a strange one."""
+class Filter:
+    """A program in the form that the kernel takes, ready to be put up in many processes."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._code = ctypes.create_string_buffer(program.code, len(program.code))
+        self._argument = _FilterProgram(len(program.code) // 8, ctypes.addressof(self._code))
+        self._address = ctypes.addressof(self._argument)
+
+    def put_up(self) -> None:
+        """Around the calling thread, which must be the only one, and have no new privileges. Raises ``OSError``."""
+        self._program.set_pid(self._code, os.getpid())
+        kernel.prctl(kernel.PR_SET_SECCOMP, _MODE_FILTER, self._address)
+
+
+def prepare_filter(policy: Policy) -> Filter:
+    """The filter for a policy on this machine. Raises ``OSError`` on a strange one."""
     architecture = this_architecture()
     if architecture is None:
         raise OSError("there is no table of system calls for this architecture")
     numbered = {number: rule for name, rule in policy.items() if (number := number_of(name, architecture)) is not None}
-    return compile_filter(numbered, architecture.audit_number, NEWEST_CALL)
-
-
-def put_up(program: Program) -> None:
-    """Put it up for the calling thread, which must be the only one, and have no new privileges. Raises ``OSError``."""
-    code = program.for_pid(os.getpid())
-    buffer = ctypes.create_string_buffer(code, len(code))
-    filter_program = _FilterProgram(len(code) // 8, ctypes.addressof(buffer))
-    kernel.prctl(kernel.PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(filter_program))
+    return Filter(compile_filter(numbered, architecture.audit_number, NEWEST_CALL))

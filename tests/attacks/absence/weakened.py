@@ -67,16 +67,16 @@ def _keep_priority() -> None:
 
 
 def _keep_own_modules() -> None:
-    from runtime.sandbox import seat
+    from runtime.sandbox import interior
 
-    seat._own_modules.clear()
-    setattr(seat, "OWN_PACKAGES", frozenset())  # noqa: B010  (a constant to everybody else)
+    interior._own_modules.clear()
+    setattr(interior, "OWN_PACKAGES", frozenset())  # noqa: B010  (a constant to everybody else)
 
 
 def _keep_random_state() -> None:
-    import numpy as np
+    from runtime.sandbox import interior
 
-    np.random.seed = lambda *_: None
+    setattr(interior, "reseed", lambda: None)  # noqa: B010  (a constant to everybody else)
 
 
 ABSENT: Final[dict[str, Callable[[], None]]] = {

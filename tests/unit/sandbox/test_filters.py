@@ -35,7 +35,10 @@ class Filter:
         numbered = ((number_of(name, self.architecture), name, rule) for name, rule in rules.items())
         self.by_number = {number: (name, rule) for number, name, rule in numbered if number is not None}
         compiled = {number: rule for number, (_, rule) in self.by_number.items()}
-        self.code = compile_filter(compiled, self.architecture.audit_number, NEWEST_CALL).for_pid(PID)
+        program = compile_filter(compiled, self.architecture.audit_number, NEWEST_CALL)
+        code = bytearray(program.code)
+        program.set_pid(code, PID)
+        self.code = bytes(code)
 
     def __call__(self, call: str | int, *arguments: int) -> str | int:
         number = number_of(call, self.architecture) if isinstance(call, str) else call
@@ -307,10 +310,10 @@ def test_the_kernel_takes_each_filter_and_says_the_same(stacked: str) -> None:
     code = """
 import ctypes, os
 from runtime.sandbox.walls import kernel, policy
-from runtime.sandbox.walls.seccomp import prepare_filter, put_up
+from runtime.sandbox.walls.seccomp import prepare_filter
 kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 for program in [prepare_filter(rules) for rules in POLICIES]:
-    put_up(program)
+    program.put_up()
 def tried(act):
     try:
         act()
