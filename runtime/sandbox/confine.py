@@ -14,6 +14,9 @@ from runtime.sandbox.walls import kernel
 
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
+SIGNALS: Final = 64
+"""Signals that may wait for delivery. They count for the user, who may be the server's."""
+
 
 def die_with_parent(parent_pid: int) -> None:
     """Have the kernel kill this process when the thread that made it ends; end at once if that happened already."""
@@ -108,11 +111,23 @@ def raise_walls(*, open_files: int, file_bytes: int, niceness: int) -> None:
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_NOFILE, open_files),
         (resource.RLIMIT_FSIZE, file_bytes),
+        (resource.RLIMIT_SIGPENDING, SIGNALS),
     ):
         limit(which, most)
+    _leave_processes()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit is then EFBIG, which Python can report
     os.nice(niceness)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _leave_processes() -> None:
+    """Leave an eighth of the processes and threads that the user may have to those who are not limited so.
+
+    They count for the user: where that is the server's, it can still start what it needs whatever runs do.
+    """
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    if most != resource.RLIM_INFINITY:
+        limit(resource.RLIMIT_NPROC, most - most // 8)
 
 
 def die_first() -> None:
