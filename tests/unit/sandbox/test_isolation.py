@@ -55,7 +55,7 @@ def test_a_server_starts_where_what_its_mode_needs_is_there(mode: Isolation, is_
 
 
 def test_the_version_of_landlock_is_handed_down() -> None:
-    assert choose_walls("standard", machine(), is_root=True) == Walls(5, True, True, True)
+    assert choose_walls("standard", machine(), is_root=True) == Walls(5, True, True, True, True)
     assert choose_walls("off", machine(), is_root=True) == NONE
 
 
@@ -64,7 +64,7 @@ def test_the_line_tells_of_each_wall_and_why_it_does_not_stand() -> None:
     line = describe("standard", choose_walls("standard", found, is_root=False), found)
     assert line == (
         "isolation standard: rlimits on | no_new_privs on | landlock on | seccomp on | "
-        "namespaces off (namespaces told why) | throwaway_users off (throwaway_users told why)"
+        "namespaces off (namespaces told why) | throwaway_users off (throwaway_users told why) | cgroup on"
     )
     assert "debugging only" in describe("off", NONE, found)
 
