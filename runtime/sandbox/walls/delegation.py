@@ -4,11 +4,11 @@ To write to a group is not to be asked to: root may write to all of them, and sy
 the groups of its units. So a group counts as given where systemd says so (``Delegate=yes``), where it is all that a
 container sees, where its owner was given it by somebody else, or where it was made by hand.
 
-A group that has processes cannot divide memory among groups below it. So a server that is alone in its group first goes
-into a leaf of that (``settle``), and all that it starts is born there. Processes of others are never moved.
+A group that has processes cannot divide memory among groups below it, and one that divides the rest among them makes
+those useless. So a server that is alone in its group first goes into a leaf of that (``settle``), and all that it
+starts is born there. Processes of others are never moved.
 """
 
-import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -70,6 +70,10 @@ def divide(group: Path) -> tuple[str, ...]:
 
     What was enabled stays so: another server may rely on it.
     """
+    count = len(_processes(group))
+    if count:
+        text = "one process is" if count == 1 else f"{count} processes are"
+        raise NotDelegated(f"{text} in the group itself; start the server alone in it, or with DelegateSubgroup=")
     refused: dict[str, OSError] = {}
     for controller in CONTROLLERS:
         try:
@@ -147,7 +151,4 @@ def _why_not(group: Path, refused: dict[str, OSError]) -> str:
     if LIMITING.isdisjoint(offered):
         return f"its control group has neither memory nor pids to give ({' '.join(offered) or 'no controllers'})"
     error = next(refused[name] for name in CONTROLLERS if name in LIMITING and name in offered)
-    if error.errno == errno.EBUSY:
-        count = len(_processes(group))
-        return f"{count} processes are in the group itself; start the server alone in it, or use DelegateSubgroup="
     return f"its control group cannot be divided: {(error.strerror or str(error)).lower()}"
