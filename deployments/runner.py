@@ -27,7 +27,7 @@ from runtime.executor import Executor, ExecutorSettings
 from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess, template_environment
 from runtime.sandbox.scratch import ScratchRoot
-from runtime.sandbox.walls.cgroup import GroupLimits, TaskGroup, open_group
+from runtime.sandbox.walls.cgroup import SHARE, GroupLimits, TaskGroup, open_group
 from runtime.sandbox.walls.delegation import divide, given_group
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import Isolation, put_up_here, remark
@@ -225,14 +225,15 @@ def standing_group(limits: GroupLimits) -> TaskGroup:
 
 
 def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_bytes: int) -> GroupLimits:
-    """What everything below a runner may have together: enough for whatever the other limits allow.
+    """What everything below a runner may have together: enough for whatever the other limits allow, and less than all.
 
     ``most_memory_bytes``: of one run. The result of each is in memory too, until it is fetched.
     """
     runs_bytes = executor.seats * (most_memory_bytes + settings.maximum.result_bytes)
     holders = executor.cache_bytes // HOLDER_BYTES
+    enough_bytes = min(runs_bytes + executor.cache_bytes + GROUP_MARGIN_BYTES, int(SHARE * memory_bytes()))
     return GroupLimits(
-        memory_bytes=settings.tasks_memory_bytes or runs_bytes + executor.cache_bytes + GROUP_MARGIN_BYTES,
+        memory_bytes=settings.tasks_memory_bytes or enough_bytes,
         pids=executor.seats * settings.limits.threads + holders * (1 + settings.spare_seats) + GROUP_MARGIN_PIDS,
     )
 

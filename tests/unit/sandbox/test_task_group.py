@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments import runner
 from deployments.runner import GROUP_MARGIN_BYTES, GROUP_MARGIN_PIDS, group_limits
 from deployments.settings import Settings
 from runtime.engines.pandas import HOLDER_BYTES
@@ -156,11 +157,16 @@ class TestLimits:
             open_group(mine, ALL, LIMITS)
         assert not list(mine.glob(f"{PREFIX}*"))
 
-    def test_by_default_they_allow_what_the_other_limits_allow(self) -> None:
+    @pytest.mark.parametrize("machine_bytes", [16 * 1024 * MIB, 2048 * MIB])
+    def test_by_default_they_allow_what_the_other_limits_allow_and_less_than_all(
+        self, monkeypatch: pytest.MonkeyPatch, machine_bytes: int
+    ) -> None:
+        monkeypatch.setattr(runner, "memory_bytes", lambda: machine_bytes)
         settings, executor = Settings(), ExecutorSettings(seats=4, queue=1, cache_bytes=1024 * MIB)
         limits = group_limits(settings, executor, most_memory_bytes=300 * MIB)
         results = settings.maximum.result_bytes
-        assert limits.memory_bytes == 4 * (300 * MIB + results) + 1024 * MIB + GROUP_MARGIN_BYTES
+        enough = 4 * (300 * MIB + results) + 1024 * MIB + GROUP_MARGIN_BYTES
+        assert limits.memory_bytes == min(enough, int(0.9 * machine_bytes))
         holders = 1024 * MIB // HOLDER_BYTES
         assert limits.pids == 4 * 64 + 3 * holders + GROUP_MARGIN_PIDS
 
