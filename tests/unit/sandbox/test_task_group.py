@@ -262,7 +262,6 @@ class TestEnd:
     ) -> None:
         group = open_group(real, (), LIMITS)
         pid = sleeper_in(group)
-        write = cgroup.write
 
         def before_5_14(path: Path, text: str) -> None:
             if path.name == "cgroup.kill":
