@@ -27,7 +27,7 @@ from runtime.executor import Executor, ExecutorSettings
 from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess, template_environment
 from runtime.sandbox.scratch import ScratchRoot
-from runtime.sandbox.walls.cgroup import SHARE, GroupLimits, TaskGroup, open_group
+from runtime.sandbox.walls.cgroup import SHARE, GroupLimits, TaskGroup, open_group, sweep
 from runtime.sandbox.walls.delegation import divide, given_group
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import Isolation, put_up_here, remark
@@ -216,6 +216,7 @@ def standing_walls(isolation: Isolation) -> Walls:
 def standing_group(limits: GroupLimits) -> TaskGroup:
     """The control group that runs get here. Raises ``NotDelegated``, ``OSError``: the walls said that there is one."""
     base = given_group()
+    sweep(base)
     group = open_group(base, divide(base), limits)
     log.info(
         "group.made path=%s controllers=%s memory_bytes=%d pids=%d",

@@ -125,15 +125,20 @@ class TaskGroup:
 def open_group(base: Path, controllers: tuple[str, ...], limits: GroupLimits) -> TaskGroup:
     """A new group below ``base``, with no more memory than ``SHARE`` of what the groups above it allow.
 
-    Removes what replicas left there that were killed. Raises ``OSError``.
+    Raises ``OSError``.
     """
+    with _locked(base):
+        memory_bytes = min([limits.memory_bytes, *(int(SHARE * most) for most in _limits_above(base))])
+        path = base / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        return TaskGroup(path, controllers, GroupLimits(memory_bytes, limits.pids))
+
+
+def sweep(base: Path) -> None:
+    """End and remove what replicas left below ``base`` that were killed. Raises ``OSError``."""
     with _locked(base):
         for path in base.glob(f"{PREFIX}*"):
             if _is_left(path) and _end(path):
                 log.info("group.swept path=%s", path)
-        memory_bytes = min([limits.memory_bytes, *(int(SHARE * most) for most in _limits_above(base))])
-        path = base / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-        return TaskGroup(path, controllers, GroupLimits(memory_bytes, limits.pids))
 
 
 def enter(door: int) -> None:

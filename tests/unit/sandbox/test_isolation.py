@@ -4,13 +4,16 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from deployments.launch import supervisor as supervisors
 from deployments.launch.errors import LaunchError
+from deployments.launch.instance import Instance
 from deployments.launch.options import read_options
-from deployments.launch.supervisor import Supervisor
+from deployments.launch.supervisor import Stopped, Supervisor
 from runtime.sandbox.walls import isolation as isolations
 from runtime.sandbox.walls import probe
 from runtime.sandbox.walls.enclosure import NONE, Walls
@@ -85,6 +88,23 @@ class TestLauncher:
         monkeypatch.setattr(isolations, "examine", lambda environment: machine())
         assert self.supervisor("standard")._isolation().startswith("isolation standard: rlimits on")
         assert self.supervisor("off")._isolation().startswith("isolation off: tasks can do")
+
+    def test_it_makes_room_in_its_control_group_before_it_starts_anything(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        steps: list[str] = []
+
+        def start(*_: object) -> None:
+            steps.append("start")
+            raise Stopped
+
+        monkeypatch.setattr(supervisors, "settle", lambda: steps.append("settle"))
+        monkeypatch.setattr(Supervisor, "_start_child", start)
+        environment = {"GRAPHSIDE_DATA": str(tmp_path)}
+        (tmp_path / "logs").mkdir()
+        with Instance(tmp_path) as instance, pytest.raises(Stopped):
+            Supervisor(read_options(environment), environment)._serve(instance)
+        assert steps == ["settle", "start"]
 
     def test_a_wall_that_is_missing_is_one_sentence_before_anything_is_deployed(
         self, monkeypatch: pytest.MonkeyPatch

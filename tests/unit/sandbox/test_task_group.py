@@ -17,7 +17,7 @@ from runtime.engines.pandas import HOLDER_BYTES
 from runtime.errors import RunInterrupted, RuntimeFailure, TaskCrashed, TaskMemoryExceeded, TaskTimeout
 from runtime.executor import ExecutorSettings
 from runtime.sandbox.walls import cgroup, probe
-from runtime.sandbox.walls.cgroup import PREFIX, GroupLimits, MemoryEvents, TaskGroup, open_group
+from runtime.sandbox.walls.cgroup import PREFIX, GroupLimits, MemoryEvents, TaskGroup, open_group, sweep
 from runtime.sandbox.walls.delegation import NotDelegated, divide, given_group, settle, write
 from runtime.sandbox.walls.delegation import _mount_of as mount_of
 from runtime.sandbox.walls.delegation import _name_of as name_of
@@ -170,6 +170,16 @@ class TestLimits:
         holders = 1024 * MIB // HOLDER_BYTES
         assert limits.pids == 4 * 64 + 3 * holders + GROUP_MARGIN_PIDS
 
+    def test_a_runner_says_what_it_made(
+        self, fake: FakeGroups, mine: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(runner, "given_group", lambda: mine)
+        caplog.set_level("INFO", logger="graphside")
+        group = runner.standing_group(LIMITS)
+        assert f"controllers=memory,pids,cpu memory_bytes={512 * MIB} pids=500" in caplog.text
+        assert group.path.parent == mine
+        group.close()
+
     def test_the_operators_word_counts(self) -> None:
         settings, executor = Settings(tasks_memory_bytes=600 * MIB), ExecutorSettings(4, 1, MIB)
         assert group_limits(settings, executor, 300 * MIB).memory_bytes == 600 * MIB
@@ -293,16 +303,13 @@ class TestEnd:
         os.close(reading)
         left_behind = Path(os.fsdecode(path))
         wait_until(lambda: int(pid) in living_in(left_behind))
-        open_group(real, (), LIMITS).close()
+        sweep(real)
         assert left_behind.exists(), "its replica lives"
         os.kill(replica, signal.SIGKILL)
         os.waitpid(replica, 0)
-        next_one = open_group(real, (), LIMITS)
-        assert {path.name for path in real.iterdir() if path.is_dir()} == {
-            alive.path.name, next_one.path.name, "somebody-elses",
-        }  # fmt: skip
-        for group in (alive, next_one):
-            group.close()
+        sweep(real)
+        assert {path.name for path in real.iterdir() if path.is_dir()} == {alive.path.name, "somebody-elses"}
+        alive.close()
 
     def test_one_that_will_not_go_is_left_with_a_word(
         self, fake: FakeGroups, mine: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
