@@ -21,12 +21,14 @@ from deployments.settings import LiveSettings, Settings
 from runtime.datasets.store_location import open_store
 from runtime.datasets.upload import Uploads
 from runtime.engines.base import DatasetSource
-from runtime.engines.pandas import PandasEngine, SeatSettings
+from runtime.engines.pandas import HOLDER_BYTES, PandasEngine, SeatSettings
 from runtime.errors import LimitTooHigh, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
 from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess, template_environment
 from runtime.sandbox.scratch import ScratchRoot
+from runtime.sandbox.walls.cgroup import SHARE, GroupLimits, TaskGroup, open_group, sweep
+from runtime.sandbox.walls.delegation import divide, given_group
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import Isolation, put_up_here, remark
 from runtime.task import MIB, Limits, TaskSpec
@@ -40,6 +42,10 @@ INLINE_BYTES: Final = 1 * MIB
 CHUNK_BYTES: Final = 1 * MIB
 KEEP_RESULT_S: Final = 60.0
 METRICS_INTERVAL_S: Final = 2.0
+
+GROUP_MARGIN_BYTES: Final = 512 * MIB
+GROUP_MARGIN_PIDS: Final = 1024
+"""For the template and parsers of uploads."""
 
 Reply = dict[str, Any]
 
@@ -57,12 +63,14 @@ class Runner:
         home = self._settings.data_dir / "scratch"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch = ScratchRoot(home, for_other_users=walls.throwaway_users)
-        self._template = TemplateProcess(walls)
         store = open_store(self._settings.data_dir, self._settings.store_options)
         executor_settings = _executor_settings(self._settings)
         self._maximum_memory = _share_of_memory(self._settings, executor_settings.seats)
+        limits = group_limits(self._settings, executor_settings, self._maximum_memory)
+        group = standing_group(limits) if walls.cgroup else None
+        self._template = TemplateProcess(walls, group)
         engine = PandasEngine(store, self._template, _seat_settings(self._settings, self._scratch))
-        self._executor = Executor(engine, executor_settings)
+        self._executor = Executor(engine, executor_settings, group)
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()
         self._versions = library_versions()
@@ -203,6 +211,32 @@ def standing_walls(isolation: Isolation) -> Walls:
     walls, line = put_up_here(isolation, template_environment())
     (log.warning if remark(isolation) else log.info)(line)
     return walls
+
+
+def standing_group(limits: GroupLimits) -> TaskGroup:
+    """The control group that runs get here. Raises ``NotDelegated``, ``OSError``: the walls said that there is one."""
+    base = given_group()
+    sweep(base)
+    group = open_group(base, divide(base), limits)
+    log.info(
+        "group.made path=%s controllers=%s memory_bytes=%d pids=%d",
+        group.path, ",".join(group.controllers), group.limits.memory_bytes, group.limits.pids,
+    )  # fmt: skip
+    return group
+
+
+def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_bytes: int) -> GroupLimits:
+    """What everything below a runner may have together: enough for whatever the other limits allow, and less than all.
+
+    ``most_memory_bytes``: of one run. The result of each is in memory too, until it is fetched.
+    """
+    runs_bytes = executor.seats * (most_memory_bytes + settings.maximum.result_bytes)
+    holders = executor.cache_bytes // HOLDER_BYTES
+    enough_bytes = min(runs_bytes + executor.cache_bytes + GROUP_MARGIN_BYTES, int(SHARE * memory_bytes()))
+    return GroupLimits(
+        memory_bytes=settings.tasks_memory_bytes or enough_bytes,
+        pids=executor.seats * settings.limits.threads + holders * (1 + settings.spare_seats) + GROUP_MARGIN_PIDS,
+    )
 
 
 _OUTPUT_FIELDS: Final = ("stdout", "stderr", "stdout_truncated", "stderr_truncated")

@@ -113,6 +113,11 @@ class Settings(_Frozen):
         "standard", description="Walls that runs must have: strict, standard, minimal or off; else no start."
     )
     spare_seats: int = Field(2, ge=0, description="Seats kept ready for a dataset in use.")
+    tasks_memory_bytes: int | None = Field(
+        None,
+        ge=256 * MIB,
+        description="Memory of a runner's runs and datasets together, in a control group; absent: by the limits.",
+    )
     queue: int = Field(200, ge=0, description="Runs that may wait for a seat of a runner.")
     logs_dir: Path | None = Field(None, description="Where replicas log; absent: in Ray's session directory.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")

@@ -16,6 +16,7 @@ from runtime.datasets.cache import DatasetCache
 from runtime.engines.base import DatasetSource, Engine
 from runtime.errors import EngineUnavailable, Overloaded, RunExists, RunInterrupted, TaskCancelled
 from runtime.sandbox.seats import RunOutcome, SeatProcess
+from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import TaskSpec
 
 log = logging.getLogger("graphside.runs")
@@ -63,8 +64,10 @@ class _Run:
 class Executor:
     """Owns an engine, the dataset cache over it, and the queue."""
 
-    def __init__(self, engine: Engine, settings: ExecutorSettings) -> None:
+    def __init__(self, engine: Engine, settings: ExecutorSettings, group: TaskGroup | None = None) -> None:
+        """``group``: the control group of its runs, where there is one."""
         self.engine = engine
+        self._group = group
         self.settings = settings
         self.cache = DatasetCache(engine.load, settings.cache_bytes)
         self.causes: Counter[str] = Counter()
@@ -157,7 +160,7 @@ class Executor:
                     seat_s = time.perf_counter() - started
                     run.seat = seat
                     try:
-                        return await seat.run(spec), seat_s
+                        return await self._grouped(seat, spec), seat_s
                     finally:
                         self._close_later(seat)
                         dataset.refill()
@@ -166,6 +169,16 @@ class Executor:
                 if attempt == ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
+
+    async def _grouped(self, seat: SeatProcess, spec: TaskSpec) -> RunOutcome:
+        """Run it. A run that the kernel killed for memory says so, where there is a group that counts such ends."""
+        if self._group is None:
+            return await seat.run(spec)
+        before = self._group.memory_events()
+        outcome = await seat.run(spec)
+        if outcome.failure is not None:
+            outcome.failure = self._group.explain(outcome.failure, before, outcome.peak_memory_bytes)
+        return outcome
 
     @contextmanager
     def _tracked(self, run_id: str) -> Iterator[_Run]:

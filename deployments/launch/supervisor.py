@@ -26,6 +26,7 @@ from deployments.launch.errors import LaunchError
 from deployments.launch.instance import Instance
 from deployments.launch.options import SECRETS, Options, read_options
 from deployments.launch.server import STOP_S, Plan
+from runtime.sandbox.walls.delegation import settle
 
 BUILDER = "deployments.app:build"
 START_S = 300.0
@@ -76,6 +77,7 @@ class Supervisor:
         for name in self._options.unknown:
             self._say(f"{name} is set but names no setting")
         dashboard = ports.claim(_DASHBOARD_PORT)
+        settle()
         self._start_child(instance.folder, dashboard)
         self._say("preparing the data directory")
         admin = datadir.prepare(self._options)

@@ -17,6 +17,9 @@ _MAX_FD: Final = 1 << 20
 
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
+SIGNALS: Final = 64
+"""Signals that may wait for delivery. They count for the user, who may be the server's."""
+
 
 def die_with_parent(parent_pid: int) -> None:
     """Have the kernel kill this process when the thread that made it ends; end at once if that happened already."""
@@ -110,28 +113,53 @@ def raise_walls(*, open_files: int, file_bytes: int) -> None:
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_NOFILE, open_files),
         (resource.RLIMIT_FSIZE, file_bytes),
+        (resource.RLIMIT_SIGPENDING, SIGNALS),
     ):
         limit(which, most)
+    _leave_processes()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit is then EFBIG, which Python can report
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
 
-def die_first() -> None:
-    """Make the kernel's out-of-memory killer choose this process before the server's own.
+def _leave_processes() -> None:
+    """Leave an eighth of the processes and threads that the user may have to those who are not limited so.
 
-    Its own files in ``/proc`` are root's while its memory is hidden, so it shows itself for that moment.
+    They count for the user: where that is the server's, it can still start what it needs whatever runs do.
     """
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-    try:
-        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-    except OSError:
-        return  # no /proc in this place: the watchdog remains
-    finally:
-        hide_memory()
-    try:
-        os.write(fd, b"1000")
-    finally:
-        os.close(fd)
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    if most != resource.RLIM_INFINITY:
+        limit(resource.RLIMIT_NPROC, most - most // 8)
+
+
+class OutOfMemory:
+    """Whom the kernel's out-of-memory killer chooses: a run before its holder, and that before the server's own.
+
+    A holder with a large dataset would otherwise go for a run of somebody else that grows. To lower it again takes a
+    privilege only below what a privileged process once wrote, so the lower number has to come first.
+    """
+
+    def __init__(self) -> None:
+        # Its own files in /proc are root's while its memory is hidden, so it shows itself for that moment.
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+        self._fd: int | None = None
+        try:
+            self._fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            pass  # no /proc in this place: the watchdog remains
+        finally:
+            hide_memory()
+
+    def after_runs(self) -> None:
+        """Let runs go before this process."""
+        self._write(b"100")
+
+    def first(self) -> None:
+        """This process goes first, or what is forked now."""
+        self._write(b"1000")
+
+    def _write(self, score: bytes) -> None:
+        if self._fd is not None:
+            os.pwrite(self._fd, score, 0)
 
 
 class Threads:

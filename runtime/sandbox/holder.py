@@ -40,7 +40,6 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     confine.die_with_parent(parent_pid)  # until it listens for the end of its channel, see below
     confine.take_fds(fds)
     confine.adopt_orphans()
-    confine.die_first()
     limits = message["limits"]
     confine.raise_walls(open_files=limits["open_files"], file_bytes=limits["file_bytes"])
     control = socket.socket(fileno=CONTROL_FD)
@@ -84,6 +83,8 @@ class _Own:
     def __init__(self) -> None:
         self.threads = confine.Threads()
         self.space = confine.AddressSpace()
+        self.out_of_memory = confine.OutOfMemory()
+        self.out_of_memory.after_runs()
         self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
 
     def anonymous_bytes(self) -> int:
@@ -107,6 +108,10 @@ def _forker(control: socket.socket, plottable: Any, threads: int, own: _Own, enc
 
     def fork() -> int:
         interior.reseed()
-        return bare_fork()
+        own.out_of_memory.first()  # what is forked now
+        pid = bare_fork()
+        if pid:
+            own.out_of_memory.after_runs()
+        return pid
 
     return Forker(control, be_seat, own.threads, orphans=not enclosure.walls.seccomp, fork=fork)

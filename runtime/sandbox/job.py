@@ -33,7 +33,7 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
     confine.adopt_orphans()
-    confine.die_first()
+    confine.OutOfMemory().first()
     confine.raise_walls(open_files=256, file_bytes=int(message["file_bytes"]))
     os.nice(NICENESS)
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own reserves a GiB beforehand, which no limit would see

@@ -17,6 +17,7 @@ from runtime.errors import DatasetUnreadable, InvalidTable, RunInterrupted, Runt
 from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
 from runtime.sandbox.walls import identity, namespaces
+from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.sandbox.walls.enclosure import Walls
 
 log = logging.getLogger("graphside.sandbox")
@@ -73,10 +74,14 @@ class HolderProcess:
 
 
 class TemplateProcess:
-    """Owns the template. ``start`` returns at once; whoever needs the template waits until it is ready."""
+    """Owns the template. ``start`` returns at once; whoever needs the template waits until it is ready.
 
-    def __init__(self, walls: Walls) -> None:
+    ``group``: the control group in which it lives with all below it, where there is one; ends with this.
+    """
+
+    def __init__(self, walls: Walls, group: TaskGroup | None = None) -> None:
         self.walls = walls
+        self._group = group
         self._closed = False
         self._ready: asyncio.Future[ForkerClient] | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -176,6 +181,8 @@ class TemplateProcess:
             await asyncio.gather(self._keeper, return_exceptions=True)
         for process in self._orphaned:
             await _kill(process)
+        if self._group is not None:
+            await asyncio.to_thread(self._group.close)
 
     async def _client(self) -> ForkerClient:
         if self._ready is None or self._closed:
@@ -216,8 +223,10 @@ class TemplateProcess:
         fd = control.fileno()
         walls = json.dumps(self.walls.to_wire())
         command = [sys.executable, "-P", "-s", "-m", "runtime.sandbox.template", str(fd), str(os.getpid()), walls]
+        doors = () if self._group is None else (self._group.door,)
+        command += map(str, doors)
         return await asyncio.create_subprocess_exec(
-            *command, pass_fds=(fd,), env=template_environment(), cwd="/", stdin=asyncio.subprocess.DEVNULL
+            *command, pass_fds=(fd, *doors), env=template_environment(), cwd="/", stdin=asyncio.subprocess.DEVNULL
         )
 
 

@@ -16,7 +16,7 @@ from runtime.sandbox import confine
 from runtime.sandbox.forker import Forker
 from runtime.sandbox.holes import fill_holes
 from runtime.sandbox.protocol import Message, send_packet
-from runtime.sandbox.walls import namespaces
+from runtime.sandbox.walls import cgroup, namespaces
 from runtime.sandbox.walls.enclosure import Enclosure, Walls
 
 log = logging.getLogger("graphside.template")
@@ -32,6 +32,8 @@ def main() -> NoReturn:
     parent_pid = int(sys.argv[2])
     walls = Walls(**json.loads(sys.argv[3]))
     confine.die_with_parent(parent_pid)
+    if len(sys.argv) > 4:
+        cgroup.enter(int(sys.argv[4]))
     if walls.namespaces:
         namespaces.enter()
     confine.hide_memory()  # not before: an ordinary user could not write his own uid_map any more

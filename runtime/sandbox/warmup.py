@@ -16,7 +16,7 @@ from runtime import results
 from runtime.datasets.frames import map_frame
 from runtime.datasets.plottable import build_plottable
 from runtime.datasets.tables import canonical, write_canonical
-from runtime.sandbox import holder, job
+from runtime.sandbox import holder, job, loops
 from runtime.source import load_task
 
 FORKED = (holder, job)
@@ -37,6 +37,7 @@ _PAYLOAD = {
 
 def warm_up() -> None:
     """Load a small graph, run a task on it, encode its result in every format."""
+    loops.do_without_sockets()
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     frame = pd.DataFrame({"s": ["a", "b"], "d": ["b", "c"], "weight": [1.0, 2.0], "hits": [1, 2]})

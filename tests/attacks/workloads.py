@@ -157,7 +157,6 @@ def science(g: Any) -> Any:
 
 
 def threads(g: Any) -> Any:
-    import asyncio
     import queue
     import threading
     import time
@@ -173,12 +172,61 @@ def threads(g: Any) -> Any:
     threading.Timer(0.01, event.set).start()
     event.wait(1)
     time.sleep(0.01)
+    return [squares[-1], waiting.get(timeout=1)]
 
-    async def later() -> int:
+
+def event_loops(g: Any) -> Any:
+    import asyncio
+    import os
+    import signal
+    import threading
+
+    async def later() -> list[Any]:
         await asyncio.gather(*(asyncio.sleep(0.01) for _ in range(3)))
-        return await asyncio.to_thread(lambda: 7)
+        loop = asyncio.get_running_loop()
+        woken, signalled = asyncio.Event(), asyncio.Event()
+        threading.Thread(target=loop.call_soon_threadsafe, args=(woken.set,)).start()
+        loop.add_signal_handler(signal.SIGUSR1, signalled.set)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        reading, writing = os.pipe()
+        stream = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb"))
+        os.write(writing, b"a line\n")
+        os.close(writing)
+        await asyncio.wait_for(asyncio.gather(woken.wait(), signalled.wait()), 5)
+        return [(await stream.readline()).decode(), await asyncio.to_thread(lambda: 7)]
 
-    return [squares[-1], waiting.get(timeout=1), asyncio.run(later())]
+    return [asyncio.run(later()) for _ in range(3)]
+
+
+def databases(g: Any) -> Any:
+    import sqlite3
+    import threading
+
+    def write(name: str) -> None:
+        with sqlite3.connect(name) as database:
+            database.execute("delete from edges where s = 'a'")
+
+    told = []
+    for mode in ("delete", "wal", "truncate"):
+        name = f"{mode}.sqlite"
+        one, other = (sqlite3.connect(name, timeout=0) for _ in range(2))
+        told += one.execute(f"pragma journal_mode={mode}").fetchone()
+        g._edges.to_sql("edges", one, index=False)
+        one.execute("begin immediate")
+        one.execute("delete from edges")
+        told += other.execute("select count(*) from edges").fetchone()
+        try:
+            other.execute("begin immediate")
+        except sqlite3.OperationalError as error:
+            told.append(str(error))
+        one.rollback()
+        thread = threading.Thread(target=write, args=(name,))
+        thread.start()
+        thread.join()
+        told += other.execute("select count(*) from edges").fetchone()
+        told += other.execute("pragma integrity_check").fetchone()
+    return told
 
 
 def standard_library(g: Any) -> Any:
@@ -202,8 +250,9 @@ def standard_library(g: Any) -> Any:
     import re
     import resource
     import secrets
+    import select
+    import selectors
     import signal
-    import socket
     import statistics
     import sys
     import time
@@ -219,9 +268,13 @@ def standard_library(g: Any) -> Any:
     signal.signal(signal.SIGALRM, lambda *_: None)
     signal.setitimer(signal.ITIMER_REAL, 0.01)
     time.sleep(0.02)
-    left, right = socket.socketpair()
-    left.send(b"x")
-    right.recv(1)
+    reading, writing = os.pipe()
+    os.write(writing, b"x")
+    with selectors.DefaultSelector() as selector:
+        selector.register(reading, selectors.EVENT_READ)
+        selector.select(1)
+    select.select([reading], [], [], 1)
+    os.read(reading, 1)
     for name in (
         "colorsys",
         "difflib",
@@ -253,4 +306,7 @@ def standard_library(g: Any) -> Any:
     ]  # fmt: skip
 
 
-WORKLOADS = (frames, files, arrow, graphs, igraphs, networks, learning, science, threads, standard_library)
+WORKLOADS = (
+    frames, files, arrow, graphs, igraphs, networks, learning, science, threads, event_loops, databases,
+    standard_library,
+)  # fmt: skip

@@ -103,31 +103,6 @@ def memfd_sealing() -> str:
     return "memory files can be sealed"
 
 
-def cgroup_v2() -> str:
-    """Whether limits could be set by groups of our own: version 2, ours to divide, with the memory controller."""
-    folder = _own_cgroup()
-    with open(f"{folder}/cgroup.controllers") as file:
-        controllers = file.read().split()
-    below = f"{folder}/graphside-doctor-{os.getpid()}"
-    os.mkdir(below)
-    os.rmdir(below)
-    if "memory" not in controllers:
-        raise NotForbidden(f"groups can be made, but without the memory controller: {' '.join(controllers) or 'none'}")
-    return f"delegated, with {' '.join(controllers)}"
-
-
-def _own_cgroup() -> str:
-    with open("/proc/self/cgroup") as file:
-        own = [line.strip().removeprefix("0::") for line in file if line.startswith("0::")]
-    with open("/proc/self/mountinfo") as file:
-        mounts = [line.split() for line in file]
-    for fields in mounts:
-        if own and fields[fields.index("-") + 1] == "cgroup2":
-            root, point = fields[3], fields[4]
-            return point + ("" if own[0] == root else "/" + os.path.relpath(own[0], root))
-    raise OSError(errno.ENOENT, "no cgroup version 2 here")
-
-
 PROBES: tuple[Callable[[], str], ...] = (
     no_new_privs,
     rlimits,
@@ -137,7 +112,6 @@ PROBES: tuple[Callable[[], str], ...] = (
     parent_death,
     pidfd,
     memfd_sealing,
-    cgroup_v2,
 )
 
 

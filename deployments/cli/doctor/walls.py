@@ -7,6 +7,7 @@ from typing import Final, get_args
 
 from deployments.cli.doctor.findings import Finding
 from deployments.cli.doctor.probing import ProbeFailed, run_probe
+from runtime.sandbox.walls.delegation import settle
 from runtime.sandbox.walls.isolation import Isolation, WallMissing, choose_walls, standing
 from runtime.sandbox.walls.probe import Found, examine
 
@@ -30,7 +31,6 @@ LAYERS: Final = {
     "parent_death": Layer("death with the parent", used=True),
     "pidfd": Layer("pidfd", used=True),
     "memfd_sealing": Layer("memfd sealing", used=True),
-    "cgroup_v2": Layer("cgroup v2 delegated", used=False),
 }
 """By the name of their probe (``wall_probe.py``)."""
 
@@ -39,12 +39,14 @@ WALLS: Final = {
     "seccomp": Layer("seccomp", used=False),
     "namespaces": Layer("namespaces", used=False),
     "throwaway_users": Layer("throwaway users", used=False),
+    "cgroup": Layer("cgroup v2", used=False),
 }
 """By their name in ``runtime/sandbox/walls``: the ones that ``isolation`` is about."""
 
 _ADVICE: Final = {
     "landlock": "Linux 5.13 or newer has it, where /sys/kernel/security/lsm names it; gVisor has none",
     "seccomp": "a kernel with filters, x86-64 or aarch64, in a container whose own filter lets `seccomp` through",
+    "cgroup": "limits of all runs together, where one is delegated: docs/security.md, Control groups",
     "namespaces": "a second wall, which containers and hardened kernels mostly forbid; only `strict` asks for it",
 }
 
@@ -97,6 +99,7 @@ def _layer(layer: Layer, answer: dict[str, object]) -> Finding:
 
 
 def _walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Finding, ...]:
+    settle()  # as `graphside serve` does
     try:
         found = examine(environment)
     except OSError as error:

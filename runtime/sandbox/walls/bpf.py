@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runtime.sandbox.walls.rules import DENY, OWN_PID, UNKNOWN, Allow, Answer, Check, Rule, When
+from runtime.sandbox.walls.rules import DENY, OWN_PID, UNKNOWN, Allow, Answer, AtMost, Check, Rule, When
 
 _LOAD, _JUMP, _JUMP_EQUAL, _JUMP_AT_LEAST, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x54, 0x06
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
@@ -93,11 +93,11 @@ def _leaf(rule: Rule) -> _Block:
             return [_Instruction(_RETURN, _ALLOW)]
         case Answer(number):
             return [_Instruction(_RETURN, _ERRNO | number)]
-        case When(checks, otherwise):
+        case When(checks, otherwise, then):
             refuse = _leaf(otherwise)
-            block: _Block = _leaf(Allow())
+            block = _leaf(then)
             for check in reversed(checks):
-                block = _check(check, block, refuse)
+                block = _check(check, block, refuse) if isinstance(check, Check) else _at_most(check, block, refuse)
             return block
 
 
@@ -116,3 +116,9 @@ def _check(check: Check, then: _Block, refuse: _Block) -> _Block:
         is_pid = value == OWN_PID
         block.append(_Instruction(_JUMP_EQUAL, 0 if is_pid else value, far, 0, is_pid=is_pid))
     return [*block, *unmet, *met]
+
+
+def _at_most(check: AtMost, then: _Block, refuse: _Block) -> _Block:
+    """The same for an upper bound."""
+    load = _Instruction(_LOAD, _ARGUMENTS_AT + 8 * check.argument)
+    return [load, _Instruction(_JUMP_AT_LEAST, check.most + 1, 0, len(refuse)), *refuse, *then]

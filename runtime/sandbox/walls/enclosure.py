@@ -15,12 +15,13 @@ from runtime.sandbox.walls.seccomp import prepare_filter
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """``landlock``: its version, 0 for none."""
+    """``landlock``: its version, 0 for none. ``cgroup``: whether there can be a group; the replica makes it."""
 
     landlock: int = 0
     seccomp: bool = False
     namespaces: bool = False
     throwaway_users: bool = False
+    cgroup: bool = False
 
     def to_wire(self) -> dict[str, Any]:
         return asdict(self)

@@ -38,6 +38,7 @@ def choose_walls(isolation: Isolation, found: Mapping[str, Found], *, is_root: b
         seccomp=found["seccomp"].works,
         namespaces=found["namespaces"].works,
         throwaway_users=found["throwaway_users"].works,
+        cgroup=found["cgroup"].works,
     )
 
 
@@ -45,7 +46,7 @@ def standing(walls: Walls) -> dict[str, bool]:
     """Which of the walls that a machine may lack stand, by the names of the probe."""
     return {
         "landlock": bool(walls.landlock), "seccomp": walls.seccomp, "namespaces": walls.namespaces,
-        "throwaway_users": walls.throwaway_users,
+        "throwaway_users": walls.throwaway_users, "cgroup": walls.cgroup,
     }  # fmt: skip
 
 

@@ -13,10 +13,12 @@ from typing import Final
 
 from runtime.sandbox.walls.rules import (
     ALLOW,
+    INVALID,
     OWN_PID,
     PRETEND,
     UNKNOWN,
     UNSUPPORTED,
+    AtMost,
     Check,
     Rule,
     When,
@@ -28,14 +30,22 @@ _CLONE_VM, _CLONE_FILES, _CLONE_SIGHAND, _CLONE_THREAD = 0x100, 0x400, 0x800, 0x
 _THREAD: Final = _CLONE_VM | _CLONE_FILES | _CLONE_SIGHAND | _CLONE_THREAD
 _CLOSE_RANGE_CLOEXEC: Final = 4
 _CLONE_NEW: Final = 0x7E02_0000 | 0x80  # every namespace, and CLONE_NEWTIME
-_AF_UNIX, _SOCK_STREAM, _SOCK_TYPE = 1, 1, 0xF
 _MAP_SHARED_ANONYMOUS: Final = 0x21
+_MAP_HUGETLB: Final = 0x40000
+
+MOST_POLLED: Final = 64
+"""Descriptors that one call may wait for."""
 
 _ON_ITSELF: Final = When((Check(0, (0,)),))
+_WAITS: Final = {"select": 0, "pselect6": 0, "poll": 1, "ppoll": 1}
+"""Calls that wait for files, and their argument that says for how many, or for those below which number."""
 _TO_ITSELF: Final = When((Check(0, (OWN_PID,)),))
 
-_FCNTL: Final = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032, 1034)
-"""Duplicates, flags, locks, and reading seals and a pipe's size. Not: owners of signals, leases, notification."""
+_FCNTL: Final = (0, 1, 2, 3, 4, 5, 36, 1030, 1032, 1034)
+"""Duplicates, flags, asking for locks, for seals, for a pipe's size. Not: owners of signals, leases, notification."""
+
+_LOCK: Final = (6, 7, 37, 38)
+"""F_SETLK, F_SETLKW and the same for open files. Who asks (F_GETLK) learns from the kernel that nobody has any."""
 
 _IOCTL: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: questions, and flags of one's own descriptors."""
@@ -53,13 +63,12 @@ _FREE: Final = (
     "readlink", "readlinkat", "getdents64", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat", "rmdir", "unlink",
     "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "umask", "truncate",
     "ftruncate", "fallocate", "fadvise64", "fsync", "fdatasync", "mremap", "munmap", "mprotect", "brk",
-    "msync", "mincore", "poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait",
-    "epoll_pwait", "getsockname", "getpeername", "getsockopt", "recvfrom", "shutdown", "rt_sigaction",
-    "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigsuspend", "rt_sigtimedwait", "sigaltstack", "pause",
-    "alarm", "setitimer", "getitimer", "restart_syscall", "futex", "set_robust_list", "rseq", "membarrier", "gettid",
-    "getpid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid", "getpgrp",
-    "getpgid", "getsid", "sched_yield", "sched_getaffinity", "sched_getscheduler", "sched_getparam",
-    "sched_get_priority_max", "sched_get_priority_min", "getcpu", "wait4", "waitid", "clock_gettime", "clock_getres",
+    "msync", "mincore", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigsuspend",
+    "rt_sigtimedwait", "sigaltstack", "pause", "alarm", "setitimer", "getitimer", "restart_syscall", "futex",
+    "set_robust_list", "rseq", "membarrier", "gettid", "getpid", "getppid", "getuid", "geteuid", "getgid",
+    "getegid", "getgroups", "getresuid", "getresgid", "getpgrp", "getpgid", "getsid",
+    "sched_yield", "sched_getaffinity", "sched_getscheduler", "sched_getparam", "sched_get_priority_max",
+    "sched_get_priority_min", "getcpu", "wait4", "waitid", "clock_gettime", "clock_getres",
     "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times", "getrusage", "getrlimit", "setrlimit",
     "sysinfo", "uname", "getrandom", "exit", "exit_group", "timerfd_create", "timerfd_settime", "timerfd_gettime",
 )  # fmt: skip
@@ -75,17 +84,22 @@ _WITH_CARE: Final[Policy] = {
     "prlimit64": _ON_ITSELF,
     "getpriority": When((Check(0, (0,)), Check(1, (0,)))),
     "setpriority": When((Check(0, (0,)), Check(1, (0,)))),  # only downwards, without privilege
-    "fcntl": When((Check(1, _FCNTL),)),
+    # Locks are memory in nobody's account, and those on a library's file would be seen by every other run.
+    "fcntl": When((Check(1, _FCNTL),), otherwise=When((Check(1, _LOCK),), then=PRETEND)),
+    "flock": PRETEND,
     "ioctl": When((Check(1, _IOCTL),)),
     "madvise": When((Check(2, _MADVISE),)),
     "prctl": When((Check(0, _PRCTL),)),
-    # What is mapped so is in nobody's account once its pages are dropped.
-    "mmap": When((Check(3, (_MAP_SHARED_ANONYMOUS,), mask=_MAP_SHARED_ANONYMOUS, negate=True),)),
-    # For asyncio's own wake-up. Datagrams could be sent to any address, streams only to their other end.
-    "socketpair": When((Check(0, (_AF_UNIX,)), Check(1, (_SOCK_STREAM,), mask=_SOCK_TYPE))),
-    "sendto": When((Check(4, (0,), whole=True),)),
-    # A lock on a library's file would be seen by every other run.
-    "flock": PRETEND,
+    # What is mapped so is in nobody's account: shared memory once its pages are dropped, the machine's huge pages.
+    "mmap": When(
+        (
+            Check(3, (_MAP_SHARED_ANONYMOUS,), mask=_MAP_SHARED_ANONYMOUS, negate=True),
+            Check(3, (0,), mask=_MAP_HUGETLB),
+        )
+    ),
+    # A call that waits keeps its files alive when their descriptors are closed, and others opened. The same goes for
+    # watches of epoll, which moreover count for the user, and for what lies unread in sockets: neither is here.
+    **{name: When((AtMost(argument, MOST_POLLED),), INVALID) for name, argument in _WAITS.items()},
     # Landlock guards none of these. Copying libraries expect them to succeed; nothing here needs them to.
     **dict.fromkeys(
         ("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utimensat"), PRETEND
@@ -99,7 +113,7 @@ SEAT: Final[Policy] = {**dict.fromkeys(_FREE, ALLOW), **_WITH_CARE}
 
 _NOT_FOR_JOBS: Final = (
     "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat",
-    "symlink", "symlinkat", "truncate", "socketpair", "chdir", "fchdir",
+    "symlink", "symlinkat", "truncate", "chdir", "fchdir",
 )  # fmt: skip
 
 JOB: Final[Policy] = {name: rule for name, rule in SEAT.items() if name not in _NOT_FOR_JOBS}

@@ -15,10 +15,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NoReturn
 
-from runtime.sandbox.walls import identity, kernel, landlock, namespaces, policy
+from runtime.sandbox.walls import cgroup, delegation, identity, kernel, landlock, namespaces, policy
 from runtime.sandbox.walls.seccomp import prepare_filter
 
 TIMEOUT_S: Final = 20
+_PROBED_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,56 @@ def _throwaway_users() -> Found:
     return Found(True, "each run can be a user of its own")
 
 
+def _cgroup() -> Found:
+    """A process in a group: counted, kept from making another, killed with the group."""
+    try:
+        base = delegation.given_group()
+        controllers = delegation.divide(base)
+    except delegation.NotDelegated as error:
+        return Found(False, str(error))
+    group = cgroup.open_group(base, controllers, cgroup.GroupLimits(_PROBED_BYTES * 8, pids=1))
+    try:
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _fill_group(group.door, writing)
+        os.close(writing)
+        refused = os.read(reading, 1) == b"r"
+        counted = "memory" not in controllers or group.used_bytes() >= _PROBED_BYTES
+    finally:
+        group.close()
+    _, status = os.waitpid(pid, 0)
+    if "pids" in controllers and not refused:
+        raise NotForbidden("a process past the limit was let through")
+    if not counted:
+        raise NotForbidden("memory is not counted")
+    if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+        raise NotForbidden("a process outlived its group")
+    missing = [name for name in delegation.CONTROLLERS if name not in controllers]
+    without = f"; without {', '.join(missing)}" if missing else ""
+    return Found(True, f"limits of {', '.join(controllers)} for all runs together{without}")
+
+
+def _fill_group(door: int, writing: int) -> NoReturn:
+    try:
+        cgroup.enter(door)
+        kept = b"1" * _PROBED_BYTES
+        try:
+            os.write(writing, b"s" if os.fork() else b"")
+        except BlockingIOError:
+            os.write(writing, b"r")
+        signal.pause()
+        del kept
+    finally:
+        os._exit(1)
+
+
 PROBES: Final[dict[str, Callable[[], Found]]] = {
     "landlock": _landlock,
     "seccomp": _seccomp,
     "namespaces": _namespaces,
     "throwaway_users": _throwaway_users,
+    "cgroup": _cgroup,
 }
 
 

@@ -1,5 +1,7 @@
 """What a system-call filter can say of a call: let it through, answer with an error, or look at an argument first."""
 
+from __future__ import annotations
+
 import errno
 from dataclasses import dataclass
 from typing import Final
@@ -30,11 +32,11 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class When:
-    """The call happens where every check holds; else ``otherwise``."""
+class AtMost:
+    """A condition on one argument (0-5): its lower 32 bits, without a sign, are no more than ``most``."""
 
-    checks: tuple[Check, ...]
-    otherwise: Answer = Answer(errno.EPERM)
+    argument: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,20 @@ class Allow:
     """The call happens."""
 
 
+@dataclass(frozen=True, slots=True)
+class When:
+    """``then`` where every check holds; else ``otherwise``. Each may be such a choice itself."""
+
+    checks: tuple[Check | AtMost, ...]
+    otherwise: Rule = Answer(errno.EPERM)
+    then: Rule = Allow()
+
+
 Rule = Allow | Answer | When
 
 ALLOW: Final = Allow()
 DENY: Final = Answer(errno.EPERM)
 PRETEND: Final = Answer(0)
+INVALID: Final = Answer(errno.EINVAL)
 UNKNOWN: Final = Answer(errno.ENOSYS)
 UNSUPPORTED: Final = Answer(errno.EOPNOTSUPP)

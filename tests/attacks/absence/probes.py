@@ -129,6 +129,16 @@ return sum(map(is_open, range(5, 300)))
     Probe("leaves a core file", _zero("CORE"), [0, 0]),
     Probe("locks memory", _zero("MEMLOCK"), [0, 0]),
     Probe("keeps messages in queues", _zero("MSGQUEUE"), [0, 0]),
+    Probe(
+        "has a thousand signals wait",
+        """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
+for _ in range(1000):
+    signal.pthread_kill(threading.get_ident(), signal.SIGRTMIN)
+return 'waiting'
+""",
+    ),
     Probe("computes for ever", _limit("CPU"), True),
     Probe("opens a thousand files", "return len([os.dup(0) for _ in range(1000)])"),
     Probe(

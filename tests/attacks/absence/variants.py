@@ -155,6 +155,7 @@ VARIANTS: Final = (
     Variant("limit of core files", ("leaves a core file",), below=("core files",)),
     Variant("limit of locked memory", ("locks memory",), below=("locked memory",)),
     Variant("limit of message queues", ("keeps messages in queues",), below=("message queues",)),
+    Variant("limit of waiting signals", ("has a thousand signals wait",), below=("waiting signals",)),
     Variant("scratch of its own", ("finds what an earlier run left",), here=_share_scratch),
     Variant("watch of memory", ("copies the dataset",), here=_count(used=0)),
     Variant("watch of threads", ("starts more threads than its limit",), here=_count(threads=1)),

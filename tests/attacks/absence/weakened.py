@@ -88,6 +88,7 @@ ABSENT: Final[dict[str, Callable[[], None]]] = {
     "message queues": _without_limit(resource.RLIMIT_MSGQUEUE),
     "open files": _without_limit(resource.RLIMIT_NOFILE),
     "processes of the user": _without_limit(resource.RLIMIT_NPROC),
+    "waiting signals": _without_limit(resource.RLIMIT_SIGPENDING),
     "closed descriptors": _keep_descriptors,
     "no_new_privs": _allow_new_privileges,
     "dropped capabilities": _keep_capabilities,

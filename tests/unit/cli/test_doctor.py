@@ -109,10 +109,10 @@ class TestWalls:
     ) -> None:
         answers = {key: {"works": False, "detail": "not implemented"} for key in walls.LAYERS}
         monkeypatch.setattr(walls, "run_probe", lambda name: answers)
-        monkeypatch.setattr(walls, "examine", lambda environment: found(landlock="none", seccomp="none"))
+        monkeypatch.setattr(walls, "examine", lambda environment: found(landlock="none", cgroup="none"))
         findings = walls.examine_walls("off", {})
         states = {finding.name: finding.state for finding in findings}
-        assert (states["rlimits"], states["cgroup v2 delegated"], states["Landlock"]) == ("missing", "absent", "absent")
+        assert (states["rlimits"], states["cgroup v2"], states["Landlock"]) == ("missing", "absent", "absent")
         assert walls.summary(findings)["Around a run here"] == ()
 
     @pytest.mark.parametrize(
@@ -122,6 +122,7 @@ class TestWalls:
             ({"throwaway_users": "hidden"}, True, ["standard", "minimal", "off"]),
             ({"throwaway_users": "not root"}, False, ["strict", "standard", "minimal", "off"]),
             ({"namespaces": "EPERM"}, True, ["standard", "minimal", "off"]),
+            ({"cgroup": "not delegated"}, True, ["strict", "standard", "minimal", "off"]),
             ({"landlock": "none"}, True, ["minimal", "off"]),
             ({"seccomp": "none"}, True, ["off"]),
         ],

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from deployments.launch.flags import EVERYWHERE, ONE_MACHINE
+from runtime.sandbox import confine
 from runtime.sandbox.walls import identity, policy
 from runtime.sandbox.walls.isolation import REQUIRED, remark
 from runtime.sandbox.walls.rules import Answer
@@ -43,6 +44,17 @@ def test_calls_that_are_answered_without_happening_are_named() -> None:
     row = next(row for row in rows(PAGE, "calls that work needs") if "as if" in row["how far"])
     for call in CALLS.findall(row["calls that work needs"]):
         assert policy.SEAT[call] == Answer(0)
+
+
+def test_bounds_of_the_kernels_memory_are_those_of_the_code() -> None:
+    calls = {row["calls that work needs"].split(":")[0]: row["how far"] for row in rows(PAGE, "calls that work needs")}
+    assert calls["waiting"].startswith(
+        f"for {policy.MOST_POLLED} descriptors, or those below number {policy.MOST_POLLED}:"
+    )
+    kept = {next(iter(row.values())): row["most"] for row in rows(PAGE, "what a run can make the kernel keep")}
+    assert kept["signals that wait"] == f"{confine.SIGNALS} signals"
+    counted = {row["what the kernel counts"]: row["a run may have"] for row in rows(PAGE, "what the kernel counts")}
+    assert counted["signals that wait"].startswith(f"{confine.SIGNALS},")
 
 
 def test_the_flags_of_ray_are_those_that_are_set() -> None:

@@ -21,6 +21,7 @@ from runtime.executor import Executor, ExecutorSettings, Receipt
 from runtime.sandbox.parent import TemplateProcess
 from runtime.sandbox.scratch import ScratchRoot
 from runtime.sandbox.seats import RunOutcome
+from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import MIB, Limits, TaskSpec
 from tests.unit.standing_walls import walls
 
@@ -81,7 +82,14 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
     """Makes rigs: ``make_rig(seats=2, cache_bytes=...)``."""
     closers: list[Callable[[], None]] = []
 
-    def make(*, seats: int = 4, queue: int = 200, cache_bytes: int = 1 << 30, spares: int = 2) -> Rig:
+    def make(
+        *,
+        seats: int = 4,
+        queue: int = 200,
+        cache_bytes: int = 1 << 30,
+        spares: int = 2,
+        group: TaskGroup | None = None,
+    ) -> Rig:
         root = tmp_path_factory.mktemp("rig")
         store = LocalStore(root)
         store.prepare()
@@ -91,14 +99,14 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         thread.start()
 
         async def build() -> Rig:
-            template = TemplateProcess(walls())
+            template = TemplateProcess(walls(), group)
             scratch = ScratchRoot(root / "scratch", for_other_users=walls().throwaway_users)
             settings = SeatSettings(
                 scratch=scratch,
                 spares=spares, output_bytes=MIB, result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256, threads=64,
             )  # fmt: skip
             engine = PandasEngine(store, template, settings)
-            executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes))
+            executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes), group)
             await executor.start()
             await template.wait_ready()
             return Rig(root, loop, executor, template, store, Uploads(store, template, 64 * MIB), scratch.path)

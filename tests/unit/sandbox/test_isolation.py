@@ -4,13 +4,16 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from deployments.launch import supervisor as supervisors
 from deployments.launch.errors import LaunchError
+from deployments.launch.instance import Instance
 from deployments.launch.options import read_options
-from deployments.launch.supervisor import Supervisor
+from deployments.launch.supervisor import Stopped, Supervisor
 from runtime.sandbox.walls import isolation as isolations
 from runtime.sandbox.walls import probe
 from runtime.sandbox.walls.enclosure import NONE, Walls
@@ -55,7 +58,7 @@ def test_a_server_starts_where_what_its_mode_needs_is_there(mode: Isolation, is_
 
 
 def test_the_version_of_landlock_is_handed_down() -> None:
-    assert choose_walls("standard", machine(), is_root=True) == Walls(5, True, True, True)
+    assert choose_walls("standard", machine(), is_root=True) == Walls(5, True, True, True, True)
     assert choose_walls("off", machine(), is_root=True) == NONE
 
 
@@ -64,7 +67,7 @@ def test_the_line_tells_of_each_wall_and_why_it_does_not_stand() -> None:
     line = describe("standard", choose_walls("standard", found, is_root=False), found)
     assert line == (
         "isolation standard: rlimits on | no_new_privs on | landlock on | seccomp on | "
-        "namespaces off (namespaces told why) | throwaway_users off (throwaway_users told why)"
+        "namespaces off (namespaces told why) | throwaway_users off (throwaway_users told why) | cgroup on"
     )
     assert "debugging only" in describe("off", NONE, found)
 
@@ -85,6 +88,23 @@ class TestLauncher:
         monkeypatch.setattr(isolations, "examine", lambda environment: machine())
         assert self.supervisor("standard")._isolation().startswith("isolation standard: rlimits on")
         assert self.supervisor("off")._isolation().startswith("isolation off: tasks can do")
+
+    def test_it_makes_room_in_its_control_group_before_it_starts_anything(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        steps: list[str] = []
+
+        def start(*_: object) -> None:
+            steps.append("start")
+            raise Stopped
+
+        monkeypatch.setattr(supervisors, "settle", lambda: steps.append("settle"))
+        monkeypatch.setattr(Supervisor, "_start_child", start)
+        environment = {"GRAPHSIDE_DATA": str(tmp_path)}
+        (tmp_path / "logs").mkdir()
+        with Instance(tmp_path) as instance, pytest.raises(Stopped):
+            Supervisor(read_options(environment), environment)._serve(instance)
+        assert steps == ["settle", "start"]
 
     def test_a_wall_that_is_missing_is_one_sentence_before_anything_is_deployed(
         self, monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -106,6 +107,19 @@ def test_a_hundred_first_calls_load_a_dataset_once(make_rig: Callable[..., Rig])
 
     assert rig.wait(crowd()) == [3] * 100
     assert rig.executor.cache.counts.loads == 1
+
+
+def test_the_kernel_ends_a_run_for_memory_before_its_holder_and_that_before_the_template(own_rig: Rig) -> None:
+    def score(process: psutil.Process) -> int:
+        return int(Path(f"/proc/{process.pid}/oom_score_adj").read_text())
+
+    source = own_rig.dataset()
+    assert answer(own_rig.run(source, COUNT)) == 3
+    assert eventually(lambda: any(holder.children() for holder in holders(own_rig))), "a spare seat waits"
+    template = score(psutil.Process(own_rig.template.pid))
+    for holder in holders(own_rig):
+        assert template < score(holder) == 100
+        assert {score(seat) for seat in holder.children()} <= {1000}
 
 
 def test_a_file_descriptor_is_given_back_for_each_one_taken(own_rig: Rig) -> None:

@@ -12,6 +12,12 @@ from tests.attacks import workloads
 from tests.unit.sandbox.conftest import Rig
 from tests.unit.sandbox.test_seats import answer
 
+ANSWERS = {
+    "event_loops": [["a line\n", 7]] * 3,
+    "databases": [told for mode in ("delete", "wal", "truncate") for told in (mode, 3, "database is locked", 2, "ok")],
+}
+"""Of those whose answer says that something works which a task has in another way: wake-ups, locks."""
+
 NEEDS = {"igraphs": "igraph", "networks": "networkx", "learning": "sklearn", "science": "scipy"}
 
 
@@ -24,3 +30,4 @@ def test_what_people_do_goes_through(rig: Rig, source: DatasetSource, workload: 
     code = "from __future__ import annotations\nfrom typing import Any\n" + code
     result = answer(rig.run(source, code, timeout_s=60, memory_bytes=2 * 2**30))
     assert isinstance(result, list)
+    assert result == ANSWERS.get(workload.__name__, result)
