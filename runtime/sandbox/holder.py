@@ -20,7 +20,6 @@ from runtime.sandbox import confine, interior, seat
 from runtime.sandbox.bare_fork import bare_fork
 from runtime.sandbox.folding import fold_mappings
 from runtime.sandbox.forker import Forker
-from runtime.sandbox.holes import fill_holes
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls.enclosure import Enclosure
 
@@ -57,7 +56,6 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     gc.collect()
     gc.freeze()  # a collection in a seat would otherwise copy every page that holds an object (90 ms, 30 MB)
     fold_mappings()
-    fill_holes()
     confine.outlive_parent()
     grown = max(0, own.anonymous_bytes() - before)
     send_packet(control, {"event": "ready", "anonymous_bytes": grown, "load_s": time.perf_counter() - started})

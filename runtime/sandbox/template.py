@@ -14,15 +14,18 @@ from typing import Final, NoReturn
 
 from runtime.sandbox import confine
 from runtime.sandbox.forker import Forker
-from runtime.sandbox.holes import fill_holes
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls import cgroup, namespaces
 from runtime.sandbox.walls.enclosure import Enclosure, Walls
 
 log = logging.getLogger("graphside.template")
 
-BLOCKED_MODULES: Final = ("cudf", "cupy", "ray")
-"""Never importable below a CPU replica: graphistry imports cuDF wherever it finds it, and then prefers it."""
+BLOCKED_MODULES: Final = (
+    *("cudf", "cupy", "ray"),
+    *(f"pyarrow.{name}" for name in ("_azurefs", "_gcsfs", "_hdfs", "_s3fs")),
+)
+"""Never importable below a CPU replica. Graphistry imports cuDF wherever it finds it, and then prefers it; Arrow loads
+its clients of remote file systems wherever they are, which nobody here can reach, and each fork would pay for them."""
 
 
 def main() -> NoReturn:
@@ -45,7 +48,6 @@ def main() -> NoReturn:
     interior.remember_own_modules()
     gc.collect()
     gc.freeze()
-    fill_holes()
     threads = confine.Threads()
     if not threads.only_one():
         raise SystemExit("the template has more than one thread; a fork could hang")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be some
 
 
 def _wall_in() -> None:
-    confine.raise_walls(open_files=256, file_bytes=1 << 20, niceness=0)
+    confine.raise_walls(open_files=256, file_bytes=1 << 20)
 
 
 @pytest.mark.parametrize(("most", "left"), [(1000, 875), (8, 7), (3, 3)])
