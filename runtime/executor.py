@@ -15,7 +15,8 @@ from typing import Final, Literal
 from runtime.datasets.cache import DatasetCache
 from runtime.engines.base import DatasetSource, Engine
 from runtime.errors import EngineUnavailable, Overloaded, RunExists, RunInterrupted, TaskCancelled
-from runtime.sandbox.seats import RunOutcome, SeatProcess
+from runtime.sandbox.outcome import RunOutcome
+from runtime.sandbox.seats import SeatProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import TaskSpec
 

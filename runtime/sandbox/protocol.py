@@ -24,7 +24,10 @@ PACKET_BYTES: Final = 64 * 1024
 """Largest control packet. Anything that a user can make long travels as a memfd beside it."""
 
 FRAME_BYTES: Final = 4 * 1024 * 1024
-"""Largest frame on a seat's channel: source text (1 MiB at most, escaped) down, a traceback up."""
+"""Largest frame on a seat's channel: source text (1 MiB at most, escaped) down."""
+
+ANSWER_BYTES: Final = 1024 * 1024
+"""Largest frame up from a seat: a traceback at most. Reading a forged one costs everybody's time."""
 
 MAX_FDS: Final = 8
 
@@ -93,26 +96,27 @@ def recv_frame(fd: int) -> Message | None:
     return _object(body)
 
 
-def frame_length(head: bytes) -> int:
-    """Length of the frame that follows these 4 bytes. Raises ``ProtocolError`` above ``FRAME_BYTES``."""
+def frame_length(head: bytes, most: int = FRAME_BYTES) -> int:
+    """Length of the frame that follows these 4 bytes. Raises ``ProtocolError`` above ``most``."""
     length: int = _LENGTH.unpack(head)[0]
-    if length > FRAME_BYTES:
+    if length > most:
         raise ProtocolError(f"frame of {length} bytes")
     return length
 
 
 class FrameBuffer:
-    """Collects the bytes of one frame as they come."""
+    """Collects the bytes of one frame as they come. ``most`` bytes at most, ``FRAME_BYTES`` where nothing is said."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = FRAME_BYTES) -> None:
         self._data = bytearray()
+        self._most = most
 
     def feed(self, data: bytes) -> Message | None:
         """The frame once it is whole, else None. Raises ``ProtocolError`` on a frame that cannot be one."""
         self._data += data
         if len(self._data) < _LENGTH.size:
             return None
-        length = frame_length(bytes(self._data[: _LENGTH.size]))
+        length = frame_length(bytes(self._data[: _LENGTH.size]), self._most)
         if len(self._data) < _LENGTH.size + length:
             return None
         return _object(bytes(self._data[_LENGTH.size : _LENGTH.size + length]))

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,18 +23,27 @@ class TooManyMappings(Exception):
     """The process has so many mappings, of such names, that whoever watches it cannot read them all in time."""
 
 
-def unlinked_bytes(pid: int, uid: int | None, directory: Path) -> int:
-    """Bytes of deleted files of ``directory`` that process ``pid`` of user ``uid`` (None: ours) holds.
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """Deleted files that a process holds."""
 
-    0 where the process does not show them, or has ended. Raises ``TooManyMappings``.
+    byte_count: int = 0
+    file_count: int = 0
+
+
+def unlinked(pid: int, uid: int | None, directory: Path) -> Unlinked:
+    """Deleted files of ``directory`` that process ``pid`` of user ``uid`` (None: ours) holds.
+
+    None where the process does not show them, or has ended. Raises ``TooManyMappings``.
     """
     with _as_user(uid):
         try:
             held = _open_files(pid, directory.stat().st_dev)
             mapped = _mappings(pid, directory)
         except OSError:
-            return 0
-    return sum(held.values()) + sum(size for inode, size in mapped.items() if inode not in held)
+            return Unlinked()
+    found = {**mapped, **held}
+    return Unlinked(sum(found.values()), len(found))
 
 
 def _open_files(pid: int, device: int) -> dict[int, int]:

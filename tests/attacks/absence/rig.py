@@ -24,9 +24,9 @@ from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.errors import RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
+from runtime.sandbox.outcome import RunOutcome
 from runtime.sandbox.parent import TemplateProcess, template_environment
 from runtime.sandbox.scratch import ScratchRoot
-from runtime.sandbox.seats import RunOutcome
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import choose_walls
 from runtime.sandbox.walls.probe import Found

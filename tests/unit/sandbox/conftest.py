@@ -18,9 +18,9 @@ from runtime.datasets.upload import Uploads
 from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.executor import Executor, ExecutorSettings, Receipt
+from runtime.sandbox.outcome import RunOutcome
 from runtime.sandbox.parent import TemplateProcess
 from runtime.sandbox.scratch import ScratchRoot
-from runtime.sandbox.seats import RunOutcome
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import MIB, Limits, TaskSpec
 from tests.unit.standing_walls import walls

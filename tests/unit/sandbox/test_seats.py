@@ -329,6 +329,34 @@ def task(g):
     assert outcome.cause == "TaskScratchExceeded"
 
 
+def test_deleted_files_without_a_byte_count_as_files_while_they_are_mapped(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+def task(g):
+    for number in range(200):
+        fd = os.open(str(number), os.O_CREAT | os.O_RDWR)
+        libc.mmap(None, ctypes.c_size_t(4096), 1, 1, fd, ctypes.c_long(0))
+        os.unlink(str(number))
+        os.close(fd)
+    time.sleep(5)
+"""
+    outcome = rig.run(source, code, scratch_files=100, timeout_s=8)
+    assert outcome.cause == "TaskScratchExceeded"
+    assert outcome.failure is not None
+    assert outcome.failure.fields["limit_name"] == "scratch_files"
+
+
+def test_a_forged_answer_of_megabytes_is_not_read(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import os, struct
+def task(g):
+    os.write(4, struct.pack("!I", 3 << 20) + b"[" * (3 << 20))
+"""
+    assert rig.run(source, code).cause == "TaskCrashed"
+
+
 def test_cpu_time_is_bounded_whatever_the_clock_says(rig: Rig, source: DatasetSource) -> None:
     outcome = rig.run(source, "def task(g):\n    while True: pass", timeout_s=20, cpu_s=0.3)
     assert outcome.failure is not None
