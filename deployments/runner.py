@@ -235,7 +235,9 @@ def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_byt
     enough_bytes = min(runs_bytes + executor.cache_bytes + GROUP_MARGIN_BYTES, int(SHARE * memory_bytes()))
     return GroupLimits(
         memory_bytes=settings.tasks_memory_bytes or enough_bytes,
-        pids=executor.seats * settings.limits.threads + holders * (1 + settings.spare_seats) + GROUP_MARGIN_PIDS,
+        pids=executor.seats * settings.limits.threads
+        + holders * (1 + settings.spare_seats + settings.reused_seats)
+        + GROUP_MARGIN_PIDS,
     )
 
 
@@ -259,6 +261,7 @@ def _seat_settings(settings: Settings, scratch: ScratchRoot) -> SeatSettings:
     return SeatSettings(
         scratch=scratch,
         spares=settings.spare_seats,
+        reused=settings.reused_seats,
         output_bytes=settings.limits.output_bytes,
         result_bytes=maximum.result_bytes,
         file_bytes=max(maximum.result_bytes, maximum.scratch_bytes),

@@ -113,6 +113,11 @@ class Settings(_Frozen):
         "standard", description="Walls that runs must have: strict, standard, minimal or off; else no start."
     )
     spare_seats: int = Field(2, ge=0, description="Seats kept ready for a dataset in use.")
+    reused_seats: int = Field(
+        0,
+        ge=0,
+        description="Seats of a dataset that wait for their user's next run; 0: each run has a process of its own.",
+    )
     tasks_memory_bytes: int | None = Field(
         None,
         ge=256 * MIB,

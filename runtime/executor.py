@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from runtime.datasets.cache import DatasetCache
-from runtime.engines.base import DatasetSource, Engine
+from runtime.engines.base import DatasetSource, Engine, LoadedDataset
 from runtime.errors import EngineUnavailable, Overloaded, RunExists, RunInterrupted, TaskCancelled
 from runtime.sandbox.outcome import RunOutcome
 from runtime.sandbox.seats import SeatProcess
@@ -157,13 +157,13 @@ class Executor:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with self.cache.pinned(source) as dataset:
-                    seat = await dataset.take_seat()
+                    seat = await dataset.take_seat(spec)
                     seat_s = time.perf_counter() - started
                     run.seat = seat
                     try:
                         return await self._grouped(seat, spec), seat_s
                     finally:
-                        self._close_later(seat)
+                        self._give_back_later(dataset, seat, spec)
                         dataset.refill()
             except RunInterrupted:  # raised only before the task started; afterwards it is an outcome
                 run.seat = None
@@ -225,7 +225,7 @@ class Executor:
             self.running -= 1
             self._seats.release()
 
-    def _close_later(self, seat: SeatProcess) -> None:
-        task = asyncio.create_task(seat.close())
+    def _give_back_later(self, dataset: LoadedDataset, seat: SeatProcess, spec: TaskSpec) -> None:
+        task = asyncio.create_task(dataset.give_back(seat, spec))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -118,6 +118,7 @@ async def run(request: Request) -> Response:
             "output_type": body.output_type,
             "format": body.format,
             "accepts_text": body.engine is None and _accepts_text(request),
+            "owner": str(principal.user_id) if services.settings.reused_seats else None,
         },
         "limits": {name: value for name in _LIMITS if (value := getattr(body, name)) is not None},
         "engine": engine,

@@ -7,6 +7,7 @@ the metadata) is added.
 Runs in the template: no network, no session, no thread.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,16 @@ def build_plottable(
     if nodes is not None:
         g = g.nodes(nodes)
     return g.bind(dataset_id=request.get("dataset_id"))
+
+
+def fresh_copy(plottable: Any) -> Any:
+    """Another one over the same columns: what is bound, added or dropped in one is not seen in the other."""
+    copied = copy.copy(plottable)
+    for name in ("_edges", "_nodes"):
+        frame = getattr(plottable, name)
+        if frame is not None:
+            setattr(copied, name, frame.copy(deep=False))
+    return copied
 
 
 def _checked(payload: Mapping[str, Any]) -> dict[str, Any]:

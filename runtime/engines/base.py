@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from runtime.sandbox.seats import SeatProcess
+from runtime.task import TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,11 @@ class LoadedDataset(Protocol):
     def alive(self) -> bool:
         """Whether it can still give seats."""
 
-    async def take_seat(self) -> SeatProcess:
+    async def take_seat(self, spec: TaskSpec) -> SeatProcess:
         """A seat that has the dataset, walled and waiting. Raises ``RunInterrupted``."""
+
+    async def give_back(self, seat: SeatProcess, spec: TaskSpec) -> None:
+        """Take a seat whose run has been answered: to be used again where that is wanted and it can be, else closed."""
 
     def refill(self) -> None:
         """Make spare seats again, beside the work; called when a run has been answered."""

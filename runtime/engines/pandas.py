@@ -9,11 +9,13 @@ from typing import Final
 from runtime.datasets.descriptors import opened
 from runtime.datasets.store import Store
 from runtime.engines.base import DatasetSource
+from runtime.engines.kept_seats import KeptSeats
 from runtime.errors import RuntimeFailure
 from runtime.sandbox.parent import HolderProcess, TemplateProcess
 from runtime.sandbox.scratch import ScratchRoot
 from runtime.sandbox.seats import SeatProcess, open_seat
 from runtime.sandbox.walls.identity import new_uid
+from runtime.task import TaskSpec
 
 log = logging.getLogger("graphside.engine")
 
@@ -29,7 +31,10 @@ HOLDER_BYTES: Final = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SeatSettings:
-    """What seats are made with. ``result_bytes`` and ``file_bytes`` are the most that any run may ask for."""
+    """What seats are made with. ``result_bytes`` and ``file_bytes`` are the most that any run may ask for.
+
+    ``reused``: how many seats of a dataset wait for their user's next run; 0 for a fresh one each time.
+    """
 
     scratch: ScratchRoot
     spares: int
@@ -38,6 +43,7 @@ class SeatSettings:
     file_bytes: int
     open_files: int
     threads: int
+    reused: int = 0
 
 
 class PandasDataset:
@@ -50,6 +56,7 @@ class PandasDataset:
         self._throwaway_users = throwaway_users
         self._settings = settings
         self._spares: list[SeatProcess] = []
+        self._kept = KeptSeats(settings.reused)
         self._filling: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._closed = False
@@ -60,13 +67,19 @@ class PandasDataset:
     def alive(self) -> bool:
         return self._holder.alive and not self._closed
 
-    async def take_seat(self) -> SeatProcess:
+    async def take_seat(self, spec: TaskSpec) -> SeatProcess:
+        if spec.owner is not None and (kept := self._kept.take(spec.owner, spec.limits)) is not None:
+            return kept
         while self._spares:
             seat = self._spares.pop()
             if seat.alive:
                 return seat
             await seat.close()
         return await self._open()
+
+    async def give_back(self, seat: SeatProcess, spec: TaskSpec) -> None:
+        if spec.owner is None or self._closed or not self._kept.keep(spec.owner, seat):
+            await seat.close()
 
     def refill(self) -> None:
         if self._idle is not None:
@@ -83,7 +96,7 @@ class PandasDataset:
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)
         self._holder.close()
-        spares, self._spares = self._spares, []
+        spares, self._spares = [*self._spares, *self._kept.clear()], []
         await asyncio.gather(*(seat.close() for seat in spares), self._holder.child.wait_dead())
 
     async def _open(self) -> SeatProcess:

@@ -55,9 +55,17 @@ class Child:
         except TimeoutError:
             return None
 
-    def on_death(self, callback: Callable[[], None]) -> None:
-        """Call back once, from the loop, when the process has ended."""
-        self._dead.add_done_callback(lambda _: callback())
+    def on_death(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back once, from the loop, when the process has ended. Returns what makes that not happen."""
+
+        def call_back(_: "asyncio.Future[None]") -> None:
+            callback()
+
+        def forget() -> None:
+            self._dead.remove_done_callback(call_back)
+
+        self._dead.add_done_callback(call_back)
+        return forget
 
     def set_code(self, code: int | None) -> None:
         """Tell how the process ended."""

@@ -29,6 +29,15 @@ class OutputPipe:
         """Drain from now on, in the running loop."""
         asyncio.get_running_loop().add_reader(self._read_fd, self._on_readable)
 
+    def pause(self) -> None:
+        """Take what is in the pipe by now, and leave it at that until ``start``."""
+        asyncio.get_running_loop().remove_reader(self._read_fd)
+        self._on_readable()
+
+    def forget(self) -> None:
+        """Keep nothing of what came so far."""
+        self._head, self._tail, self._cut = bytearray(), bytearray(), 0
+
     def finish(self) -> None:
         """Take what is left in the pipe and close it."""
         if self._read_fd < 0:

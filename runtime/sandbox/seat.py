@@ -1,4 +1,5 @@
-"""The seat: a process that has the dataset, wears its walls, and runs exactly one task.
+"""The seat: a process that has the dataset, wears its walls, and runs one task; the next one only where
+that is the same user's and the operator wants it (``TaskSpec.owner``).
 
 It is forked from a holder, puts up every wall, and only then reads the request. Descriptors are fixed: 0 nothing,
 1 and 2 pipes that the replica drains, 3 the result (a memfd of fixed size), 4 the channel.
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, cast
 
+from runtime.datasets.plottable import fresh_copy
 from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemoryExceeded
 from runtime.results import encode
 from runtime.sandbox import confine, interior
@@ -75,12 +77,25 @@ def serve_one(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
         request = recv_frame(CHANNEL_FD)
         if request is not None:
             confine.limit_memory(mapped_bytes, int(request["memory_bytes"]))
-            # The replica watches too, and ends a run by name; this holds where it does not come to that.
-            confine.limit(resource.RLIMIT_CPU, math.ceil(float(request["cpu_s"])) + CPU_GRACE_S)
+        while request is not None:
+            _limit_cpu(float(request["cpu_s"]), again=bool(request["keep"]))
             interior.most_threads[0] = int(request["threads"])
             send_frame(CHANNEL_FD, _answer(request, plottable))
+            if not request["keep"]:
+                break
+            request = recv_frame(CHANNEL_FD)  # of the same user, or none: the replica ends what it does not keep
     finally:
         _exit(0)
+
+
+def _limit_cpu(cpu_s: float, *, again: bool) -> None:
+    """The replica watches too, and ends a run by name; this holds where it does not come to that."""
+    most = math.ceil(cpu_s) + CPU_GRACE_S
+    if again:  # only the soft limit, which can be raised for the next run
+        times = os.times()
+        confine.limit(resource.RLIMIT_CPU, most + math.ceil(times.user + times.system), resource.RLIM_INFINITY)
+    else:
+        confine.limit(resource.RLIMIT_CPU, most)
 
 
 def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
@@ -88,7 +103,7 @@ def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
     sink = _ResultFile(int(request["result_bytes"]))
     ended = started
     try:
-        value = _run(request["source"], plottable)
+        value = _run(request["source"], _own_copy(plottable) if request["keep"] else plottable)
         ended = _perf_counter()
         kind = encode(value, request["output_type"], request["format"], request["accepts_text"], cast(BinaryIO, sink))
         return {
@@ -105,6 +120,11 @@ def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
         return {"status": "failed", "failure": failure.to_wire(), "run_s": ended - started}
     finally:
         _flush()
+
+
+def _own_copy(plottable: Callable[[], Any]) -> Callable[[], Any]:
+    """For a run that is not the last one of this process."""
+    return lambda: fresh_copy(plottable())
 
 
 def _run(source: str, plottable: Callable[[], Any]) -> Any:
@@ -143,6 +163,7 @@ class _ResultFile(io.FileIO):
 
     def __init__(self, limit: int) -> None:
         super().__init__(RESULT_FD, "w", closefd=False)
+        self.seek(0)
         self.limit = limit
         self.exceeded = 0
 

@@ -15,15 +15,21 @@ from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.outcome import RunOutcome, crash, outcome_of
 from runtime.sandbox.output import OutputPipe
 from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, encode_frame
-from runtime.sandbox.scratch import ScratchRoot, remove
+from runtime.sandbox.scratch import ScratchRoot, remove, scratch_use
 from runtime.sandbox.watch import Gauge
 from runtime.sandbox.watchdog import Place, Watchdog
-from runtime.task import TaskSpec
+from runtime.task import Limits, TaskSpec
 
 log = logging.getLogger("graphside.sandbox")
 
 COPY_BYTES: Final = 1024 * 1024
 """Results up to this size are copied while the seat may still live; larger ones are mapped once it is dead."""
+
+KEPT_BYTES: Final = 64 * 1024 * 1024
+"""Of private memory, at most, in a process that waits for its user's next run."""
+
+IDLE_CPU_S: Final = 0.05
+"""What a process that waits may compute. One that does more was left something to do by its last run."""
 
 _SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -53,6 +59,9 @@ class SeatProcess:
         self._gauge: Gauge | None = None
         self._ended_by: RuntimeFailure | None = None
         self._closed = False
+        self._memory_bytes: int | None = None  # the limit that a kept process has, and cannot have raised
+        self.reusable = False
+        """Whether its last run left it as it could be given to that run's user again."""
 
     async def open(self, holder: ForkerClient) -> None:
         """Fork it. Raises ``RunInterrupted`` where the holder is gone."""
@@ -80,26 +89,64 @@ class SeatProcess:
         return self._child is not None and not self._child.dead and not self._closed
 
     async def run(self, spec: TaskSpec) -> RunOutcome:
-        """Run the task to its end, whatever that is. Cancelling this kills the run."""
+        """Run the task to its end, whatever that is. Cancelling this kills the run.
+
+        Its process ends then too, unless the spec has an owner and it is ``reusable``.
+        """
         child = self._child
         assert child is not None, "open() first"
         started = time.monotonic()
+        self.reusable = False
+        self._memory_bytes = spec.limits.memory_bytes
+        if self._gauge is not None:
+            self._gauge.begin()
         place = Place(self._scratch, self._uid)
         watchdog = Watchdog(child, self._gauge, place, spec.limits, self._end)
         self._stdout.start()
         self._stderr.start()
+        answer = None
         try:
             answer = await self._exchange(child, encode_frame(_request(spec)))
             if self._gauge is not None:
                 self._gauge.used_bytes()  # what a short run used, which no watch has seen
         finally:
             watchdog.stop()
-            child.kill()
+            self.reusable = spec.owner is not None and self._is_clean(answer)
+            if not self.reusable:
+                child.kill()
         outcome = await self._outcome(child, spec, answer, beheaded=watchdog.beheaded)
         outcome.peak_memory_bytes = self._gauge.peak_bytes if self._gauge else 0
         if not outcome.run_s:
             outcome.run_s = time.monotonic() - started
         return outcome
+
+    def fits(self, limits: Limits) -> bool:
+        """Whether a kept process can take a run with these limits, and has been quiet meanwhile."""
+        return self.is_quiet and limits.memory_bytes == self._memory_bytes
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it lives, and computed nothing since ``rest``."""
+        return self.alive and self._gauge is not None and self._gauge.cpu_s() <= IDLE_CPU_S
+
+    def rest(self) -> None:
+        """Count its CPU anew: from here on it has nothing to do."""
+        if self._gauge is not None:
+            self._gauge.begin()
+
+    def _is_clean(self, answer: Message | None) -> bool:
+        """Whether nothing but the answer came of a run: no thread, no file, little memory."""
+        if answer is None or self._ended_by is not None or answer.get("status") != "ok" or self._gauge is None:
+            return False
+        length = answer.get("length")
+        return (
+            type(length) is int
+            and length <= COPY_BYTES
+            and self._gauge.threads == 1
+            and not self._gauge.headless
+            and self._gauge.peak_bytes <= KEPT_BYTES
+            and scratch_use(self._scratch, 1).file_count == 0
+        )
 
     def cancel(self) -> None:
         """End its run as ``TaskCancelled``."""
@@ -150,7 +197,7 @@ class SeatProcess:
             on_readable()  # what it said before it died
             settle(None)
 
-        child.on_death(on_death)
+        forget = child.on_death(on_death)
         try:
             await loop.sock_sendall(self._channel, request)
         except OSError:
@@ -160,6 +207,7 @@ class SeatProcess:
             return await answered
         finally:
             loop.remove_reader(self._channel)
+            forget()
 
     async def _outcome(self, child: Child, spec: TaskSpec, answer: Message | None, *, beheaded: bool) -> RunOutcome:
         failure = self._ended_by
@@ -185,9 +233,11 @@ class SeatProcess:
 
     def _add_output(self, outcome: RunOutcome) -> None:
         for pipe in (self._stdout, self._stderr):
-            pipe.finish()
+            pipe.pause() if self.reusable else pipe.finish()
         outcome.stdout, outcome.stdout_truncated = self._stdout.text(), self._stdout.truncated
         outcome.stderr, outcome.stderr_truncated = self._stderr.text(), self._stderr.truncated
+        for pipe in (self._stdout, self._stderr):
+            pipe.forget()
 
     def _end(self, failure: RunFailed) -> None:
         if self._ended_by is None:
@@ -226,4 +276,5 @@ def _request(spec: TaskSpec) -> Message:
         "memory_bytes": spec.limits.memory_bytes,
         "result_bytes": spec.limits.result_bytes,
         "threads": spec.limits.threads,
+        "keep": spec.owner is not None,
     }

@@ -18,9 +18,14 @@ class Gauge:
         self._fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
         self._stat_fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
         self._base = self._read()
+        self._base_cpu_s = 0.0
         self.peak_bytes = 0
         self.threads = 1
         self.headless = False
+
+    def begin(self) -> None:
+        """Count CPU from here on. Memory counts from when the gauge was made: what an earlier run left is used."""
+        self._base_cpu_s += self.cpu_s()
 
     def used_bytes(self) -> int:
         """Bytes taken since the start; 0 once the process has ended."""
@@ -31,13 +36,13 @@ class Gauge:
         return used
 
     def cpu_s(self) -> float:
-        """Seconds of CPU that all its threads have used; 0 once the process has ended."""
+        """Seconds of CPU that all its threads have used since ``begin``; 0 once the process has ended."""
         try:
             stat = os.pread(self._stat_fd, 1024, 0)
         except ProcessLookupError:
             return 0.0
         fields = stat[stat.rindex(b")") + 2 :].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND - self._base_cpu_s
 
     def close(self) -> None:
         """Close the files; no reading after that."""

@@ -9,6 +9,7 @@ from runtime.datasets.cache import DatasetCache
 from runtime.engines.base import DatasetSource
 from runtime.errors import DatasetTooLarge, DatasetUnreadable
 from runtime.sandbox.seats import SeatProcess
+from runtime.task import TaskSpec
 
 
 class FakeDataset:
@@ -19,7 +20,10 @@ class FakeDataset:
         self.load_s = 0.0
         self.alive = True
 
-    async def take_seat(self) -> SeatProcess:
+    async def take_seat(self, spec: TaskSpec) -> SeatProcess:
+        raise NotImplementedError
+
+    async def give_back(self, seat: SeatProcess, spec: TaskSpec) -> None:
         raise NotImplementedError
 
     def refill(self) -> None:

@@ -88,6 +88,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         queue: int = 200,
         cache_bytes: int = 1 << 30,
         spares: int = 2,
+        reused: int = 0,
         group: TaskGroup | None = None,
     ) -> Rig:
         root = tmp_path_factory.mktemp("rig")
@@ -104,6 +105,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
             settings = SeatSettings(
                 scratch=scratch,
                 spares=spares, output_bytes=MIB, result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256, threads=64,
+                reused=reused,
             )  # fmt: skip
             engine = PandasEngine(store, template, settings)
             executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes), group)

@@ -1,0 +1,126 @@
+"""Seats that are used again, where an operator wants that: for the same user, the same dataset, and nobody else."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from runtime.engines.base import DatasetSource
+from runtime.sandbox.outcome import RunOutcome
+from runtime.task import MIB
+from tests.unit.sandbox.conftest import Rig
+from tests.unit.sandbox.test_seats import answer
+
+WHO = "import os, sys\ndef task(g):\n    n = getattr(sys, 'n', 0); sys.n = n + 1\n    return [os.getpid(), n]"
+
+
+@pytest.fixture(scope="module")
+def rig(make_rig: Callable[..., Rig]) -> Rig:
+    """Keeps two seats of a dataset."""
+    return make_rig(reused=2)
+
+
+@pytest.fixture
+def source(rig: Rig) -> DatasetSource:
+    return rig.dataset()
+
+
+def who(rig: Rig, source: DatasetSource, owner: str | None, **fields: Any) -> tuple[int, int]:
+    """The process that a run had, and how many runs it had before."""
+    pid, seen = answer(rig.run(source, WHO, owner=owner, **fields))
+    return pid, seen
+
+
+def test_the_same_user_has_the_same_process_again(rig: Rig, source: DatasetSource) -> None:
+    first, again = who(rig, source, "ada"), who(rig, source, "ada")
+    assert again == (first[0], 1)
+
+
+def test_nobody_else_has_it(rig: Rig, source: DatasetSource) -> None:
+    first = who(rig, source, "ada")
+    assert who(rig, source, "bob")[1] == 0
+    assert who(rig, source, None)[1] == 0
+    assert who(rig, rig.dataset(), "ada")[1] == 0
+    assert who(rig, source, "ada") == (first[0], 1)
+
+
+def test_without_an_owner_each_run_has_its_own(rig: Rig, source: DatasetSource) -> None:
+    pids = {who(rig, source, None)[0] for _ in range(3)}
+    assert len(pids) == 3
+
+
+@pytest.mark.parametrize(
+    ("left", "fields"),
+    [
+        ("1 / 0", {}),
+        ("import threading, time; threading.Thread(target=time.sleep, args=(9,), daemon=True).start()", {}),
+        ("open('left', 'w').close()", {}),
+        ("import sys; sys.kept = bytearray(100 << 20)", {}),
+        ("import os; os._exit(0)", {}),
+        ("import time; time.sleep(9)", {"timeout_s": 0.3}),
+        ("return 'x' * (2 << 20)", {}),
+    ],
+    ids=["exception", "thread", "file", "memory", "end", "deadline", "large-result"],
+)
+def test_a_run_that_leaves_something_has_no_successor(
+    rig: Rig, source: DatasetSource, left: str, fields: dict[str, Any]
+) -> None:
+    rig.run(source, f"import sys\nsys.n = 7\ndef task(g):\n    {left}", owner="ada", **fields)
+    assert who(rig, source, "ada")[1] == 0
+
+
+def test_one_with_another_limit_of_memory_is_not_used(rig: Rig, source: DatasetSource) -> None:
+    who(rig, source, "ada")
+    assert who(rig, source, "ada", memory_bytes=512 * MIB)[1] == 0
+
+
+def test_each_run_has_its_own_output_result_and_graph(rig: Rig, source: DatasetSource) -> None:
+    code = "def task(g):\n    print('one')\n    g._edges['x'] = 1\n    return 'a long answer'"
+    first = rig.run(source, code, owner="ada")
+    second = rig.run(source, "def task(g):\n    print('two')\n    return list(g._edges.columns)", owner="ada")
+    assert (first.stdout, second.stdout) == ("one\n", "two\n")
+    assert answer(second) == ["s", "d", "w"]
+
+
+def test_a_column_that_is_written_is_written_for_that_run_only(rig: Rig, source: DatasetSource) -> None:
+    write = "def task(g):\n    g._edges.loc[0, 'w'] = 99\n    return g._edges['w'].to_list()"
+    read = "def task(g): return g._edges['w'].to_list()"
+    assert answer(rig.run(source, write, owner="ada")) == [99, 2, 3]
+    assert answer(rig.run(source, read, owner="ada")) == [1, 2, 3]
+
+
+def test_cpu_is_counted_for_each_run(rig: Rig, source: DatasetSource) -> None:
+    busy = (
+        "import time\ndef task(g):\n    until = time.process_time() + {}\n    while time.process_time() < until: pass"
+    )
+    outcomes: list[RunOutcome] = [rig.run(source, busy.format(0.6), owner="ada", cpu_s=1) for _ in range(3)]
+    assert [one.cause for one in outcomes] == ["ok"] * 3
+    assert rig.run(source, busy.format(5), owner="ada", cpu_s=1).cause == "TaskTimeout"
+
+
+def test_one_that_computes_while_it_waits_is_closed(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(reused=1, spares=0)
+    source = rig.dataset()
+    code = """
+import signal, sys
+def spin(*_):
+    while True: pass
+def task(g):
+    sys.n = 7
+    signal.signal(signal.SIGALRM, spin)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+"""
+    rig.run(source, code, owner="ada")
+    deadline = time.monotonic() + 10
+    while rig.scratch_dirs() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not rig.scratch_dirs()
+    assert who(rig, source, "ada")[1] == 0
+
+
+def test_no_more_wait_than_may(rig: Rig, source: DatasetSource) -> None:
+    for owner in ("ada", "bob", "cyd"):
+        who(rig, source, owner)
+    assert who(rig, source, "ada")[1] == 0
+    assert who(rig, source, "cyd")[1] == 1
