@@ -91,7 +91,7 @@ class ForkerClient:
         loop = asyncio.get_running_loop()
         self._first: asyncio.Future[Message] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(control, self._on_readable)
+        loop.add_reader(control.fileno(), self._on_readable)
 
     async def first_event(self, timeout_s: float) -> Message:
         """The forker's first word (``ready`` or ``failed``).
@@ -126,7 +126,7 @@ class ForkerClient:
         """Close the channel; the forker ends, and with it its children."""
         if self.ended.done():
             return
-        asyncio.get_running_loop().remove_reader(self._control)
+        asyncio.get_running_loop().remove_reader(self._control.fileno())
         self._control.close()
         self.ended.set_result(None)
         for future in self._forks.values():

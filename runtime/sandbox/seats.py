@@ -25,6 +25,9 @@ log = logging.getLogger("graphside.sandbox")
 COPY_BYTES: Final = 1024 * 1024
 """Results up to this size are copied while the seat may still live; larger ones are mapped once it is dead."""
 
+LISTEN_AFTER_S: Final = 0.005
+"""When a run's output is drained from: what a shorter one prints fits its pipes, and is taken at its end."""
+
 KEPT_BYTES: Final = 64 * 1024 * 1024
 """Of private memory, at most, in a process that waits for its user's next run."""
 
@@ -102,8 +105,7 @@ class SeatProcess:
             self._gauge.begin()
         place = Place(self._scratch, self._uid)
         watchdog = Watchdog(child, self._gauge, place, spec.limits, self._end)
-        self._stdout.start()
-        self._stderr.start()
+        listening = asyncio.get_running_loop().call_later(LISTEN_AFTER_S, self._listen)
         answer = None
         try:
             answer = await self._exchange(child, encode_frame(_request(spec)))
@@ -111,6 +113,7 @@ class SeatProcess:
                 self._gauge.used_bytes()  # what a short run used, which no watch has seen
         finally:
             watchdog.stop()
+            listening.cancel()
             self.reusable = spec.owner is not None and self._is_clean(answer)
             if not self.reusable:
                 child.kill()
@@ -147,6 +150,10 @@ class SeatProcess:
             and self._gauge.peak_bytes <= KEPT_BYTES
             and scratch_use(self._scratch, 1).file_count == 0
         )
+
+    def _listen(self) -> None:
+        self._stdout.start()
+        self._stderr.start()
 
     def cancel(self) -> None:
         """End its run as ``TaskCancelled``."""
@@ -197,16 +204,17 @@ class SeatProcess:
             on_readable()  # what it said before it died
             settle(None)
 
+        channel = self._channel.fileno()  # the loop asks a socket for its name each time
         forget = child.on_death(on_death)
         try:
             await loop.sock_sendall(self._channel, request)
         except OSError:
             return None
-        loop.add_reader(self._channel, on_readable)
+        loop.add_reader(channel, on_readable)
         try:
             return await answered
         finally:
-            loop.remove_reader(self._channel)
+            loop.remove_reader(channel)
             forget()
 
     async def _outcome(self, child: Child, spec: TaskSpec, answer: Message | None, *, beheaded: bool) -> RunOutcome:

@@ -1,10 +1,12 @@
 """What no kernel limit counts for one process: its resident memory as a whole, its threads."""
 
 import os
+import re
 from dataclasses import dataclass
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-_COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:")
+_COUNTED = re.compile(rb"\n(?:RssAnon|RssShmem|VmSwap|VmPTE):\s*(\d+) kB")
+_THREADS = re.compile(rb"\nThreads:\s*(\d+)")
 
 
 class Gauge:
@@ -51,12 +53,12 @@ class Gauge:
 
     def _read(self) -> "_Status":
         try:
-            lines = os.pread(self._fd, 4096, 0).splitlines()
+            status = os.pread(self._fd, 4096, 0)
         except ProcessLookupError:
             return _Status(0, 0, headless=False)
-        counted = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(_COUNTED))
-        threads = next((int(line.split()[1]) for line in lines if line.startswith(b"Threads:")), 0)
-        return _Status(counted, threads, headless=any(line.startswith(b"State:\tZ") for line in lines))
+        counted = 1024 * sum(map(int, _COUNTED.findall(status)))
+        threads = _THREADS.search(status)
+        return _Status(counted, int(threads[1]) if threads else 0, headless=b"\nState:\tZ" in status)
 
 
 @dataclass(frozen=True, slots=True)

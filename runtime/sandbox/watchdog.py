@@ -50,8 +50,7 @@ class Watchdog:
         loop = asyncio.get_running_loop()
         self._timers = [
             loop.call_later(limits.timeout_s, self._on_deadline),
-            loop.call_later(WATCH_INTERVAL_S, self._look_at_process),
-            loop.call_later(SLOW_INTERVAL_S, self._look_at_files),
+            loop.call_later(WATCH_INTERVAL_S, self._begin),
         ]
 
     def stop(self) -> None:
@@ -59,6 +58,13 @@ class Watchdog:
         for timer in self._timers:
             timer.cancel()
         self._timers = []
+
+    def _begin(self) -> None:
+        """Most runs are over by now."""
+        self._timers.append(
+            asyncio.get_running_loop().call_later(SLOW_INTERVAL_S - WATCH_INTERVAL_S, self._look_at_files)
+        )
+        self._look_at_process()
 
     def _again(self, index: int, delay_s: float, look: Callable[[], None]) -> None:
         if self._timers:
