@@ -55,16 +55,13 @@ def _wall_in(scratch: str, walls: Walls, enclosure: Enclosure, writing: int, par
     step("death with the parent")
     confine.take_fds([0, writing, 2, scratch_fd])
     step("descriptors")
-    confine.raise_walls(open_files=1024, file_bytes=1 << 29)
     os.nice(5)
-    step("rlimits, priority, no_new_privs")
+    step("priority")
     if walls.throwaway_users:
         identity.become(identity.new_uid())
         step("throwaway user")
-    identity.drop_capabilities()
-    step("capabilities")
     enclosure.seat(3)
-    step("capabilities again, Landlock and seccomp" if enclosure.walls.seccomp else "capabilities again, Landlock")
+    step("capabilities, Landlock and seccomp" if enclosure.walls.seccomp else "capabilities, Landlock")
     os.write(1, json.dumps(steps).encode())
     os._exit(0)
 
