@@ -6,10 +6,12 @@ import shlex
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
+from bench import targets
 from bench.client import BadAnswer
 from bench.plan import Plan, long, short
 from bench.report import Report
@@ -27,12 +29,15 @@ def main(arguments: list[str]) -> int:
         print(f"[{time.monotonic() - began:5.1f} s, load {os.getloadavg()[0]:.1f}] {text}", file=sys.stderr, flush=True)
 
     plan = (long if options.long else short)(tell)
-    report = Report(shlex.join(["python", "-m", "bench", *arguments]))
+    report = Report(shlex.join(["python", "-m", "bench", *arguments]), "long" if options.long else "short")
     status = _measure(names, plan, report)
     report.wall_s = time.monotonic() - began
     if report.tables:  # also those before a section that failed
         page, data = report.write(options.results)
         print(report.to_markdown())
+        goals = targets.table(report.measures, {table.section for table in report.tables})
+        if goals.rows:
+            print(goals.to_markdown())
         tell(f"written to {page} and {data}")
     return status
 
@@ -43,7 +48,7 @@ def _measure(names: list[str], plan: Plan, report: Report) -> int:
         with tempfile.TemporaryDirectory(prefix="graphside-bench-") as folder, Stage(Path(folder)) as stage:
             for name in names:
                 plan.tell(f"section {name}")
-                report.tables += SECTIONS[name].run(stage, plan)
+                report.tables += [replace(table, section=name) for table in SECTIONS[name].run(stage, plan)]
                 report.load_after = os.getloadavg()[0]  # before the servers stop, which is work too
             plan.tell("stopping")
     except (BadAnswer, StartFailed, httpx.HTTPError) as error:
