@@ -13,6 +13,7 @@ import httpx
 
 from bench import targets
 from bench.client import BadAnswer
+from bench.page import KEPT
 from bench.plan import Plan, long, short
 from bench.report import Report
 from bench.sections import DEFAULT, SECTIONS
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
     status = _measure(names, plan, report)
     report.wall_s = time.monotonic() - began
     if report.tables:  # also those before a section that failed
-        page, data = report.write(options.results)
+        page, data = report.write(KEPT if options.keep else options.results)
         print(report.to_markdown())
         goals = targets.table(report.measures, {table.section for table in report.tables})
         if goals.rows:
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("sections", nargs="*", type=_section, metavar="SECTION", help=f"default: {' '.join(DEFAULT)}")
     parser.add_argument("--long", action="store_true", help="more and longer rounds, for numbers that are kept")
+    parser.add_argument("--keep", action="store_true", help="write to bench/kept, of which docs/benchmarks.md is made")
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="default: bench/results")
     return parser
 

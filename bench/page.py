@@ -1,7 +1,7 @@
 """``python -m bench.page``: writes ``docs/benchmarks.md`` and its pictures from the results that are kept.
 
-No number on the page is typed: every one comes from ``bench/results/*.json``. Of each section it shows the newest long
-run, and where there is none the newest short one.
+No number on the page is typed: every one comes from ``bench/kept/*.json``, where ``python -m bench --keep`` writes. Of
+each section it shows the newest long run, and where there is none the newest short one.
 """
 
 import argparse
@@ -18,12 +18,14 @@ from bench.report import Measure, Table
 from bench.sections import SECTIONS
 from bench.servers import ROOT
 
+KEPT = ROOT / "bench" / "kept"
+
 _HEAD = """\
 # Benchmarks
 
 How long a caller waits for Python that runs beside a dataset, in a process that is walled in and can be killed; and
 beside what. `make bench` measures it anew in some minutes, `python -m bench --help` names the sections. This page was
-written by `python -m bench.page` from `bench/results/`; no number on it was typed.
+written by `python -m bench.page` from `bench/kept/`; no number on it was typed.
 
 Everything of a section is measured in one run on one machine, what is compared in turn. Ratios are medians of ratios
 between neighbours in time, so quote those; milliseconds are those of the machine and the load that each section
@@ -57,8 +59,6 @@ def kept_sections(folder: Path) -> dict[str, Kept]:
     best: dict[str, Kept] = {}
     for path in sorted(folder.glob("*.json")):
         run = json.loads(path.read_text())
-        if "mode" not in run:
-            continue  # of a time before pages
         tables = [_table(one) for one in run["tables"]]
         for section in {table.section for table in tables}:
             kept = Kept(run, tuple(table for table in tables if table.section == section))
@@ -84,12 +84,12 @@ def markdown(sections: Mapping[str, Kept], pictures: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.page", description="Write docs/benchmarks.md.")
-    parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="default: bench/results")
+    parser.add_argument("--results", type=Path, default=KEPT, help="default: bench/kept")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="default: docs")
     options = parser.parse_args(arguments)
     sections = kept_sections(options.results)
     if not sections:
-        print(f"bench: no results in {options.results}; run python -m bench first", file=sys.stderr)
+        print(f"bench: no results in {options.results}; run python -m bench --keep first", file=sys.stderr)
         return 1
     pictures = options.docs / "benchmarks"
     pictures.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,8 @@ _START_S = 240.0
 _STOP_S = 15.0
 _POLL_S = 0.02
 SMALL_CACHE_BYTES = 420_000_000
+"""Room for one dataset of 400 MB, or for four of the ten of the section ``budget``."""
+
 _SETTINGS = {"token_lifetime_s": 86_400, "max_upload_bytes": 8 * 2**30}
 """Of every server of ours: a long run outlives an hour, and large datasets come in one upload."""
 
@@ -58,14 +60,14 @@ class Server:
         return self._process is not None
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
     def pid(self) -> int:
-        """Of the process that all others of the server are below."""
+        """Of the process above all of its processes, while it runs."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def spawn(self) -> None:
         """Begin to start it; ``wait_ready`` waits for the end of that."""
@@ -136,16 +138,15 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._servers = {"no-op": Server(NOOP, folder / "no-op")}
-        self.ours("graphside")
+        self._servers = {
+            "graphside": Server(OURS, folder / "graphside", _SETTINGS),
+            "no-op": Server(NOOP, folder / "no-op"),
+        }
         self.ours("small cache", cache_bytes=SMALL_CACHE_BYTES)
 
-    def ours(self, name: str, **settings: object) -> Server:
-        """A server of ours with other settings under a name of its own, not started; the same one for the same name."""
-        if name not in self._servers:
-            data = self.folder / name.replace(" ", "-")
-            self._servers[name] = Server(OURS, data, {**_SETTINGS, **settings})
-        return self._servers[name]
+    def ours(self, name: str, **settings: object) -> None:
+        """There is a server of ours with other settings under that name from now on; it is not started."""
+        self._servers[name] = Server(OURS, self.folder / name.replace(" ", "-"), {**_SETTINGS, **settings})
 
     def server(self, name: str) -> Server:
         """The server of that name, running or not."""

@@ -80,8 +80,7 @@ class Bare:
         return {"read": _timed(lambda: pd.read_parquet(file))}
 
     def fork(self) -> dict[str, float]:
-        """A child that ends at once, until it is reaped. With the libraries, and no frame any more."""
-        self._graph = None
+        """A child that ends at once, until it is reaped."""
         return {"fork": _timed(_fork)}
 
 

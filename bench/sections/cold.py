@@ -17,7 +17,8 @@ A trivial task on a dataset that is stored but not held: a process is forked, wa
 the frames, and a second one is forked from it for the run. A server whose cache has room for one of the two is asked
 for each in turn, so each call finds the other one there and throws it out. Beside it a bare process that has the
 libraries: maps the same Arrow file and builds the frame (`pyarrow`'s `to_pandas`, and the way that our holders do
-it), forks once, and reads the same table from Parquet with `pandas.read_parquet`. All files are in the page cache."""
+it), and reads the same table from Parquet with `pandas.read_parquet`. One that has only the libraries forks once. All
+files are in the page cache."""
 
 TASK = "def task(g): return len(g._edges)"
 SIZES = (Edges("text", 1_000_000), Edges("text", 10_000_000))

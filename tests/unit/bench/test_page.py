@@ -81,4 +81,4 @@ def test_the_same_results_make_the_same_files(tmp_path: Path) -> None:
 
 def test_without_results_it_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert page.main(["--results", str(tmp_path), "--docs", str(tmp_path)]) == 1
-    assert "run python -m bench first" in capsys.readouterr().err
+    assert "run python -m bench --keep first" in capsys.readouterr().err
