@@ -60,6 +60,7 @@ GOALS = (
     Goal("size.p50", "warm p50 on a dataset of 4 GB, over one of 1 MB", at_most=1.2),
     Goal("size.run_memory", "memory of one more concurrent trivial run, 1 GB dataset", at_most=8, unit="MB"),
     Goal("cold.over_map", "cold first call, 10M edges, over twice mapping + frame plus one fork", at_most=1),
+    Goal("cold.over_own_map", "the same, where the bare process builds frames over the map as we do"),
     Goal("cold.read_parquet", "pandas.read_parquet of them, over that call", at_least=20),
     Goal("serialise.speedup", "1M edges by to_dict('records') + json.dumps, over the whole call", at_least=10),
     Goal("results.over_file", "Parquet of 100 MB through HTTP, over writing a local file", at_most=2),

@@ -54,7 +54,8 @@ def run(stage: Stage, plan: Plan) -> list[Table]:
                 whole.append(download(call))
                 bares.append(bare.do("records", rows=edges.rows, into=str(bare_file))["records"])
                 own_calls.append(download(own, ours_file))
-            _require_equal(ours_file, bare_file)
+            if plan.is_long or edges is SIZES[0]:  # this takes longer than all else
+                _require_equal(ours_file, bare_file)
         for path in (ours_file, bare_file):
             forget(path)
         speedup = statistics.median(other / one.seconds for one, other in zip(whole, bares, strict=True))

@@ -8,6 +8,7 @@ import pytest
 from bench import page
 from bench.plots import Curve, Plot
 from bench.report import Measure, Report, Table
+from bench.servers import ROOT
 
 PLOT = Plot("growth-result", "Call against size", "bytes", "ms", (Curve("call", ((1e3, 2.0), (1e6, 9.0))),), "xy")
 TABLE = Table(
@@ -82,3 +83,11 @@ def test_the_same_results_make_the_same_files(tmp_path: Path) -> None:
 def test_without_results_it_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert page.main(["--results", str(tmp_path), "--docs", str(tmp_path)]) == 1
     assert "run python -m bench --keep first" in capsys.readouterr().err
+
+
+def test_docs_have_the_page_that_the_kept_results_make() -> None:
+    kept = page.kept_sections(page.KEPT)
+    docs = ROOT / "docs"
+    assert (docs / "benchmarks.md").read_text() == page.markdown(kept, "benchmarks")
+    plots = {f"{plot.name}.svg" for one in kept.values() for table in one.tables for plot in table.plots}
+    assert {path.name for path in (docs / "benchmarks").iterdir()} == plots
