@@ -12,7 +12,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-clients serve test test-unit soak lint bench lock clean
+.PHONY: help install install-dev install-clients serve test test-unit soak lint bench bench-kept lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -40,8 +40,12 @@ lint: install-dev ## style and types
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-bench: install-dev ## latency of a warm call beside a no-op app
+bench: install-dev ## what calls cost, beside what, and the targets: some minutes
 	$(BIN)/python -m bench
+
+bench-kept: install-dev ## the same for docs/benchmarks.md, which is written anew: an hour of an idle machine
+	$(BIN)/python -m bench --long --keep all
+	$(BIN)/python -m bench.page
 
 # The package index that uv uses is this machine's own business: no host names get into the locks.
 lock: ## new locks from pyproject.toml (needs uv)

@@ -6,11 +6,14 @@ import shlex
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
+from bench import targets
 from bench.client import BadAnswer
+from bench.page import KEPT
 from bench.plan import Plan, long, short
 from bench.report import Report
 from bench.sections import DEFAULT, SECTIONS
@@ -27,12 +30,15 @@ def main(arguments: list[str]) -> int:
         print(f"[{time.monotonic() - began:5.1f} s, load {os.getloadavg()[0]:.1f}] {text}", file=sys.stderr, flush=True)
 
     plan = (long if options.long else short)(tell)
-    report = Report(shlex.join(["python", "-m", "bench", *arguments]))
+    report = Report(shlex.join(["python", "-m", "bench", *arguments]), "long" if options.long else "short")
     status = _measure(names, plan, report)
     report.wall_s = time.monotonic() - began
     if report.tables:  # also those before a section that failed
-        page, data = report.write(options.results)
+        page, data = report.write(KEPT if options.keep else options.results)
         print(report.to_markdown())
+        goals = targets.table(report.measures, {table.section for table in report.tables})
+        if goals.rows:
+            print(goals.to_markdown())
         tell(f"written to {page} and {data}")
     return status
 
@@ -43,7 +49,7 @@ def _measure(names: list[str], plan: Plan, report: Report) -> int:
         with tempfile.TemporaryDirectory(prefix="graphside-bench-") as folder, Stage(Path(folder)) as stage:
             for name in names:
                 plan.tell(f"section {name}")
-                report.tables += SECTIONS[name].run(stage, plan)
+                report.tables += [replace(table, section=name) for table in SECTIONS[name].run(stage, plan)]
                 report.load_after = os.getloadavg()[0]  # before the servers stop, which is work too
             plan.tell("stopping")
     except (BadAnswer, StartFailed, httpx.HTTPError) as error:
@@ -71,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("sections", nargs="*", type=_section, metavar="SECTION", help=f"default: {' '.join(DEFAULT)}")
     parser.add_argument("--long", action="store_true", help="more and longer rounds, for numbers that are kept")
+    parser.add_argument("--keep", action="store_true", help="write to bench/kept, of which docs/benchmarks.md is made")
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="default: bench/results")
     return parser
 

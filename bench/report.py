@@ -4,28 +4,44 @@ import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any  # JSON values
 
+from bench.plots import Plot
+
 _PACKAGES = ("ray", "pandas", "pyarrow", "numpy", "graphistry", "fastapi", "uvicorn")
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A number that a target is about. ``at``: what it was taken at, where that is not what the target names."""
+
+    value: float
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """``rows`` hold text; ``data`` holds the numbers behind it, as JSON values."""
+    """``rows`` hold text; ``data`` holds the numbers behind it, as JSON values.
+
+    ``measures``: what ``bench/targets.py`` asks for, by its key. ``section`` is filled in by who runs the section.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     data: Any = None
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    plots: tuple[Plot, ...] = ()
+    section: str = ""
 
     def to_markdown(self) -> str:
-        """The title, the table, a line for each note. Numbers stand to the right."""
-        right = [_is_number(cell) for cell in self.rows[0]] if self.rows else []
+        """The title, the table, a line for each note. Columns of numbers stand to the right."""
+        right = [all(map(_is_number, filter(None, cells))) for cells in zip(*self.rows, strict=True)]
         rule = ["---:" if number else "---" for number in right]
         lines = [f"### {self.title}", ""]
         lines += [f"| {' | '.join(cells)} |" for cells in (self.columns, rule, *self.rows)]
@@ -34,14 +50,20 @@ class Table:
 
 @dataclass(slots=True)
 class Report:
-    """Everything of one run. Load averages are those of one minute."""
+    """Everything of one run. ``mode`` is ``short`` or ``long``. Load averages are those of one minute."""
 
     command: str
+    mode: str
     started: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     load_before: float = field(default_factory=lambda: os.getloadavg()[0])
     load_after: float = 0.0
     wall_s: float = 0.0
     tables: list[Table] = field(default_factory=list)
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """Of all tables."""
+        return {key: measure for table in self.tables for key, measure in table.measures.items()}
 
     def to_markdown(self) -> str:
         """The whole run as a page."""
@@ -71,7 +93,7 @@ def _versions() -> dict[str, str]:
 
 
 def _is_number(cell: str) -> bool:
-    return cell.replace(".", "", 1).replace("x", "").strip().isdigit()
+    return cell.removeprefix("-").replace(",", "").replace(".", "", 1).isdigit()
 
 
 def figures(values: Sequence[float], digits: int = 1) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The servers of a run: each started from its builder by our own launcher, so that all have the same flags."""
 
+import json
 import os
 import secrets
 import signal
@@ -7,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,12 @@ NOOP = "bench.apps.noop:build"
 _START_S = 240.0
 _STOP_S = 15.0
 _POLL_S = 0.02
+SMALL_CACHE_BYTES = 420_000_000
+"""Room for one dataset of 400 MB, or for four of the ten of the section ``budget``."""
+
+_SETTINGS = {"token_lifetime_s": 86_400, "max_upload_bytes": 8 * 2**30}
+"""Of every server of ours: a long run outlives an hour, and large datasets come in one upload."""
+
 _READY = "\ngraphside ready at "
 _INTRODUCED = ("\ncurl ", "\nNo demo graph")
 
@@ -35,15 +42,28 @@ class Server:
 
     builder: str
     data: Path
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Of the app, by name; the next start has them."""
+
     port: int = 0
     starts: int = 0
+    dataset_ids: dict[str, str] = field(default_factory=dict)
+    """What was uploaded to it, by name; it stays from start to start."""
+
     password: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _authorization: str = field(default="", repr=False)
     _began: float = 0.0
 
     @property
     def running(self) -> bool:
         return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """Of the process above all of its processes, while it runs."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -59,6 +79,7 @@ class Server:
             "GRAPHSIDE_ADMIN_USERNAME": "bench",
             "GRAPHSIDE_ADMIN_PASSWORD": self.password,
             "PYTHONPATH": str(ROOT),  # replicas import the app
+            **{f"GRAPHSIDE_{name.upper()}": _text(value) for name, value in self.settings.items()},
         }
         self._began = time.monotonic()
         with self._log.open("wb") as log:
@@ -101,8 +122,10 @@ class Server:
     def client(self) -> Iterator[httpx.Client]:
         """Signed in as its admin: for preparations, which are not measured."""
         with httpx.Client(base_url=self.url, timeout=300, trust_env=False) as client:
-            answer = client.post("/api-token-auth/", json={"username": "bench", "password": self.password})
-            client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['token']}"
+            if not self._authorization:
+                answer = client.post("/api-token-auth/", json={"username": "bench", "password": self.password})
+                self._authorization = f"Bearer {answer.raise_for_status().json()['token']}"
+            client.headers["Authorization"] = self._authorization
             yield client
 
     @property
@@ -114,10 +137,16 @@ class Stage:
     """The folder of a run and its servers, shared by its sections. Use as a context manager: it stops them all."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._servers = {
-            "graphside": Server(OURS, folder / "graphside"),
+            "graphside": Server(OURS, folder / "graphside", _SETTINGS),
             "no-op": Server(NOOP, folder / "no-op"),
         }
+        self.ours("small cache", cache_bytes=SMALL_CACHE_BYTES)
+
+    def ours(self, name: str, **settings: object) -> None:
+        """There is a server of ours with other settings under that name from now on; it is not started."""
+        self._servers[name] = Server(OURS, self.folder / name.replace(" ", "-"), {**_SETTINGS, **settings})
 
     def server(self, name: str) -> Server:
         """The server of that name, running or not."""
@@ -145,6 +174,10 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self.stop_all()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _free_port() -> int:

@@ -5,22 +5,31 @@ from dataclasses import dataclass
 
 from bench.plan import Plan
 from bench.report import Table
-from bench.sections import startup, walls, warm
+from bench.sections import budget, cold, groupby, growth, results, serialise, size, startup, upload, walls, warm
 from bench.servers import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """``summary`` is its line in ``--help``."""
+    """``summary`` is its line in ``--help``; ``how`` says on the page what is measured and how (markdown)."""
 
     summary: str
     run: Callable[[Stage, Plan], list[Table]]
+    how: str = ""
 
 
 SECTIONS: Mapping[str, Section] = {
-    "warm": Section(warm.SUMMARY, warm.run),
+    "warm": Section(warm.SUMMARY, warm.run, warm.HOW),
+    "groupby": Section(groupby.SUMMARY, groupby.run, groupby.HOW),
+    "serialise": Section(serialise.SUMMARY, serialise.run, serialise.HOW),
+    "results": Section(results.SUMMARY, results.run, results.HOW),
+    "upload": Section(upload.SUMMARY, upload.run, upload.HOW),
+    "size": Section(size.SUMMARY, size.run, size.HOW),
+    "growth": Section(growth.SUMMARY, growth.run, growth.HOW),
+    "cold": Section(cold.SUMMARY, cold.run, cold.HOW),
+    "budget": Section(budget.SUMMARY, budget.run, budget.HOW),
     "startup": Section(startup.SUMMARY, startup.run),
     "walls": Section(walls.SUMMARY, walls.run),
 }
-DEFAULT = ("warm",)
-"""Under three minutes together."""
+DEFAULT = ("warm", "groupby", "serialise", "results", "upload", "size", "growth", "cold", "budget")
+"""Under five minutes together, in an order that stops and starts few servers."""

@@ -1,0 +1,89 @@
+"""What the numbers are to be, and whether they are."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.report import Measure, Table
+
+Verdict = Literal["met", "NOT met", "printed", "not measured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """``key`` begins with the section that measures it. Without a limit the number is only printed."""
+
+    key: str
+    what: str
+    at_most: float | None = None
+    at_least: float | None = None
+    unit: str = "x"
+
+    @property
+    def section(self) -> str:
+        return self.key.partition(".")[0]
+
+    def verdict(self, measure: Measure | None) -> Verdict:
+        """Whether the measure keeps the limit, itself included."""
+        if measure is None:
+            return "not measured"
+        if self.at_most is None and self.at_least is None:
+            return "printed"
+        low_enough = self.at_most is None or measure.value <= self.at_most
+        high_enough = self.at_least is None or measure.value >= self.at_least
+        return "met" if low_enough and high_enough else "NOT met"
+
+    def limit_text(self) -> str:
+        """As the table shows it."""
+        if self.at_most is not None:
+            return f"at most {self._with_unit(self.at_most)}"
+        return "none" if self.at_least is None else f"at least {self._with_unit(self.at_least)}"
+
+    def measured_text(self, measure: Measure | None) -> str:
+        """As the table shows it."""
+        if measure is None:
+            return ""
+        text = self._with_unit(float(f"{measure.value:.3g}"))
+        return f"{text} ({measure.at})" if measure.at else text
+
+    def _with_unit(self, value: float) -> str:
+        return f"{value:g}{'' if self.unit == 'x' else ' '}{self.unit}"
+
+
+GOALS = (
+    Goal("warm.isolated.p50", "warm trivial call, p50, over the two-hop no-op: isolated", at_most=1.6),
+    Goal("warm.reused.p50", "the same: reused seat", at_most=1.25),
+    Goal("warm.isolated.p99", "warm trivial call, p99, over the no-op: isolated", at_most=2),
+    Goal("warm.reused.p99", "the same: reused seat", at_most=2),
+    Goal("warm.isolated.calls_per_s", "calls a second of 8 clients, over the no-op: isolated", at_least=0.5),
+    Goal("warm.reused.calls_per_s", "the same: reused seat", at_least=0.8),
+    Goal("size.p50", "warm p50 on a dataset of 4 GB, over one of 1 MB", at_most=1.2),
+    Goal("size.run_memory", "memory of one more concurrent trivial run, 1 GB dataset", at_most=8, unit="MB"),
+    Goal("cold.over_map", "cold first call, 10M edges, over twice mapping + frame plus one fork", at_most=1),
+    Goal("cold.over_own_map", "the same, where the bare process builds frames over the map as we do"),
+    Goal("cold.read_parquet", "pandas.read_parquet of them, over that call", at_least=20),
+    Goal("serialise.speedup", "1M edges by to_dict('records') + json.dumps, over the whole call", at_least=10),
+    Goal("results.over_file", "Parquet of 100 MB through HTTP, over writing a local file", at_most=2),
+    Goal("results.ingress", "growth of the ingress's private memory meanwhile", at_most=64, unit="MB"),
+    Goal("upload.over_copy", "upload of 1 GB Arrow, over copying the file", at_most=3),
+    Goal("upload.ingress", "growth of the ingress's private memory meanwhile", at_most=64, unit="MB"),
+    Goal("upload.ingress_of_8", "the same, with 8 at once", at_most=64, unit="MB"),
+    Goal("runaway.cpu_after", "CPU burnt in 2 s after the deadline of three endless loops", at_most=0.1, unit="s"),
+    Goal("runaway.next_call", "next call after them, over a warm call before", at_most=2),
+    Goal("peers.over_best", "warm p50, over the best peer that isolates less", at_most=1),
+    Goal("peers.over_exec", "warm p50, over exec in the server's own process"),
+)
+
+
+def table(measures: Mapping[str, Measure], sections: Iterable[str]) -> Table:
+    """Target, measured, met or not: of the sections named."""
+    wanted = set(sections)
+    goals = [goal for goal in GOALS if goal.section in wanted]
+    rows = [
+        (goal.what, goal.limit_text(), goal.measured_text(found := measures.get(goal.key)), goal.verdict(found))
+        for goal in goals
+    ]
+    met = sum(row[-1] == "met" for row in rows)
+    judged = sum(row[-1] in ("met", "NOT met") for row in rows)
+    notes = (f"{met} of {judged} that were measured are met.",)
+    return Table("Targets", ("what", "target", "measured", "met"), tuple(rows), notes)
