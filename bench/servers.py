@@ -143,10 +143,11 @@ class Stage:
             "no-op": Server(NOOP, folder / "no-op"),
         }
         self.ours("small cache", cache_bytes=SMALL_CACHE_BYTES)
+        self.ours("graphside, reused seats", reused_seats=8)
 
     def ours(self, name: str, **settings: object) -> None:
         """There is a server of ours with other settings under that name from now on; it is not started."""
-        self._servers[name] = Server(OURS, self.folder / name.replace(" ", "-"), {**_SETTINGS, **settings})
+        self._servers[name] = Server(OURS, self.folder / name.replace(",", "").replace(" ", "-"), {**_SETTINGS, **settings})
 
     def server(self, name: str) -> Server:
         """The server of that name, running or not."""

@@ -20,7 +20,7 @@ bytes; same launcher, flags and front. Clients send their next call when the las
 that no HTTP library is measured with it. Ours checks token, flags and access, runs the task in a process of its own
 that it then kills, and writes a receipt."""
 
-OURS = {"isolated": "graphside"}
+OURS = {"isolated": "graphside", "reused": "graphside, reused seats"}
 """Servers of ours, by what they are called in targets."""
 
 EDGES = Edges("text", 1_000_000)
