@@ -73,7 +73,10 @@ def build_asgi_app(services: Services) -> FastAPI:
     modules = (
         auth, keys, users, organizations, files, datasets, shares, python, runs, admin, flags, health, pages, reference
     )  # fmt: skip
-    routes = [route for module in modules for route in module.routes.routes]
+    # Routes are tried in turn, by Serve and then by the app, and nearly all requests are runs.
+    routes = [
+        route for module in sorted(modules, key=lambda module: module is not python) for route in module.routes.routes
+    ]
     app = FastAPI(routes=list(routes), redirect_slashes=False, openapi_url=None)
     app.state.services = services
     families = [Family(_name_of(module), _about(module), tuple(module.routes.operations)) for module in modules]

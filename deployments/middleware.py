@@ -10,6 +10,7 @@ that a body is read as fast as it is stored and costs no memory; the application
 """
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.middleware import Middleware
@@ -69,12 +70,16 @@ def _client(scope: Scope) -> tuple[str, int] | None:
     named = [value for name, value in scope["headers"] if name.lower() == PEER_HEADER]
     if client is None or len(named) != 1:
         return client
+    believed = _believed(client[0], named[0])
+    return client if believed is None else (believed, 0)
+
+
+@lru_cache(maxsize=1024)
+def _believed(peer: str, named: bytes) -> str | None:
     try:
-        if not ip_address(client[0]).is_loopback:
-            return client
-        return str(ip_address(named[0].decode("ascii"))), 0
+        return str(ip_address(named.decode("ascii"))) if ip_address(peer).is_loopback else None
     except (ValueError, UnicodeDecodeError):
-        return client
+        return None
 
 
 def _streams(scope: Scope) -> bool:

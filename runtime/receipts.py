@@ -11,7 +11,7 @@ its first row was written costs one statement. Reading waits until this process'
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal  # Any: JSON values, and SQLAlchemy's row types
 
@@ -119,7 +119,8 @@ class Receipts:
     def begin(self, run: NewRun) -> None:
         """Note a run that was accepted."""
         label = None if run.run_label is None else run.run_label[:_LABEL]
-        self._writer.put({**asdict(run), "run_label": label, "state": "queued"})
+        values = {name: getattr(run, name) for name in NewRun.__dataclass_fields__}
+        self._writer.put({**values, "run_label": label, "state": "queued"})
 
     def end(self, run_id: str, end: RunEnd) -> None:
         """Note how a run ended. Once ended it stays as it is."""
@@ -220,13 +221,24 @@ def _store(connection: Connection, rows: list[Values]) -> None:
         else:
             ended.append(row)
     if begun:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        # An id that the caller chose may have been taken by another replica a moment ago: then that run stays.
-        connection.execute(dialect.insert(runs).on_conflict_do_nothing(), list(begun.values()))
-    for row in ended:
-        open_run = sa.update(runs).where(runs.c.id == row["id"], runs.c.state != "ended")
-        connection.execute(open_run.values({name: value for name, value in row.items() if name != "id"}))
+        connection.execute(_INSERT[connection.dialect.name], list(begun.values()))
+    for has_engine in (True, False):  # rows of one statement have the same columns
+        alike = [
+            {"run_id" if name == "id" else name: value for name, value in row.items()}
+            for row in ended
+            if ("engine" in row) is has_engine
+        ]
+        if alike:
+            connection.execute(_END, alike)
 
+
+# An id that the caller chose may have been taken by another replica a moment ago: then that run stays.
+_INSERT: Final = {
+    "sqlite": sqlite.insert(runs).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(runs).on_conflict_do_nothing(),
+}
+_END: Final = sa.update(runs).where(runs.c.id == sa.bindparam("run_id"), runs.c.state != "ended")
+"""Made once: SQLAlchemy then knows them by their compiled form."""
 
 _NOT_ENDED: Final[Values] = {
     **{name: None for name in RunEnd.__dataclass_fields__ if name != "engine"},

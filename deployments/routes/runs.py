@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.principal import Principal
+from catalog.batches import PERIOD_S
 from deployments.body import page_body, page_of
 from deployments.errors import InvalidRequest, NotFound
 from deployments.openapi.declarations import Parameter
@@ -24,8 +25,8 @@ routes = Routes()
 STATES: Final[tuple[State, ...]] = ("queued", "running", "ended")
 MOST_GOING_ON: Final = 1000
 _LOOKS: Final = 4
-_LOOK_AGAIN_S: Final = 0.05
-"""Another replica's run is in the catalog about 50 ms after it began."""
+_LOOK_AGAIN_S: Final = PERIOD_S / 2
+"""Another replica's run is in the catalog within two of these and a little (``catalog/batches.py``)."""
 
 
 @routes.on(

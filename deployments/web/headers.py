@@ -5,10 +5,9 @@ since notebooks embed it; who they are is a setting. It shows a stranger nothing
 """
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 VIEWER_PATH: Final = "/graph/graph.html"
@@ -33,6 +32,10 @@ _HTTPS_ANSWER: Final = {
     "Strict-Transport-Security": f"max-age={HSTS_S}",
     "Cross-Origin-Opener-Policy": "same-origin",  # browsers complain about it elsewhere
 }
+_SCHEMES: Final = ("http", "https")
+
+Header: TypeAlias = tuple[bytes, bytes]
+
 _SOURCE = re.compile(r"\*|'none'|'self'|[a-z][a-z0-9+.-]*:|([a-z][a-z0-9+.-]*://)?(\*\.)?[A-Za-z0-9.-]+(:(\d+|\*))?")
 
 
@@ -44,33 +47,40 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, frame_ancestors: Sequence[str] = DEFAULT_FRAME_ANCESTORS) -> None:
         self.app = app
-        self._viewer = {
+        viewer = {
             **_ANSWER,
             "Content-Security-Policy": f"{_PAGE}; frame-ancestors {checked_sources(frame_ancestors)}",
         }
-        self._others = {
+        others = {
             **_ANSWER,
             "Content-Security-Policy": f"{_NOTHING}; frame-ancestors 'none'",
             "X-Frame-Options": "DENY",
             "Cross-Origin-Resource-Policy": "same-origin",
         }
+        self._viewer = {scheme: _encoded(viewer, scheme) for scheme in _SCHEMES}
+        self._others = {scheme: _encoded(others, scheme) for scheme in _SCHEMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        rules = self._viewer if scope["path"].rstrip("/") == VIEWER_PATH else self._others
-        if scope["scheme"] == "https":
-            rules = {**rules, **_HTTPS_ANSWER}
+        page = self._viewer if scope["path"].rstrip("/") == VIEWER_PATH else self._others
+        rules = page["https" if scope["scheme"] == "https" else "http"]
 
         async def send_with_rules(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in rules.items():
-                    headers.setdefault(name, value)
+                headers = message.get("headers", [])
+                own = {name for name, _ in headers}
+                message["headers"] = [*headers, *(rule for rule in rules if rule[0] not in own)]
             await send(message)
 
         await self.app(scope, receive, send_with_rules)
+
+
+def _encoded(rules: Mapping[str, str], scheme: str) -> tuple[Header, ...]:
+    """As ASGI wants them, once for all answers."""
+    added = _HTTPS_ANSWER if scheme == "https" else {}
+    return tuple((name.lower().encode(), value.encode()) for name, value in {**rules, **added}.items())
 
 
 def checked_sources(sources: Sequence[str]) -> str:

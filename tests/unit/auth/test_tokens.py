@@ -204,6 +204,40 @@ def test_a_token_counts_until_it_expires_give_or_take_5_s(tokens: Tokens, ago_s:
             tokens.verify(token)
 
 
+def test_a_token_that_was_verified_before_still_expires(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    token = tokens.issue(ANN)
+    assert tokens.verify(token) == tokens.verify(token)
+    for later_s, error in ((LIFETIME_S + 6, TokenExpired), (-60, TokenInvalid)):
+        monkeypatch.setattr("auth.tokens.time.time", lambda later_s=later_s: now + later_s)
+        with pytest.raises(error):
+            tokens.verify(token)
+    monkeypatch.setattr("auth.tokens.time.time", lambda: now + LIFETIME_S + 4)
+    assert tokens.verify(token).user_id == ANN.user_id
+
+
+def test_that_a_token_was_verified_vouches_for_no_other(tokens: Tokens) -> None:
+    token = tokens.issue(ANN)
+    assert tokens.verify(token).user_id == ANN.user_id
+    start, _, signature = token.rpartition(".")
+    first = "A" if signature[0] != "A" else "B"
+    for other in (f"{start}.{first}{signature[1:]}", f"{start}.", token + "A", token + " ", "\ud800" + token):
+        for _ in range(2):
+            with pytest.raises(TokenInvalid):
+                tokens.verify(other)
+
+
+def test_few_tokens_are_remembered_and_none_as_it_came(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth.tokens.MOST_REMEMBERED", 3)
+    issued = [tokens.issue(ANN) for _ in range(10)]
+    for token in issued:
+        assert tokens.verify(token).user_id == ANN.user_id
+        with pytest.raises(TokenInvalid):
+            tokens.verify(token[:-4])
+        assert len(tokens._verified) <= 3
+        assert token not in repr(vars(tokens))
+
+
 def aged(age_s: float, orig_age_s: float | None = None) -> str:
     """A token of ANN that was issued so long ago."""
     now = time.time()

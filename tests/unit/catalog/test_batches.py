@@ -1,0 +1,91 @@
+"""Rows are written together, and at once where somebody waits for them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from catalog.batches import BatchedWriter, Row
+from catalog.engine import Catalog
+
+LONG_S = 600
+"""A period that no test waits for."""
+
+
+class Written(list[list[Row]]):
+    """The batches so far."""
+
+    def __init__(self) -> None:
+        self.any = threading.Event()
+
+    def store(self, _: Connection, rows: list[Row]) -> None:
+        self.append(rows)
+        self.any.set()
+
+
+@pytest.fixture
+def written() -> Written:
+    return Written()
+
+
+@pytest.fixture
+def opened(catalog: Catalog, written: Written) -> Iterator[Callable[..., BatchedWriter]]:
+    writers = []
+
+    def opened(**options: Any) -> BatchedWriter:
+        writer = BatchedWriter(catalog, "test", written.store, lost=lambda rows: pytest.fail(f"lost {rows}"), **options)
+        writers.append(writer)
+        return writer
+
+    yield opened
+    for writer in writers:
+        writer.close()
+
+
+def test_rows_of_a_period_are_one_batch_and_whoever_waits_for_them_does_not_wait_it_out(
+    opened: Callable[..., BatchedWriter], written: Written
+) -> None:
+    writer = opened(period_s=LONG_S)
+    rows = [{"number": number} for number in range(100)]
+    for row in rows:
+        writer.put(row)
+    assert written == []
+    assert writer.flush()
+    assert written == [rows]
+
+
+def test_after_a_wait_rows_gather_again(opened: Callable[..., BatchedWriter], written: Written) -> None:
+    writer = opened(period_s=LONG_S)
+    for number in range(3):
+        writer.put({"number": number})
+        assert writer.flush()
+        writer.put({"number": -number})
+    assert writer.flush()
+    assert [len(batch) for batch in written] == [1, 2, 2, 1]
+
+
+def test_closing_does_not_wait_the_period_out(opened: Callable[..., BatchedWriter], written: Written) -> None:
+    with closing(opened(period_s=LONG_S)) as writer:
+        writer.put({"number": 1})
+    assert written == [[{"number": 1}]]
+
+
+def test_a_backlog_is_written_without_pauses(opened: Callable[..., BatchedWriter], written: Written) -> None:
+    writer = opened(period_s=0.5)
+    for number in range(10_000):
+        writer.put({"number": number})
+    start = time.monotonic()
+    assert writer.flush(60)
+    assert sum(len(batch) for batch in written) == 10_000
+    assert [row["number"] for batch in written for row in batch] == list(range(10_000))
+    assert time.monotonic() - start < 0.5 * 20
+
+
+def test_a_row_is_written_though_nobody_waits(opened: Callable[..., BatchedWriter], written: Written) -> None:
+    opened(period_s=0.01).put({"number": 1})
+    assert written.any.wait(10)
+    assert written == [[{"number": 1}]]
