@@ -17,6 +17,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "deployments.app:build"
 NOOP = "bench.apps.noop:build"
+NOOP_ONE_HOP = "bench.apps.noop:build_one_hop"
 
 _START_S = 240.0
 _STOP_S = 15.0
@@ -46,12 +47,18 @@ class Server:
         return self._process is not None
 
     @property
+    def pid(self) -> int:
+        """Of the process above all of its processes, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def spawn(self) -> None:
         """Begin to start it; ``wait_ready`` waits for the end of that."""
-        self.port = _free_port()
+        self.port = free_port()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "GRAPHSIDE_"))}
         own = {
             "GRAPHSIDE_DATA": str(self.data),
@@ -114,9 +121,11 @@ class Stage:
     """The folder of a run and its servers, shared by its sections. Use as a context manager: it stops them all."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._servers = {
             "graphside": Server(OURS, folder / "graphside"),
             "no-op": Server(NOOP, folder / "no-op"),
+            "one-hop no-op": Server(NOOP_ONE_HOP, folder / "no-op-1"),
         }
 
     def server(self, name: str) -> Server:
@@ -147,7 +156,8 @@ class Stage:
         self.stop_all()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
