@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,14 +14,26 @@ _PACKAGES = ("ray", "pandas", "pyarrow", "numpy", "graphistry", "fastapi", "uvic
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A number that a target is about. ``at``: what it was taken at, where that is not what the target names."""
+
+    value: float
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """``rows`` hold text; ``data`` holds the numbers behind it, as JSON values."""
+    """``rows`` hold text; ``data`` holds the numbers behind it, as JSON values.
+
+    ``measures``: what targets are about, by key.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     data: Any = None
+    measures: Mapping[str, Measure] = field(default_factory=dict)
 
     def to_markdown(self) -> str:
         """The title, the table, a line for each note. Numbers stand to the right."""

@@ -1,8 +1,8 @@
 # mypy: disable-error-code="misc, attr-defined, no-any-return, untyped-decorator"
 # Serve's decorators are not typed.
-"""Two hops that do nothing: FastAPI ingress, handle, an async method that returns 200 bytes. And one: the ingress alone.
+"""Two hops that do nothing: FastAPI ingress, handle, an async method that returns 200 bytes. And one: an ingress alone.
 
-What any answer through an ingress (and a handle) costs under the launcher's flags. Deployments have the options of ours.
+What any answer through these costs under the launcher's flags. Deployments have the options of ours.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import Response
 
-ANSWER = b'{"answer":"' + b"x" * 187 + b'"}'
+from bench.apps.noop_uvicorn import ANSWER
 
 api = FastAPI()
 api_of_one = FastAPI()

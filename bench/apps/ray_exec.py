@@ -1,4 +1,4 @@
-# mypy: disable-error-code="misc, untyped-decorator"
+# mypy: disable-error-code="attr-defined, misc, untyped-decorator"
 """``python -m bench.apps.ray_exec PORT tuned|plain``: one Ray Serve deployment that has the data and runs the text.
 
 ``tuned``: under our flags, HAProxy in front, less the middleware that keeps Serve's headers from clients. ``plain``:
@@ -6,7 +6,6 @@ what Serve does where nobody sets anything. Both stay on loopback.
 """
 
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from bench.peers.apps.signals import wait_for_end
 from bench.peers.apps.task import limit_s, load, run_to_json
 from bench.servers import free_port
 from deployments.launch.flags import ONE_MACHINE, fixed_flags, front_flags
@@ -71,7 +71,7 @@ def _serve(port: int, folder: str) -> None:
     )  # fmt: skip
     serve.start(http_options={"host": _HOST, "port": port, "request_timeout_s": limit_s()})
     serve.run(Runner.bind(), name="peer", route_prefix="/")
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    wait_for_end()
     serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()
 

@@ -8,6 +8,7 @@ from typing import Any  # JSON values
 
 from bench.client import BadAnswer, Call, Connection
 
+NOTHING = "no answer"
 _SAID_BYTES = 160
 
 
@@ -17,7 +18,7 @@ class Attempt:
 
     good: bool = False
     seconds: float | None = None
-    said: str = "no answer"
+    said: str = NOTHING
     body: str = ""
 
     @classmethod
@@ -25,7 +26,7 @@ class Attempt:
         """What a peer's own client reports (``bench.peers.apps.driver``)."""
         if "answer" in told:
             return cls(True, told["seconds"], "answered", told["answer"])
-        return cls(False, told.get("seconds"), told.get("error", cls.said))
+        return cls(False, told.get("seconds"), told.get("error", NOTHING))
 
 
 def attempt(call: Call, clients: int, patience_s: float) -> list[Attempt]:

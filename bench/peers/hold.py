@@ -17,6 +17,7 @@ from deployments.launch.processes import become_subreaper, descendants, kill, re
 
 _TICK_S = 0.1
 _FORCE_S = 5.0
+_SETTLE_S = 2.0
 
 
 def main(stop_s: float, command: list[str]) -> None:
@@ -28,7 +29,10 @@ def main(stop_s: float, command: list[str]) -> None:
     deadline = time.monotonic() + stop_s
     while child.poll() is None and time.monotonic() < deadline:
         time.sleep(_TICK_S)
-    reap_orphans(keep=(child.pid,))
+    settled = time.monotonic() + _SETTLE_S  # its children may end just after it
+    while _others(child.pid) and time.monotonic() < settled:
+        reap_orphans(keep=(child.pid,))
+        time.sleep(_TICK_S)
     told = {"ended": child.returncode is not None, "left": len(_others(child.pid))}
     stubborn = kill(descendants(os.getpid()), within_s=_FORCE_S)
     print(json.dumps({**told, "stubborn": len(stubborn)}), flush=True)

@@ -2,12 +2,13 @@
 
 import json
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.client import BadAnswer, Call
+from bench.client import BadAnswer, Call, drive
 from bench.peers.apps import task
 from bench.peers.attempts import attempt
 from bench.peers.ground import Ground
@@ -21,6 +22,7 @@ OWN_PYTHON = Path(sys.executable)
 _HOST = "127.0.0.1"
 _START_S = 180.0
 _LOOK_S = 5.0
+_STEADY_S = 1.0
 
 
 def fastapi(name: str, python: Path, ground: Ground) -> Subject:
@@ -57,10 +59,10 @@ def bentoml(name: str, python: Path, ground: Ground) -> Subject:
 
 def bubblewrap(name: str, python: Path, ground: Ground) -> Subject:
     """Everything that it can unshare, nothing writable but a fresh /tmp, no variable."""
+    read = [word for path in (ROOT, ground.edges) for word in ("--ro-bind", str(path), str(path))]
     jail = [
         "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--proc", "/proc",
-        "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", str(ROOT), str(ROOT), "--ro-bind", str(ground.edges), str(ground.edges),
-        "--clearenv",
+        "--dev", "/dev", "--tmpfs", "/tmp", *read, "--clearenv",
     ]  # fmt: skip
     port = free_port()
     command = [str(python), *_uvicorn("bench.peers.apps.fresh_front:api", port)]
@@ -86,7 +88,13 @@ def kernel_gateway(name: str, python: Path, ground: Ground) -> Subject:
 def spark(name: str, python: Path, ground: Ground) -> Subject:
     port = free_port()
     server = ["-m", "bench.peers.apps.spark_server", str(port), str(ground.workers)]
-    return _driven(name, python, ground, port, server, ["-m", "bench.peers.apps.spark_client", str(port)])
+    client = ["-m", "bench.peers.apps.spark_client", str(port)]
+    own = {
+        "SPARK_CONNECT_AUTHENTICATE_TOKEN": secrets.token_hex(16),
+        "SPARK_LOCAL_IP": _HOST,
+        "PYSPARK_PYTHON": str(python),
+    }
+    return _driven(name, python, ground, port, server, client, own)
 
 
 def _uvicorn(app: str, port: int) -> list[str]:
@@ -108,14 +116,29 @@ def _plain(
     def call(task: str) -> Call:
         return Call.post(_HOST, port, path, {"execute": task})
 
-    held.wait(lambda: attempt(call(COUNT), 1, _LOOK_S)[0].good, _START_S)
+    held.wait(lambda: attempt(call(COUNT), 1, _LOOK_S)[0].good and _is_steady(call(COUNT)), _START_S)
     return Plain(name, call, held.pid, held.stop)
 
 
+def _is_steady(call: Call) -> bool:
+    """A front that has just come up may still be changing over: HAProxy takes new servers in by a reload."""
+    try:
+        drive(call, 1, _STEADY_S)
+    except (BadAnswer, OSError):
+        return False
+    return True
+
+
 def _driven(
-    name: str, python: Path, ground: Ground, port: int, server: Sequence[str], client: Sequence[str]
+    name: str,
+    python: Path,
+    ground: Ground,
+    port: int,
+    server: Sequence[str],
+    client: Sequence[str],
+    more: Mapping[str, str] | None = None,
 ) -> Subject:
-    environment = _environment(name, ground)
+    environment = {**_environment(name, ground), **(more or {})}
     log = _log(name, ground)
     held = Held.start([str(python), *server], environment, log)
     held.wait(lambda: _listens(port), _START_S)

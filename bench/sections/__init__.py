@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.plan import Plan
 from bench.report import Table
-from bench.sections import startup, walls, warm
+from bench.sections import floors, peers, runaway, startup, walls, warm
 from bench.servers import Stage
 
 
@@ -19,6 +19,9 @@ class Section:
 
 SECTIONS: Mapping[str, Section] = {
     "warm": Section(warm.SUMMARY, warm.run),
+    "floors": Section(floors.SUMMARY, floors.run),
+    "peers": Section(peers.SUMMARY, peers.run),
+    "runaway": Section(runaway.SUMMARY, runaway.run),
     "startup": Section(startup.SUMMARY, startup.run),
     "walls": Section(walls.SUMMARY, walls.run),
 }

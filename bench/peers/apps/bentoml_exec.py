@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc, untyped-decorator"
 """A BentoML service, for ``bentoml serve``: its workers have the data and run the text."""
 
 import os

@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from bench.peers.apps.task import load, run_to_json  # noqa: E402
+from bench.peers.apps.task import load, run_to_json
 
 sys.stdout.write(run_to_json(sys.stdin.read(), load(sys.argv[1])))

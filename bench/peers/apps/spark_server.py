@@ -1,10 +1,10 @@
 """``python -m bench.peers.apps.spark_server PORT CORES``: a Spark Connect server, until a signal comes."""
 
-import signal
 import sys
 
 from pyspark.sql import SparkSession
 
+from bench.peers.apps.signals import wait_for_end
 from bench.peers.apps.task import limit_s
 
 if __name__ == "__main__":
@@ -20,5 +20,5 @@ if __name__ == "__main__":
         .config("spark.sql.execution.pyspark.udf.killOnIdleTimeout", "true")
         .getOrCreate()
     )
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    wait_for_end()
     session.stop()
