@@ -46,7 +46,7 @@ lint: install-dev ## style and types
 bench: install-dev ## latency of a warm call beside a no-op app
 	$(BIN)/python -m bench
 
-peers: $(patsubst requirements/peers/%.lock,$(PEERS)/%/.installed,$(PEER_LOCKS)) ## what benchmarks compare with, each in an environment of its own (some 2 GB)
+peers: $(patsubst requirements/peers/%.lock,$(PEERS)/%/.installed,$(PEER_LOCKS)) ## what benchmarks compare with, each in an environment of its own (3 GB)
 	@command -v bwrap >/dev/null || echo "graphside: no bwrap here, so bubblewrap is not measured; on Debian: apt install bubblewrap" >&2
 	@command -v java >/dev/null || echo "graphside: no java here, so Spark is not measured; on Debian: apt install default-jre-headless" >&2
 

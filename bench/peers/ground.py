@@ -4,15 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from bench.client import Call
 from bench.peers.held import Leavings
 from bench.peers.subject import Plain
-from bench.sections.warm import edges
 from bench.servers import Server, Stage
 
 OURS = "graphside"
+EDGES = 1_000_000
+_NODES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,11 @@ class Ground:
 
 
 def edges_file(folder: Path) -> Path:
-    """A million edges (24 MB) as an Arrow file."""
-    path = folder / "edges.arrow"
-    table = edges()
+    """The edges as an Arrow file (24 MB): ``s``, ``d`` (int64), ``w`` (float64)."""
+    path = folder / "peers-edges.arrow"
+    random = np.random.default_rng(7)
+    ids = {name: pa.array(random.integers(0, _NODES, EDGES)) for name in ("s", "d")}
+    table = pa.table({**ids, "w": pa.array(random.random(EDGES))})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     return path

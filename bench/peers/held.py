@@ -58,10 +58,12 @@ class Held:
         """Return once ``ready()``. Raises ``StartFailed`` with the end of the log; the command is stopped then."""
         deadline = time.monotonic() + within_s
         while not ready():
-            if self._holder.poll() is not None or time.monotonic() > deadline:
+            ended = self._holder.poll() is not None
+            if ended or time.monotonic() > deadline:
                 self.stop()
-                lines = self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
-                raise StartFailed("\n".join([f"not ready within {within_s:g} s, or it ended; its log:", *lines]))
+                lines = self.log.read_text(errors="replace").strip().splitlines()[-_LOG_LINES:]
+                what = "it ended" if ended else f"not ready within {within_s:g} s"
+                raise StartFailed("\n".join([f"{what}: {lines[-1] if lines else 'it said nothing'}", *lines]))
             time.sleep(_POLL_S)
 
     def stop(self) -> Leavings:

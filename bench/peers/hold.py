@@ -15,6 +15,7 @@ import time
 
 from deployments.launch.processes import become_subreaper, descendants, kill, reap_orphans
 
+_REAP_S = 5.0
 _TICK_S = 0.1
 _FORCE_S = 5.0
 _SETTLE_S = 2.0
@@ -23,7 +24,8 @@ _SETTLE_S = 2.0
 def main(stop_s: float, command: list[str]) -> None:
     become_subreaper()
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True)
-    while child.poll() is None and not select.select([sys.stdin], [], [], _TICK_S)[0]:
+    ended = os.pidfd_open(child.pid)
+    while not select.select([sys.stdin, ended], [], [], _REAP_S)[0]:
         reap_orphans(keep=(child.pid,))
     child.terminate()
     deadline = time.monotonic() + stop_s

@@ -20,7 +20,7 @@ from bench.servers import ROOT, StartFailed, free_port
 OWN_PYTHON = Path(sys.executable)
 
 _HOST = "127.0.0.1"
-_START_S = 180.0
+_START_S = 300.0
 _LOOK_S = 5.0
 _STEADY_S = 1.0
 

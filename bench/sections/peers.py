@@ -21,10 +21,10 @@ SUMMARY = "a trivial task and a group-by on a million edges in memory: ours besi
 
 HOW = """\
 Every peer runs the same text, `task(g)`, over the same million edges (two int64, one float64), which it has in its
-memory, and gives the same JSON; answers are compared before anything is measured. Peers that speak plain HTTP are called
-by our raw client on kept-alive connections; Dask, Spark and Jupyter by their own client libraries, in a process of their
-own. Where a peer has worker processes or kernels it has two, each with the data. All run at once and are called in turn.
-`make peers` installs them; whoever is not there is named."""
+memory, and gives the same JSON; answers are compared before anything is measured. Peers that speak plain HTTP are
+called by our raw client on kept-alive connections; Dask, Spark and Jupyter by their own client libraries, in a process
+of their own. Where a peer has worker processes or kernels it has two, each with the data. All run at once and are
+called in turn. `make peers` installs them; whoever is not there is named."""
 
 ROUND_S = 0.6
 WARM_UP_S = 0.4
@@ -197,7 +197,7 @@ def _table(found: Sequence[Mapping[str, Measured]], started: Field, idle: Mappin
     told = [f"{name}: {reason}" for name, reason in started.absent.items()]
     notes = [
         f"Medians of {len(count[OURS].rounds)} rounds of {ROUND_S:g} s, interleaved ({len(many[OURS].rounds)} for 8 "
-        "clients and for group-by); ratios within a round. A p50 over 1 is slower than ours, calls/s over 1 are more than ours.",
+        "clients and for group-by); ratios within a round. A p50 over 1 is slower than ours, calls/s over 1 are more.",
         f"Everybody idle together takes {sum(idle.values()):.2f} cores, ours {idle[OURS]:.2f} of them.",
         *(["Not measured: " + "; ".join(told) + "."] if told else []),
         "nsjail, and snekbox which is built on it, are neither on PyPI nor in Debian 12.",
