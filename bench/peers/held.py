@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.servers import ROOT, StartFailed
 from deployments.launch.processes import descendants
 
-STOP_S = 6.0
+STOP_S = 10.0
 _GONE_S = 20.0
 _POLL_S = 0.1
 _TICKS = os.sysconf("SC_CLK_TCK")

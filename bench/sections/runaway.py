@@ -1,6 +1,7 @@
 """Three tasks that never end, sent to us and to every peer, one after the other."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -104,7 +105,8 @@ def _table(rows: list[Row], absent: dict[str, str]) -> Table:
     ]
     notes = [
         f"Limit {LIMIT_S:g} s, patience {PATIENCE_S:g} s; of peers that take seconds for a good call {SLOW_LIMIT_S:g} "
-        f"and {SLOW_PATIENCE_S:g} s. Well again: a good call is answered and less than {BURNING_CORES:g} cores burn.",
+        f"and {SLOW_PATIENCE_S:g} s. Well again: a good call is answered and less than {BURNING_CORES:g} cores burn "
+        "(less on a busy machine).",
         *([f"Not measured: {'; '.join(f'{name}: {why}' for name, why in absent.items())}."] if absent else []),
     ]
     data = {"rows": [asdict(row) for row in rows], "absent": absent}
@@ -112,12 +114,21 @@ def _table(rows: list[Row], absent: dict[str, str]) -> Table:
 
 
 def _heard(attempts: tuple[Attempt, ...]) -> str:
-    """What came, the same from several told once."""
-    told = []
+    """What came, the same from several told once, and when."""
+    came: dict[str, list[float]] = {}
     for attempt in attempts:
-        when = "" if attempt.seconds is None else f" at {attempt.seconds:.1f} s"
-        told.append(attempt.said.partition(":")[0][:60] + when)
-    return ", ".join(f"{told.count(one)} x {one}" for one in dict.fromkeys(told))
+        seconds = came.setdefault(attempt.said.partition(":")[0][:60], [])
+        if attempt.seconds is not None:
+            seconds.append(attempt.seconds)
+    counts = Counter(attempt.said.partition(":")[0][:60] for attempt in attempts)
+    return ", ".join(f"{counts[said]} x {said}{_when(seconds)}" for said, seconds in came.items())
+
+
+def _when(seconds: Sequence[float]) -> str:
+    if not seconds:
+        return ""
+    first, last = f"{min(seconds):.1f}", f"{max(seconds):.1f}"
+    return f" after {first} s" if first == last else f" after {first} to {last} s"
 
 
 def _following(ordeal: Ordeal) -> str:
