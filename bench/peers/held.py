@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.servers import ROOT, StartFailed
-from deployments.launch.processes import descendants
 
 STOP_S = 10.0
 _GONE_S = 20.0
@@ -84,14 +83,28 @@ class Held:
 
 
 def tree_cpu_s(root: int) -> float:
-    """CPU seconds that ``root`` and everything below it have used, those that it has reaped included."""
-    return sum(map(_cpu_s, (root, *(process.pid for process in descendants(root)))))
+    """CPU seconds that ``root`` and everything below it have used, those that it has reaped included.
+
+    Zombies count: what they used passes to whoever reaps them, and would otherwise seem to be used only then.
+    """
+    below: dict[int, list[int]] = {}
+    used: dict[int, float] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal() and (fields := _stat(entry.name)):
+            pid = int(entry.name)
+            below.setdefault(int(fields[1]), []).append(pid)
+            used[pid] = sum(map(int, fields[11:15])) / _TICKS  # its own in user and system, those of reaped children
+    total, level = used.get(root, 0.0), [root]
+    while level:
+        level = [child for pid in level for child in below.get(pid, ())]
+        total += sum(used[pid] for pid in level)
+    return total
 
 
-def _cpu_s(pid: int) -> float:
+def _stat(pid: str) -> list[bytes]:
+    """What follows the name in its line (proc(5)); nothing where it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    fields = text[text.rindex(b")") + 2 :].split()
-    return sum(map(int, fields[11:15])) / _TICKS  # its own in user and system, then those of its reaped children
+        return []
+    return text[text.rindex(b")") + 2 :].split()

@@ -28,6 +28,15 @@ time.sleep(600)
 BURNS = "import os\nos.fork()\nwhile True: pass"
 
 
+LEAVES_A_ZOMBIE = """
+import os, time
+if os.fork() == 0:
+    while time.process_time() < 0.5: pass
+    os._exit(0)
+time.sleep(600)
+"""
+
+
 def python(source: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", source, *arguments]
 
@@ -68,6 +77,15 @@ def test_cpu_of_the_whole_tree_counts(tmp_path: Path) -> None:
     held = Held.start(python(BURNS), {}, tmp_path / "log")
     try:
         assert within(30, lambda: tree_cpu_s(held.pid) > 0.5)
+    finally:
+        held.stop()
+
+
+def test_a_child_counts_as_long_as_it_is_a_zombie(tmp_path: Path) -> None:
+    held = Held.start(python(LEAVES_A_ZOMBIE), {}, tmp_path / "log")
+    try:
+        held.wait(lambda: "zombie" in {child.status() for child in psutil.Process(held.pid).children(True)}, 60)
+        assert tree_cpu_s(held.pid) > 0.5
     finally:
         held.stop()
 
