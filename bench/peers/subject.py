@@ -28,6 +28,9 @@ class Subject(Protocol):
     def attempt(self, task: str, clients: int, patience_s: float) -> list[Attempt]:
         """A call from each of so many new clients, at once. When this returns, all of them have left."""
 
+    def ask(self, task: str) -> Attempt:
+        """One call from a client that stays where it has some."""
+
     def cpu_s(self) -> float:
         """CPU seconds that all its processes have used."""
 
@@ -48,6 +51,9 @@ class Plain:
 
     def attempt(self, task: str, clients: int, patience_s: float) -> list[Attempt]:
         return attempt(self.call(task), clients, patience_s)
+
+    def ask(self, task: str) -> Attempt:
+        return self.attempt(task, 1, _ANSWER_S)[0]
 
     def cpu_s(self) -> float:
         return tree_cpu_s(self.pid)
@@ -79,14 +85,13 @@ class Driven:
     def attempt(self, task: str, clients: int, patience_s: float) -> list[Attempt]:
         """By a process of their own, which is killed at the end: so clients leave."""
         driver = Driver(self.command, self.environment, self.log)
-        order = {"do": "attempt", "task": task, "clients": clients, "patience_s": patience_s}
         try:
-            told = driver.order(order, patience_s + _ANSWER_S)
-            return [Attempt.of_driver(one) for one in told["attempts"]]
-        except BadAnswer as error:
-            return [Attempt(said=f"no connection: {error}")] * clients
+            return _attempt(driver, task, clients, patience_s)
         finally:
             driver.kill()
+
+    def ask(self, task: str) -> Attempt:
+        return _attempt(self._own(), task, 1, _ANSWER_S)[0]
 
     def cpu_s(self) -> float:
         return tree_cpu_s(self.server.pid)
@@ -145,9 +150,18 @@ def _line(answers: IO[bytes], within_s: float) -> bytes:
     return line
 
 
+def _attempt(driver: Driver, task: str, clients: int, patience_s: float) -> list[Attempt]:
+    order = {"do": "attempt", "task": task, "clients": clients, "patience_s": patience_s}
+    try:
+        told = driver.order(order, patience_s + _ANSWER_S)
+    except BadAnswer as error:
+        return [Attempt(said=f"no connection: {error}")] * clients
+    return [Attempt.of_driver(one) for one in told["attempts"]]
+
+
 def answer_of(subject: Subject, task: str) -> Any:
     """What it answers to a task, as a JSON value. Raises ``BadAnswer``."""
-    (only,) = subject.attempt(task, 1, _ANSWER_S)
-    if not only.good:
-        raise BadAnswer(f"{subject.name}: {only.said}")
-    return json.loads(only.body)
+    answer = subject.ask(task)
+    if not answer.good:
+        raise BadAnswer(f"{subject.name}: {answer.said}")
+    return json.loads(answer.body)

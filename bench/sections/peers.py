@@ -94,6 +94,7 @@ def _field(stage: Stage, ground: Ground) -> Iterator[Field]:
     try:
         ground.tell(f"starting {OURS}")
         started.subjects[OURS] = ours(stage, ground)
+        ground.tell("starting peers")
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for peer in PEERS:
                 if reason := peer.lacking():
@@ -114,7 +115,6 @@ def _field(stage: Stage, ground: Ground) -> Iterator[Field]:
 
 def _begin(peer: Peer, ground: Ground) -> Subject:
     began = time.monotonic()
-    ground.tell(f"starting {peer.name}")
     subject = peer.begin(ground)
     ground.tell(f"{peer.name} has started, {time.monotonic() - began:.1f} s")
     return subject

@@ -38,6 +38,9 @@ class Pretender:
             return [SILENT] * clients
         return [GOOD] * clients
 
+    def ask(self, task: str) -> Attempt:
+        return self.attempt(task, 1, 1.0)[0]
+
     def cpu_s(self) -> float:
         now = time.monotonic()
         self._cpu_s += (now - self._seen) * (1.0 if self.struck and self.burns > 0 else 0.1)

@@ -39,6 +39,9 @@ class Pretender:
         del task, patience_s
         return [Attempt(True, self.latency_s, "answered", self.body)] * clients
 
+    def ask(self, task: str) -> Attempt:
+        return self.attempt(task, 1, 1.0)[0]
+
     def cpu_s(self) -> float:
         return 0.0
 
