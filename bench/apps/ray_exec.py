@@ -1,5 +1,5 @@
 # mypy: disable-error-code="attr-defined, misc, untyped-decorator"
-"""``python -m bench.apps.ray_exec PORT tuned|plain``: one Ray Serve deployment that has the data and runs the text.
+"""``python -m bench.apps.ray_exec PORT FOLDER tuned|plain``: one Ray Serve deployment that has the data and runs the text.
 
 ``tuned``: under our flags, HAProxy in front, less the middleware that keeps Serve's headers from clients. ``plain``:
 what Serve does where nobody sets anything. Both stay on loopback.
@@ -7,7 +7,6 @@ what Serve does where nobody sets anything. Both stay on loopback.
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -32,11 +31,10 @@ class Body(BaseModel):
     execute: str
 
 
-def main(port: int, is_tuned: bool) -> None:
-    """Serves until SIGTERM."""
-    with tempfile.TemporaryDirectory(prefix="peer-", dir="/tmp") as folder:  # sockets' paths must be short
-        os.environ.update(_flags(Path(folder), is_tuned))
-        _serve(port, f"{folder}/r")
+def main(port: int, folder: Path, is_tuned: bool) -> None:
+    """Serves until SIGTERM. ``folder`` has a short path, since sockets lie in it."""
+    os.environ.update(_flags(folder, is_tuned))
+    _serve(port, str(folder / "r"))
 
 
 def _flags(folder: Path, is_tuned: bool) -> dict[str, str]:
@@ -77,4 +75,4 @@ def _serve(port: int, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] == "tuned")
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "tuned")

@@ -3,16 +3,18 @@
 import json
 import os
 import secrets
+import shutil
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.client import BadAnswer, Call, drive
 from bench.peers.apps import task
 from bench.peers.attempts import attempt
 from bench.peers.ground import Ground
-from bench.peers.held import Held
+from bench.peers.held import Held, Leavings
 from bench.peers.subject import Driven, Plain, Subject
 from bench.peers.tasks import COUNT
 from bench.servers import ROOT, StartFailed, free_port
@@ -105,19 +107,41 @@ def _uvicorn(app: str, port: int) -> list[str]:
 
 def _ray(name: str, python: Path, ground: Ground, how: str) -> Subject:
     port = free_port()
-    return _plain(name, [str(python), "-m", "bench.apps.ray_exec", str(port), how], ground, port, "/run")
+    folder = tempfile.mkdtemp(prefix="peer-", dir="/tmp")  # a socket's path ends at 107 bytes
+
+    def clear() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    command = [str(python), "-m", "bench.apps.ray_exec", str(port), folder, how]
+    try:
+        return _plain(name, command, ground, port, "/run", then=clear)
+    except BaseException:
+        clear()
+        raise
 
 
 def _plain(
-    name: str, command: Sequence[str], ground: Ground, port: int, path: str, more: Mapping[str, str] | None = None
+    name: str,
+    command: Sequence[str],
+    ground: Ground,
+    port: int,
+    path: str,
+    more: Mapping[str, str] | None = None,
+    then: Callable[[], None] = lambda: None,
 ) -> Subject:
+    """``then`` is done when it has stopped."""
     held = Held.start(command, {**_environment(name, ground), **(more or {})}, _log(name, ground))
 
     def call(task: str) -> Call:
         return Call.post(_HOST, port, path, {"execute": task})
 
+    def end() -> Leavings:
+        leavings = held.stop()
+        then()
+        return leavings
+
     held.wait(lambda: attempt(call(COUNT), 1, _LOOK_S)[0].good and _is_steady(call(COUNT)), _START_S)
-    return Plain(name, call, held.pid, held.stop)
+    return Plain(name, call, held.pid, end)
 
 
 def _is_steady(call: Call) -> bool:
