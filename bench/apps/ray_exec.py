@@ -1,5 +1,5 @@
 # mypy: disable-error-code="attr-defined, misc, untyped-decorator"
-"""``python -m bench.apps.ray_exec PORT FOLDER tuned|plain``: one Ray Serve deployment that has the data and runs the text.
+"""``python -m bench.apps.ray_exec PORT FOLDER tuned|plain``: one Ray Serve deployment, with the data, runs the text.
 
 ``tuned``: under our flags, HAProxy in front, less the middleware that keeps Serve's headers from clients. ``plain``:
 what Serve does where nobody sets anything. Both stay on loopback.
