@@ -8,11 +8,14 @@ CLIENT_PIP := $(CLIENTS)/python/bin/python -m pip --disable-pip-version-check --
 JS := tests/clients/js
 RELEASES := requirements/clients/releases.txt
 OLDEST := 0.40.0
+PEERS := .peers
+PEER_PIP := bin/python -m pip --disable-pip-version-check --quiet install --require-hashes
+PEER_LOCKS := $(wildcard requirements/peers/*.lock)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-clients serve test test-unit soak lint bench bench-kept lock clean
+.PHONY: help install install-dev install-clients serve test test-unit soak lint bench bench-kept peers lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -47,6 +50,10 @@ bench-kept: install-dev ## the same for docs/benchmarks.md, which is written ane
 	$(BIN)/python -m bench --long --keep all
 	$(BIN)/python -m bench.page
 
+peers: $(patsubst requirements/peers/%.lock,$(PEERS)/%/.installed,$(PEER_LOCKS)) ## what benchmarks compare with, each in an environment of its own (3 GB)
+	@command -v bwrap >/dev/null || echo "graphside: no bwrap here, so bubblewrap is not measured; on Debian: apt install bubblewrap" >&2
+	@command -v java >/dev/null || echo "graphside: no java here, so Spark is not measured; on Debian: apt install default-jre-headless" >&2
+
 # The package index that uv uses is this machine's own business: no host names get into the locks.
 lock: ## new locks from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH" >&2; exit 1; }
@@ -55,9 +62,10 @@ lock: ## new locks from pyproject.toml (needs uv)
 	$(COMPILE) -c requirements/base.lock --extra gpu pyproject.toml requirements/build.in -o requirements/gpu.lock
 	$(COMPILE) requirements/clients/pygraphistry.in -o requirements/clients/pygraphistry.lock
 	$(COMPILE) requirements/clients/s3.in -o requirements/clients/s3.lock
+	for lock in $(PEER_LOCKS); do $(COMPILE) $${lock%.lock}.in -o $$lock || exit 1; done
 
 clean: ## what was installed or built; data stays
-	rm -rf $(VENV) $(CLIENTS) $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CLIENTS) $(PEERS) $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python
@@ -100,6 +108,16 @@ $(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json
 	  echo "graphside: no npm here, so graphistry-js is not installed; on Debian: apt install nodejs npm" >&2; \
 	  test "$$CI" != true; \
 	fi
+
+# One that cannot be had here keeps no other from being installed: its log says why, and benchmarks leave it out.
+$(PEERS)/%/.installed: requirements/peers/%.lock | $(BIN)/python
+	@echo "installing $* ..."
+	@$(BIN)/python -m venv --clear $(@D)
+	@{ $(@D)/$(PEER_PIP) --only-binary :all: -r $< && \
+	  if [ -f $(<:.lock=.source.txt) ]; then \
+	    $(@D)/$(PEER_PIP) --no-deps --no-build-isolation --no-binary :all: -r $(<:.lock=.source.txt); \
+	  fi; } >$(PEERS)/$*.log 2>&1 && touch $@ \
+	  || { echo "graphside: $* is not installed:" >&2; tail -n 3 $(PEERS)/$*.log >&2; }
 
 # Debian names its newer interpreters; the default python3 of an older system may not do.
 $(BIN)/python:

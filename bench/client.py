@@ -103,7 +103,7 @@ class Connection:
         head = Answer(int(self._data[9:12]), bytes(self._data[:end]), b"")
         length = head.header("content-length")
         if length is None:
-            raise BadAnswer(f"an answer without Content-Length: {head.head[:200]!r}")
+            raise BadAnswer(f"HTTP {head.status} without Content-Length: {head.head[:200]!r}")
         if len(self._data) < end + 4 + int(length):
             return None
         body = bytes(self._data[end + 4 :])

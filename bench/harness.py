@@ -19,6 +19,17 @@ class Target:
     name: str
     call: Call
 
+    def drive(self, clients: int, seconds: float) -> Load:
+        return drive(self.call, clients, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """Something that is measured by a client of its own."""
+
+    name: str
+    drive: Callable[[int, float], Load]
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -51,14 +62,14 @@ class Measured:
 
 
 def interleave(
-    targets: Sequence[Target], clients: int, rounds: int, seconds: float, tell: Callable[[str], None]
+    targets: Sequence[Target | Driven], clients: int, rounds: int, seconds: float, tell: Callable[[str], None]
 ) -> list[Measured]:
     """``rounds`` times: each target in turn, ``clients`` connections, ``seconds``. The first goes last in every other
     round, so that no target always follows the same neighbour."""
     loads: dict[str, list[Load]] = {target.name: [] for target in targets}
     for number in range(rounds):
         for target in targets if number % 2 == 0 else reversed(targets):
-            load = drive(target.call, clients, seconds)
+            load = target.drive(clients, seconds)
             loads[target.name].append(load)
         tell(f"{clients} client{'s' if clients > 1 else ''}: round {number + 1} of {rounds}")
     return [

@@ -18,6 +18,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "deployments.app:build"
 NOOP = "bench.apps.noop:build"
+NOOP_ONE_HOP = "bench.apps.noop:build_one_hop"
 
 _START_S = 240.0
 _STOP_S = 15.0
@@ -71,7 +72,7 @@ class Server:
 
     def spawn(self) -> None:
         """Begin to start it; ``wait_ready`` waits for the end of that."""
-        self.port = _free_port()
+        self.port = free_port()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "GRAPHSIDE_"))}
         own = {
             "GRAPHSIDE_DATA": str(self.data),
@@ -141,13 +142,15 @@ class Stage:
         self._servers = {
             "graphside": Server(OURS, folder / "graphside", _SETTINGS),
             "no-op": Server(NOOP, folder / "no-op"),
+            "one-hop no-op": Server(NOOP_ONE_HOP, folder / "no-op-1"),
         }
         self.ours("small cache", cache_bytes=SMALL_CACHE_BYTES)
         self.ours("graphside, reused seats", reused_seats=8)
 
     def ours(self, name: str, **settings: object) -> None:
         """There is a server of ours with other settings under that name from now on; it is not started."""
-        self._servers[name] = Server(OURS, self.folder / name.replace(",", "").replace(" ", "-"), {**_SETTINGS, **settings})
+        folder = self.folder / name.replace(",", "").replace(" ", "-")
+        self._servers[name] = Server(OURS, folder, {**_SETTINGS, **settings})
 
     def server(self, name: str) -> Server:
         """The server of that name, running or not."""
@@ -181,7 +184,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

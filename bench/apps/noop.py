@@ -1,8 +1,8 @@
 # mypy: disable-error-code="misc, attr-defined, no-any-return, untyped-decorator"
 # Serve's decorators are not typed.
-"""Two hops that do nothing: FastAPI ingress, handle, an async method that returns 200 bytes.
+"""Two hops that do nothing: FastAPI ingress, handle, an async method that returns 200 bytes. And one: an ingress alone.
 
-What any answer through an ingress and a handle costs under the launcher's flags. Deployments have the options of ours.
+What any answer through these costs under the launcher's flags. Deployments have the options of ours.
 """
 
 from typing import Any
@@ -13,9 +13,10 @@ from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import Response
 
-ANSWER = b'{"answer":"' + b"x" * 187 + b'"}'
+from bench.apps.noop_uvicorn import ANSWER
 
 api = FastAPI()
+api_of_one = FastAPI()
 
 
 class Worker:
@@ -44,8 +45,22 @@ class Front:
         return Response(await self._worker.run.remote(b""), media_type="application/json")
 
 
+@serve.ingress(api_of_one)
+class Alone:
+    """The only hop."""
+
+    @api_of_one.post("/run")
+    async def run(self, request: Request) -> Response:
+        await request.body()
+        return Response(ANSWER, media_type="application/json")
+
+    @api_of_one.get("/readyz")
+    async def ready(self) -> Response:
+        return Response(ANSWER, media_type="application/json")
+
+
 def build(_: dict[str, Any]) -> serve.Application:
-    """The app. It has no settings."""
+    """The app with both hops. It has no settings."""
     worker = serve.deployment(
         Worker,
         max_ongoing_requests=200,
@@ -54,3 +69,8 @@ def build(_: dict[str, Any]) -> serve.Application:
     )
     front = serve.deployment(Front, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0.1})
     return front.bind(worker.bind())
+
+
+def build_one_hop(_: dict[str, Any]) -> serve.Application:
+    """The app without its handle."""
+    return serve.deployment(Alone, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0.1}).bind()

@@ -5,7 +5,22 @@ from dataclasses import dataclass
 
 from bench.plan import Plan
 from bench.report import Table
-from bench.sections import budget, cold, groupby, growth, results, serialise, size, startup, upload, walls, warm
+from bench.sections import (
+    budget,
+    cold,
+    floors,
+    groupby,
+    growth,
+    peers,
+    results,
+    runaway,
+    serialise,
+    size,
+    startup,
+    upload,
+    walls,
+    warm,
+)
 from bench.servers import Stage
 
 
@@ -20,6 +35,9 @@ class Section:
 
 SECTIONS: Mapping[str, Section] = {
     "warm": Section(warm.SUMMARY, warm.run, warm.HOW),
+    "floors": Section(floors.SUMMARY, floors.run, floors.HOW),
+    "peers": Section(peers.SUMMARY, peers.run, peers.HOW),
+    "runaway": Section(runaway.SUMMARY, runaway.run, runaway.HOW),
     "groupby": Section(groupby.SUMMARY, groupby.run, groupby.HOW),
     "serialise": Section(serialise.SUMMARY, serialise.run, serialise.HOW),
     "results": Section(results.SUMMARY, results.run, results.HOW),

@@ -1,0 +1,1 @@
+"""What runs in the peers' own environments: their libraries and the standard library, nothing of ours."""

@@ -1,0 +1,44 @@
+"""The same for every peer that runs a text in a process of its own: the data, and ``task(g)`` on it.
+
+``g`` has what tasks of the benchmark use of a Plottable, its edges. JSON is the standard library's, as in each peer.
+"""
+
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any  # what a user's function takes and gives
+
+import pyarrow as pa
+
+EDGES_FILE = "PEER_EDGES"
+"""The variable that names an Arrow file of the edges."""
+
+LIMIT_S = "PEER_LIMIT_S"
+"""The variable that says how long a call may take, for peers that have a limit of their own."""
+
+
+def load(path: str | Path | None = None) -> Any:
+    """The graph, its edges a pandas frame in this process's memory."""
+    with pa.memory_map(str(path or os.environ[EDGES_FILE])) as file:
+        return graph(pa.ipc.open_file(file).read_all().to_pandas())
+
+
+def graph(edges: Any) -> Any:
+    """A graph of this frame."""
+    return SimpleNamespace(_edges=edges)
+
+
+def limit_s() -> float:
+    return float(os.environ[LIMIT_S])
+
+
+def run(text: str, graph: Any) -> Any:
+    """What the text's ``task`` returns."""
+    namespace: dict[str, Any] = {"__name__": "task"}
+    exec(compile(text, "<task>", "exec"), namespace)
+    return namespace["task"](graph)
+
+
+def run_to_json(text: str, graph: Any) -> str:
+    return json.dumps(run(text, graph))
