@@ -11,7 +11,7 @@ from deployments.launch.loopback import keep_replica_port_local
 log = logging.getLogger("graphside.start")
 
 OBJECTS_A_COLLECTION: Final = 10_000
-"""Python's 700 is a collection every few calls, which finds next to nothing. Serve has the same number in its proxies."""
+"""Python's 700 is a collection every few calls, which finds next to nothing. Serve does the same in its proxies."""
 
 
 def begin_replica() -> None:
