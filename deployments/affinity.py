@@ -8,6 +8,7 @@ Several runners, one dataset: a request goes to the first replica of the ranking
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
@@ -16,9 +17,10 @@ REPLICA_PREFIX = "replica:"
 """A session id that names one replica instead of a dataset: a large result is fetched from where it was made."""
 
 
-def owner_order(key: str, replica_ids: list[str]) -> list[str]:
+@lru_cache(maxsize=1024)
+def owner_order(key: str, replica_ids: tuple[str, ...]) -> tuple[str, ...]:
     """Replica ids in the order in which they own ``key``. The same everywhere, without a word between routers."""
-    return sorted(replica_ids, key=lambda replica: hashlib.blake2b(f"{key}|{replica}".encode()).digest())
+    return tuple(sorted(replica_ids, key=lambda replica: hashlib.blake2b(f"{key}|{replica}".encode()).digest()))
 
 
 class DatasetAffinityRouter(RequestRouter):
@@ -31,7 +33,7 @@ class DatasetAffinityRouter(RequestRouter):
             return [candidate_replicas]
         pending_request.routing_context.should_backoff = True
         key = pending_request.metadata.session_id
-        if not key:
+        if not key or len(candidate_replicas) == 1:
             return [candidate_replicas]
         by_id: dict[str, Any] = {replica.replica_id.unique_id: replica for replica in candidate_replicas}
         if key.startswith(REPLICA_PREFIX):
@@ -40,5 +42,5 @@ class DatasetAffinityRouter(RequestRouter):
         holders = [
             replica for replica in candidate_replicas if key in (replica.routing_stats or {}).get("datasets", ())
         ]
-        others = [by_id[replica_id] for replica_id in owner_order(key, list(by_id))]
+        others = [by_id[replica_id] for replica_id in owner_order(key, tuple(by_id))]
         return [*([holders] if holders else []), *([replica] for replica in others if replica not in holders)]

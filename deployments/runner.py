@@ -10,7 +10,7 @@ import mmap
 import os
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Final
 
 from ray import serve
@@ -23,7 +23,7 @@ from runtime.datasets.upload import Uploads
 from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import HOLDER_BYTES, PandasEngine, SeatSettings
 from runtime.errors import LimitTooHigh, RuntimeFailure
-from runtime.executor import Executor, ExecutorSettings
+from runtime.executor import Executor, ExecutorSettings, Receipt
 from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess, template_environment
 from runtime.sandbox.scratch import ScratchRoot
@@ -103,7 +103,8 @@ class Runner:
             spec.run_id, source.dataset_id, receipt.cause, receipt.queue_s, receipt.seat_s,
             receipt.run_s, receipt.encode_s, time.perf_counter() - started, self._remark,
         )  # fmt: skip
-        reply: Reply = {"receipt": asdict(receipt), "versions": self._versions}
+        cost = {name: getattr(receipt, name) for name in _RECEIPT_FIELDS}
+        reply: Reply = {"receipt": cost, "versions": self._versions}
         if outcome.stdout or outcome.stderr or outcome.failure is not None:
             reply["output"] = {name: getattr(outcome, name) for name in _OUTPUT_FIELDS}
         if outcome.failure is not None:
@@ -241,6 +242,7 @@ def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_byt
     )
 
 
+_RECEIPT_FIELDS: Final = tuple(field.name for field in fields(Receipt))
 _OUTPUT_FIELDS: Final = ("stdout", "stderr", "stdout_truncated", "stderr_truncated")
 
 
