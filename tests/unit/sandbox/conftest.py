@@ -81,7 +81,14 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
     """Makes rigs: ``make_rig(seats=2, cache_bytes=...)``."""
     closers: list[Callable[[], None]] = []
 
-    def make(*, seats: int = 4, queue: int = 200, cache_bytes: int = 1 << 30, spares: int = 2) -> Rig:
+    def make(
+        *,
+        seats: int = 4,
+        queue: int = 200,
+        cache_bytes: int = 1 << 30,
+        spares: int = 2,
+        template_type: type[TemplateProcess] = TemplateProcess,
+    ) -> Rig:
         root = tmp_path_factory.mktemp("rig")
         store = LocalStore(root)
         store.prepare()
@@ -91,13 +98,13 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         thread.start()
 
         async def build() -> Rig:
-            template = TemplateProcess(walls())
+            template = template_type(walls())
             scratch = ScratchRoot(root / "scratch", for_other_users=walls().throwaway_users)
             settings = SeatSettings(
                 scratch=scratch,
                 spares=spares, output_bytes=MIB, result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256, threads=64,
             )  # fmt: skip
-            engine = PandasEngine(store, template, settings)
+            engine = PandasEngine(store, template, settings, cache_bytes)
             executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes))
             await executor.start()
             await template.wait_ready()
