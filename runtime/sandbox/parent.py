@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -26,6 +27,9 @@ log = logging.getLogger("graphside.sandbox")
 START_TIMEOUT_S: Final = 120.0
 LOAD_TIMEOUT_S: Final = 120.0
 RESTART_DELAY_S: Final = 0.5
+
+_OF_ITSELF: Final = frozenset((-signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL, -signal.SIGSEGV))
+"""How a process ends by what it does, not by what is done to it."""
 
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")
 
@@ -130,7 +134,7 @@ class TemplateProcess:
         finally:
             far.close()
             os.close(payload_fd)
-        holder = ForkerClient(near, "holder")
+        holder = ForkerClient(near, "holder", parent_pid=child.pid)
         try:
             event = await holder.first_event(LOAD_TIMEOUT_S)
             if event.get("event") != "ready":
@@ -140,6 +144,13 @@ class TemplateProcess:
             holder.close()
             child.kill()
             raise DatasetUnreadable(f"the dataset did not load within {LOAD_TIMEOUT_S:g} s") from None
+        except RunInterrupted:
+            holder.close()
+            child.kill()
+            code = await child.exit_code()
+            if code in _OF_ITSELF:  # it would do so again
+                raise DatasetUnreadable(_holder_crash(-code)) from None
+            raise
         except BaseException:
             holder.close()
             child.kill()
@@ -257,6 +268,13 @@ async def _exchange(channel: socket.socket, request: bytes) -> Message | None:
 def _job_crash(code: int | None) -> str:
     how = f"signal {-code}" if code is not None and code < 0 else "no answer"
     return f"The reader of this file ended with {how}: the file is damaged, or needs more memory than parsing may use."
+
+
+def _holder_crash(number: int) -> str:
+    return (
+        f"the process that loads the dataset ended with signal {number}: a stored table is damaged, or needs more "
+        "memory than this server has for a dataset"
+    )
 
 
 def _memfd(name: str, data: bytes) -> int:

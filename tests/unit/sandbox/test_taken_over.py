@@ -154,7 +154,7 @@ def test_no_secret_is_in_the_memory_of_either(taken: Rig, monkeypatch: pytest.Mo
 
 
 SIGNALS = """
-import ctypes, os, signal
+import ctypes, fcntl, os, resource, signal, socket
 libc = ctypes.CDLL(None, use_errno=True)
 def task(g):
     through = []
@@ -163,13 +163,14 @@ def task(g):
             ('kill', lambda: os.kill(pid, 0)), ('stop', lambda: os.kill(pid, signal.SIGSTOP)),
             ('group', lambda: os.killpg(0, 0)), ('all', lambda: os.kill(-1, 0)),
             ('pidfd', lambda: os.pidfd_open(pid)), ('nice', lambda: os.setpriority(os.PRIO_PROCESS, pid, 19)),
-            ('fork', os.fork), ('exec', lambda: os.execv('/bin/true', ['true'])), ('memfd', lambda: os.memfd_create('x')),
-            ('spawn', lambda: os.posix_spawn('/bin/true', ['true'], {})), ('setsid', os.setsid),
-            ('setuid', lambda: os.setresuid(0, 0, 0)), ('raise', lambda: __import__('resource').setrlimit(9, (-1, -1))),
+            ('fork', os.fork), ('exec', lambda: os.execv('/bin/true', ['true'])), ('setsid', os.setsid),
+            ('spawn', lambda: os.posix_spawn('/bin/true', ['true'], {})), ('memfd', lambda: os.memfd_create('x')),
+            ('setuid', lambda: os.setresuid(0, 0, 0)), ('raise', lambda: resource.setrlimit(9, (-1, -1))),
             ('mount', lambda: 1 / (libc.mount(b'x', b'/', b'tmpfs', 0, 0) + 1)),
-            ('ptrace', lambda: 1 / (libc.ptrace(16, pid, 0, 0) + 1)), ('unshare', lambda: 1 / (libc.unshare(0x10000000) + 1)),
-            ('owner', lambda: __import__('fcntl').fcntl(3, 8, pid)), ('group id', lambda: os.setgroups([0])),
-            ('pair', lambda: __import__('socket').socketpair()), ('tmp', lambda: os.open('/tmp', os.O_TMPFILE | os.O_RDWR)),
+            ('ptrace', lambda: 1 / (libc.ptrace(16, pid, 0, 0) + 1)),
+            ('unshare', lambda: 1 / (libc.unshare(0x10000000) + 1)),
+            ('owner', lambda: fcntl.fcntl(3, 8, pid)), ('group id', lambda: os.setgroups([0])),
+            ('pair', lambda: socket.socketpair()), ('tmp', lambda: os.open('/tmp', os.O_TMPFILE | os.O_RDWR)),
             ('shm', lambda: 1 / (libc.shmget(0, 4096, 0o1777) + 1)),
         ):
             try:
@@ -198,7 +199,8 @@ def attack(request, *descriptors):
     for name, act in (
         ('write the upload', lambda: os.write(5, b'x')), ('cut the upload', lambda: os.ftruncate(5, 0)),
         ('map it writable', lambda: __import__('mmap').mmap(5, 1, prot=3, flags=1)),
-        ('open it again', lambda: os.open('/proc/self/fd/5', os.O_RDWR)), ('link', lambda: os.link('/proc/self/fd/4', '/tmp/x')),
+        ('open it again', lambda: os.open('/proc/self/fd/5', os.O_RDWR)),
+        ('link', lambda: os.link('/proc/self/fd/4', '/tmp/x')),
         ('leave', lambda: os.open('..', os.O_RDONLY)), ('grow past the limit', lambda: os.posix_fallocate(4, 0, 2**30)),
         ('lie about its size', lambda: os.ftruncate(4, 2**40)), ('write far', lambda: os.pwrite(4, b'x', 2**30)),
         ('scratch past the limit', lambda: os.pwrite(6, b'x', 2**30)),
@@ -222,7 +224,8 @@ def _closed(fd):
 def test_a_job_has_its_descriptors_and_does_with_them_what_they_are_for(taken: Rig, tmp_path: Path) -> None:
     mode = os.stat(__file__).st_mode
     told = job(taken, GIVEN, output=tmp_path / "output")
-    assert told == {"through": [], "open": [0, 1, 2, 3, 4, 5, 6], "standard": [True, True, True]}
+    own_memory = 7  # its size, which its limit was made from
+    assert told == {"through": [], "open": [0, 1, 2, 3, 4, 5, 6, own_memory], "standard": [True, True, True]}
     assert os.stat(__file__).st_mode == mode
 
 
@@ -289,13 +292,25 @@ LIES: dict[str, Any] = {
     "too-long": (1 << 30).to_bytes(4, "big"),
     "failure-of-nothing": {"status": "failed"},
     "failure-that-is-none": {"status": "failed", "failure": "x"},
-    "another-failure": {"status": "failed", "failure": {"type": "RunInterrupted", "message": "m", "fields": {"retry_after_s": 9}}},
-    "fields-as-arguments": {"status": "failed", "failure": {"type": "InvalidTable", "message": "m", "fields": {"self": 1, "message": 2}}},
-    "long-words": {"status": "failed", "failure": {"type": "InvalidTable", "message": "x" * 10**6, "fields": {"errors": ["y" * 10**5] * 30}}},
-    "more-fields": {"status": "failed", "failure": {"type": "InvalidTable", "message": "m", "fields": {"errors": "no", "request_id": "forged"}}},
+    "another-failure": {
+        "status": "failed",
+        "failure": {"type": "RunInterrupted", "message": "m", "fields": {"retry_after_s": 9}},
+    },
+    "fields-as-arguments": {
+        "status": "failed",
+        "failure": {"type": "InvalidTable", "message": "m", "fields": {"self": 1, "message": 2}},
+    },
+    "long-words": {
+        "status": "failed",
+        "failure": {"type": "InvalidTable", "message": "x" * 10**6, "fields": {"errors": ["y" * 10**5] * 30}},
+    },
+    "more-fields": {
+        "status": "failed",
+        "failure": {"type": "InvalidTable", "message": "m", "fields": {"errors": "no", "request_id": "forged"}},
+    },
     "no-message": {"status": "failed", "failure": {"type": "InvalidTable", "message": ["a"]}},
     "cause": {"status": "failed", "cause": {"a": "\n" * 10**5}},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -334,12 +349,12 @@ def attack(*_):
     except OSError:
         return {'refused': True}
 """
-    before = len(os.listdir("/proc/self/fd"))
+    before = _open_when_calm()
     try:
         assert job(taken, code) == {"refused": True}
     except InvalidTable:  # where nothing refuses it, it is an answer that is none
         pass
-    assert eventually(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    assert _open_when_calm() <= before
 
 
 def _ipc(table: pa.Table) -> bytes:
@@ -390,8 +405,8 @@ FORGED: dict[str, Callable[[], bytes]] = {
     "length-of-a-batch": lambda: _with(_offsets(3), _offsets(1 << 50), EDGES),
     "spread": lambda: _spread(1 << 28),
     "two-batches": lambda: _ipc(pa.concat_tables([EDGES, EDGES])),
-    "nulls-without-end": lambda: _ipc(pa.table({"n": pa.Array.from_buffers(pa.null(), 1 << 40, [None])})),
-    "hollow-structs": lambda: _ipc(pa.table({"n": pa.StructArray.from_buffers(pa.struct([]), 1 << 40, [None])})),
+    "nulls-without-end": lambda: _ipc(pa.table({"n": pa.Array.from_buffers(pa.null(), 1 << 30, [None])})),
+    "hollow-structs": lambda: _ipc(pa.table({"n": pa.StructArray.from_buffers(pa.struct([]), 1 << 30, [None])})),
 }  # fmt: skip
 
 
@@ -427,12 +442,11 @@ HOLDER_LIES = {
     "nothing": b"{}",
     "an-event-of-no-kind": b'{"event": 7}',
     "a-child": b'{"event": "child", "child": "x"}',
-    "an-exit": b'{"event": "exit", "child": 10, "code": 0}',
     "no-json": b"\xff",
     "a-list": b"[]",
     "failed": b'{"event": "failed"}',
     "failed-by-a-list": b'{"event": "failed", "failure": []}',
-    "failed-as-another": b'{"event": "failed", "failure": {"type": "Overloaded", "message": "m", "fields": {"self": 1}}}',
+    "failed-as-another": b'{"event": "failed", "failure": {"type": "Overloaded", "message": "", "fields": {"a": 1}}}',
     "as-large-as-can-be": b'{"event": "ready", "anonymous_bytes": 1152921504606846976, "load_s": 1}',
     "less-than-nothing": b'{"event": "ready", "anonymous_bytes": -1152921504606846976, "load_s": 1}',
     "no-time": b'{"event": "ready", "anonymous_bytes": 1, "load_s": "x"}',
@@ -457,3 +471,54 @@ def test_a_holder_that_takes_memory_is_refused_it(taken: Rig, neighbour: Dataset
         taken.run(hostile_dataset(taken, code), GOOD)
     assert told.value.type == "DatasetTooLarge"
     assert answer(taken.run(neighbour, GOOD)) == 3
+
+
+PROCESSES = """
+import os, socket, time
+def attack(*_):
+    channel = socket.socket(fileno=3)
+    given = GIVEN
+    for number in (1, 2, 3, 'x', None):
+        body = __import__('json').dumps({'event': 'child', 'child': number}).encode()
+        try:
+            for fd in given: socket.send_fds(channel, [body], [fd])
+        except OSError:
+            break
+    time.sleep(60)
+"""
+GIVEN_AWAY = {
+    "the-template": "[os.pidfd_open(os.getppid())]",
+    "all-that-it-sees": "[os.pidfd_open(int(pid)) for pid in os.listdir('/proc') if pid.isdigit() and int(pid) > 1]",
+    "itself": "[os.pidfd_open(os.getpid())]",
+    "files": "[os.open('/dev/null', os.O_RDONLY) for _ in range(100)]",
+}
+
+
+@pytest.mark.parametrize("given", GIVEN_AWAY)
+def test_a_holder_has_nobody_killed_and_fills_no_table_of_descriptors(
+    taken: Rig, neighbour: DatasetSource, given: str
+) -> None:
+    """The server kills by descriptors that a holder hands it: only of processes that the holder forked."""
+    if not walls().namespaces and given == "all-that-it-sees":
+        pytest.skip("without namespaces these would be all processes of the machine")
+    template, loads = taken.template.pid, taken.executor.cache.counts.loads
+    before = _open_when_calm()
+    with pytest.raises(RuntimeFailure) as told:
+        taken.run(hostile_dataset(taken, PROCESSES.replace("GIVEN", GIVEN_AWAY[given])), GOOD)
+    assert told.value.type in ("DatasetUnreadable", "RunInterrupted")
+    assert taken.template.pid == template
+    assert answer(taken.run(neighbour, GOOD)) == 3
+    assert taken.executor.cache.counts.loads <= loads + 3, "the dataset beside it was loaded again"
+    assert _open_when_calm() <= before
+
+
+def _open_when_calm() -> int:
+    """How many descriptors this process has, once spare seats stand ready."""
+    seen: list[int] = []
+
+    def calm() -> bool:
+        seen.append(len(os.listdir("/proc/self/fd")))
+        return len(seen) > 30 and len(set(seen[-30:])) == 1
+
+    assert eventually(calm, 10)
+    return seen[-1]
