@@ -45,7 +45,7 @@ class Sandbox:
             scratch=scratch, spares=spares, output_bytes=MIB, result_bytes=512 * MIB, file_bytes=512 * MIB,
             open_files=1024, threads=64,
         )  # fmt: skip
-        executor = Executor(PandasEngine(store, template, settings), ExecutorSettings(4, 200, 1 << 40))
+        executor = Executor(PandasEngine(store, template, settings, 1 << 40), ExecutorSettings(4, 200, 1 << 40))
         await executor.start()
         await template.wait_ready()
         return cls(name, template, executor, scratch)

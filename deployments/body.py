@@ -11,6 +11,9 @@ from deployments.errors import InvalidRequest, TooLarge
 JSON_BODY_BYTES: Final = 16 * 1024 * 1024
 """Largest JSON body where a route names no other: descriptions with long encodings."""
 
+MOST_LEVELS: Final = 100
+"""Of lists and objects in one another. Whatever walks a body later does so by recursion."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -45,7 +48,19 @@ async def read_json(request: Request, limit: int = JSON_BODY_BYTES, *, empty: An
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
+    if data.count(b"[") + data.count(b"{") > MOST_LEVELS and _is_deep(body):
+        raise InvalidRequest(f"the body nests lists and objects more than {MOST_LEVELS} deep")
     return body
+
+
+def _is_deep(body: Any) -> bool:  # Any: JSON
+    level = [body]
+    for _ in range(MOST_LEVELS):
+        inside = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [item for items in inside for item in items if isinstance(item, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def checked(model: type[Model], body: dict[str, Any]) -> Model:

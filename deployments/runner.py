@@ -69,7 +69,8 @@ class Runner:
         limits = group_limits(self._settings, executor_settings, self._maximum_memory)
         group = standing_group(limits) if walls.cgroup else None
         self._template = TemplateProcess(walls, group)
-        engine = PandasEngine(store, self._template, _seat_settings(self._settings, self._scratch))
+        seat_settings = _seat_settings(self._settings, self._scratch)
+        engine = PandasEngine(store, self._template, seat_settings, executor_settings.cache_bytes)
         self._executor = Executor(engine, executor_settings, group)
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()

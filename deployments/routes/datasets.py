@@ -29,6 +29,7 @@ from deployments.routing import Routes
 from deployments.services import Services, services_of
 from deployments.storage_room import check_room
 from runtime.datasets.records import Access, DatasetRecord, ObjectRecord, RecordGone, Role
+from runtime.datasets.upload import MOST_PARTS
 from runtime.errors import InvalidTable, Overloaded, RunInterrupted, StorageFull, StoreUnavailable
 
 routes = Routes()
@@ -257,6 +258,8 @@ async def _tables_of(services: Services, principal: Principal, body: NewDataset)
 
 async def _objects_of(services: Services, principal: Principal, items: list[Any]) -> list[str]:
     """Ids of the stored tables that ``node_files`` / ``edge_files`` name: file ids, or ``[file_id, table_index]``."""
+    if len(items) > MOST_PARTS:
+        raise InvalidRequest(f"a table can be made of {MOST_PARTS} files at most, not of {len(items)}")
     object_ids = []
     for item in items:
         file_id, index = (item[0], item[1]) if isinstance(item, list) and len(item) == 2 else (item, 0)

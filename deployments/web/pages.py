@@ -28,6 +28,10 @@ MAXIMUM_NEXT: Final = 2000
 """Characters of an address to go on to."""
 
 
+_CONTROLS: Final = {code: "\ufffd" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\t\n\r"}
+"""HTML has no form for them, and a terminal that a page is read on does what they say."""
+
+
 @cache
 def _templates() -> Environment:
     environment = Environment(
@@ -36,10 +40,15 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_without_controls,
     )
     environment.globals["asset"] = address_of
     environment.filters["with_code"] = with_code
     return environment
+
+
+def _without_controls(value: Any) -> Any:  # Any: whatever a template shows
+    return value.translate(_CONTROLS) if isinstance(value, str) else value
 
 
 def page(

@@ -9,9 +9,10 @@ from uuid import uuid4
 
 from runtime.datasets.descriptors import opened
 from runtime.datasets.store import Store
-from runtime.errors import InvalidTable
 from runtime.memory import memory_bytes
 from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.protocol import MAX_FDS
+from runtime.sandbox.told import described_told
 
 log = logging.getLogger("graphside.uploads")
 
@@ -28,6 +29,14 @@ MEMORY_SHARE: Final = 4
 
 DECOMPRESSED_FACTOR: Final = 4
 """A compressed upload may hold this many times the largest upload."""
+
+INPUTS: Final = MAX_FDS - 2
+"""As many descriptors as a job can be handed beside its channel and its output."""
+
+MOST_PARTS: Final = 100
+"""Of a table that is concatenated: each is asked for and opened. Routes keep to it."""
+
+_CONCATENATE: Final = {"job": "concatenate"}
 
 
 def parse_timeout_s(byte_count: int) -> float:
@@ -73,22 +82,28 @@ class Uploads:
     async def concatenate(self, object_ids: list[str]) -> dict[str, Any]:
         """Concatenate stored tables, columns by name, into a new object. Raises as ``parse``."""
         async with opened(self._store, object_ids) as fds:
-            return await self._make_object({"job": "concatenate"}, fds, 0)
+            parts = fds
+            made: list[int] = []
+            try:
+                while len(parts) > INPUTS:
+                    parts = [await self._part(parts[at : at + INPUTS], made) for at in range(0, len(parts), INPUTS)]
+                return await self._make_object(_CONCATENATE, parts, 0)
+            finally:
+                for fd in made:
+                    os.close(fd)
+
+    async def _part(self, inputs: list[int], made: list[int]) -> int:
+        """A table of some of the parts, in a file without a name that goes into ``made``."""
+        fd = self._scratch()
+        made.append(fd)
+        await self._job(_CONCATENATE, fd, inputs, 0)
+        return fd
 
     async def _make_object(self, request: dict[str, Any], inputs: list[int], scratch_bytes: int) -> dict[str, Any]:
         output = self._store.incoming()
         out_fd = os.open(output, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            mapped = sum(os.fstat(fd).st_size for fd in inputs)
-            limits = {
-                "file_bytes": self._file_bytes,
-                # Maps of files are no memory of the parser's own, yet the limit counts them.
-                "memory_bytes": self._memory_bytes + mapped + scratch_bytes,
-            }
-            async with self._turn:
-                table = await self._template.job(
-                    request, (out_fd, *inputs), timeout_s=parse_timeout_s(mapped), limits=limits
-                )
+            described = described_told(await self._job(request, out_fd, inputs, scratch_bytes))
             byte_count = os.fstat(out_fd).st_size
             object_id = uuid4().hex
             await asyncio.to_thread(self._store.commit, output, object_id)
@@ -97,13 +112,20 @@ class Uploads:
             raise
         finally:
             os.close(out_fd)
-        return {
-            "id": object_id,
-            "byte_count": byte_count,
-            "row_count": _count(table, "row_count"),
-            "column_count": _count(table, "column_count"),
-            "dtypes": {str(name): str(dtype) for name, dtype in dict(table["dtypes"]).items()},
+        return {"id": object_id, "byte_count": byte_count, **described}
+
+    async def _job(self, request: dict[str, Any], out_fd: int, inputs: list[int], scratch_bytes: int) -> dict[str, Any]:
+        """What the job said of the table that it wrote; nothing of it is checked yet."""
+        mapped = sum(os.fstat(fd).st_size for fd in inputs)
+        limits = {
+            "file_bytes": self._file_bytes,
+            # Maps of files are no memory of the parser's own, yet the limit counts them.
+            "memory_bytes": self._memory_bytes + mapped + scratch_bytes,
         }
+        async with self._turn:
+            return await self._template.job(
+                request, (out_fd, *inputs), timeout_s=parse_timeout_s(mapped), limits=limits
+            )
 
     def _scratch(self) -> int:
         """A new file without a name, for what a compressed upload holds."""
@@ -115,10 +137,3 @@ class Uploads:
     def _open_incoming(self, name: str) -> int:
         path = self._store.incoming().parent / Path(name).name
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-
-
-def _count(table: dict[str, Any], key: str) -> int:
-    value = table[key]
-    if type(value) is not int or value < 0:
-        raise InvalidTable("the parser gave an answer that is not one")
-    return value

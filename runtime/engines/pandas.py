@@ -121,10 +121,12 @@ class PandasEngine:
 
     name = "pandas"
 
-    def __init__(self, store: Store, template: TemplateProcess, settings: SeatSettings) -> None:
+    def __init__(self, store: Store, template: TemplateProcess, settings: SeatSettings, dataset_bytes: int) -> None:
+        """``dataset_bytes``: the most memory that one dataset may take, its files included."""
         self._store = store
         self._template = template
         self._settings = settings
+        self._dataset_bytes = dataset_bytes
 
     async def start(self) -> None:
         self._template.start()
@@ -134,7 +136,9 @@ class PandasEngine:
         settings = self._settings
         limits = {"open_files": settings.open_files, "file_bytes": settings.file_bytes, "threads": settings.threads}
         async with opened(self._store, [source.tables[role] for role in roles]) as fds:
-            holder = await self._template.holder(fds, roles, source.payload, limits, settings.scratch.fd)
+            holder = await self._template.holder(
+                fds, roles, source.payload, limits, settings.scratch.fd, memory_bytes=self._dataset_bytes
+            )
         log.info(
             "dataset.loaded dataset_id=%s pid=%d load_s=%.3f",
             source.dataset_id,

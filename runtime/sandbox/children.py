@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from runtime.errors import RunInterrupted
 from runtime.sandbox.protocol import Message, ProtocolError, close_all, recv_packet, send_packet
@@ -81,10 +82,12 @@ class Child:
 class ForkerClient:
     """The replica's end of the control channel to one forker (the template, or a holder)."""
 
-    def __init__(self, control: socket.socket, name: str) -> None:
+    def __init__(self, control: socket.socket, name: str, parent_pid: int | None = None) -> None:
+        """``parent_pid``: of a forker that may have been taken over, which could hand us others' processes to kill."""
         control.setblocking(False)
         self._control = control
         self._name = name
+        self._parent_pid = parent_pid
         self._numbers = itertools.count(1)
         self._forks: dict[int, asyncio.Future[Child]] = {}
         self._children: dict[int, Child] = {}
@@ -165,13 +168,22 @@ class ForkerClient:
             received = None
         if received is None:
             return self.close()
-        self._on_event(*received)
+        message, fds = received
+        try:
+            self._on_event(message, fds)
+        except (OSError, ProtocolError, KeyError, TypeError, ValueError) as error:
+            log.error("forker.lied name=%s error=%a", self._name, str(error)[:200])
+            close_all(fds)
+            self.close()
 
     def _on_event(self, message: Message, fds: list[int]) -> None:
         match message.get("event"), fds:
             case "child", [pidfd]:
+                number = message.get("child")
+                if type(number) is not int or number in self._children or not self._is_child(pidfd):
+                    raise ProtocolError("not a child of this process")
                 child = Child(pidfd)
-                number = int(message["child"])
+                fds.clear()  # it is the child's from here on
                 self._children[number] = child
                 future = self._forks.pop(number, None)
                 if future is None or future.done():
@@ -187,6 +199,17 @@ class ForkerClient:
                     self._first.set_result(message)
             case _:
                 close_all(fds)
+
+    def _is_child(self, pidfd: int) -> bool:
+        """Whether a descriptor is that of a process which our forker forked, or which has ended already."""
+        pid = _pid_here(pidfd)
+        if self._parent_pid is None or pid == -1:
+            return True
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        return f"\nPPid:\t{self._parent_pid}\n" in status or _pid_here(pidfd) == -1
 
     def _gone(self) -> RunInterrupted:
         return RunInterrupted(
@@ -207,7 +230,10 @@ def _pid_here(pidfd: int) -> int:
         lines = os.read(fd, 1024).splitlines()
     finally:
         os.close(fd)
-    return next(int(line.split()[1]) for line in lines if line.startswith(b"Pid:"))
+    pids = [int(line.split()[1]) for line in lines if line.startswith(b"Pid:")]
+    if not pids:
+        raise ProtocolError("not a descriptor of a process")
+    return pids[0]
 
 
 def _readable(fd: int) -> bool:

@@ -7,21 +7,26 @@ decides no deadline and reads no request: it forks, reaps, and tells the replica
 import gc
 import logging
 import os
+import resource
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 import orjson
+import pyarrow as pa
 
 from runtime.datasets.frames import map_frame
 from runtime.datasets.plottable import build_plottable
-from runtime.errors import DatasetUnreadable, RuntimeFailure
+from runtime.errors import DatasetTooLarge, DatasetUnreadable, RuntimeFailure
 from runtime.sandbox import confine, interior, seat
 from runtime.sandbox.bare_fork import bare_fork
 from runtime.sandbox.folding import fold_mappings
 from runtime.sandbox.forker import Forker
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls.enclosure import Enclosure
+from runtime.text import legal_text
 
 log = logging.getLogger("graphside.sandbox")
 
@@ -47,10 +52,12 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     enclosure.holder(scratch_root=len(fds) - 1)
     os.close(len(fds) - 1)
     before = own.anonymous_bytes()
+    most = int(message["memory_bytes"])
     try:
-        plottable = _load(message["roles"])
+        with _at_most(most, own.space):
+            plottable = _load(message["roles"])
     except Exception as error:  # a boundary: whatever went wrong is the replica's to know
-        send_packet(control, {"event": "failed", "failure": _failure(error).to_wire()})
+        send_packet(control, {"event": "failed", "failure": _failure(error, most).to_wire()})
         os._exit(1)
     interior.furnish()
     gc.collect()
@@ -69,10 +76,31 @@ def _load(roles: list[str]) -> Any:
     return build_plottable(frames.get("edges"), frames.get("nodes"), payload)
 
 
-def _failure(error: Exception) -> RuntimeFailure:
+@contextmanager
+def _at_most(most_bytes: int, space: confine.AddressSpace) -> Iterator[None]:
+    """Refuse memory past so many bytes more: what a file is in memory is for its writer to choose."""
+    pool = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own reserves a GiB beforehand, which no limit would see
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    confine.limit(resource.RLIMIT_AS, space.mapped_bytes() + most_bytes, hard)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # seats set their own
+        pa.set_memory_pool(pool)
+
+
+def _failure(error: Exception, most_bytes: int) -> RuntimeFailure:
     if isinstance(error, RuntimeFailure):
         return error
-    return DatasetUnreadable(f"the dataset cannot be loaded: {type(error).__name__}: {error}"[:500])
+    if isinstance(error, MemoryError):
+        return DatasetTooLarge(
+            f"the dataset needs more memory than this server's dataset cache of {most_bytes} bytes; its columns of "
+            "lists, objects, dates or missing values take more in memory than in a file",
+            limit_name="cache_bytes",
+            limit=most_bytes,
+        )
+    return DatasetUnreadable(legal_text(f"the dataset cannot be loaded: {type(error).__name__}: {error}"[:500]))
 
 
 class _Own:

@@ -3,8 +3,8 @@
 It reads and writes only the descriptors that it was given, so a parser that is made to misbehave has no path to follow.
 """
 
-import logging
 import os
+import traceback
 from typing import Final, NoReturn
 
 import pyarrow as pa
@@ -15,14 +15,14 @@ from runtime.sandbox import confine
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
 from runtime.sandbox.walls import identity
 from runtime.sandbox.walls.enclosure import Enclosure
-
-log = logging.getLogger("graphside.sandbox")
+from runtime.text import legal_text
 
 CHANNEL_FD: Final = 3
 OUTPUT_FD: Final = 4
 FIRST_INPUT_FD: Final = 5
 SCRATCH_FD: Final = 6
 NICENESS: Final = 5
+_CAUSE_CHARACTERS: Final = 4000
 
 
 def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: int) -> NoReturn:
@@ -42,6 +42,7 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
         identity.become(int(message["uid"]))
         confine.die_with_parent(parent_pid)  # the kernel forgets it with the old user
     enclosure.job()
+    _silence()
     request = recv_frame(CHANNEL_FD)
     if request is not None:
         send_frame(CHANNEL_FD, _answer(request, len(fds) - FIRST_INPUT_FD))
@@ -62,10 +63,19 @@ def _answer(request: Message, inputs: int) -> Message:
     except RecursionError:
         return _failed(InvalidTable("the table is nested too deeply"))
     except Exception:  # a boundary: what a damaged file makes a library raise, nobody can list
-        log.exception("parse.failed")
-        return _failed(InvalidTable("the file is damaged in a way that its reader does not know"))
+        cause = legal_text(traceback.format_exc()[-_CAUSE_CHARACTERS:])
+        return {
+            **_failed(InvalidTable("the file is damaged in a way that its reader does not know")),
+            "cause": cause,  # has words of the file: whoever logs it keeps it on one line
+        }
 
 
 def _failed(failure: RuntimeFailure) -> Message:
     confine.release_reserve()  # memory may be at its end
     return {"status": "failed", "failure": failure.to_wire()}
+
+
+def _silence() -> None:
+    """Stdout and stderr lead nowhere: they were the template's, and its log is no place for what a stranger writes."""
+    for fd in (1, 2):
+        os.dup2(0, fd)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -13,18 +14,23 @@ from typing import Any, Final
 
 import orjson
 
-from runtime.errors import DatasetUnreadable, InvalidTable, RunInterrupted, RuntimeFailure
+from runtime.errors import DatasetUnreadable, InvalidTable, RunInterrupted
 from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
+from runtime.sandbox.told import MOST_CHARACTERS, failure_to_load, loaded_told, refusal_told
 from runtime.sandbox.walls import identity, namespaces
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.sandbox.walls.enclosure import Walls
+from runtime.text import clip
 
 log = logging.getLogger("graphside.sandbox")
 
 START_TIMEOUT_S: Final = 120.0
 LOAD_TIMEOUT_S: Final = 120.0
 RESTART_DELAY_S: Final = 0.5
+
+_OF_ITSELF: Final = frozenset((-signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL, -signal.SIGSEGV))
+"""How a process ends by what it does, not by what is done to it."""
 
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")
 
@@ -105,19 +111,27 @@ class TemplateProcess:
         await self._client()
 
     async def holder(
-        self, fds: list[int], roles: list[str], payload: Message, limits: Message, scratch_root: int
+        self,
+        fds: list[int],
+        roles: list[str],
+        payload: Message,
+        limits: Message,
+        scratch_root: int,
+        *,
+        memory_bytes: int,
     ) -> HolderProcess:
         """Fork a holder over the tables in ``fds`` (one a role, kept by the caller) and wait until it has them.
 
         ``scratch_root``: descriptor of the directory in which its seats' scratch directories will be.
+        ``memory_bytes``: the most that loading may take, files included.
 
-        Raises ``DatasetUnreadable``, ``RunInterrupted``.
+        Raises ``DatasetUnreadable``, ``DatasetTooLarge``, ``RunInterrupted``.
         """
         client = await self._client()
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         payload_fd = _memfd("payload", orjson.dumps(payload))
         try:
-            message = {"kind": "holder", "roles": roles, "limits": limits}
+            message = {"kind": "holder", "roles": roles, "limits": limits, "memory_bytes": memory_bytes}
             child = await client.fork(message, (far.fileno(), payload_fd, *fds, scratch_root))
         except BaseException:
             near.close()
@@ -125,20 +139,28 @@ class TemplateProcess:
         finally:
             far.close()
             os.close(payload_fd)
-        holder = ForkerClient(near, "holder")
+        holder = ForkerClient(near, "holder", parent_pid=child.pid)
         try:
             event = await holder.first_event(LOAD_TIMEOUT_S)
             if event.get("event") != "ready":
-                raise RuntimeFailure.from_wire(event["failure"])
+                raise failure_to_load(event.get("failure"))
+            anonymous_bytes, load_s = loaded_told(event, memory_bytes, LOAD_TIMEOUT_S)
         except TimeoutError:
             holder.close()
             child.kill()
             raise DatasetUnreadable(f"the dataset did not load within {LOAD_TIMEOUT_S:g} s") from None
+        except RunInterrupted:
+            holder.close()
+            child.kill()
+            code = await child.exit_code()
+            if code in _OF_ITSELF:  # it would do so again
+                raise DatasetUnreadable(_holder_crash(-code)) from None
+            raise
         except BaseException:
             holder.close()
             child.kill()
             raise
-        return HolderProcess(child, holder, int(event["anonymous_bytes"]), float(event["load_s"]))
+        return HolderProcess(child, holder, anonymous_bytes, load_s)
 
     async def job(self, request: Message, fds: tuple[int, ...], *, timeout_s: float, limits: Message) -> Message:
         """Run one job over ``fds`` (output, then inputs; kept by the caller) and return the table it describes.
@@ -167,11 +189,12 @@ class TemplateProcess:
             await asyncio.shield(child.wait_dead())
         if answer is None:
             raise InvalidTable(_job_crash(await child.exit_code()))
-        if answer.get("status") != "ok":
-            failure = RuntimeFailure.from_wire(answer.get("failure") or {})
-            raise failure if isinstance(failure, InvalidTable) else InvalidTable(failure.message)
-        table: Message = answer["table"]
-        return table
+        if cause := answer.get("cause"):
+            log.warning("parse.failed cause=%a", clip(str(cause), MOST_CHARACTERS))
+        table = answer.get("table")
+        if answer.get("status") == "ok" and isinstance(table, dict):
+            return table
+        raise refusal_told(answer.get("failure"))
 
     async def close(self) -> None:
         """End the template."""
@@ -254,6 +277,13 @@ async def _exchange(channel: socket.socket, request: bytes) -> Message | None:
 def _job_crash(code: int | None) -> str:
     how = f"signal {-code}" if code is not None and code < 0 else "no answer"
     return f"The reader of this file ended with {how}: the file is damaged, or needs more memory than parsing may use."
+
+
+def _holder_crash(number: int) -> str:
+    return (
+        f"the process that loads the dataset ended with signal {number}: a stored table is damaged, or needs more "
+        "memory than this server has for a dataset"
+    )
 
 
 def _memfd(name: str, data: bytes) -> int:

@@ -133,13 +133,18 @@ class Arena:
 
     def attack(self, code: str, **fields: Any) -> Outcome:
         """Send an attack and say how it ended."""
-        for token, value in self.tokens().items():
-            code = code.replace(token, value)
+        code = self.filled_in(code)
         started = time.monotonic()
         body = {"timeout_s": TIMEOUT_S, "memory_bytes": MEMORY_BYTES, "engine": "pandas", **fields}
         answer = self.person.run(self.dataset_id, code, **body)
         seconds = time.monotonic() - started
         return _outcome(answer, seconds)
+
+    def filled_in(self, code: str) -> str:
+        """An attack with what it may know of the place in place of its tokens."""
+        for token, value in self.tokens().items():
+            code = code.replace(token, value)
+        return code
 
     def run_good(self) -> Any:
         """What a well-behaved task sees."""
@@ -190,13 +195,18 @@ def outcome_slack() -> float:
     return 0.5 * max(0.0, os.getloadavg()[0] - (os.cpu_count() or 1))
 
 
+def kind_of(answer: httpx.Response) -> str:
+    """How a run ended, in the words of the suite, or what else was answered."""
+    if answer.status_code == 200:
+        return "ok"
+    type_ = answer.json().get("type")
+    return _KINDS.get(type_, f"HTTP {answer.status_code} {type_}")
+
+
 def _outcome(answer: httpx.Response, seconds: float) -> Outcome:
     raw = answer.content + str(answer.headers).encode()
     if answer.status_code == 200:
         text = answer.headers["content-type"].startswith("text/")
         return Outcome("ok", answer.text if text else answer.json(), None, {}, seconds, raw)
     body = answer.json()
-    kind = _KINDS.get(body.get("type"), f"HTTP {answer.status_code} {body.get('type')}")
-    if body.get("type") == "TaskMemoryExceeded" and body.get("exception_type"):
-        kind = "memory"
-    return Outcome(kind, None, body.get("exception_type"), body, seconds, raw)
+    return Outcome(kind_of(answer), None, body.get("exception_type"), body, seconds, raw)

@@ -142,7 +142,7 @@ def weak_rig(
             scratch=scratch, spares=0, output_bytes=output_bytes, result_bytes=2**20, file_bytes=64 * 2**20,
             open_files=256, threads=64,
         )  # fmt: skip
-        executor = Executor(PandasEngine(store, template, settings), ExecutorSettings(4, 100, 2**40))
+        executor = Executor(PandasEngine(store, template, settings, 2**40), ExecutorSettings(4, 100, 2**40))
         await executor.start()
         await template.wait_ready()
         return Rig(folder, loop, executor, template, store, Uploads(store, template, 2**20), scratch.path)

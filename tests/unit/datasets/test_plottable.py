@@ -2,8 +2,10 @@
 
 import ast
 import os
+import random
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -263,3 +265,31 @@ def test_the_template_imports_no_more_than_it_needs() -> None:
         for alias in node.names
     }
     assert imported == {"collections", "typing", "graphistry", "pandas"}
+
+
+ODD: list[Any] = [
+    None, True, -1, 1e308, "", "\n\x1b[2J", "a" * 1000, [], [1], {}, {"a": 1}, {"current": []},
+    {"default": {"pointAxisEncoding": {"rows": 7}}}, {"current": {"pointAxisEncoding": {"rows": [{"r": "x"}, 7]}}},
+    {"default": {"pointAxisEncoding": [1], "pointColorEncoding": 3}},
+]  # fmt: skip
+KEYS = (
+    "name", "description", "metadata", "style", "url_params", "node_encodings", "edge_encodings", "encodings",
+    "bindings", "complex", "default", "current", "node", "source", "point_color", "complex_encodings", "bg",
+    "page", "play", "dataset_id", "__class__", "_nodes", "session",
+)  # fmt: skip
+
+
+def _odd(chance: random.Random, depth: int) -> Any:
+    if depth > 4 or (depth and chance.random() < 0.4):
+        return chance.choice(ODD)
+    return {chance.choice(KEYS): _odd(chance, depth + 1) for _ in range(chance.randrange(6))}
+
+
+def test_whatever_a_dataset_was_created_with_there_is_a_graph() -> None:
+    chance = random.Random(1)
+    for _ in range(2000):
+        payload = _odd(chance, 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # the client's library warns with words of the payload, into our log
+            graph = build_plottable(EDGES, None, payload)
+        assert graph._edges is EDGES, payload

@@ -90,6 +90,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         spares: int = 2,
         reused: int = 0,
         group: TaskGroup | None = None,
+        template_type: type[TemplateProcess] = TemplateProcess,
     ) -> Rig:
         root = tmp_path_factory.mktemp("rig")
         store = LocalStore(root)
@@ -100,14 +101,14 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         thread.start()
 
         async def build() -> Rig:
-            template = TemplateProcess(walls(), group)
+            template = template_type(walls(), group)
             scratch = ScratchRoot(root / "scratch", for_other_users=walls().throwaway_users)
             settings = SeatSettings(
                 scratch=scratch,
                 spares=spares, output_bytes=MIB, result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256, threads=64,
                 reused=reused,
             )  # fmt: skip
-            engine = PandasEngine(store, template, settings)
+            engine = PandasEngine(store, template, settings, cache_bytes)
             executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes), group)
             await executor.start()
             await template.wait_ready()

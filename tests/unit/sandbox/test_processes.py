@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pytest
 
 from runtime.errors import InvalidTable, Overloaded
@@ -160,3 +161,21 @@ def test_a_seat_that_cannot_be_made_is_overload_and_leaves_nothing(
 
 def refuse(*_: object) -> None:
     raise OSError(errno.EMFILE, "Too many open files")
+
+
+@pytest.mark.parametrize("count", [6, 7, 40])
+def test_a_table_is_made_of_many_in_their_order(rig: Rig, count: int) -> None:
+    """A job can be handed a few of them at a time."""
+    ids = [
+        rig.dataset(pa.table({"s": [str(number)], f"c{number % 3}": [number]})).tables["edges"]
+        for number in range(count)
+    ]
+    template, before = rig.template.pid, len(os.listdir("/proc/self/fd"))
+    made = rig.wait(rig.uploads.concatenate(ids))
+    table = pa.ipc.open_file(rig.store.object_path(made["id"]).read_bytes()).read_all()
+    assert table["s"].to_pylist() == [str(number) for number in range(count)]
+    assert table.column_names == ["s", "c0", "c1", "c2"]
+    assert table["c1"].null_count == count - len([number for number in range(count) if number % 3 == 1])
+    assert rig.template.pid == template
+    assert not list(rig.store.incoming().parent.iterdir())
+    assert len(os.listdir("/proc/self/fd")) <= before + 30  # spare seats come and go

@@ -1,0 +1,77 @@
+"""What jobs and holders tell of their work, checked: any of them may have been taken over by the bytes that it read."""
+
+import math
+from typing import Any, Final
+
+from runtime.errors import DatasetTooLarge, DatasetUnreadable, InvalidTable, RuntimeFailure
+from runtime.sandbox.protocol import Message
+from runtime.text import clip, legal_text
+
+MOST_CHARACTERS: Final = 4096
+"""Of one text. It goes to the caller, into the catalog or into the log."""
+
+_MOST_ROWS: Final = 1 << 53
+"""What both databases and every client count exactly."""
+
+_MOST_SENTENCES: Final = 20
+_NUMBERS: Final = ("limit", "observed")
+
+
+def refusal_told(failure: Any) -> InvalidTable:  # Any: JSON
+    """The refusal of an upload: its sentences, and nothing else that was sent with them."""
+    message, fields = _told(failure)
+    if message is None:
+        return InvalidTable("the parser gave an answer that is not one")
+    errors = fields.get("errors")
+    sentences = [_text(item) for item in errors if isinstance(item, str)] if isinstance(errors, list) else []
+    return InvalidTable(message, errors=sentences[:_MOST_SENTENCES] or [message])
+
+
+def described_told(table: Message) -> Message:
+    """``row_count``, ``column_count`` and ``dtypes`` of the table that a job wrote. Raises ``InvalidTable``."""
+    dtypes, counts = table.get("dtypes"), {name: table.get(name) for name in ("row_count", "column_count")}
+    fits = (
+        isinstance(dtypes, dict)
+        and all(isinstance(dtype, str) for dtype in dtypes.values())
+        and all(type(count) is int and 0 <= count <= _MOST_ROWS for count in counts.values())
+        and counts["column_count"] == len(dtypes)
+    )
+    if not fits:
+        raise refusal_told(None)
+    return {**counts, "dtypes": dtypes}
+
+
+def failure_to_load(failure: Any) -> RuntimeFailure:  # Any: JSON
+    """Why a holder has no dataset."""
+    message, fields = _told(failure)
+    if message is None:
+        return DatasetUnreadable("the dataset cannot be loaded: its process gave an answer that is not one")
+    if failure.get("type") != DatasetTooLarge.__name__:
+        return DatasetUnreadable(message)
+    numbers = {name: fields[name] for name in _NUMBERS if type(fields.get(name)) is int}
+    return DatasetTooLarge(message, limit_name="cache_bytes", **numbers)
+
+
+def loaded_told(event: Message, most_bytes: int, most_s: float) -> tuple[int, float]:
+    """What a dataset added to a holder's private memory, and how long it took.
+
+    Raises ``DatasetUnreadable`` for what cannot be: the cache would make room for it.
+    """
+    anonymous_bytes, load_s = event.get("anonymous_bytes"), event.get("load_s")
+    if type(anonymous_bytes) is not int or not 0 <= anonymous_bytes <= most_bytes:
+        raise failure_to_load(None)
+    if not isinstance(load_s, (int, float)) or not math.isfinite(load_s) or not 0 <= load_s <= most_s:
+        raise failure_to_load(None)
+    return anonymous_bytes, float(load_s)
+
+
+def _told(failure: Any) -> tuple[str | None, Message]:  # Any: JSON
+    """Message and fields of a failure's wire form; no message where it is none."""
+    if not isinstance(failure, dict) or not isinstance(failure.get("message"), str):
+        return None, {}
+    fields = failure.get("fields")
+    return _text(failure["message"]), fields if isinstance(fields, dict) else {}
+
+
+def _text(text: str) -> str:
+    return legal_text(clip(text, MOST_CHARACTERS))

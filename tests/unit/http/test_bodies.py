@@ -1,0 +1,52 @@
+"""Bodies that are made to hurt whoever reads, stores or passes them on."""
+
+from __future__ import annotations
+
+from typing import Any  # HTTP answers, whichever client library is under the browser
+
+import pytest
+
+from tests.unit.http.site import PASSWORD, Browser, Site
+
+CREATES = (("/api/v2/upload/datasets/", "metadata"), ("/api/v2/files/", "parser_options"))
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site) -> Browser:
+    browser = site.signed_in("alice")
+    token = browser.post("/api-token-auth/", json={"username": "alice", "password": PASSWORD}).json()["token"]
+    browser.headers["Authorization"] = f"Bearer {token}"
+    return browser
+
+
+@pytest.mark.parametrize(("opening", "closing"), [('{"a":', "}"), ("[", "]"), ('[{"a":', "}]")])
+@pytest.mark.parametrize(("path", "key"), CREATES)
+def test_a_body_that_nests_too_deeply_is_refused(
+    browser: Browser, path: str, key: str, opening: str, closing: str
+) -> None:
+    """What stores it, sends it on or copies it goes down by recursion."""
+
+    def send(levels: int) -> Any:
+        deep = f"{opening * levels}1{closing * levels}"
+        return browser.post(path, content=f'{{"file_type": "csv", "{key}": {{"x": {deep}}}}}')
+
+    assert send(40).status_code == 201
+    refused = send(300)
+    assert refused.status_code == 400, refused.text
+    assert "deep" in refused.json()["error"]
+    assert send(2000).status_code == 400
+
+
+@pytest.mark.parametrize(("path", "key"), CREATES)
+def test_a_body_that_is_wide_is_not_deep(browser: Browser, path: str, key: str) -> None:
+    wide: dict[str, Any] = {str(number): [{}] for number in range(2000)}
+    assert browser.post(path, json={"file_type": "csv", key: wide}).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["node_files", "edge_files"])
+def test_a_dataset_of_more_files_than_may_be_is_refused_before_they_are_looked_up(browser: Browser, key: str) -> None:
+    """Each costs a question and an open file."""
+    refused = browser.post("/api/v2/upload/datasets/", json={key: ["0" * 32] * 101})
+    assert refused.status_code == 400, refused.text
+    assert "100 files" in refused.json()["error"]
+    assert browser.post("/api/v2/upload/datasets/", json={key: ["0" * 32] * 100}).status_code == 404
