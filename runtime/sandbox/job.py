@@ -33,7 +33,9 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
     confine.adopt_orphans()
-    confine.OutOfMemory().first()
+    out_of_memory = confine.OutOfMemory()
+    out_of_memory.first()
+    out_of_memory.close()
     confine.raise_walls(open_files=256, file_bytes=int(message["file_bytes"]))
     os.nice(NICENESS)
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own reserves a GiB beforehand, which no limit would see
