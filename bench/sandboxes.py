@@ -43,7 +43,7 @@ class Sandbox:
         scratch = ScratchRoot(folder, for_other_users=walls.throwaway_users)
         settings = SeatSettings(
             scratch=scratch, spares=spares, output_bytes=MIB, result_bytes=512 * MIB, file_bytes=512 * MIB,
-            open_files=1024, threads=64,
+            open_files=1024, threads=64, reused=8,
         )  # fmt: skip
         executor = Executor(PandasEngine(store, template, settings, 1 << 40), ExecutorSettings(4, 200, 1 << 40))
         await executor.start()

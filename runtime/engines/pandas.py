@@ -85,7 +85,8 @@ class PandasDataset:
         if self._idle is not None:
             self._idle.cancel()
         self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._drop_spares)
-        if self.alive and (self._filling is None or self._filling.done()):
+        full = len(self._spares) >= self._settings.spares
+        if self.alive and not full and (self._filling is None or self._filling.done()):
             self._filling = asyncio.create_task(self._fill())
 
     async def close(self) -> None:

@@ -101,8 +101,6 @@ class SeatProcess:
         started = time.monotonic()
         self.reusable = False
         self._memory_bytes = spec.limits.memory_bytes
-        if self._gauge is not None:
-            self._gauge.begin()
         place = Place(self._scratch, self._uid)
         watchdog = Watchdog(child, self._gauge, place, spec.limits, self._end)
         listening = asyncio.get_running_loop().call_later(LISTEN_AFTER_S, self._listen)
