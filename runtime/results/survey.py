@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any, Final
 
 from runtime.results.document import DEPTH, SCALARS, simplify
+from runtime.results.frames import is_frame
 from runtime.results.values import Unwritable
 
 LIMIT_BYTES: Final = 1024 * 1024
@@ -31,7 +32,8 @@ def is_large(value: object, depth: int) -> bool:
     level = [value]
     while level:
         weight += _VALUE_BYTES * len(level)
-        below: list[Iterable[object]] = []
+        # iterators, not lists of them: a view for each of many dicts would set off the garbage collector
+        below: list[Iterable[Iterable[object]]] = []
         count = 0
         kinds = set(map(type, level))
         for kind in kinds:
@@ -42,16 +44,16 @@ def is_large(value: object, depth: int) -> bool:
                 weight += sum(map(len, items))
                 continue
             if not issubclass(kind, (dict, list, tuple)):
-                if any(_size(item) * _VALUE_BYTES > LIMIT_BYTES for item in items):
+                if any(is_frame(item) or _size(item) * _VALUE_BYTES > LIMIT_BYTES for item in items):
                     return True
                 items = [_simpler(item) for item in items]
             count += sum(map(len, items))
-            below += map(_inside(kind), items)
+            below.append(map(_inside(kind), items))
         if weight + _VALUE_BYTES * count > LIMIT_BYTES:
             return True
         if below and depth >= DEPTH:
             raise TooDeep
-        level = list(chain.from_iterable(below))
+        level = list(chain.from_iterable(chain.from_iterable(below)))
         depth += 1
     return False
 
