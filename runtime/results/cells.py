@@ -23,10 +23,6 @@ from runtime.results.times import iso_datetimes
 
 Array = Any  # pa.Array: its stubs know no element type that would help here
 
-NULL: Final = pa.scalar(b"null", pa.large_binary())
-_NOTHING: Final = pa.scalar(b"", pa.large_binary())
-_QUOTE: Final = pa.scalar(b'"', pa.large_binary())
-
 _LIMIT_BYTES: Final = 16 * 1024 * 1024
 """The most text that is made of values that a frame holds only once, or not as text."""
 
@@ -59,8 +55,6 @@ _SCALARS: Final = frozenset(
 _ESCAPES: Final = {byte: orjson.dumps(chr(byte))[1:-1] for byte in (ord("\\"), ord('"'), *range(0x20))}
 """The bytes that JSON strings cannot hold; the backslash first, since the others bring new ones."""
 
-_IS_ESCAPED: Final = np.isin(np.arange(256), list(_ESCAPES))
-
 
 class Cells(NamedTuple):
     """A text for each row (Arrow, ``large_binary``), and what stands before and after each of them."""
@@ -68,6 +62,11 @@ class Cells(NamedTuple):
     texts: Array
     before: bytes
     after: bytes
+
+
+def literal(text: bytes) -> "pa.Scalar[Any]":
+    """Text in the type of cells."""
+    return pa.scalar(text, pa.large_binary())
 
 
 def cells(column: "pd.Series[Any]", end: bytes) -> Cells | None:
@@ -104,7 +103,7 @@ def _numbers(values: "np.ndarray[Any, Any]", end: bytes) -> Cells:
     offsets[0] = 0
     offsets[1:] = np.flatnonzero(np.frombuffer(text, np.uint8) == ord(end))
     offsets[1:] += 1
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    buffers = [None, pa.py_buffer(offsets.data), pa.py_buffer(text)]
     return Cells(pa.Array.from_buffers(pa.large_binary(), len(values), buffers), b"", b"")
 
 
@@ -114,8 +113,7 @@ def _maybe_numbers(array: Array, end: bytes) -> Cells:
     numbers = _numbers(array.fill_null(zero).to_numpy(zero_copy_only=False), end)
     if not array.null_count:
         return numbers
-    missing = pa.scalar(NULL.as_py() + end, pa.large_binary())
-    return Cells(pc.if_else(array.is_null(), missing, numbers.texts), b"", b"")
+    return Cells(pc.if_else(array.is_null(), literal(b"null" + end), numbers.texts), b"", b"")
 
 
 def _strings(array: Array, end: bytes) -> Cells:
@@ -123,8 +121,8 @@ def _strings(array: Array, end: bytes) -> Cells:
     escaped = _escaped(array.cast(pa.large_string())).cast(pa.large_binary())
     if not escaped.null_count:
         return Cells(escaped, b'"', b'"' + end)
-    quoted = pc.binary_join_element_wise(_QUOTE, escaped, _QUOTE, _NOTHING)
-    return Cells(quoted.fill_null(NULL), b"", end)
+    quoted = pc.binary_join_element_wise(literal(b'"'), escaped, literal(b'"'), literal(b""))
+    return Cells(quoted.fill_null(literal(b"null")), b"", end)
 
 
 def _escaped(array: Array) -> Array:
@@ -143,18 +141,19 @@ def _escaped(array: Array) -> Array:
 
 
 def _categories(column: "pd.Series[Any]", end: bytes) -> Cells | None:
-    labels = _values(column_values(pd.Series(column.cat.categories)), b"")
+    if len(column.cat.categories) > len(column):
+        column = column.cat.remove_unused_categories()
+    labels = cells(pd.Series(column.cat.categories), end)
     if labels is None:
         return None
+    known = pc.binary_join_element_wise(literal(labels.before), labels.texts, literal(labels.after), literal(b""))
     # the missing value has code -1, which is the last place of the list
-    known = pc.binary_join_element_wise(labels.before, labels.texts, labels.after, _NOTHING)
-    choices = pa.concat_arrays([known, pa.array([NULL.as_py()], pa.large_binary())])
+    choices = pa.concat_arrays([known, pa.array([b"null" + end], pa.large_binary())])
     codes = column.cat.codes.to_numpy()
     places = np.where(codes < 0, len(known), codes)
-    lengths = pc.binary_length(choices).to_numpy()
-    if lengths[places].sum() > _LIMIT_BYTES:
+    if pc.binary_length(choices).to_numpy()[places].sum() > _LIMIT_BYTES:
         return None
-    return Cells(choices.take(pa.array(places)), b"", end)
+    return Cells(choices.take(pa.array(places)), b"", b"")
 
 
 def _values(values: list[Any], end: bytes) -> Cells | None:

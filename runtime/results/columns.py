@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runtime.results.cells import Cells, cells
+from runtime.results.cells import Cells, cells, literal
 from runtime.results.values import Unwritable
 
 
@@ -37,14 +37,10 @@ def _joined(columns: list[Cells], names: list[str]) -> memoryview:
     pieces: list[Any] = []
     between = b",{"
     for column, name in zip(columns, names, strict=True):
-        pieces += [_literal(between + orjson.dumps(name) + b":" + column.before), column.texts]
+        pieces += [literal(between + orjson.dumps(name) + b":" + column.before), column.texts]
         between = column.after
     if between:
-        pieces.append(_literal(between))
-    rows = pc.binary_join_element_wise(*pieces, _literal(b""))
+        pieces.append(literal(between))
+    rows = pc.binary_join_element_wise(*pieces, literal(b""))
     _, offsets, text = rows.buffers()
     return memoryview(text)[: int(np.frombuffer(offsets, np.int64)[len(rows)])]
-
-
-def _literal(text: bytes) -> "pa.Scalar[Any]":
-    return pa.scalar(text, pa.large_binary())
