@@ -21,8 +21,8 @@ def joined_rows(part: pd.DataFrame, names: list[str]) -> memoryview | None:
     last = len(names) - 1
     columns: list[Cells] = []
     try:
-        for position in range(len(names)):
-            column = cells(part.iloc[:, position], b"}" if position == last else b",")
+        for position, (_, values) in enumerate(part.items()):
+            column = cells(values, b"}" if position == last else b",")
             if column is None:
                 return None
             columns.append(column)

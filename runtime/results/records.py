@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Records = list[dict[str, object]]
 
+FEW_ROWS: Final = 256
+"""So few rows are written while anything that is done by the column still prepares itself."""
+
 _MOST_ROWS: Final = 32_768  # more, and a part no longer stays in the processor's cache while it is worked on
 _LEAST_ROWS: Final = 1_000  # fewer, and the work per column outweighs that per value
 _PART_VALUES: Final = 1_000_000
@@ -23,7 +26,11 @@ _PART_BYTES: Final = 16 * 1024 * 1024
 
 def parts(frame: "Frame") -> Iterator[pd.DataFrame]:
     """The rows of a frame, some at a time, so that a large frame never exists as Python objects or as text at once."""
-    for start in range(0, len(frame), count := _part_rows(frame)):
+    count = _part_rows(frame)
+    if 0 < len(frame) <= count:
+        yield to_pandas(frame)
+        return
+    for start in range(0, len(frame), count):
         rows = slice(start, start + count)
         # Arrow tables slice by position; on frames that would go by label
         yield to_pandas(frame.iloc[rows] if hasattr(frame, "iloc") else frame[rows])
@@ -31,7 +38,7 @@ def parts(frame: "Frame") -> Iterator[pd.DataFrame]:
 
 def records(part: pd.DataFrame, names: list[str]) -> Records:
     """The rows of a part. Values are such as ``document.simplify`` takes. The index is not part of a record."""
-    columns = [column_values(part.iloc[:, position]) for position in range(len(names))]
+    columns = [column_values(column) for _, column in part.items()]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
@@ -44,6 +51,8 @@ def frame_records(frame: "Frame") -> Records:
 def _part_rows(frame: "Frame") -> int:
     width = len(frame.schema.names if isinstance(frame, (pa.Table, pa.RecordBatch)) else frame.columns)
     rows = max(_LEAST_ROWS, min(_MOST_ROWS, _PART_VALUES // max(width, 1)))
+    if len(frame) <= FEW_ROWS:
+        return rows
     size = int(frame.memory_usage(index=False).sum()) if hasattr(frame, "memory_usage") else frame.nbytes
     return max(1, min(rows, len(frame) * _PART_BYTES // max(size, 1)))
 

@@ -9,7 +9,7 @@ import orjson
 from runtime.results.columns import joined_rows
 from runtime.results.document import DEPTH, dumps, dumps_slowly, simplify
 from runtime.results.frames import column_names, is_frame
-from runtime.results.records import parts, records
+from runtime.results.records import FEW_ROWS, parts, records
 from runtime.results.survey import TooDeep, is_large
 from runtime.results.values import Unwritable, key_text
 from runtime.text import legal_text
@@ -83,7 +83,7 @@ def _piece(value: object, depth: int) -> bytes | None:
 def _write_frame(frame: "Frame", out: Writable, parents: list[object]) -> None:
     """By columns, as long as their values have a short way; else as rows, which also finds what has no form."""
     names = column_names(frame)
-    by_column = len(parents) + 2 <= DEPTH
+    by_column = len(frame) > FEW_ROWS and len(parents) + 2 <= DEPTH
     first = 0
     out.write(b"[")
     for part in parts(frame) if names else ():
