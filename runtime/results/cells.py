@@ -19,7 +19,7 @@ from pyarrow import types
 from runtime.results.document import texts
 from runtime.results.records import column_values
 from runtime.results.survey import is_large
-from runtime.results.times import iso_datetimes
+from runtime.results.times import iso_texts
 
 Array = Any  # pa.Array: its stubs know no element type that would help here
 
@@ -79,7 +79,7 @@ def cells(column: "pd.Series[Any]", end: bytes) -> Cells | None:
     if isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.itemsize <= 8:
         return _numbers(column.to_numpy(), end)
     if isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
-        return _strings(pa.array(iso_datetimes(column), pa.large_string()), end)
+        return _strings(iso_texts(column), end)
     if isinstance(dtype, pd.CategoricalDtype):
         return _categories(column, end)
     if isinstance(dtype, (pd.ArrowDtype, pd.StringDtype)) or hasattr(dtype, "numpy_dtype"):
@@ -89,6 +89,8 @@ def cells(column: "pd.Series[Any]", end: bytes) -> Cells | None:
             return _strings(array, end)
         if types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type):
             return _maybe_numbers(array, end)
+        if types.is_timestamp(array.type):
+            return _strings(iso_texts(array.to_pandas()), end)
     return _values(column_values(column), end)
 
 

@@ -24,9 +24,9 @@ _PART_VALUES: Final = 1_000_000
 _PART_BYTES: Final = 16 * 1024 * 1024
 
 
-def parts(frame: "Frame") -> Iterator[pd.DataFrame]:
+def parts(frame: "Frame", names: list[str]) -> Iterator[pd.DataFrame]:
     """The rows of a frame, some at a time, so that a large frame never exists as Python objects or as text at once."""
-    count = _part_rows(frame)
+    count = _part_rows(frame, names)
     if 0 < len(frame) <= count:
         yield to_pandas(frame)
         return
@@ -45,16 +45,16 @@ def records(part: pd.DataFrame, names: list[str]) -> Records:
 def frame_records(frame: "Frame") -> Records:
     """All rows of a frame that is not large."""
     names = column_names(frame)
-    return [record for part in parts(frame) for record in records(part, names)]
+    return [record for part in parts(frame, names) for record in records(part, names)]
 
 
-def _part_rows(frame: "Frame") -> int:
-    width = len(frame.schema.names if isinstance(frame, (pa.Table, pa.RecordBatch)) else frame.columns)
-    rows = max(_LEAST_ROWS, min(_MOST_ROWS, _PART_VALUES // max(width, 1)))
+def _part_rows(frame: "Frame", names: list[str]) -> int:
+    rows = max(_LEAST_ROWS, min(_MOST_ROWS, _PART_VALUES // max(len(names), 1)))
     if len(frame) <= FEW_ROWS:
         return rows
     size = int(frame.memory_usage(index=False).sum()) if hasattr(frame, "memory_usage") else frame.nbytes
-    return max(1, min(rows, len(frame) * _PART_BYTES // max(size, 1)))
+    row_bytes = size // len(frame) + sum(map(len, names))
+    return max(1, min(rows, _PART_BYTES // max(row_bytes, 1)))
 
 
 def column_values(column: "pd.Series[Any]") -> list[Any]:

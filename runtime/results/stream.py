@@ -86,7 +86,7 @@ def _write_frame(frame: "Frame", out: Writable, parents: list[object]) -> None:
     by_column = len(frame) > FEW_ROWS and len(parents) + 2 <= DEPTH
     first = 0
     out.write(b"[")
-    for part in parts(frame) if names else ():
+    for part in parts(frame, names) if names else ():
         text = joined_rows(part, names) if by_column else None
         by_column = text is not None
         if text is None:
@@ -129,7 +129,8 @@ def _write_members(
             out.write(memoryview(piece)[1:-1])
             continue
         if names is not None:
-            out.write(orjson.dumps(names[start]) + b":")
+            _write_text(names[start], out)
+            out.write(b":")
         try:
             _write(run[0], out, parents)
         except Unwritable as exc:

@@ -23,6 +23,7 @@ from runtime.results.frames import column_names, to_pandas
 from runtime.results.records import records
 
 NAN = float("nan")
+SLOWLY = settings(deadline=None, max_examples=60)  # the machine may be busy
 ALL_BYTES = "".join(map(chr, range(0x180))) + "\u2028\ufeff\U0001f600"
 
 
@@ -149,25 +150,43 @@ def test_a_column_without_a_short_way_is_written_by_rows(column: Any) -> None:
     assert encoded(frame) == row_by_row(frame)
 
 
+@SLOWLY
 @given(arrays(np.float64, st.integers(1, 50), elements=st.floats(width=64)))
 def test_floats_of_a_column_read_like_single_ones(values: "np.ndarray[Any, Any]") -> None:
     assert by_column(pd.DataFrame({"a": values})) == row_by_row(pd.DataFrame({"a": values}))
 
 
+@SLOWLY
 @given(arrays(np.float32, st.integers(1, 50), elements=st.floats(width=32)))
 def test_narrow_floats_of_a_column_are_widened_like_single_ones(values: "np.ndarray[Any, Any]") -> None:
     assert by_column(pd.DataFrame({"a": values})) == row_by_row(pd.DataFrame({"a": values}))
 
 
+STAMPS = st.lists(st.datetimes(dt.datetime(1678, 1, 1), dt.datetime(2261, 1, 1)) | st.none(), min_size=1, max_size=20)
+
+
+@SLOWLY
+@given(STAMPS, st.sampled_from([None, "UTC", "Europe/Paris", "Asia/Kolkata"]), st.sampled_from(["s", "us", "ns"]))
+def test_times_of_a_column_read_like_single_ones(values: list[Any], zone: str | None, unit: Any) -> None:
+    index = pd.DatetimeIndex(values).as_unit(unit)
+    column = pd.Series(index.tz_localize("UTC").tz_convert(zone) if zone else index)
+    assert by_column(pd.DataFrame({"a": column})) == row_by_row(pd.DataFrame({"a": column}))
+    assert by_column(pd.DataFrame({"a": column})) == row_by_row(pd.DataFrame({"a": column.astype(object)}))
+    frame = pd.DataFrame({"a": column.astype(pd.ArrowDtype(pa.timestamp(unit, zone)))})
+    assert by_column(frame) == row_by_row(frame)
+
+
 TEXTS = st.lists(st.text(max_size=20) | st.text('",\\\n\t\0\x1f\x7f{}[]: a', max_size=20) | st.none(), min_size=1)
 
 
+@SLOWLY
 @given(TEXTS, st.sampled_from(["str", "object", "category", "string[python]"]))
 def test_texts_of_a_column_are_escaped_like_single_ones(values: list[str | None], dtype: Any) -> None:
     frame = pd.DataFrame({"a": pd.Series(values, dtype=dtype), "b": pd.Series(values, dtype=dtype)})
     assert by_column(frame) == row_by_row(frame)
 
 
+@SLOWLY
 @given(st.dictionaries(st.text(max_size=5) | st.integers() | st.floats(allow_nan=False), st.integers(0, 9), min_size=1))
 def test_names_of_columns_are_written_as_keys(row: dict[Any, int]) -> None:
     if len(set(map(str, row))) == len(row):
@@ -175,7 +194,7 @@ def test_names_of_columns_are_written_as_keys(row: dict[Any, int]) -> None:
         assert by_column(frame) == encoded([row])
 
 
-@settings(max_examples=30)
+@SLOWLY
 @given(st.data())
 def test_any_columns_side_by_side_have_the_bytes_of_their_rows(data: st.DataObject) -> None:
     named = data.draw(st.lists(st.sampled_from(sorted(SHORT | ODD)), min_size=1, max_size=6, unique=True))
