@@ -36,7 +36,7 @@ def _fraction_texts(nanoseconds: "np.ndarray[Any, Any]") -> Array:
     micros, nanos = np.divmod(nanoseconds, 1000)
     long = pc.utf8_lpad(pc.cast(pa.array(nanoseconds), pa.large_string()), 9, "0")
     short = pc.utf8_lpad(pc.cast(pa.array(micros), pa.large_string()), 6, "0")
-    digits = pc.if_else(pa.array(nanos != 0), long, short) if nanos.any() else short
+    digits: Array = pc.if_else(pa.array(nanos != 0), long, short) if nanos.any() else short
     nothing, point = pa.scalar("", pa.large_string()), pa.scalar(".", pa.large_string())
     return pc.if_else(pa.array(nanoseconds != 0), pc.binary_join_element_wise(point, digits, nothing), nothing)
 
