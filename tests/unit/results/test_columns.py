@@ -21,6 +21,7 @@ from runtime.results.columns import joined_rows
 from runtime.results.document import dumps_slowly
 from runtime.results.frames import column_names, to_pandas
 from runtime.results.records import records
+from runtime.results.values import key_text
 
 NAN = float("nan")
 SLOWLY = settings(deadline=None, max_examples=60)  # the machine may be busy
@@ -189,7 +190,7 @@ def test_texts_of_a_column_are_escaped_like_single_ones(values: list[str | None]
 @SLOWLY
 @given(st.dictionaries(st.text(max_size=5) | st.integers() | st.floats(allow_nan=False), st.integers(0, 9), min_size=1))
 def test_names_of_columns_are_written_as_keys(row: dict[Any, int]) -> None:
-    if len(set(map(str, row))) == len(row):
+    if len(set(map(key_text, row))) == len(row):
         frame = pd.DataFrame([list(row.values())], columns=pd.Index(list(row), dtype=object))
         assert by_column(frame) == encoded([row])
 
