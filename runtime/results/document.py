@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from runtime.results.frames import is_cudf, is_frame
-from runtime.results.records import column_values, record_chunks
+from runtime.results.records import column_values, frame_records
 from runtime.results.returned import graph_of_plottable
 from runtime.results.values import Unwritable, key_text, plain
 from runtime.text import legal_text
@@ -47,12 +47,24 @@ def dumps_slowly(value: object, depth: int) -> bytes:
     return orjson.dumps(_tree(value, set(), depth), option=_OPTIONS)
 
 
+def texts(scalars: list[Any]) -> list[bytes]:
+    """Each of some scalars, which together are not large, as ``dumps`` writes it.
+
+    No text of JSON holds a line break, so that those which orjson puts between the values tell where each ends.
+
+    Raises:
+        TypeError: orjson has no room for one of them, or it has no form (orjson.JSONEncodeError).
+    """
+    lines = orjson.dumps(scalars, default=simplify, option=_OPTIONS | orjson.OPT_INDENT_2)
+    return lines[4:-2].split(b",\n  ")
+
+
 def simplify(value: object) -> object:
     """One step towards JSON, for everything that a task may return."""
     if isinstance(value, _FREQUENT) or _is_of_no_library(type(value)):  # type: ignore[arg-type]  # types hash
         return plain(value)
     if is_frame(value):
-        return [record for chunk in record_chunks(value) for record in chunk]
+        return frame_records(value)
     graph = graph_of_plottable(value)
     if graph is not None:
         return {"nodes": _part(graph.nodes), "edges": _part(graph.edges)}

@@ -1,5 +1,4 @@
-"""Frames as JSON records: column by column into plain lists, then row by row into dicts, a chunk of rows at a
-time."""
+"""Frames as JSON records: column by column into plain lists, then row by row into dicts, a part at a time."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -16,24 +15,46 @@ if TYPE_CHECKING:
 
 Records = list[dict[str, object]]
 
-_MOST_ROWS: Final = 50_000
+FEW_ROWS: Final = 256
+"""So few rows are written while anything that is done by the column still prepares itself."""
+
+_MOST_ROWS: Final = 32_768  # more, and a part no longer stays in the processor's cache while it is worked on
 _LEAST_ROWS: Final = 1_000  # fewer, and the work per column outweighs that per value
-_CHUNK_VALUES: Final = 1_000_000
+_PART_VALUES: Final = 1_000_000
+_PART_BYTES: Final = 16 * 1024 * 1024
 
 
-def record_chunks(frame: "Frame") -> Iterator[Records]:
-    """The rows of a frame, some at a time, so that a large frame never exists as Python objects at once.
-
-    Values are such as ``document.simplify`` takes. The index is not part of a record.
-    """
-    names = column_names(frame)
-    count = max(_LEAST_ROWS, min(_MOST_ROWS, _CHUNK_VALUES // max(len(names), 1)))
+def parts(frame: "Frame", names: list[str]) -> Iterator[pd.DataFrame]:
+    """The rows of a frame, some at a time, so that a large frame never exists as Python objects or as text at once."""
+    count = _part_rows(frame, names)
+    if 0 < len(frame) <= count:
+        yield to_pandas(frame)
+        return
     for start in range(0, len(frame), count):
         rows = slice(start, start + count)
         # Arrow tables slice by position; on frames that would go by label
-        part = to_pandas(frame.iloc[rows] if hasattr(frame, "iloc") else frame[rows])
-        columns = [column_values(part.iloc[:, position]) for position in range(len(names))]
-        yield [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        yield to_pandas(frame.iloc[rows] if hasattr(frame, "iloc") else frame[rows])
+
+
+def records(part: pd.DataFrame, names: list[str]) -> Records:
+    """The rows of a part. Values are such as ``document.simplify`` takes. The index is not part of a record."""
+    columns = [column_values(column) for _, column in part.items()]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def frame_records(frame: "Frame") -> Records:
+    """All rows of a frame that is not large."""
+    names = column_names(frame)
+    return [record for part in parts(frame, names) for record in records(part, names)]
+
+
+def _part_rows(frame: "Frame", names: list[str]) -> int:
+    rows = max(_LEAST_ROWS, min(_MOST_ROWS, _PART_VALUES // max(len(names), 1)))
+    if len(frame) <= FEW_ROWS:
+        return rows
+    size = int(frame.memory_usage(index=False).sum()) if hasattr(frame, "memory_usage") else frame.nbytes
+    row_bytes = size // len(frame) + sum(map(len, names))
+    return max(1, min(rows, _PART_BYTES // max(row_bytes, 1)))
 
 
 def column_values(column: "pd.Series[Any]") -> list[Any]:

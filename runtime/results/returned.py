@@ -87,7 +87,9 @@ def as_frame(part: "Frame") -> "Frame":
 
 
 def _is_table(value: object) -> "TypeGuard[Frame]":
-    return is_frame(value) or (isinstance(value, list) and all(isinstance(record, dict) for record in value))
+    if isinstance(value, list):
+        return all(issubclass(kind, dict) for kind in set(map(type, value)))
+    return is_frame(value)
 
 
 def _refused(value: object, output_type: OutputType) -> ResultNotSerializable:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
 
+from runtime.results.columns import joined_rows
 from runtime.results.document import DEPTH, dumps, dumps_slowly, simplify
-from runtime.results.frames import is_frame
-from runtime.results.records import record_chunks
+from runtime.results.frames import column_names, is_frame
+from runtime.results.records import FEW_ROWS, parts, records
 from runtime.results.survey import TooDeep, is_large
 from runtime.results.values import Unwritable, key_text
 from runtime.text import legal_text
@@ -80,13 +81,20 @@ def _piece(value: object, depth: int) -> bytes | None:
 
 
 def _write_frame(frame: "Frame", out: Writable, parents: list[object]) -> None:
-    out.write(b"[")
+    """By columns, as long as their values have a short way; else as rows, which also finds what has no form."""
+    names = column_names(frame)
+    by_column = len(frame) > FEW_ROWS and len(parents) + 2 <= DEPTH
     first = 0
-    for chunk in record_chunks(frame):
-        if first:
-            out.write(b",")
-        _write_members(list(chunk), first, None, out, [*parents, frame])
-        first += len(chunk)
+    out.write(b"[")
+    for part in parts(frame, names) if names else ():
+        text = joined_rows(part, names) if by_column else None
+        by_column = text is not None
+        if text is None:
+            out.write(b"," if first else b"")
+            _write_members(list(records(part, names)), first, None, out, [*parents, frame])
+        else:
+            out.write(text if first else text[1:])
+        first += len(part)
     out.write(b"]")
 
 
@@ -121,7 +129,8 @@ def _write_members(
             out.write(memoryview(piece)[1:-1])
             continue
         if names is not None:
-            out.write(orjson.dumps(names[start]) + b":")
+            _write_text(names[start], out)
+            out.write(b":")
         try:
             _write(run[0], out, parents)
         except Unwritable as exc:

@@ -1,16 +1,51 @@
 """Columns of times as ISO 8601 text, by the whole column; the same text that a single value gets."""
 
+from typing import Any, Final
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Array = Any  # pa.Array: its stubs know no element type that would help here
+
+_FIRST: Final = np.datetime64("0001-01-01", "s")
+_LAST: Final = np.datetime64("9999-12-31T23:59:59", "s")
+
+
+def iso_texts(column: "pd.Series[pd.Timestamp]") -> Array:
+    """``iso_datetimes`` as Arrow text, made without a Python object a row for the years 1 to 9999."""
+    wall, utc = _clocks(column)
+    seconds = wall.astype("M8[s]")
+    known = seconds[~np.isnat(seconds)]
+    if len(known) and (known.min() < _FIRST or known.max() > _LAST):
+        return pa.array(iso_datetimes(column), pa.large_string())
+    text = pc.cast(pa.array(seconds, from_pandas=True), pa.large_string())
+    pieces: list[Array] = [pc.binary_replace_slice(text, 10, 11, "T")]  # Arrow writes a blank between day and time
+    fractions = np.where(np.isnat(wall), 0, (wall - seconds).astype("m8[ns]").astype(np.int64))
+    if fractions.any():
+        pieces.append(_fraction_texts(fractions))
+    if utc is not None:
+        offsets, which = _offsets(wall, utc)
+        pieces.append(pa.array(offsets, pa.large_string()).take(pa.array(which)))
+    pieces.append(pa.scalar("", pa.large_string()))
+    return pc.binary_join_element_wise(*pieces)
+
+
+def _fraction_texts(nanoseconds: "np.ndarray[Any, Any]") -> Array:
+    micros, nanos = np.divmod(nanoseconds, 1000)
+    long = pc.utf8_lpad(pc.cast(pa.array(nanoseconds), pa.large_string()), 9, "0")
+    short = pc.utf8_lpad(pc.cast(pa.array(micros), pa.large_string()), 6, "0")
+    digits: Array = pc.if_else(pa.array(nanos != 0), long, short) if nanos.any() else short
+    nothing, point = pa.scalar("", pa.large_string()), pa.scalar(".", pa.large_string())
+    return pc.if_else(pa.array(nanoseconds != 0), pc.binary_join_element_wise(point, digits, nothing), nothing)
 
 
 def iso_datetimes(column: "pd.Series[pd.Timestamp]") -> list[str | None]:
     """``2024-05-01T12:00:00`` per value, with 6 or 9 digits of fraction only where there is one, and the
     offset from UTC where the column has a time zone. Missing values are None.
     """
-    zone = getattr(column.dtype, "tz", None)
-    wall = column if zone is None else column.dt.tz_localize(None)
-    stamps = wall.to_numpy()
+    stamps, utc = _clocks(column)
     missing = np.isnat(stamps)
     seconds = stamps.astype("M8[s]")
     texts: list[str | None] = np.datetime_as_string(seconds).tolist()
@@ -18,15 +53,26 @@ def iso_datetimes(column: "pd.Series[pd.Timestamp]") -> list[str | None]:
     for row in np.flatnonzero(fractions):
         micros, nanos = divmod(int(fractions[row]), 1000)
         texts[row] = f"{texts[row]}.{micros:06d}{nanos:03d}" if nanos else f"{texts[row]}.{micros:06d}"
-    if zone is not None:
-        utc = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
-        offsets = np.where(missing, 0, (stamps - utc).astype("m8[s]").astype(np.int64))
-        distinct, which = np.unique(offsets, return_inverse=True)
-        suffixes = [_offset(int(offset)) for offset in distinct]
+    if utc is not None:
+        suffixes, which = _offsets(stamps, utc)
         texts = [f"{text}{suffixes[index]}" for text, index in zip(texts, which.tolist(), strict=True)]
     for row in np.flatnonzero(missing):
         texts[row] = None
     return texts
+
+
+def _clocks(column: "pd.Series[pd.Timestamp]") -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]":
+    """What clocks show where the column's zone is, and, where it has a zone, what they show in UTC."""
+    if getattr(column.dtype, "tz", None) is None:
+        return column.to_numpy(), None
+    return column.dt.tz_localize(None).to_numpy(), column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+
+
+def _offsets(wall: "np.ndarray[Any, Any]", utc: "np.ndarray[Any, Any]") -> "tuple[list[str], np.ndarray[Any, Any]]":
+    """The offsets from UTC that occur, and which of them each row has."""
+    seconds = np.where(np.isnat(wall), 0, (wall - utc).astype("m8[s]").astype(np.int64))
+    distinct, which = np.unique(seconds, return_inverse=True)
+    return [_offset(int(offset)) for offset in distinct], which
 
 
 def _offset(seconds: int) -> str:

@@ -46,7 +46,17 @@ def warm_up() -> None:
     results.encode({"x": 1}, "json", "json", True, io.BytesIO())
     for file_format in ("json", "csv", "parquet"):
         results.encode(value, "all", file_format, True, io.BytesIO())
+    results.encode(_of_many_types(), "table", "json", True, io.BytesIO())
     graph.hop(pd.DataFrame({"id": ["a"]}), hops=1)
+
+
+def _of_many_types() -> pd.DataFrame:
+    """A frame long enough to be written by columns."""
+    counts = range(1000)
+    frame = pd.DataFrame({"n": counts, "weight": 0.5, "flag": True, "text": "a", "kind": "b", "escaped": '"'})
+    frame["at"] = pd.to_datetime(frame["n"], unit="s")
+    frame["gap"] = frame["n"].astype("Int64").where(frame["n"] > 0)
+    return frame.assign(kind=frame["kind"].astype("category"), text=frame["text"].where(frame["n"] > 0))
 
 
 def _through_file(frame: pd.DataFrame) -> pd.DataFrame:

@@ -119,6 +119,7 @@ def test_a_small_value_that_is_an_endless_document_meets_the_end_of_its_file(fan
 
 SCARCE = """
 import io, resource
+import pandas as pd
 from runtime.results import encode
 
 class Counter(io.RawIOBase):
@@ -129,7 +130,7 @@ class Counter(io.RawIOBase):
     def tell(self):
         return self.length
 
-value = ["x" * 1000] * 200_000
+value = VALUE
 with open("/proc/self/statm") as statm:
     mapped = int(statm.read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (mapped + 96 * 2**20,) * 2)
@@ -138,9 +139,19 @@ encode(value, "json", "json", False, sink)
 print(sink.length)
 """
 
+LONG_DOCUMENTS: dict[str, tuple[str, int]] = {
+    "texts": ('["x" * 1000] * 200_000', 200_600_001),
+    "keys": ('[{"k" * 100_000: 1}] * 2000', 200_014_001),
+    "records": ('[{"n": 1, "s": "x" * 1000}] * 200_000', 203_000_001),
+    "columns": ("pd.DataFrame({'n': range(200_000), 's': pd.Categorical(['x' * 1000] * 200_000)})", 203_888_891),
+    "names of columns": ("pd.DataFrame({'n' * 100_000: [1] * 2000})", 200_014_001),
+}
+
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_AS"), reason="address space cannot be limited here")
-def test_a_document_much_larger_than_free_memory_is_written() -> None:
+@pytest.mark.parametrize(("value", "length"), LONG_DOCUMENTS.values(), ids=LONG_DOCUMENTS.keys())
+def test_a_document_much_larger_than_free_memory_is_written(value: str, length: int) -> None:
     """orjson alone crashes here: it does not survive a buffer that cannot grow."""
-    done = subprocess.run([sys.executable, "-c", SCARCE], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "200600001", "")
+    script = SCARCE.replace("VALUE", value)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(length), "")
