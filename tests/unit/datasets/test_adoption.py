@@ -70,7 +70,7 @@ def _rewritten(content: bytes) -> bytes:
         FRAME.assign(at=pd.to_datetime(FRAME.s, unit="s", utc=True)),
         FRAME.assign(c=pd.Categorical(["a", "b"] * (N // 2))),
         FRAME.assign(i=pd.array([1, None] * (N // 2), dtype="Int64")),
-        FRAME.assign(many=[[1, 2]] * N),
+        FRAME.assign(many=pd.Series([[1, 2]] * N)),
     ],
     ids=["numbers", "text", "nulls", "slice", "bool", "times", "category", "Int64", "lists"],
 )
@@ -176,14 +176,14 @@ def test_an_offset_out_of_order_is_refused_not_adopted(offset: int) -> None:
     """In the middle of a column of text, where the check at mapping time does not look."""
     offsets = np.arange(N + 1, dtype="int64")
     offsets[N // 2] = offset
-    array = pa.Array.from_buffers(pa.large_string(), N, [None, pa.py_buffer(offsets), pa.py_buffer(b"x" * N)])
+    array = pa.Array.from_buffers(pa.large_string(), N, [None, pa.py_buffer(offsets.data), pa.py_buffer(b"x" * N)])
     with pytest.raises(InvalidTable):
         _parsed(_file(pa.table({"t": array})))
 
 
 def test_text_that_is_no_utf8_is_refused_not_adopted() -> None:
     array = pa.Array.from_buffers(
-        pa.large_string(), 2, [None, pa.py_buffer(np.array([0, 1, 2])), pa.py_buffer(b"\xff\xfe")]
+        pa.large_string(), 2, [None, pa.py_buffer(np.array([0, 1, 2]).data), pa.py_buffer(b"\xff\xfe")]
     )
     with pytest.raises(InvalidTable):
         _parsed(_file(pa.table({"t": array})))

@@ -55,7 +55,7 @@ async def test_what_the_kernel_takes_in_pieces_arrives_whole(tmp_path: Path, mon
     def a_little(descriptor: int, views: Sequence[memoryview]) -> int:
         return os.write(descriptor, b"".join(views)[:7])
 
-    monkeypatch.setattr(incoming_file.os, "writev", a_little)
+    monkeypatch.setattr("os.writev", a_little)
     chunks = [b"0123456789", b"", b"abc", b"defghijk"]
     await _take_all(tmp_path / "file", chunks)
     assert (tmp_path / "file").read_bytes() == b"".join(chunks)
@@ -65,7 +65,7 @@ async def test_a_full_disk_is_told_while_more_comes(tmp_path: Path, monkeypatch:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(incoming_file.os, "writev", full)
+    monkeypatch.setattr("os.writev", full)
     with pytest.raises(StorageFull):
         await _take_all(tmp_path / "file", [ONE_BATCH] * 3)
 
@@ -99,7 +99,7 @@ async def test_a_descriptor_stays_open_until_its_thread_has_written(
         assert go_on.wait(10)
         return write(descriptor, views)
 
-    monkeypatch.setattr(incoming_file.os, "writev", slow)
+    monkeypatch.setattr("os.writev", slow)
     taking = asyncio.create_task(_take_all(tmp_path / "file", [ONE_BATCH] * 3))
     await asyncio.to_thread(began.wait, 10)
     taking.cancel()
