@@ -1,26 +1,21 @@
 """Takes an upload's body to disk as it comes, then has it parsed. Nothing of it stays in this process."""
 
-import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from deployments.body import refuse_longer, too_large
 from deployments.errors import InvalidRequest
+from deployments.incoming_file import IncomingFile
 from deployments.services import Services
 from runtime.datasets.records import ObjectRecord
-from runtime.errors import StorageFull
 
 log = logging.getLogger("graphside.uploads")
-
-WRITE_BYTES: Final = 1024 * 1024
-"""Chunks are gathered to this size before a thread writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +54,16 @@ async def parsed(
 
 async def _write(request: Request, path: Path, limit: int) -> int:
     count = 0
-    gathered = bytearray()
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    file = IncomingFile(path)
     try:
         async for chunk in request.stream():
             count += len(chunk)
             if count > limit:
                 raise too_large(limit)
-            gathered += chunk
-            if len(gathered) >= WRITE_BYTES:
-                await asyncio.to_thread(_write_all, fd, gathered)
-                gathered = bytearray()
-        await asyncio.to_thread(_write_all, fd, gathered)
+            await file.take(chunk)
+        await file.finish()
     except ClientDisconnect:
         raise InvalidRequest("the upload ended before it was whole") from None
     finally:
-        os.close(fd)
+        file.close()
     return count
-
-
-def _write_all(fd: int, data: bytearray) -> None:
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[os.write(fd, view) :]
-    except OSError as error:
-        raise StorageFull("the server has no room for this upload") from error

@@ -6,7 +6,6 @@ Requests and replies are plain dicts of JSON values and bytes; a failed run is a
 
 import asyncio
 import logging
-import mmap
 import os
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +24,7 @@ from runtime.engines.pandas import HOLDER_BYTES, PandasEngine, SeatSettings
 from runtime.errors import LimitTooHigh, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings, Receipt
 from runtime.memory import memory_bytes
+from runtime.sandbox.large_result import LargeResult
 from runtime.sandbox.parent import TemplateProcess, template_environment
 from runtime.sandbox.scratch import ScratchRoot
 from runtime.sandbox.walls.cgroup import SHARE, GroupLimits, TaskGroup, open_group, sweep
@@ -75,7 +75,7 @@ class Runner:
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()
         self._versions = library_versions()
-        self._results: dict[str, bytes | mmap.mmap] = {}
+        self._results: dict[str, bytes | LargeResult] = {}
         self._ready = asyncio.create_task(self._start())
         self._sampler = asyncio.create_task(self._sample())
 
@@ -114,7 +114,8 @@ class Runner:
         if outcome.length <= INLINE_BYTES:
             return {**reply, "result": outcome.result}
         self._keep(spec.run_id, outcome.result)
-        return {**reply, "replica": self._replica_id, "length": outcome.length}
+        place = outcome.result.place if isinstance(outcome.result, LargeResult) else None
+        return {**reply, "replica": self._replica_id, "length": outcome.length, "place": place}
 
     async def cancel(self, run_id: str) -> bool:
         """End a run; one that is still on its way here is ended when it comes. Whether it is here."""
@@ -129,6 +130,10 @@ class Runner:
         result = self._results.pop(run_id, b"")
         for offset in range(0, len(result), CHUNK_BYTES):
             yield result[offset : offset + CHUNK_BYTES]
+
+    async def drop(self, run_id: str) -> None:
+        """Forget a kept result: who was to fetch it has its file open."""
+        self._results.pop(run_id, None)
 
     async def parse(self, request: Reply) -> Reply:
         """Parse an upload in the store's incoming directory; ``{"object": {...}}`` or ``{"failure": ...}``."""
@@ -203,7 +208,7 @@ class Runner:
         limits["memory_bytes"] = min(limits["memory_bytes"], most)
         return Limits(**limits)
 
-    def _keep(self, run_id: str, result: bytes | mmap.mmap) -> None:
+    def _keep(self, run_id: str, result: bytes | LargeResult) -> None:
         self._results[run_id] = result
         asyncio.get_running_loop().call_later(KEEP_RESULT_S, self._results.pop, run_id, None)
 

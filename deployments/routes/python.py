@@ -148,7 +148,7 @@ async def run(request: Request) -> Response:
     if "result" in reply:
         return Response(reply["result"], headers=headers)
     headers["Content-Length"] = str(reply["length"])
-    return StreamingResponse(services.runners.fetch(reply["replica"], run_id), headers=headers)
+    return StreamingResponse(services.runners.fetch(reply["replica"], run_id, reply["place"]), headers=headers)
 
 
 async def _run_id(services: Services, chosen: str | None) -> str:

@@ -12,14 +12,14 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from runtime.datasets import tables
+from runtime.datasets import adoption, tables
 from runtime.datasets.durable import storing
 from runtime.datasets.formats import Allowance, read_table
 from runtime.datasets.formats.body import Body
 from runtime.datasets.pandas_schema import PandasNote
 from runtime.errors import InvalidTable
 
-Report = dict[str, Any]  # JSON: row_count, column_count, dtypes, byte_count
+Report = dict[str, Any]  # JSON: row_count, column_count, dtypes, byte_count, and adopted where that may be
 
 DECOMPRESSED_BYTES = 1 << 30
 """What may come out of a compressed upload where the request does not say."""
@@ -35,6 +35,9 @@ def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int, scratch_fd
     ``decompressed_bytes``, the most that a compressed upload may hold. That goes to ``scratch_fd``, an empty file
     (memory where there is none). The answer has ``row_count``, ``column_count``, ``dtypes`` (column name to pandas
     dtype) and ``byte_count`` (of what was written). Raises ``InvalidTable`` (with ``errors``) and ``StorageFull``.
+
+    Where ``request`` has ``adopt``, the answer has ``adopted``: whether ``in_fd`` is in canonical form already. Then
+    nothing is written.
     """
     with _told():
         options = request.get("options") or {}
@@ -42,10 +45,14 @@ def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int, scratch_fd
         scratch = os.memfd_create("decompressed", os.MFD_CLOEXEC) if scratch_fd is None else scratch_fd
         try:
             allowance = Allowance(scratch, int(request.get("decompressed_bytes", DECOMPRESSED_BYTES)))
+            body = Body(in_fd)
             # One expression: canonical() frees each column as it goes, which a name held here would prevent.
-            return _store(
-                tables.canonical(read_table(in_fd, request["file_type"], compression, options, allowance)), out_fd
-            )
+            table = tables.canonical(read_table(body, request["file_type"], compression, options, allowance))
+            report = _described(table)
+            if request.get("adopt"):
+                report["adopted"] = adoption.is_stored_form(table, body)
+            report["byte_count"] = body.size if report.get("adopted") else tables.write_canonical(table, out_fd)
+            return report
         finally:
             if scratch_fd is None:
                 os.close(scratch)
@@ -69,20 +76,15 @@ def concatenate(in_fds: list[int], out_fd: int) -> Report:
         except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
             raise InvalidTable(f"These files do not fit together: {error}") from error
         whole = whole.replace_schema_metadata(note.metadata(whole.column_names))
-        return _store(tables.canonical(whole), out_fd)
+        whole = tables.canonical(whole)
+        return {**_described(whole), "byte_count": tables.write_canonical(whole, out_fd)}
 
 
-def _store(table: pa.Table, out_fd: int) -> Report:
+def _described(table: pa.Table) -> Report:
     info = tables.describe(table)
     if len(orjson.dumps(info.dtypes)) > MAX_NAMES_BYTES:
         raise InvalidTable("The names of the columns are too long together.")
-    byte_count = tables.write_canonical(table, out_fd)
-    return {
-        "row_count": info.row_count,
-        "column_count": info.column_count,
-        "dtypes": info.dtypes,
-        "byte_count": byte_count,
-    }
+    return {"row_count": info.row_count, "column_count": info.column_count, "dtypes": info.dtypes}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ nothing in it of which pandas could not build a frame. Frames over such a file s
 import os
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -64,10 +64,16 @@ def canonical(table: pa.Table) -> pa.Table:
 
 def write_canonical(table: pa.Table, descriptor: int) -> int:
     """Writes a canonical table to a file at its position; the bytes written. Raises ``OSError``."""
+    sink = _DescriptorSink(descriptor)
+    write_to(table, sink)
+    return sink.tell()
+
+
+def write_to(table: pa.Table, sink: "Sink") -> None:
+    """Writes a canonical table, as it is stored, to what takes bytes. Raises what the sink raises."""
     chunked: list[AnyChunks] = list(table.columns)
     columns = [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in chunked]
     batch = pa.RecordBatch.from_arrays(columns, schema=table.schema)
-    sink = _DescriptorSink(descriptor)
     options = pa.ipc.IpcWriteOptions(compression=None, use_threads=False)
     with pa.ipc.new_file(
         pa.PythonFile(sink, mode="w"),  # type: ignore[arg-type]  # it needs no more than these methods
@@ -75,7 +81,6 @@ def write_canonical(table: pa.Table, descriptor: int) -> int:
         options=options,
     ) as writer:
         writer.write_batch(batch)
-    return sink.tell()
 
 
 def describe(table: pa.Table) -> TableInfo:
@@ -87,6 +92,17 @@ def describe(table: pa.Table) -> TableInfo:
     schema = pa.schema(fields).with_metadata(table.schema.metadata)
     nulls = pa.Table.from_arrays([pa.nulls(1, field.type) for field in fields], schema=schema)
     return TableInfo(table.num_rows, table.num_columns, {**dtypes, **_dtypes(nulls)})
+
+
+class Sink(Protocol):
+    """A binary file object, as far as Arrow needs one to write to."""
+
+    closed: bool
+
+    def write(self, data: bytes | memoryview) -> int: ...
+    def tell(self) -> int: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class _DescriptorSink:

@@ -60,8 +60,9 @@ class Uploads:
     ) -> dict[str, Any]:
         """Parse the upload named ``incoming`` into a new object and describe it (``ObjectRecord``'s fields).
 
-        The upload itself stays the caller's to remove. Raises ``InvalidTable``, ``StorageFull``,
-        ``StoreUnavailable``, ``RunInterrupted``.
+        The upload itself becomes the object where it is a canonical file already, and else stays the caller's to
+        remove. Nobody may write to it any more. Raises ``InvalidTable``, ``StorageFull``, ``StoreUnavailable``,
+        ``RunInterrupted``.
         """
         request = {
             "job": "parse",
@@ -69,12 +70,14 @@ class Uploads:
             "file_compression": file_compression,
             "options": options,
             "decompressed_bytes": self._decompressed_bytes,
+            "adopt": True,
         }
         may_grow = bool(file_compression or options.get("compression"))
-        fds = [self._open_incoming(incoming)]
+        given = self._store.incoming().parent / Path(incoming).name
+        fds = [os.open(given, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)]
         try:
             fds.append(self._scratch())
-            return await self._make_object(request, fds, self._decompressed_bytes if may_grow else 0)
+            return await self._make_object(request, fds, self._decompressed_bytes if may_grow else 0, given)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -99,19 +102,23 @@ class Uploads:
         await self._job(_CONCATENATE, fd, inputs, 0)
         return fd
 
-    async def _make_object(self, request: dict[str, Any], inputs: list[int], scratch_bytes: int) -> dict[str, Any]:
+    async def _make_object(
+        self, request: dict[str, Any], inputs: list[int], scratch_bytes: int, given: Path | None = None
+    ) -> dict[str, Any]:
+        """``given``: the first input's path, where that file may become the object."""
         output = self._store.incoming()
         out_fd = os.open(output, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            described = described_told(await self._job(request, out_fd, inputs, scratch_bytes))
-            byte_count = os.fstat(out_fd).st_size
+            table = await self._job(request, out_fd, inputs, scratch_bytes)
+            described = described_told(table)
+            # Here the parser is dead: what it has checked can change no more.
+            adopted = given if given is not None and table.get("adopted") is True else None
+            byte_count = os.fstat(inputs[0] if adopted else out_fd).st_size
             object_id = uuid4().hex
-            await asyncio.to_thread(self._store.commit, output, object_id)
-        except BaseException:
-            output.unlink(missing_ok=True)
-            raise
+            await asyncio.to_thread(self._store.commit, adopted or output, object_id)
         finally:
             os.close(out_fd)
+            output.unlink(missing_ok=True)  # what was committed lies elsewhere by now
         return {"id": object_id, "byte_count": byte_count, **described}
 
     async def _job(self, request: dict[str, Any], out_fd: int, inputs: list[int], scratch_bytes: int) -> dict[str, Any]:
@@ -133,7 +140,3 @@ class Uploads:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         path.unlink()
         return fd
-
-    def _open_incoming(self, name: str) -> int:
-        path = self._store.incoming().parent / Path(name).name
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -2,7 +2,6 @@
 caller."""
 
 import math
-import mmap
 import signal
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +14,7 @@ from runtime.errors import (
     RuntimeFailure,
     TaskCrashed,
 )
+from runtime.sandbox.large_result import LargeResult
 from runtime.sandbox.protocol import Message, ProtocolError
 from runtime.task import Limits
 
@@ -33,7 +33,7 @@ class RunOutcome:
 
     failure: RuntimeFailure | None = None
     kind: str | None = None
-    result: bytes | mmap.mmap = b""
+    result: bytes | LargeResult = b""
     length: int = 0
     stdout: str = ""
     stderr: str = ""

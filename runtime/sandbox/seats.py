@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import logging
-import mmap
 import os
 import socket
 import time
@@ -12,6 +11,7 @@ from typing import Final
 
 from runtime.errors import Overloaded, RunFailed, RuntimeFailure, TaskCancelled, TaskCrashed
 from runtime.sandbox.children import Child, ForkerClient
+from runtime.sandbox.large_result import LargeResult
 from runtime.sandbox.outcome import RunOutcome, crash, outcome_of
 from runtime.sandbox.output import OutputPipe
 from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, encode_frame
@@ -231,11 +231,11 @@ class SeatProcess:
         self._add_output(outcome)
         return outcome
 
-    async def _read_result(self, child: Child, length: int) -> bytes | mmap.mmap:
+    async def _read_result(self, child: Child, length: int) -> bytes | LargeResult:
         if length <= COPY_BYTES:
             return os.pread(self._result_fd, length, 0) if length else b""
         await child.wait_dead()  # until then the content can change under a reader
-        return mmap.mmap(self._result_fd, length, prot=mmap.PROT_READ)
+        return LargeResult(self._result_fd, length)
 
     def _add_output(self, outcome: RunOutcome) -> None:
         for pipe in (self._stdout, self._stderr):

@@ -37,12 +37,9 @@ def check_declared(file_type: str, file_compression: str = "") -> None:
     compression.check(file_compression)
 
 
-def read_table(
-    descriptor: int, file_type: str, file_compression: str, options: Options, allowance: Allowance
-) -> pa.Table:
+def read_table(body: Body, file_type: str, file_compression: str, options: Options, allowance: Allowance) -> pa.Table:
     """The table in a file, whose pages it may share. Raises ``InvalidTable``."""
     check_declared(file_type, file_compression)
-    body = Body(descriptor)
     named = compression.asked(body, file_compression, options)
     if named:
         body = compression.decompress(body, named, allowance)

@@ -8,6 +8,7 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,29 +73,38 @@ def upload(tmp_path: Path, arrow_file: Callable[..., bytes]) -> Callable[..., St
     return store
 
 
+@dataclass(frozen=True, slots=True)
+class Parsing:
+    """A store, and the limited processes that a server has parse what comes into it."""
+
+    store: LocalStore
+    uploads: Uploads
+    runner: asyncio.Runner
+
+    def received(self, content: bytes) -> Path:
+        """The file of an upload that has come whole."""
+        path = self.store.incoming()
+        path.write_bytes(content)
+        return path
+
+    def stored(
+        self, received: Path, file_type: str, options: Mapping[str, Any] | None = None, compression: str = ""
+    ) -> Path:
+        """Have it parsed; the object's file."""
+        parsing = self.uploads.parse(received.name, file_type, compression, dict(options or {}))
+        return self.store.object_path(self.runner.run(parsing)["id"])
+
+    @property
+    def left_over(self) -> list[Path]:
+        return list(self.store.incoming().parent.iterdir())
+
+
 @pytest.fixture(scope="session")
-def parse_in_job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., pa.Table]]:
-    """``parse_in_job(content, file_type, options, compression)``: the stored table, by a parser of 64 MiB uploads."""
+def parsing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parsing]:
+    """Of uploads of 64 MiB."""
     store = LocalStore(tmp_path_factory.mktemp("parsing"))
     store.prepare()
     template = TemplateProcess(walls())
-    uploads = Uploads(store, template, 64 * MIB)
-
-    def parse(
-        content: bytes, file_type: str, options: Mapping[str, Any] | None = None, compression: str = ""
-    ) -> pa.Table:
-        path = store.incoming()
-        path.write_bytes(content)
-        try:
-            described = runner.run(uploads.parse(path.name, file_type, compression, dict(options or {})))
-        finally:
-            path.unlink()
-        stored = store.object_path(described["id"])
-        try:
-            return pa.ipc.open_file(io.BytesIO(stored.read_bytes())).read_all()
-        finally:
-            stored.unlink()
-            assert not list(store.incoming().parent.iterdir())
 
     async def start() -> None:
         template.start()
@@ -102,5 +112,26 @@ def parse_in_job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
     with asyncio.Runner() as runner:
         runner.run(start())
-        yield parse
+        yield Parsing(store, Uploads(store, template, 64 * MIB), runner)
         runner.run(template.close())
+
+
+@pytest.fixture(scope="session")
+def parse_in_job(parsing: Parsing) -> Callable[..., pa.Table]:
+    """``parse_in_job(content, file_type, options, compression)``: the stored table."""
+
+    def parse(
+        content: bytes, file_type: str, options: Mapping[str, Any] | None = None, compression: str = ""
+    ) -> pa.Table:
+        path = parsing.received(content)
+        try:
+            stored = parsing.stored(path, file_type, options, compression)
+        finally:
+            path.unlink(missing_ok=True)
+        try:
+            return pa.ipc.open_file(io.BytesIO(stored.read_bytes())).read_all()
+        finally:
+            stored.unlink()
+            assert not parsing.left_over
+
+    return parse

@@ -1,0 +1,83 @@
+"""Large results come from their file where it is in reach, and else from the replica that has them."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+import pytest
+
+from deployments.affinity import REPLICA_PREFIX
+from deployments.runs import CHUNK_BYTES, RunnerClient
+from runtime.sandbox.large_result import LargeResult
+
+DATA = os.urandom(3 * CHUNK_BYTES + 17)
+
+
+class OneReplica:
+    """A handle to a replica that holds ``DATA``. ``calls``: method and key of each."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self._broken = broken
+        self._method = ""
+
+    def options(self, method_name: str = "", session_id: str = "", **_: Any) -> Self:
+        if method_name:
+            self._method = method_name
+            self._key = session_id
+        return self
+
+    def remote(self, run_id: str) -> Any:  # Any: a response, or a generator of them
+        assert run_id == "run"
+        self.calls.append((self._method, self._key))
+        return self._chunks() if self._method == "fetch" else self._dropped()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        yield DATA[:5]
+        yield DATA[5:]
+
+    async def _dropped(self) -> None:
+        if self._broken:
+            raise ConnectionError("gone")
+
+
+def _result() -> LargeResult:
+    descriptor = os.memfd_create("result", os.MFD_CLOEXEC)
+    os.write(descriptor, DATA)
+    result = LargeResult(descriptor, len(DATA))
+    os.close(descriptor)
+    return result
+
+
+async def _fetched(handle: OneReplica, place: dict[str, Any] | None) -> bytes:
+    return b"".join([chunk async for chunk in RunnerClient(handle).fetch("a", "run", place)])
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["alive", "dead meanwhile"])
+def test_a_file_in_reach_is_read_and_its_replica_lets_go(broken: bool) -> None:
+    result, handle = _result(), OneReplica(broken=broken)
+    assert asyncio.run(_fetched(handle, result.place)) == DATA
+    assert handle.calls == [("drop", REPLICA_PREFIX + "a")]
+
+
+def test_one_that_is_elsewhere_comes_from_its_replica() -> None:
+    result, handle = _result(), OneReplica()
+    place = {**(result.place or {}), "machine": ["another", "one"]}
+    assert asyncio.run(_fetched(handle, place)) == DATA
+    assert asyncio.run(_fetched(handle, None)) == DATA
+    assert handle.calls == [("fetch", REPLICA_PREFIX + "a")] * 2
+
+
+def test_a_client_that_leaves_in_the_middle_leaves_no_file_open() -> None:
+    result, handle = _result(), OneReplica()
+
+    async def leave() -> int:
+        before = len(os.listdir("/proc/self/fd"))
+        chunks = RunnerClient(handle).fetch("a", "run", result.place)
+        assert await anext(chunks) == DATA[:CHUNK_BYTES]
+        await chunks.aclose()  # type: ignore[attr-defined]  # it is a generator
+        return len(os.listdir("/proc/self/fd")) - before
+
+    assert asyncio.run(leave()) == 0
+    assert handle.calls == [("drop", REPLICA_PREFIX + "a")]
