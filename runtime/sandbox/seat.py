@@ -81,9 +81,8 @@ def serve_one(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
             _limit_cpu(float(request["cpu_s"]), again=bool(request["keep"]))
             interior.most_threads[0] = int(request["threads"])
             send_frame(CHANNEL_FD, _answer(request, plottable))
-            if not request["keep"]:
-                break
-            request = recv_frame(CHANNEL_FD)  # of the same user, or none: the replica ends what it does not keep
+            # The replica looks at what this process used, and ends it, unless its user's next run is to have it.
+            request = recv_frame(CHANNEL_FD)
     finally:
         _exit(0)
 

@@ -99,7 +99,19 @@ PROBES = (
     # be given what is in its bounding set.
     Probe("may be given capabilities", _CAPABILITIES + "return told['CapBnd'] & ~0b11100000", 0),
     Probe("may gain privileges", "return ctypes.CDLL(None).prctl(39, 0, 0, 0, 0)", 1),
-    Probe("looks into its holder", "for pid in @@HOLDERS@@: open(f'/proc/{pid}/environ').read(1)\nreturn 'read'"),
+    Probe(
+        "looks into its holder",
+        """
+read = []
+for pid in @@HOLDERS@@:
+    try:
+        read.append(open(f'/proc/{pid}/environ').read(1))
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # of an earlier dataset, and ended meanwhile
+assert read
+return 'read'
+""",
+    ),
     Probe(
         "sees foreign descriptors",
         """

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import pytest
 
-from runtime.sandbox import scratch, seats
-from runtime.sandbox.seats import SeatProcess
+from runtime.sandbox import scratch, seats, watchdog
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.watch import Gauge
 
 Patch = Callable[[pytest.MonkeyPatch], None]
+
+_EMPTY: Final = scratch.ScratchUse(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,8 @@ VARIANTS: Final = (
     Variant("watch of memory", ("copies the dataset",), here=_count(used=0)),
     Variant("watch of threads", ("starts more threads than its limit",), here=_count(threads=1)),
     Variant("watch of CPU time", ("computes longer than its time",), here=_blind(Gauge, "cpu_s", 0.0)),
-    Variant("watch of scratch", ("fills its scratch",), here=_blind(seats, "scratch_use", scratch.ScratchUse(0, 0, 0))),
-    Variant("deadline", ("takes longer than its time",), here=_blind(SeatProcess, "_on_deadline", None)),
+    Variant("watch of scratch", ("fills its scratch",), here=_blind(watchdog, "scratch_use", _EMPTY)),
+    Variant("deadline", ("takes longer than its time",), here=_blind(watchdog.Watchdog, "_on_deadline", None)),
     Variant("cap of output", ("prints without end",), template="uncapped output"),
     Variant(
         "sealed result", ("makes its result larger than its file", "cuts its result under its reader"), here=_no_seals
