@@ -264,7 +264,7 @@ def test_the_template_imports_no_more_than_it_needs() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    assert imported == {"collections", "typing", "graphistry", "pandas"}
+    assert imported == {"collections", "copy", "typing", "graphistry", "pandas"}
 
 
 ODD: list[Any] = [
