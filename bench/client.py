@@ -123,8 +123,11 @@ def once(call: Call) -> Answer:
         connection.socket.close()
 
 
-def drive(call: Call, clients: int, seconds: float) -> Load:
-    """Calls over ``clients`` connections for about ``seconds``. Raises ``BadAnswer`` on anything but a 200."""
+def drive(call: Call, clients: int, seconds: float, pause_s: float = 0.0) -> Load:
+    """Calls over ``clients`` connections for about ``seconds``. Raises ``BadAnswer`` on anything but a 200.
+
+    ``pause_s``: how long after an answer the next call is sent; only for one client.
+    """
     load = Load()
     connections = [Connection(call) for _ in range(clients)]
     with selectors.DefaultSelector() as selector:
@@ -134,7 +137,7 @@ def drive(call: Call, clients: int, seconds: float) -> Load:
             began = time.perf_counter()
             for connection in connections:
                 connection.send()
-            _serve(selector, load, clients, began + seconds)
+            _serve(selector, load, clients, began + seconds, pause_s)
             load.wall_s = time.perf_counter() - began
         finally:
             for connection in connections:
@@ -142,7 +145,7 @@ def drive(call: Call, clients: int, seconds: float) -> Load:
     return load
 
 
-def _serve(selector: selectors.BaseSelector, load: Load, busy: int, until: float) -> None:
+def _serve(selector: selectors.BaseSelector, load: Load, busy: int, until: float, pause_s: float) -> None:
     while busy:
         ready = selector.select(_ANSWER_S)
         if not ready:
@@ -157,6 +160,8 @@ def _serve(selector: selectors.BaseSelector, load: Load, busy: int, until: float
             if timing := _good(answer).header("server-timing"):
                 load.timings.append(timing)
             if now < until:
+                if pause_s:
+                    time.sleep(pause_s)
                 connection.send()
             else:
                 busy -= 1

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 
-from bench.client import Call, drive, once
+from bench.client import Call, Load, drive, once
 from bench.datasets import Edges
-from bench.harness import Measured, Target, interleave
+from bench.harness import Driven, Measured, Target, interleave
 from bench.hosted import HOST, Hosted
 from bench.plan import Plan
 from bench.report import Measure, Table, figures
@@ -18,11 +19,17 @@ A task that returns 200 bytes and looks at nothing, on a dataset of a million ed
 an app of two Serve deployments that does nothing: an ingress that hands the body to a worker, which returns 200
 bytes; same launcher, flags and front. Clients send their next call when the last was answered, over raw sockets, so
 that no HTTP library is measured with it. Ours checks token, flags and access, runs the task in a process of its own
-that it then kills, and writes a receipt."""
+that it then kills, and writes a receipt.
+
+One after the other without a pause, a call pays for what the server does after the answer of the one before: taking
+its process apart, forking the next. At leisure, with 50 ms between, it finds a process that waits."""
 
 OURS = {"isolated": "graphside", "reused": "graphside, reused seats"}
 """Servers of ours, by what they are called in targets."""
 
+OURS_BY_SERVER = {server: name for name, server in OURS.items()}
+
+PAUSE_S = 0.05
 EDGES = Edges("text", 1_000_000)
 CLIENTS = (1, 8, 32)
 JUDGED_CLIENTS = {"p50_ms": 1, "p99_ms": 1, "calls_per_s": 8}
@@ -37,7 +44,7 @@ _COLUMNS = (
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """One table."""
+    """Two tables."""
     plan.tell("starting servers")
     noop, *ours = stage.running("no-op", *OURS.values())
     plan.tell(f"uploading {EDGES.rows:,} edges")
@@ -48,14 +55,39 @@ def run(stage: Stage, plan: Plan) -> list[Table]:
         once(target.call)
         for clients in CLIENTS:
             drive(target.call, clients, WARM_UP_S)
-    return [_table(plan, [interleave(targets, clients, plan.rounds, plan.seconds, plan.tell) for clients in CLIENTS])]
+    measured = [interleave(targets, clients, plan.rounds, plan.seconds, plan.tell) for clients in CLIENTS]
+    leisurely = [Driven(target.name, partial(_at_leisure, target.call)) for target in targets]
+    return [
+        _table(plan, measured),
+        _leisurely(interleave(leisurely, 1, plan.rounds, plan.seconds, plan.tell)),
+    ]
+
+
+def _at_leisure(call: Call, clients: int, seconds: float) -> Load:
+    return drive(call, clients, seconds, PAUSE_S)
+
+
+def _leisurely(measured: Sequence[Measured]) -> Table:
+    *ours, noop = measured
+    figures_of = ("p50_ms", "p99_ms")
+    rows = [
+        (
+            item.target,
+            *figures([item.median(figure) for figure in figures_of]),
+            *figures([item.over(noop, figure) for figure in figures_of], 2),
+        )
+        for item in (*ours, noop)
+    ]
+    measures = {f"leisure.{OURS_BY_SERVER[item.target]}.p50": Measure(item.over(noop, "p50_ms")) for item in ours}
+    columns = ("app", "p50 ms", "p99 ms", "p50 over no-op", "p99 over no-op")
+    notes = (f"One client, {PAUSE_S * 1000:g} ms between an answer and the next call; rounds as above.",)
+    return Table("warm: the same at leisure", columns, tuple(rows), notes, list(map(asdict, measured)), measures)
 
 
 def _table(plan: Plan, measured: Sequence[Sequence[Measured]]) -> Table:
     rows = []
     notes = [f"Medians of {plan.rounds} rounds of {plan.seconds:g} s, interleaved; ratios within a round."]
     measures = {}
-    names = {server: name for name, server in OURS.items()}
     for *ours, noop in measured:
         for item in (*ours, noop):
             ratios = {figure: item.over(noop, figure) for figure in _FIGURES}
@@ -65,7 +97,7 @@ def _table(plan: Plan, measured: Sequence[Sequence[Measured]]) -> Table:
                 continue
             for figure, clients in JUDGED_CLIENTS.items():
                 if item.clients == clients:
-                    key = f"warm.{names[item.target]}.{figure.removesuffix('_ms')}"
+                    key = f"warm.{OURS_BY_SERVER[item.target]}.{figure.removesuffix('_ms')}"
                     measures[key] = Measure(ratios[figure])
             phases = ", ".join(f"{name} {value:.1f}" for name, value in item.phases_ms.items())
             notes.append(f"Of which, {item.target} with {item.clients} client(s), in the runner (median ms): {phases}.")
