@@ -68,6 +68,9 @@ def corrected(configuration: str, folder: str, host: str | None = None) -> str:
     for name, value in _BROWSERS.items():
         unless_ours = f"unless {{ res.hdr({name}) -m found }}"
         bound += f'\n{front["indent"]}http-after-response set-header {name} "{value}" {unless_ours}'
+    # Its own answers come with an id too, as the document of the API says of every answer.
+    without_id = "unless { res.hdr(X-Request-Id) -m found }"
+    bound += f"\n{front['indent']}http-after-response set-header X-Request-Id %[uuid()] {without_id}"
     rest = tuple(_OPEN_BIND.sub(r"\g<indent>127.0.0.1:\g<port>", part) for part in (before, after))
     text = bound.join(rest).replace("mode 666", "mode 600")
     # A request that fails on a connection shared among clients ends in silence; on its own, in our 500.

@@ -21,9 +21,9 @@ WAITS = """
 import os, time
 MARKER = {marker!r}
 def task(g):
-    open('note-' + MARKER, 'w').write(MARKER)
     g._edges['mine'] = MARKER
     print(MARKER, flush=True)
+    open('note-' + MARKER, 'w').write(MARKER)  # last: whoever waits for this run looks for it
     deadline = time.monotonic() + {seconds}
     while time.monotonic() < deadline: time.sleep(0.01)
     return MARKER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,11 @@ pytestmark = pytest.mark.e2e
 
 TASKS = tasks()
 NAMED = {"ok", "error", "timeout", "memory", "crash", "toolarge", "scratch"}
+
+
+def thoroughly(items: Sequence[Any]) -> list[Any]:  # pytest names the type of its parameters nowhere
+    """The first of them for every run of the tests, all of them for the long one."""
+    return [pytest.param(items[:1], id="one"), pytest.param(items, id="all", marks=pytest.mark.soak)]
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +44,18 @@ def attacked(arena: Arena, http: httpx.Client, name: str, forms: Sequence[dict[s
 
 
 @pytest.mark.parametrize("name", EVIL)
-def test_an_odd_object_is_encoded_or_refused_wherever_it_is(arena: Arena, http: httpx.Client, name: str) -> None:
-    for place in PLACES:
+@pytest.mark.parametrize("places", thoroughly(list(PLACES)))
+def test_an_odd_object_is_encoded_or_refused_wherever_it_is(
+    arena: Arena, http: httpx.Client, name: str, places: Sequence[str]
+) -> None:
+    for place in places:
         outcome = attacked(arena, http, f"{name}, {place}", FORMS if place in TABLES else FORMS[:1])
     arena.check(outcome)
 
 
 @pytest.mark.parametrize("name", PATCHES)
-def test_a_task_that_changes_what_encodes_it_harms_itself(arena: Arena, http: httpx.Client, name: str) -> None:
-    arena.check(attacked(arena, http, name, FORMS))
+@pytest.mark.parametrize("forms", thoroughly(FORMS))
+def test_a_task_that_changes_what_encodes_it_harms_itself(
+    arena: Arena, http: httpx.Client, name: str, forms: Sequence[dict[str, str]]
+) -> None:
+    arena.check(attacked(arena, http, name, forms))

@@ -138,7 +138,7 @@ def test_an_end_that_is_no_footer_is_refused(more: bytes) -> None:
         _parsed(SENT + more)
 
 
-@pytest.mark.parametrize("bits", [0x01, 0x80, 0xFF])
+@pytest.mark.parametrize("bits", [0x80, *(pytest.param(bits, marks=pytest.mark.soak) for bits in (0x01, 0xFF))])
 def test_whatever_byte_a_client_changes_only_what_we_would_write_is_adopted(bits: int) -> None:
     """Every byte of a file in turn: lengths, offsets, footers, padding. Either the change is a value, which a whole
     check has looked at, or the file is refused, or it is written anew."""
