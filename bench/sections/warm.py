@@ -78,7 +78,7 @@ def _leisurely(measured: Sequence[Measured]) -> Table:
         )
         for item in (*ours, noop)
     ]
-    measures = {f"leisure.{OURS_BY_SERVER[item.target]}.p50": Measure(item.over(noop, "p50_ms")) for item in ours}
+    measures = {f"warm.{OURS_BY_SERVER[item.target]}.leisure": Measure(item.over(noop, "p50_ms")) for item in ours}
     columns = ("app", "p50 ms", "p99 ms", "p50 over no-op", "p99 over no-op")
     notes = (f"One client, {PAUSE_S * 1000:g} ms between an answer and the next call; rounds as above.",)
     return Table("warm: the same at leisure", columns, tuple(rows), notes, list(map(asdict, measured)), measures)
