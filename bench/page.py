@@ -29,7 +29,11 @@ written by `python -m bench.page` from `bench/kept/`; no number on it was typed.
 
 Everything of a section is measured in one run on one machine, what is compared in turn. Ratios are medians of ratios
 between neighbours in time, so quote those; milliseconds are those of the machine and the load that each section
-names."""
+names.
+
+Targets that are not met stand in the table as well. Most of a warm call is the processor's time that a new process
+costs, before and after the task, in pages and mappings that the kernel copies and takes apart; what was tried against
+that, and what an upload is bounded by, is in [bench/NOTES.md](../bench/NOTES.md)."""
 
 
 @dataclass(frozen=True, slots=True)
