@@ -97,6 +97,6 @@ class Forker:
         self._children_file.seek(0)
         for pid in map(int, self._children_file.read().split()):
             if pid not in known:
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError):  # in a namespace of processes that /proc does not show
                     os.kill(pid, signal.SIGKILL)
-                self._watch(pid, None)
+                    self._watch(pid, None)
