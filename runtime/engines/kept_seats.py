@@ -20,6 +20,7 @@ class KeptSeats:
     def __init__(self, most: int) -> None:
         self._most = most
         self._waiting: list[_Waiting] = []
+        self._closing: set[asyncio.Task[None]] = set()  # the loop itself would let go of them
 
     def take(self, owner: str, limits: Limits) -> SeatProcess | None:
         """The owner's last one that takes a run with these limits."""
@@ -64,7 +65,9 @@ class KeptSeats:
 
     def _close(self, waiting: "_Waiting") -> None:
         self._remove(waiting)
-        self._closing = asyncio.ensure_future(waiting.seat.close())
+        closing = asyncio.create_task(waiting.seat.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
 
 class _Waiting:

@@ -12,8 +12,15 @@ from typing import Final
 
 from runtime.sandbox.walls import kernel
 
-_MAX_FD: Final = 1 << 20
-"""Above any descriptor that can be open here: what a system allows one process unless it was told otherwise."""
+
+def _max_fd() -> int:
+    """One above the highest descriptor that can be open here."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return 1 << 20 if hard == resource.RLIM_INFINITY else hard
+
+
+_MAX_FD: Final = _max_fd()
+"""Asked once, in the template, before any limit is lowered: each question is pages that a seat copies."""
 
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
@@ -60,8 +67,6 @@ def take_fds(fds: list[int]) -> None:
     for target, fd in enumerate(fds):
         if fd != target:
             os.dup2(fd, target)
-        else:
-            os.set_inheritable(fd, True)
     os.closerange(count, _MAX_FD)
 
 

@@ -130,7 +130,7 @@ def _forker(control: socket.socket, plottable: Any, threads: int, own: _Own, enc
         except Exception as error:  # no stack: the log may be the caller's stderr by now, and he learns no paths
             log.error("seat.failed %s: %s", type(error).__name__, getattr(error, "strerror", None))
             os._exit(70)
-        seat.serve_one(lambda: plottable, mapped_bytes)
+        seat.serve(lambda: plottable, mapped_bytes)
 
     def fork() -> int:
         interior.reseed()

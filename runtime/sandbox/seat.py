@@ -68,8 +68,8 @@ def enter(
     os.close(scratch_fd)
 
 
-def serve_one(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
-    """Wait for the one request, run it, answer it, end.
+def serve(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
+    """Wait for a request, run it, answer it, until the replica ends this process or the channel.
 
     ``plottable`` gives the task its argument, ``mapped_bytes`` is what this process has mapped before it.
     """

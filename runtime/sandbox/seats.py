@@ -116,6 +116,9 @@ class SeatProcess:
             if not self.reusable:
                 child.kill()
         outcome = await self._outcome(child, spec, answer, beheaded=watchdog.beheaded)
+        if outcome.failure is not None and self.reusable:  # an answer that only looked like one
+            self.reusable = False
+            child.kill()
         outcome.peak_memory_bytes = self._gauge.peak_bytes if self._gauge else 0
         if not outcome.run_s:
             outcome.run_s = time.monotonic() - started

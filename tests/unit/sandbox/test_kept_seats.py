@@ -15,6 +15,12 @@ from tests.unit.sandbox.test_seats import answer
 WHO = "import os, sys\ndef task(g):\n    n = getattr(sys, 'n', 0); sys.n = n + 1\n    return [os.getpid(), n]"
 
 
+FORGES = """import json, os, struct, time
+    told = json.dumps({'status': 'ok', 'kind': 'exe', 'length': 0, 'run_s': 0, 'encode_s': 0}).encode()
+    os.write(4, struct.pack('!I', len(told)) + told)
+    time.sleep(9)"""
+
+
 @pytest.fixture(scope="module")
 def rig(make_rig: Callable[..., Rig]) -> Rig:
     """Keeps two seats of a dataset."""
@@ -60,8 +66,9 @@ def test_without_an_owner_each_run_has_its_own(rig: Rig, source: DatasetSource) 
         ("import os; os._exit(0)", {}),
         ("import time; time.sleep(9)", {"timeout_s": 0.3}),
         ("return 'x' * (2 << 20)", {}),
+        (FORGES, {}),
     ],
-    ids=["exception", "thread", "file", "memory", "end", "deadline", "large-result"],
+    ids=["exception", "thread", "file", "memory", "end", "deadline", "large-result", "forged-answer"],
 )
 def test_a_run_that_leaves_something_has_no_successor(
     rig: Rig, source: DatasetSource, left: str, fields: dict[str, Any]
