@@ -12,10 +12,11 @@ PEERS := .peers
 PEER_PIP := bin/python -m pip --disable-pip-version-check --quiet install --require-hashes
 PEER_LOCKS := $(wildcard requirements/peers/*.lock)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+FAST := not soak and not gpu
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-clients serve test test-unit soak lint bench bench-kept peers lock clean
+.PHONY: help install install-dev install-clients serve test test-unit test-live soak lint bench bench-kept peers lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -29,11 +30,14 @@ install-clients: $(CLIENTS)/pygraphistry/$(OLDEST)/.installed $(JS)/node_modules
 serve: install ## a server on this machine, in the foreground (GRAPHSIDE_PORT, GRAPHSIDE_HOST, GRAPHSIDE_DATA)
 	@exec $(BIN)/python -m deployments.launch
 
-test: install-dev install-clients ## all tests that take minutes; what CI runs
-	$(BIN)/python -m pytest -q -m "not soak and not gpu"
+test: install-dev install-clients ## all tests that take minutes, in two halves at a time; what CI runs
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-live test-unit
 
 test-unit: install-dev ## the tests that start no server
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q -m "$(FAST)" tests/unit
+
+test-live: install-dev install-clients ## the others: servers, clients, attacks, kills
+	$(BIN)/python -m pytest -q -m "$(FAST)" --ignore tests/unit tests
 
 soak: install-dev install-clients $(CLIENTS)/.installed-releases ## the tests that take longer, the attacks in every mode
 	$(BIN)/python -m pytest -q -m "soak or attack"

@@ -1,10 +1,14 @@
 """What moves on a terminal while one waits. It is written to standard error, and nothing where that is no terminal."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from deployments.cli.terminal import printable
+
+_LOOK_S: Final = 0.2
 
 
 @contextmanager
@@ -17,7 +21,7 @@ def spinner(text: str) -> Iterator[None]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with _heeding_ctrl_c(), Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         progress.add_task(printable(text), total=None)
         yield
 
@@ -38,6 +42,22 @@ def transfer(text: str, byte_count: int | None) -> Iterator[Callable[[int], None
         TransferSpeedColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with _heeding_ctrl_c(), Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(printable(text), total=byte_count)
         yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def _heeding_ctrl_c() -> Iterator[None]:
+    """A Ctrl-C that comes between Python's last look for one and a call that blocks is noticed at the call's end.
+
+    What moves has a thread of its own, which makes that time long enough to be met. An alarm ends such calls; Python
+    looks, and begins them again.
+    """
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_S, _LOOK_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -60,6 +60,7 @@ class PandasDataset:
         self._filling: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._closed = False
+        self._closing: set[asyncio.Task[None]] = set()  # the loop itself would let go of them
         self.charge_bytes = source.byte_count + holder.anonymous_bytes + HOLDER_BYTES
         self.load_s = holder.load_s
 
@@ -114,7 +115,9 @@ class PandasDataset:
     def _drop_spares(self) -> None:
         spares, self._spares = self._spares, []
         for seat in spares:
-            asyncio.ensure_future(seat.close())
+            closing = asyncio.create_task(seat.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
 
 class PandasEngine:

@@ -33,7 +33,7 @@ class Child:
     @property
     def dead(self) -> bool:
         """Whether the process has ended (it may not be reaped yet). Asks the kernel, not the loop's last turn."""
-        return self._dead.done() or _readable(self._pidfd)
+        return self._dead.done() or readable(self._pidfd)
 
     def kill(self) -> None:
         """Send SIGKILL; nothing where it is dead already."""
@@ -236,7 +236,8 @@ def _pid_here(pidfd: int) -> int:
     return pids[0]
 
 
-def _readable(fd: int) -> bool:
+def readable(fd: int) -> bool:
+    """Whether there is something to read from a descriptor now, its end included."""
     poll = select.poll()  # select() ends at descriptor 1023
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(0))

@@ -24,6 +24,10 @@ SCRATCH_FD: Final = 6
 NICENESS: Final = 5
 _CAUSE_CHARACTERS: Final = 4000
 
+_DAMAGED: Final = "the file is damaged in a way that its reader does not know"
+_NO_MEMORY: Final = "the table does not fit into the memory that parsing may use, or is damaged"
+"""Python's ``SystemError``: a library in C failed and forgot to say why, which they do where memory is at its end."""
+
 
 def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: int) -> NoReturn:
     """Parse or concatenate. ``fds`` become 0-2, 3 (channel), 4 (the table to write), then the inputs.
@@ -64,10 +68,10 @@ def _answer(request: Message, inputs: int) -> Message:
         return _failed(InvalidTable("the table needs more memory to parse than an upload may use"))
     except RecursionError:
         return _failed(InvalidTable("the table is nested too deeply"))
-    except Exception:  # a boundary: what a damaged file makes a library raise, nobody can list
+    except Exception as error:  # a boundary: what a damaged file makes a library raise, nobody can list
         cause = legal_text(traceback.format_exc()[-_CAUSE_CHARACTERS:])
         return {
-            **_failed(InvalidTable("the file is damaged in a way that its reader does not know")),
+            **_failed(InvalidTable(_NO_MEMORY if isinstance(error, SystemError) else _DAMAGED)),
             "cause": cause,  # has words of the file: whoever logs it keeps it on one line
         }
 

@@ -80,7 +80,7 @@ def serve(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
         while request is not None:
             _limit_cpu(float(request["cpu_s"]), again=bool(request["keep"]))
             interior.most_threads[0] = int(request["threads"])
-            send_frame(CHANNEL_FD, _answer(request, plottable))
+            send_frame(CHANNEL_FD, {**_answer(request, plottable), "token": request["token"]})
             # The replica looks at what this process used, and ends it, unless its user's next run is to have it.
             request = recv_frame(CHANNEL_FD)
     finally:

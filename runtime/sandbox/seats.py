@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from typing import Final
 
 from runtime.errors import Overloaded, RunFailed, RuntimeFailure, TaskCancelled, TaskCrashed
-from runtime.sandbox.children import Child, ForkerClient
+from runtime.sandbox.children import Child, ForkerClient, readable
 from runtime.sandbox.large_result import LargeResult
 from runtime.sandbox.outcome import RunOutcome, crash, outcome_of
 from runtime.sandbox.output import OutputPipe
@@ -106,7 +106,10 @@ class SeatProcess:
         listening = asyncio.get_running_loop().call_later(LISTEN_AFTER_S, self._listen)
         answer = None
         try:
-            answer = await self._exchange(child, encode_frame(_request(spec)))
+            token = os.urandom(8).hex() if spec.owner is not None else None
+            answer = await self._exchange(child, encode_frame(_request(spec, token)))
+            if answer is not None and answer.get("token") != token:
+                answer = {}  # that of the run before, which had told one already
             if self._gauge is not None:
                 self._gauge.used_bytes()  # what a short run used, which no watch has seen
         finally:
@@ -130,8 +133,11 @@ class SeatProcess:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it lives, and computed nothing since ``rest``."""
-        return self.alive and self._gauge is not None and self._gauge.cpu_s() <= IDLE_CPU_S
+        """Whether it lives, and has computed nothing and said nothing since ``rest``."""
+        if not self.alive or self._gauge is None or self._gauge.cpu_s() > IDLE_CPU_S:
+            return False
+        # A second answer would be taken for that of the next run.
+        return not readable(self._channel.fileno())
 
     def rest(self) -> None:
         """Count its CPU anew: from here on it has nothing to do."""
@@ -275,8 +281,9 @@ async def open_seat(
     return seat
 
 
-def _request(spec: TaskSpec) -> Message:
+def _request(spec: TaskSpec, token: str | None) -> Message:
     return {
+        "token": token,
         "source": spec.source,
         "output_type": spec.output_type,
         "format": spec.format,

@@ -77,6 +77,28 @@ def test_a_run_that_leaves_something_has_no_successor(
     assert who(rig, source, "ada")[1] == 0
 
 
+def test_an_answer_that_comes_after_a_forged_one_is_not_the_next_run_s(rig: Rig, source: DatasetSource) -> None:
+    forges = """
+import json, os, struct, sys, time
+def task(g):
+    frame = sys._getframe()
+    while 'request' not in frame.f_locals:
+        frame = frame.f_back
+    told = {'status': 'ok', 'kind': 'json', 'length': 0, 'run_s': 0, 'encode_s': 0}
+    told = json.dumps({**told, 'token': frame.f_locals['request']['token']}).encode()
+    os.write(4, struct.pack('!I', len(told)) + told)
+    time.sleep(0.2)
+    sys.n = 7
+    return 'late'
+"""
+    assert rig.run(source, forges, owner="ada").cause == "ok"
+    assert rig.run(source, WHO, owner="ada").cause == "TaskCrashed"
+    assert who(rig, source, "ada")[1] == 0
+    assert rig.run(source, forges, owner="ada").cause == "ok"
+    time.sleep(0.4)  # it waits for the next run by now
+    assert who(rig, source, "ada")[1] == 0
+
+
 def test_one_with_another_limit_of_memory_is_not_used(rig: Rig, source: DatasetSource) -> None:
     who(rig, source, "ada")
     assert who(rig, source, "ada", memory_bytes=512 * MIB)[1] == 0
