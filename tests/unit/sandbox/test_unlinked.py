@@ -49,6 +49,11 @@ def holding(scratch: Path, shown: bool, uid: int | None) -> int:
     return pid
 
 
+def is_the_file(byte_count: int) -> bool:
+    """Whether that is its 1 MiB; a file system may need a few blocks more to know where they lie."""
+    return 1 << 20 <= byte_count <= (1 << 20) + 65536
+
+
 @pytest.mark.parametrize("shown", [True, False])
 def test_root_without_the_right_to_trace_counts_those_of_another_user(scratch: Path, shown: bool) -> None:
     def count() -> list[int]:
@@ -60,7 +65,7 @@ def test_root_without_the_right_to_trace_counts_those_of_another_user(scratch: P
         return [*counted, os.waitpid(pid, 0)[1], os.geteuid()]
 
     as_he, as_root, status, user = in_a_child(count)
-    assert as_he == (1 << 20 if shown else 0)
+    assert is_the_file(as_he) if shown else as_he == 0
     assert as_root == 0
     assert (status, user) == (signal.SIGKILL, 0)
 
@@ -74,7 +79,8 @@ def test_an_ordinary_user_counts_his_own(scratch: Path, shown: bool) -> None:
         os.waitpid(pid, 0)
         return counted
 
-    assert as_user(OTHER, count) == (1 << 20 if shown else 0)
+    counted = as_user(OTHER, count)
+    assert is_the_file(counted) if shown else counted == 0
 
 
 def test_files_of_elsewhere_and_processes_that_ended_count_nothing(scratch: Path, tmp_path: Path) -> None:
