@@ -41,9 +41,9 @@ def main(kind: str, table: str) -> None:
 
 def _be_template() -> None:
     from runtime.sandbox import interior, warmup
-    from runtime.sandbox.template import BLOCKED_MODULES
+    from runtime.sandbox.template import BLOCKED_MODULES, OF_A_DEVICE
 
-    sys.modules.update(dict.fromkeys(BLOCKED_MODULES))  # type: ignore[arg-type]
+    sys.modules.update(dict.fromkeys((*BLOCKED_MODULES, *OF_A_DEVICE)))  # type: ignore[arg-type]
     warmup.warm_up()
     interior.remember_own_modules()
     gc.collect()

@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from runtime.engines.base import DatasetSource, LoadedDataset
+from runtime.engines.base import DatasetSource, LoadedDataset, MakeRoom
 from runtime.errors import DatasetTooLarge, Overloaded
 
 ROOM_TIMEOUT_S: Final = 30.0
 """How long a load waits for running tasks to let go of what fills the cache."""
 
-Load = Callable[[DatasetSource], Awaitable[LoadedDataset]]
+Load = Callable[[DatasetSource, MakeRoom], Awaitable[LoadedDataset]]
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ class DatasetCache:
             entry.waiters.discard(waiter)
 
     async def _loaded(self, source: DatasetSource) -> LoadedDataset:
-        loaded = await self._load(source)
+        loaded = await self._load(source, self._evict_one)
         entry = self._entries.get(source.key)
         if entry is not None:
             entry.charge_bytes = loaded.charge_bytes
@@ -157,6 +157,16 @@ class DatasetCache:
                 self.counts.evictions += 1
                 self._discard(key, entry)
         return self.used_bytes + byte_count <= self.budget_bytes
+
+    async def _evict_one(self) -> bool:
+        """Give up the least recently used that nobody has; False where there is none. Returns once it is gone."""
+        for key, entry in list(self._entries.items()):
+            if entry.pins == 0 and entry.loaded is not None:
+                self.counts.evictions += 1
+                del self._entries[key]
+                await entry.loaded.close()
+                return True
+        return False
 
     async def _wait_for_room(self) -> None:
         try:

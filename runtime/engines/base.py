@@ -1,10 +1,14 @@
 """The one small interface behind which engines differ: how a dataset is held, and how a seat comes to have it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from runtime.sandbox.seats import SeatProcess
 from runtime.task import TaskSpec
+
+MakeRoom = Callable[[], Awaitable[bool]]
+"""Gives up the dataset that was used least recently; False where all are in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,11 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Begin to make ready what loading needs."""
 
-    async def load(self, source: DatasetSource) -> LoadedDataset:
-        """Load a dataset. Raises ``DatasetUnreadable``, ``RunInterrupted``."""
+    async def load(self, source: DatasetSource, make_room: MakeRoom) -> LoadedDataset:
+        """Load a dataset. ``make_room`` is for engines whose memory can be full before the cache's budget is.
+
+        Raises ``DatasetUnreadable``, ``DatasetTooLarge``, ``Overloaded``, ``RunInterrupted``.
+        """
 
     async def close(self) -> None:
         """End every process of this engine."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from runtime.datasets.descriptors import opened
 from runtime.datasets.store import Store
-from runtime.engines.base import DatasetSource
+from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.kept_seats import KeptSeats
 from runtime.errors import RuntimeFailure
 from runtime.sandbox.parent import HolderProcess, TemplateProcess
@@ -135,7 +135,7 @@ class PandasEngine:
     async def start(self) -> None:
         self._template.start()
 
-    async def load(self, source: DatasetSource) -> PandasDataset:
+    async def load(self, source: DatasetSource, _: MakeRoom) -> PandasDataset:
         roles = sorted(source.tables)
         settings = self._settings
         limits = {"open_files": settings.open_files, "file_bytes": settings.file_bytes, "threads": settings.threads}

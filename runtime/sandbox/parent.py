@@ -46,12 +46,24 @@ _TUNED: Final = {
 }
 
 
-def template_environment() -> dict[str, str]:
+_OF_A_DEVICE: Final = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES")
+"""Which of the machine's devices is the replica's."""
+
+_TUNED_FOR_A_DEVICE: Final = {
+    "CUDA_CACHE_DISABLE": "1",  # what it would keep for later is gone with the run's scratch
+    "CUPY_CACHE_IN_MEMORY": "1",
+    "CUDA_MODULE_LOADING": "LAZY",
+}
+
+
+def template_environment(*, device: bool = False) -> dict[str, str]:
     """The environment of everything below the replica: nothing of the server's, one thread, UTF-8."""
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    passed_on = (*_PASSED_ON, *_OF_A_DEVICE) if device else _PASSED_ON
+    kept = {name: os.environ[name] for name in passed_on if name in os.environ}
     return {
         **kept,
         **_TUNED,
+        **(_TUNED_FOR_A_DEVICE if device else {}),
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
@@ -85,8 +97,10 @@ class TemplateProcess:
     ``group``: the control group in which it lives with all below it, where there is one; ends with this.
     """
 
-    def __init__(self, walls: Walls, group: TaskGroup | None = None) -> None:
+    def __init__(self, walls: Walls, group: TaskGroup | None = None, device: str | None = None) -> None:
+        """``device``: the module of ``DeviceFrames`` that it has for its children; None where there is no device."""
         self.walls = walls
+        self._device = device
         self._group = group
         self._closed = False
         self._ready: asyncio.Future[ForkerClient] | None = None
@@ -108,7 +122,7 @@ class TemplateProcess:
 
     async def wait_ready(self) -> None:
         """Return once the template can fork. Raises ``TimeoutError``."""
-        await self._client()
+        await self.client()
 
     async def holder(
         self,
@@ -127,7 +141,7 @@ class TemplateProcess:
 
         Raises ``DatasetUnreadable``, ``DatasetTooLarge``, ``RunInterrupted``.
         """
-        client = await self._client()
+        client = await self.client()
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         payload_fd = _memfd("payload", orjson.dumps(payload))
         try:
@@ -167,7 +181,7 @@ class TemplateProcess:
 
         Raises ``InvalidTable`` (also where the parser crashed, hung or ran out of memory), ``RunInterrupted``.
         """
-        client = await self._client()
+        client = await self.client()
         near, far = socket.socketpair()
         near.setblocking(False)
         try:
@@ -207,7 +221,8 @@ class TemplateProcess:
         if self._group is not None:
             await asyncio.to_thread(self._group.close)
 
-    async def _client(self) -> ForkerClient:
+    async def client(self) -> ForkerClient:
+        """The way to the template that runs now, once it is ready. Raises ``TimeoutError``, ``RunInterrupted``."""
         if self._ready is None or self._closed:
             raise RunInterrupted("the server is stopping; send the request again", retry_after_s=1)
         async with asyncio.timeout(START_TIMEOUT_S):
@@ -244,13 +259,14 @@ class TemplateProcess:
 
     async def _exec(self, control: socket.socket) -> Any:
         fd = control.fileno()
-        walls = json.dumps(self.walls.to_wire())
-        command = [sys.executable, "-P", "-s", "-m", "runtime.sandbox.template", str(fd), str(os.getpid()), walls]
         doors = () if self._group is None else (self._group.door,)
-        command += map(str, doors)
+        told = {"walls": self.walls.to_wire(), "door": doors[0] if doors else None, "device": self._device}
+        arguments = (str(fd), str(os.getpid()), json.dumps(told))
         return await asyncio.create_subprocess_exec(
-            *command, pass_fds=(fd, *doors), env=template_environment(), cwd="/", stdin=asyncio.subprocess.DEVNULL
-        )
+            sys.executable, "-P", "-s", "-m", "runtime.sandbox.template", *arguments,
+            pass_fds=(fd, *doors), env=template_environment(device=self._device is not None), cwd="/",
+            stdin=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
 
 
 async def _kill(process: Any) -> None:

@@ -10,6 +10,8 @@ Nothing that comes from below is unpickled or followed: a frame is bounded in si
 checked by whoever reads them.
 """
 
+from __future__ import annotations
+
 import array
 import os
 import socket
@@ -44,8 +46,12 @@ def send_packet(sock: socket.socket, message: Message, fds: tuple[int, ...] = ()
     data = orjson.dumps(message)
     if len(data) > PACKET_BYTES:
         raise ValueError(f"control packet of {len(data)} bytes")
-    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-    sock.sendmsg([data], ancillary)
+    sock.sendmsg([data], ancillary_of(fds))
+
+
+def ancillary_of(fds: tuple[int, ...]) -> list[tuple[int, int, array.array[int]]]:
+    """What ``sendmsg`` takes beside the bytes so that descriptors travel with them."""
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
 
 
 def recv_packet(sock: socket.socket) -> tuple[Message, list[int]] | None:
@@ -96,6 +102,23 @@ def recv_frame(fd: int) -> Message | None:
     return _object(body)
 
 
+def recv_frame_and_fds(channel: socket.socket) -> tuple[Message, list[int]] | None:
+    """Read one frame from a blocking stream, and the descriptors that came with it; None at its end."""
+    head, ancillary, flags, _ = channel.recvmsg(
+        _LENGTH.size, socket.CMSG_SPACE(MAX_FDS * _FD_BYTES), socket.MSG_CMSG_CLOEXEC
+    )
+    fds = _descriptors(ancillary)
+    if not head and not fds:
+        return None
+    body = None
+    if len(head) == _LENGTH.size and not flags & socket.MSG_CTRUNC:
+        body = _read_exactly(channel.fileno(), frame_length(head))
+    if body is None:
+        close_all(fds)
+        raise ProtocolError("frame cut")
+    return _object(body), fds
+
+
 def frame_length(head: bytes, most: int = FRAME_BYTES) -> int:
     """Length of the frame that follows these 4 bytes. Raises ``ProtocolError`` above ``most``."""
     length: int = _LENGTH.unpack(head)[0]
@@ -105,21 +128,24 @@ def frame_length(head: bytes, most: int = FRAME_BYTES) -> int:
 
 
 class FrameBuffer:
-    """Collects the bytes of one frame as they come. ``most`` bytes at most, ``FRAME_BYTES`` where nothing is said."""
+    """Collects the bytes of frames as they come, each of ``most`` bytes at most."""
 
     def __init__(self, most: int = FRAME_BYTES) -> None:
         self._data = bytearray()
         self._most = most
 
     def feed(self, data: bytes) -> Message | None:
-        """The frame once it is whole, else None. Raises ``ProtocolError`` on a frame that cannot be one."""
+        """The first frame that is whole, which goes, else None. Raises ``ProtocolError`` on one that cannot be."""
         self._data += data
         if len(self._data) < _LENGTH.size:
             return None
         length = frame_length(bytes(self._data[: _LENGTH.size]), self._most)
-        if len(self._data) < _LENGTH.size + length:
+        end = _LENGTH.size + length
+        if len(self._data) < end:
             return None
-        return _object(bytes(self._data[_LENGTH.size : _LENGTH.size + length]))
+        body = bytes(self._data[_LENGTH.size : end])
+        del self._data[:end]
+        return _object(body)
 
 
 def close_all(fds: list[int] | tuple[int, ...]) -> None:

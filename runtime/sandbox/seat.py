@@ -39,6 +39,14 @@ _exit = os._exit
 _perf_counter = time.perf_counter
 
 
+Explain = Callable[[BaseException], RuntimeFailure | None]
+"""What to say of an error that comes of a device; None for others."""
+
+
+def unexplained(_: BaseException) -> None:
+    """There is no device."""
+
+
 def enter(
     fds: list[int],
     enclosure: Enclosure,
@@ -68,19 +76,20 @@ def enter(
     os.close(scratch_fd)
 
 
-def serve(plottable: Callable[[], Any], mapped_bytes: int) -> NoReturn:
+def serve(plottable: Callable[[], Any], mapped_bytes: int | None, explain: Explain = unexplained) -> NoReturn:
     """Wait for a request, run it, answer it, until the replica ends this process or the channel.
 
-    ``plottable`` gives the task its argument, ``mapped_bytes`` is what this process has mapped before it.
+    ``plottable`` gives the task its argument, ``mapped_bytes`` is what this process has mapped before it: None where
+    its address space is no measure of its memory. ``explain`` names errors of a device.
     """
     try:
         request = recv_frame(CHANNEL_FD)
-        if request is not None:
+        if request is not None and mapped_bytes is not None:
             confine.limit_memory(mapped_bytes, int(request["memory_bytes"]))
         while request is not None:
             _limit_cpu(float(request["cpu_s"]), again=bool(request["keep"]))
             interior.most_threads[0] = int(request["threads"])
-            send_frame(CHANNEL_FD, {**_answer(request, plottable), "token": request["token"]})
+            send_frame(CHANNEL_FD, {**_answer(request, plottable, explain), "token": request["token"]})
             # The replica looks at what this process used, and ends it, unless its user's next run is to have it.
             request = recv_frame(CHANNEL_FD)
     finally:
@@ -97,7 +106,7 @@ def _limit_cpu(cpu_s: float, *, again: bool) -> None:
         confine.limit(resource.RLIMIT_CPU, most)
 
 
-def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
+def _answer(request: Message, plottable: Callable[[], Any], explain: Explain) -> Message:
     started = _perf_counter()
     sink = _ResultFile(int(request["result_bytes"]))
     ended = started
@@ -115,7 +124,7 @@ def _answer(request: Message, plottable: Callable[[], Any]) -> Message:
     except BaseException as error:
         confine.release_reserve()
         ended = ended if ended > started else _perf_counter()
-        failure = _failure(error, sink, request)
+        failure = explain(error) or _failure(error, sink, request)
         return {"status": "failed", "failure": failure.to_wire(), "run_s": ended - started}
     finally:
         _flush()

@@ -6,15 +6,16 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Final
+from typing import Any, Final
 
 from runtime.errors import Overloaded, RunFailed, RuntimeFailure, TaskCancelled, TaskCrashed
 from runtime.sandbox.children import Child, ForkerClient, readable
 from runtime.sandbox.large_result import LargeResult
 from runtime.sandbox.outcome import RunOutcome, crash, outcome_of
 from runtime.sandbox.output import OutputPipe
-from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, encode_frame
+from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, ancillary_of, encode_frame
 from runtime.sandbox.scratch import ScratchRoot, remove, scratch_use
 from runtime.sandbox.watch import Gauge
 from runtime.sandbox.watchdog import Place, Watchdog
@@ -63,11 +64,12 @@ class SeatProcess:
         self._ended_by: RuntimeFailure | None = None
         self._closed = False
         self._memory_bytes: int | None = None  # the limit that a kept process has, and cannot have raised
+        self._other_look: Callable[[], RunFailed | None] | None = None
         self.reusable = False
         """Whether its last run left it as it could be given to that run's user again."""
 
-    async def open(self, holder: ForkerClient) -> None:
-        """Fork it. Raises ``RunInterrupted`` where the holder is gone."""
+    async def open(self, forker: ForkerClient, **message: Any) -> None:
+        """Fork it. ``message``: what the forker needs to know besides. Raises ``RunInterrupted`` where that is gone."""
         scratch_fd = os.open(self._scratch, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
         try:
             fds = (
@@ -77,7 +79,7 @@ class SeatProcess:
                 self._far_channel.fileno(),
                 scratch_fd,
             )
-            self._child = await holder.fork({"uid": self._uid}, fds)
+            self._child = await forker.fork({**message, "uid": self._uid}, fds)
         finally:
             os.close(scratch_fd)
             self._far_channel.close()
@@ -102,7 +104,7 @@ class SeatProcess:
         self.reusable = False
         self._memory_bytes = spec.limits.memory_bytes
         place = Place(self._scratch, self._uid)
-        watchdog = Watchdog(child, self._gauge, place, spec.limits, self._end)
+        watchdog = Watchdog(child, self._gauge, place, spec.limits, self._end, self._other_look)
         listening = asyncio.get_running_loop().call_later(LISTEN_AFTER_S, self._listen)
         answer = None
         try:
@@ -186,8 +188,8 @@ class SeatProcess:
         except OSError:
             await asyncio.to_thread(remove, self._scratch)
 
-    async def _exchange(self, child: Child, request: bytes) -> Message | None:
-        """Send the request, wait for the answer; None where the seat ended without one."""
+    async def _exchange(self, child: Child, request: bytes, fds: tuple[int, ...] = ()) -> Message | None:
+        """Send the request, wait for the answer; None where the seat ended without one. ``fds`` go with a short one."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Message | None] = loop.create_future()
         frames = FrameBuffer(ANSWER_BYTES)
@@ -214,7 +216,8 @@ class SeatProcess:
         channel = self._channel.fileno()  # the loop asks a socket for its name each time
         forget = child.on_death(on_death)
         try:
-            await loop.sock_sendall(self._channel, request)
+            sent = self._channel.sendmsg([request], ancillary_of(fds)) if fds else 0
+            await loop.sock_sendall(self._channel, request[sent:])
         except OSError:
             return None
         loop.add_reader(channel, on_readable)

@@ -36,13 +36,21 @@ class Watchdog:
     """Ends a run that goes past a limit, by calling ``end`` once with the failure. Runs on the loop that made it."""
 
     def __init__(
-        self, child: Child, gauge: Gauge | None, place: Place, limits: Limits, end: Callable[[RunFailed], None]
+        self,
+        child: Child,
+        gauge: Gauge | None,
+        place: Place,
+        limits: Limits,
+        end: Callable[[RunFailed], None],
+        other_look: Callable[[], RunFailed | None] | None = None,
     ) -> None:
+        """``other_look``: at what else the run may use up; the failure where it has."""
         self._child = child
         self._gauge = gauge
         self._place = place
         self._limits = limits
         self._end = end
+        self._other_look = other_look
         self._started = time.monotonic()
         self._seen_scratch_bytes = 0
         self.beheaded = False
@@ -94,6 +102,8 @@ class Watchdog:
         self._again(1, WATCH_INTERVAL_S, self._look_at_process)
 
     def _look_at_files(self) -> None:
+        if self._other_look is not None and (failure := self._other_look()) is not None:
+            return self._end(failure)
         if self._gauge is not None and (used_s := self._gauge.cpu_s()) > self._limits.cpu_s:
             limit = self._limits.cpu_s
             text = f"the task used {used_s:g} s of CPU, more than its limit of {limit:g} s"

@@ -33,7 +33,8 @@ NONE: Final = Walls()
 class Enclosure:
     """Puts walls up around the calling process, which must have one thread and no new privileges."""
 
-    def __init__(self, walls: Walls) -> None:
+    def __init__(self, walls: Walls, *, device: bool = False) -> None:
+        """``device``: whether seats and jobs use an NVIDIA device."""
         self.walls = walls
         libraries = [(path, landlock.READ) for path in landlock.library_paths()]
         machine = [(path, landlock.READ) for path in landlock.OF_THE_MACHINE]
@@ -42,11 +43,18 @@ class Enclosure:
         around_holder = [*libraries, *machine, ("/proc", landlock.READ), *landlock.DEVICES.items()]
         oneself = [(f"/proc/self/{name}", landlock.READ) for name in landlock.OF_ONESELF]
         around_seat = [*libraries, *machine, *oneself, *landlock.DEVICES.items()]
+        if device:
+            around_seat += landlock.device_paths()
         self._files_of_holder = landlock.Ruleset(walls.landlock, around_holder)
         self._files_of_seat = landlock.Ruleset(walls.landlock, around_seat)
         if walls.seccomp:
             self._holder, self._seat, self._job = (
-                prepare_filter(self._complete(one)) for one in (policy.HOLDER, policy.SEAT, policy.JOB)
+                prepare_filter(self._complete(one))
+                for one in (
+                    policy.HOLDER,
+                    policy.DEVICE_SEAT if device else policy.SEAT,
+                    policy.DEVICE_LOADER if device else policy.JOB,
+                )
             )
 
     def holder(self, scratch_root: int) -> None:

@@ -6,6 +6,7 @@ work in. TCP, signals and abstract sockets to whoever is outside are refused alt
 
 import ctypes
 import os
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -140,6 +141,27 @@ def library_paths() -> list[str]:
 
 DEVICES: Final = {"/dev/null": READ_WRITE_FILE | _TRUNCATE, "/dev/urandom": _READ_FILE, "/dev/random": _READ_FILE}
 """``/dev/zero`` is not among them: mapped, it is memory in nobody's account."""
+
+
+OF_NVIDIA: Final = (r"nvidia\d+", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps")
+"""Names in ``/dev``, as expressions: each device, control of all, unified memory, parts of devices."""
+
+AROUND_NVIDIA: Final = (
+    "/proc/driver/nvidia",
+    "/sys/module/nvidia",
+    "/sys/module/nvidia_uvm",
+    "/sys/devices/system/node",
+)
+"""What its driver's library reads of the machine."""
+
+
+def device_paths() -> list[tuple[str, int]]:
+    """What a process needs that uses an NVIDIA device, as far as it is here: paths and rights."""
+    names = sorted(name for name in os.listdir("/dev") if any(re.fullmatch(one, name) for one in OF_NVIDIA))
+    return [
+        *((f"/dev/{name}", READ_WRITE_FILE | _READ_DIR | _IOCTL) for name in names),
+        *((path, READ) for path in AROUND_NVIDIA),
+    ]
 
 
 OF_ONESELF: Final = ("maps", "stat", "statm", "status")

@@ -132,3 +132,18 @@ HOLDER: Final[Policy] = {
     "kill": ALLOW,
     "tgkill": ALLOW,
 }
+
+_IOCTL_OF_NVIDIA: Final = When((Check(1, (0x4600,), mask=0xFF00),))
+"""Those of its control files, whose numbers have the letter F; which file they reach is Landlock's to say."""
+
+_IOCTL_OF_UVM: Final = When((Check(1, (*range(1, 96), 0x30000001, 0x30000002)),), otherwise=_IOCTL_OF_NVIDIA)
+"""And of its unified memory, which are plain numbers."""
+
+_WITH_A_DEVICE: Final[Policy] = {
+    "recvmsg": ALLOW,  # blocks of a dataset come as descriptors, once the walls stand
+    "ioctl": When((Check(1, _IOCTL),), otherwise=_IOCTL_OF_UVM),
+}
+
+DEVICE_SEAT: Final[Policy] = {**SEAT, **_WITH_A_DEVICE}
+DEVICE_LOADER: Final[Policy] = {**JOB, **_WITH_A_DEVICE}
+"""Written from what is public of the driver; ``tests/gpu/trace.py`` tells on a device what is missing, or idle."""

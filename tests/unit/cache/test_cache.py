@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from runtime.datasets.cache import DatasetCache
-from runtime.engines.base import DatasetSource
+from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.errors import DatasetTooLarge, DatasetUnreadable
 from runtime.sandbox.seats import SeatProcess
 from runtime.task import TaskSpec
@@ -39,10 +39,14 @@ class Loads:
     def __init__(self, extra_bytes: int = 0) -> None:
         self.names: list[str] = []
         self.fail = False
+        self.needs_room_of_others = False
+        self.made_room: list[bool] = []
         self._extra = extra_bytes
 
-    async def __call__(self, source: DatasetSource) -> FakeDataset:
+    async def __call__(self, source: DatasetSource, make_room: MakeRoom) -> FakeDataset:
         self.names.append(source.dataset_id)
+        if self.needs_room_of_others:
+            self.made_room.append(await make_room())
         await asyncio.sleep(0.01)
         if self.fail:
             raise DatasetUnreadable("broken")
@@ -181,5 +185,31 @@ def test_a_caller_that_gives_up_does_not_take_the_load_from_others() -> None:
         first.cancel()
         assert (await second).alive
         assert loads.names == ["a"]
+
+    run(test)
+
+
+def test_an_engine_that_is_full_before_the_budget_has_the_least_recently_used_go() -> None:
+    async def test() -> None:
+        loads = Loads()
+        cache = DatasetCache(loads, 100)
+        oldest, newer = await use(cache, "a"), await use(cache, "b")
+        loads.needs_room_of_others = True
+        await use(cache, "c")
+        assert (loads.made_room, oldest.alive, newer.alive) == ([True], False, True)
+        assert cache.dataset_ids == ["b", "c"]
+
+    run(test)
+
+
+def test_there_is_no_room_to_make_where_all_are_in_use() -> None:
+    async def test() -> None:
+        loads = Loads()
+        cache = DatasetCache(loads, 100)
+        loads.needs_room_of_others = True
+        async with cache.pinned(source("a")) as held:
+            await use(cache, "b")
+            assert isinstance(held, FakeDataset)
+            assert (loads.made_room, held.alive) == ([False, False], True)
 
     run(test)

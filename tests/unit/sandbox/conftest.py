@@ -15,7 +15,7 @@ import pytest
 from runtime.datasets.store import LocalStore
 from runtime.datasets.tables import canonical, write_canonical
 from runtime.datasets.upload import Uploads
-from runtime.engines.base import DatasetSource
+from runtime.engines.base import DatasetSource, Engine
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.executor import Executor, ExecutorSettings, Receipt
 from runtime.sandbox.outcome import RunOutcome
@@ -91,6 +91,8 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         reused: int = 0,
         group: TaskGroup | None = None,
         template_type: type[TemplateProcess] = TemplateProcess,
+        build_engine: Callable[[LocalStore, TemplateProcess, SeatSettings, int], Engine] = PandasEngine,
+        device: str | None = None,
     ) -> Rig:
         root = tmp_path_factory.mktemp("rig")
         store = LocalStore(root)
@@ -101,14 +103,14 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         thread.start()
 
         async def build() -> Rig:
-            template = template_type(walls(), group)
+            template = template_type(walls(), group, device)
             scratch = ScratchRoot(root / "scratch", for_other_users=walls().throwaway_users)
             settings = SeatSettings(
                 scratch=scratch,
                 spares=spares, output_bytes=MIB, result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256, threads=64,
                 reused=reused,
             )  # fmt: skip
-            engine = PandasEngine(store, template, settings, cache_bytes)
+            engine = build_engine(store, template, settings, cache_bytes)
             executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes), group)
             await executor.start()
             await template.wait_ready()

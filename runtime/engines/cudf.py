@@ -1,0 +1,213 @@
+"""The GPU engine: a dataset's tables lie in blocks of device memory, and each run gets them in a process of its own
+that has a context already, which maps them read-only.
+
+This is the owner's side: it has no context and no cuDF, so nothing that a task does to the device reaches it.
+"""
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.datasets.descriptors import opened
+from runtime.datasets.store import Store
+from runtime.engines.base import DatasetSource, MakeRoom
+from runtime.engines.device.blocks import Blocks
+from runtime.engines.device.driver import Block, Driver, DriverFailed
+from runtime.engines.device.loading import DeviceLimits, DeviceTable, load_tables
+from runtime.engines.device.pool import SeatPool
+from runtime.engines.device.seats import DeviceSeat, open_device_seat, payload_file
+from runtime.engines.pandas import SeatSettings
+from runtime.errors import DatasetTooLarge, EngineUnavailable, Overloaded, RunInterrupted
+from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.seats import SeatProcess
+from runtime.sandbox.walls.identity import new_uid
+from runtime.task import MIB, TaskSpec
+
+log = logging.getLogger("graphside.engine")
+
+CONTEXT_BYTES: Final = 640 * MIB
+"""What a process takes of a device before it has anything there."""
+
+SLACK_BYTES: Final = 1024 * MIB
+"""Of the device, that nobody plans with."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """How a device is divided. ``cache_bytes``: what blocks may take; None for all that seats leave.
+
+    ``seat_bytes``: what a run may allocate. ``spares``: seats that wait with a context. ``share``: of the device, that
+    this owner may use, at most 1.
+    """
+
+    cache_bytes: int | None
+    seat_bytes: int
+    spares: int
+    share: float = 1.0
+
+
+class CudfDataset:
+    """A dataset in blocks of a device."""
+
+    def __init__(self, engine: "CudfEngine", tables: list[DeviceTable], payload_fd: int, load_s: float) -> None:
+        self._engine = engine
+        self._tables = tables
+        self._payload_fd = payload_fd
+        self._leased: set[SeatProcess] = set()
+        self._closed = False
+        self.charge_bytes = sum(table.block.byte_count for table in tables)
+        self.load_s = load_s
+
+    @property
+    def alive(self) -> bool:
+        return not self._closed
+
+    async def take_seat(self, _: TaskSpec) -> SeatProcess:
+        seat = await self._engine.seats.take()
+        self._lease(seat)
+        try:
+            await seat.attach(self._tables, self._payload_fd, self._engine.used_bytes, self._attached_bytes)
+        except BaseException:
+            await asyncio.shield(self._end(seat))
+            raise
+        return seat
+
+    async def give_back(self, seat: SeatProcess, _: TaskSpec) -> None:
+        await self._end(seat)
+
+    def refill(self) -> None:
+        self._engine.seats.refill()
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        os.close(self._payload_fd)
+        for table in self._tables:
+            os.close(table.header_fd)
+            self._engine.blocks.give_up(table.block)
+
+    @property
+    def _attached_bytes(self) -> int:
+        """What a device may count for a seat that has the dataset, and its run has not taken."""
+        return self.charge_bytes + self._engine.blocks.driver.granule_bytes
+
+    def _lease(self, seat: SeatProcess) -> None:
+        self._leased.add(seat)
+        for table in self._tables:
+            self._engine.blocks.lease(table.block)
+
+    async def _end(self, seat: SeatProcess) -> None:
+        """End it; from then on it has no block any more."""
+        await seat.close()
+        if seat in self._leased:
+            self._leased.discard(seat)
+            for table in self._tables:
+                self._engine.blocks.end_lease(table.block)
+
+
+class CudfEngine:
+    """Blocks and seats of one device, over tables of one store."""
+
+    name = "cudf"
+
+    def __init__(
+        self,
+        store: Store,
+        template: TemplateProcess,
+        settings: SeatSettings,
+        device: DeviceSettings,
+        driver: Driver,
+        seats: int,
+    ) -> None:
+        """``template``: one that has cuDF. ``seats``: runs at a time. Raises ``EngineUnavailable``: no room for any."""
+        self._store = store
+        self._template = template
+        self._settings = settings
+        self._device = device
+        self.budget_bytes = budget_bytes(driver, device, seats)
+        self.blocks = Blocks(driver, self.budget_bytes)
+        self.seats = SeatPool(self._open_seat, device.spares)
+        self._loading = asyncio.Lock()  # each is as large as its dataset, beside it
+
+    async def start(self) -> None:
+        self._template.start()
+        self.seats.refill()
+
+    async def load(self, source: DatasetSource, make_room: MakeRoom) -> CudfDataset:
+        roles = sorted(source.tables)
+        client = await self._template.client()
+        async with self._loading, opened(self._store, [source.tables[role] for role in roles]) as fds:
+            tables, load_s = await load_tables(
+                client, roles, fds, self._new_uid(), self._limits(self.budget_bytes + self._device.seat_bytes),
+                lambda byte_count: self._block(source.dataset_id, byte_count, make_room), self.blocks.give_up,
+            )  # fmt: skip
+        log.info("dataset.loaded dataset_id=%s engine=cudf load_s=%.3f", source.dataset_id, load_s)
+        return CudfDataset(self, tables, payload_file(source.payload), load_s)
+
+    async def close(self) -> None:
+        await self.seats.close()
+        await self._template.close()
+        self.blocks.driver.close()
+
+    def used_bytes(self, pid: int) -> int | None:
+        """What a process takes of the device; None where that cannot be told."""
+        try:
+            return self.blocks.driver.used_bytes(pid)
+        except DriverFailed:
+            log.exception("device.untold pid=%d", pid)
+            return None
+
+    async def _block(self, dataset_id: str, byte_count: int, make_room: MakeRoom) -> Block:
+        if self.blocks.rounded(byte_count) > self.budget_bytes:
+            raise DatasetTooLarge(
+                f"dataset {dataset_id} needs {byte_count} bytes of the device's memory, more than this server's cache "
+                f"of {self.budget_bytes} bytes there",
+                dataset_id=dataset_id, limit_name="cache_bytes", limit=self.budget_bytes, observed=byte_count,
+            )  # fmt: skip
+        try:
+            return await self.blocks.create(byte_count, make_room)
+        except DriverFailed as error:
+            log.error("device.failed %s", error)
+            raise RunInterrupted("the device does not answer as it should; try again", retry_after_s=5) from error
+
+    async def _open_seat(self) -> DeviceSeat:
+        settings = self._settings
+        client = await self._template.client()
+        try:
+            return await open_device_seat(
+                client, settings.scratch, self._new_uid(), settings.output_bytes, settings.result_bytes,
+                self._limits(self._device.seat_bytes),
+            )  # fmt: skip
+        except OSError as error:
+            log.error("seat.not_made errno=%s %s", error.errno, error.strerror)
+            text = "this server cannot start another run just now; try again"
+            raise Overloaded(text, retry_after_s=1) from error
+
+    def _limits(self, device_bytes: int) -> DeviceLimits:
+        settings = self._settings
+        return DeviceLimits(device_bytes, settings.file_bytes, settings.open_files, settings.threads)
+
+    def _new_uid(self) -> int | None:
+        return new_uid() if self._template.walls.throwaway_users else None
+
+
+def budget_bytes(driver: Driver, device: DeviceSettings, seats: int) -> int:
+    """What blocks may take of a device: what is asked for, or all that contexts and runs leave.
+
+    Raises ``EngineUnavailable`` where that is nothing.
+    """
+    capacity = driver.capacity()
+    usable = min(int(capacity.total_bytes * device.share), capacity.free_bytes)
+    processes = seats + device.spares + 1  # and a loader
+    left = usable - processes * CONTEXT_BYTES - seats * device.seat_bytes - SLACK_BYTES
+    wanted = left if device.cache_bytes is None else device.cache_bytes
+    if wanted <= 0 or wanted > usable:
+        raise EngineUnavailable(
+            f"the device has {usable} bytes to use; {seats} runs of {device.seat_bytes} bytes each and their contexts "
+            "leave none for datasets: lower seats or gpu.seat_bytes, or set gpu.cache_bytes",
+            engine="cudf",
+        )
+    return wanted - wanted % driver.granule_bytes

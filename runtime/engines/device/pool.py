@@ -1,0 +1,55 @@
+"""Seats that have a context before anybody needs one: to make it takes half a second or more."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from runtime.engines.device.seats import DeviceSeat
+from runtime.errors import RuntimeFailure
+
+log = logging.getLogger("graphside.engine")
+
+
+class SeatPool:
+    """Keeps ``spares`` seats waiting, of no dataset yet. ``make`` makes one, and may raise ``RuntimeFailure``."""
+
+    def __init__(self, make: Callable[[], Awaitable[DeviceSeat]], spares: int) -> None:
+        self._make = make
+        self._spares = spares
+        self._waiting: list[DeviceSeat] = []
+        self._filling: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def pids(self) -> list[int]:
+        """Of those that wait."""
+        return [seat.pid for seat in self._waiting]
+
+    async def take(self) -> DeviceSeat:
+        """One that waits, else a new one. Raises ``RunInterrupted``, ``DatasetUnreadable``."""
+        while self._waiting:
+            seat = self._waiting.pop(0)
+            if seat.alive:
+                return seat
+            await seat.close()
+        return await self._make()
+
+    def refill(self) -> None:
+        """Make those that are missing, beside other work."""
+        if not self._closed and (self._filling is None or self._filling.done()):
+            self._filling = asyncio.create_task(self._fill())
+
+    async def close(self) -> None:
+        """End all that wait."""
+        self._closed = True
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.gather(self._filling, return_exceptions=True)
+        waiting, self._waiting = self._waiting, []
+        await asyncio.gather(*(seat.close() for seat in waiting))
+
+    async def _fill(self) -> None:
+        with suppress(RuntimeFailure):  # the next run makes one, and is told why there is none
+            while not self._closed and len(self._waiting) < self._spares:
+                self._waiting.append(await self._make())

@@ -1,0 +1,172 @@
+"""cuDF frames over blocks of an NVIDIA device's memory.
+
+Used in processes that run a task or load a dataset. Importing this loads the libraries and touches no device; the
+template does it once, and its children make contexts of their own.
+"""
+
+import pickle
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import cudf
+import cupy
+import pandas as pd
+import pyarrow as pa
+import rmm
+from cuda.bindings import driver
+from rmm.pylibrmm.device_buffer import copy_device_to_ptr
+
+from runtime.errors import DatasetUnreadable, RuntimeFailure, TaskCrashed, TaskMemoryExceeded
+from runtime.sandbox.device_frames import Packing
+
+_ALIGNMENT: Final = 256
+"""Of buffers in a block, as RMM aligns its own."""
+
+_BROKEN: Final = re.compile(
+    r"cudaErrorIllegalAddress|cudaErrorLaunchFailure|cudaErrorHardwareStackError|cudaErrorMisalignedAddress"
+    r"|cudaErrorIllegalInstruction|cudaErrorInvalidPc|cudaErrorAssert|Fatal CUDA error|illegal memory access"
+)
+"""What the driver says once a context is past use: every later call of the process fails with the same."""
+
+_Place = tuple[int, int] | bytes
+"""Of a buffer: offset and length in its block, or what it holds."""
+
+
+def make() -> "CudfFrames":
+    """As ``device_frames.frames_of`` asks for it."""
+    return CudfFrames()
+
+
+class CudfFrames:
+    """See ``DeviceFrames``."""
+
+    def __init__(self) -> None:
+        self._statistics: Any = None
+        self._limit_bytes = 0
+
+    def begin(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        cupy.cuda.runtime.free(0)  # makes the context
+        self._statistics = rmm.mr.StatisticsResourceAdaptor(rmm.mr.CudaAsyncMemoryResource())
+        rmm.mr.set_current_device_resource(rmm.mr.LimitingResourceAdaptor(self._statistics, limit_bytes))
+        _take_first_passes()
+
+    def read(self, fd: int) -> Any:
+        table = pa.ipc.open_file(pa.memory_map(f"/proc/self/fd/{fd}")).read_all()
+        try:
+            frame = cudf.DataFrame.from_arrow(table)
+        except (TypeError, NotImplementedError, pa.ArrowException) as error:
+            text = f"cuDF cannot hold a column of this dataset ({error}); send the run with engine='pandas'"
+            raise DatasetUnreadable(text[:500]) from error
+        return frame
+
+    def pack(self, frame: Any) -> Packing:
+        header, buffers = frame.device_serialize()
+        places: list[_Place] = []
+        byte_count = 0
+        for buffer in buffers:
+            if isinstance(buffer, memoryview):  # small things that cuDF has in host memory
+                places.append(bytes(buffer))
+                continue
+            places.append((byte_count, buffer.nbytes))
+            byte_count += -(-buffer.nbytes // _ALIGNMENT) * _ALIGNMENT
+        byte_count = max(byte_count, _ALIGNMENT)
+        return Packing(pickle.dumps((header, places)), byte_count, partial(_fill, buffers, places, byte_count))
+
+    def attach(self, fd: int, byte_count: int, header: bytes) -> Any:
+        # Its writer is the loader of this very dataset, walled in as we are: no more is believed than of the block.
+        described, places = pickle.loads(header)  # noqa: S301
+        address = _map(fd, byte_count, write=False)
+        views = [
+            memoryview(place) if isinstance(place, bytes) else _View(address + place[0], place[1]) for place in places
+        ]
+        return cudf.DataFrame.device_deserialize(described, views)
+
+    def explain(self, error: BaseException) -> RuntimeFailure | None:
+        kind, text = type(error), str(error)[:2000]
+        if issubclass(kind, MemoryError) and ("RMM" in text or "bad_alloc" in text or "cupy" in kind.__module__):
+            return TaskMemoryExceeded(
+                f"the task asked for more of the device's memory than its limit of {self._limit_bytes} bytes",
+                limit_name="device_bytes", limit=self._limit_bytes, **self._peak(),
+            )  # fmt: skip
+        if _BROKEN.search(f"{kind.__name__} {text}"):
+            return TaskCrashed("the task did something that the device does not survive in its process: a bad address")
+        return None
+
+    def _peak(self) -> dict[str, int]:
+        try:
+            return {"observed": int(self._statistics.allocation_counts.peak_bytes)}
+        except Exception:  # a number beside the point must not hide it
+            return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A buffer inside a mapped block, as cuDF takes it for one of its own."""
+
+    ptr: int
+    size: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.size
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {"data": (self.ptr, False), "shape": (self.size,), "typestr": "|u1", "strides": None, "version": 3}
+
+
+def _fill(buffers: list[Any], places: list[_Place], byte_count: int, fd: int) -> None:
+    granule_bytes = _granule_bytes()
+    address = _map(fd, -(-byte_count // granule_bytes) * granule_bytes, write=True)
+    for buffer, place in zip(buffers, places, strict=True):
+        if not isinstance(place, bytes) and place[1]:
+            copy_device_to_ptr(buffer.ptr, address + place[0], place[1])
+    cupy.cuda.runtime.deviceSynchronize()  # or the process could end before its copies have
+
+
+def _map(fd: int, byte_count: int, *, write: bool) -> int:
+    """The address at which a block of that size lies from here on. The handle goes at once, the mapping stays."""
+    kind = driver.CUmemAllocationHandleType.CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
+    handle = _checked(driver.cuMemImportFromShareableHandle(fd, kind))
+    address = _checked(driver.cuMemAddressReserve(byte_count, 0, 0, 0))
+    _checked(driver.cuMemMap(address, byte_count, 0, handle, 0))
+    _checked(driver.cuMemRelease(handle))
+    access = driver.CUmemAccessDesc()
+    access.location.type = driver.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+    access.location.id = 0
+    flags = driver.CUmemAccess_flags
+    access.flags = flags.CU_MEM_ACCESS_FLAGS_PROT_READWRITE if write else flags.CU_MEM_ACCESS_FLAGS_PROT_READ
+    _checked(driver.cuMemSetAccess(address, byte_count, [access], 1))
+    return int(address)
+
+
+def _granule_bytes() -> int:
+    how = driver.CUmemAllocationProp()
+    how.type = driver.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
+    how.location.type = driver.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+    how.location.id = 0
+    minimum = driver.CUmemAllocationGranularity_flags.CU_MEM_ALLOC_GRANULARITY_MINIMUM
+    return int(_checked(driver.cuMemGetAllocationGranularity(how, minimum)))
+
+
+def _checked(answer: tuple[Any, ...]) -> Any:
+    error, *values = answer
+    if int(error) != 0:
+        raise RuntimeError(f"the driver answers {getattr(error, 'name', error)}")
+    return values[0] if values else None
+
+
+def _take_first_passes() -> None:
+    """Kernels are loaded when they are first used: through what most tasks use, once, before anybody waits."""
+    frame = cudf.DataFrame({"s": ["a", "b", "a"], "d": ["b", "c", "c"], "n": [1, 2, 3], "w": [0.5, 1.5, 2.5]})
+    frame.groupby("s")["w"].sum().sort_values()
+    frame.merge(frame, left_on="d", right_on="s", how="inner")
+    frame[frame["n"] > 1].drop_duplicates(subset=["s"])
+    frame["s"].astype("category")
+    frame["s"].str.len().sum()
+    frame.sort_values("w").head(2).to_arrow(preserve_index=False)
+    cudf.from_pandas(pd.DataFrame({"n": [1]}))
+    cupy.cuda.runtime.deviceSynchronize()
