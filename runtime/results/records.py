@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from runtime.results.frames import column_names, to_pandas
+from runtime.results.frames import column_names, is_cudf, to_arrow, to_pandas
 from runtime.results.times import iso_datetimes
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _PART_BYTES: Final = 16 * 1024 * 1024
 
 def parts(frame: "Frame", names: list[str]) -> Iterator[pd.DataFrame]:
     """The rows of a frame, some at a time, so that a large frame never exists as Python objects or as text at once."""
+    if is_cudf(frame, "DataFrame"):
+        frame = to_arrow(frame)  # off the device once, not a part at a time
     count = _part_rows(frame, names)
     if 0 < len(frame) <= count:
         yield to_pandas(frame)

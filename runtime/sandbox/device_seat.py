@@ -45,9 +45,9 @@ def be_seat(
     channel = socket.socket(fileno=seat.CHANNEL_FD)  # before the walls: it asks what kind of socket it is
     walled = list(range(len(fds)))
     seat.enter(walled, enclosure, parent_pid=parent_pid, uid=message.get("uid"), threads=message["threads"])
+    _begin(frames, message["device_bytes"], seat.CHANNEL_FD)
+    send_frame(seat.CHANNEL_FD, {"event": "warm"})
     try:
-        frames.begin(message["device_bytes"])
-        send_frame(seat.CHANNEL_FD, {"event": "warm"})
         received = recv_frame_and_fds(channel)
         if received is None:
             os._exit(0)
@@ -80,8 +80,8 @@ def be_loader(
         confine.die_with_parent(parent_pid)
     enclosure.job()
     started = time.perf_counter()
+    _begin(frames, message["device_bytes"], LOADER_CHANNEL_FD)
     try:
-        frames.begin(message["device_bytes"])
         for index in range(len(fds) - FIRST_TABLE_FD):
             _load(FIRST_TABLE_FD + index, channel, frames)
     except Exception as error:
@@ -96,6 +96,16 @@ def _go_first(parent_pid: int) -> None:
     out_of_memory = confine.OutOfMemory()
     out_of_memory.first()
     out_of_memory.close()
+
+
+def _begin(frames: DeviceFrames, device_bytes: int, channel_fd: int) -> None:
+    """Have a context. Where there is none to have, say why and end."""
+    try:
+        frames.begin(device_bytes)
+    except Exception as error:  # a boundary: libraries of a device raise what they like
+        why = legal_text(f"{type(error).__name__}: {error}"[:500])
+        send_frame(channel_fd, {"event": "no_device", "why": why})
+        os._exit(1)
 
 
 def _attached(message: Message, fds: list[int], frames: DeviceFrames) -> Any:

@@ -5,6 +5,7 @@ It is the only one that ever maps a block to write.
 
 import asyncio
 import fcntl
+import logging
 import math
 import os
 import socket
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runtime.engines.device.driver import Block
-from runtime.errors import DatasetUnreadable, RunInterrupted
+from runtime.errors import DatasetUnreadable, EngineUnavailable, RunInterrupted
 from runtime.sandbox.children import Child, ForkerClient
 from runtime.sandbox.protocol import (
     ANSWER_BYTES,
@@ -24,7 +25,10 @@ from runtime.sandbox.protocol import (
     ancillary_of,
     encode_frame,
 )
-from runtime.sandbox.told import failure_to_load
+from runtime.sandbox.told import MOST_CHARACTERS, failure_to_load
+from runtime.text import clip
+
+log = logging.getLogger("graphside.engine")
 
 LOAD_TIMEOUT_S: Final = 300.0
 
@@ -107,6 +111,13 @@ async def load_tables(
     return loaded, seconds
 
 
+def no_device(message: Message) -> EngineUnavailable:
+    """What a process tells that could not use the device. The reason is for the log."""
+    log.error("device.unusable why=%a", clip(str(message.get("why")), MOST_CHARACTERS))
+    text = "this server's GPU cannot be used just now; send the run with engine='pandas', or ask its operator"
+    return EngineUnavailable(text, engine="cudf")
+
+
 async def _load(
     role: str,
     conversation: "_Conversation",
@@ -164,6 +175,8 @@ class _Conversation:
                     raise ProtocolError("ended")
         except (OSError, ProtocolError):
             raise await self._ended() from None
+        if message.get("event") == "no_device":
+            raise no_device(message)
         if message.get("event") != event:
             raise failure_to_load(message.get("failure"))
         return message

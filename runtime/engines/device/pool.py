@@ -27,7 +27,7 @@ class SeatPool:
         return [seat.pid for seat in self._waiting]
 
     async def take(self) -> DeviceSeat:
-        """One that waits, else a new one. Raises ``RunInterrupted``, ``DatasetUnreadable``."""
+        """One that waits, else a new one. Raises ``RunInterrupted``, ``EngineUnavailable``."""
         while self._waiting:
             seat = self._waiting.pop(0)
             if seat.alive:

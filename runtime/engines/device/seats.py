@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from runtime.engines.device.loading import SEALS, DeviceLimits, DeviceTable
+from runtime.engines.device.loading import SEALS, DeviceLimits, DeviceTable, no_device
 from runtime.errors import RunFailed, RunInterrupted, TaskMemoryExceeded
 from runtime.sandbox.children import ForkerClient
 from runtime.sandbox.protocol import encode_frame
@@ -42,7 +42,7 @@ class DeviceSeat(SeatProcess):
         return self._child.pid
 
     async def warm(self, template: ForkerClient) -> None:
-        """Fork it, and return once it has a context. Raises ``RunInterrupted``, ``DatasetUnreadable``."""
+        """Fork it, and return once it has a context. Raises ``RunInterrupted``, ``EngineUnavailable``."""
         await self.open(template, kind="device_seat", **self._device_limits.to_wire())
         await self._event("warm", b"", (), WARM_TIMEOUT_S)
 
@@ -72,6 +72,8 @@ class DeviceSeat(SeatProcess):
                 event = await self._exchange(self._child, request, fds)
         except TimeoutError:
             event = None
+        if event is not None and event.get("event") == "no_device":
+            raise no_device(event)
         if event is not None and event.get("event") == "failed":
             raise failure_to_load(event.get("failure"))
         if event is None or event.get("event") != name:
@@ -114,7 +116,7 @@ async def open_device_seat(
 ) -> DeviceSeat:
     """A seat that has a context and waits for its dataset.
 
-    Raises ``RunInterrupted``, ``DatasetUnreadable`` where there is no device for it, ``OSError``.
+    Raises ``RunInterrupted``, ``EngineUnavailable``, ``OSError``.
     """
     seat = DeviceSeat(root, uid, output_bytes, result_bytes, limits)
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -35,7 +35,14 @@ MakeDeviceRig = Callable[..., DeviceRig]
 def make_device_rig(make_rig: Callable[..., Rig]) -> MakeDeviceRig:  # noqa: F811
     """``make_device_rig(cache_bytes=..., spares=1, device_bytes=...)``."""
 
-    def make(*, cache_bytes: int = 64 * MIB, spares: int = 1, device_bytes: int = ROOMY, seats: int = 4) -> DeviceRig:
+    def make(
+        *,
+        cache_bytes: int = 64 * MIB,
+        spares: int = 1,
+        device_bytes: int = ROOMY,
+        seats: int = 4,
+        frames: ModuleType = twin,
+    ) -> DeviceRig:
         driver = HostDriver(total_bytes=device_bytes)
         engines: list[CudfEngine] = []
 
@@ -44,7 +51,7 @@ def make_device_rig(make_rig: Callable[..., Rig]) -> MakeDeviceRig:  # noqa: F81
             engines.append(CudfEngine(store, template, settings, device, driver, seats))
             return engines[-1]
 
-        rig = make_rig(seats=seats, cache_bytes=cache_bytes, build_engine=build, device=str(Path(twin.__file__)))
+        rig = make_rig(seats=seats, cache_bytes=cache_bytes, build_engine=build, device=str(frames.__file__))
         return DeviceRig(rig, driver, engines[0])
 
     return make

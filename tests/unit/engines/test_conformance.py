@@ -13,7 +13,7 @@ COUNT = "def task(g): return len(g._edges)"
 
 
 def test_a_task_sees_the_dataset_with_its_bindings(engine_rig: Rig) -> None:
-    code = "def task(g): return [g._source, g._destination, list(g._edges.columns), g._edges['w'].to_list()]"
+    code = "def task(g): return [g._source, g._destination, list(g._edges.columns), g._edges['w'].to_numpy().tolist()]"
     assert answer(engine_rig.run(engine_rig.dataset(), code)) == ["s", "d", ["s", "d", "w"], [1.0, 2.0, 3.0]]
 
 
@@ -45,7 +45,7 @@ def test_runs_at_a_time_load_it_once(engine_rig: Rig) -> None:
 )
 def test_what_a_run_writes_the_next_one_does_not_see(engine_rig: Rig, write: str) -> None:
     source = engine_rig.dataset()
-    read = "def task(g): return [list(g._edges.columns), g._edges['w'].to_list()]"
+    read = "def task(g): return [list(g._edges.columns), g._edges['w'].to_numpy().tolist()]"
     changed = answer(engine_rig.run(source, f"def task(g):\n    {write}\n    return list(g._edges.columns)"))
     assert isinstance(changed, list)
     assert answer(engine_rig.run(source, read)) == [["s", "d", "w"], [1.0, 2.0, 3.0]]

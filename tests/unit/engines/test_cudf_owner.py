@@ -10,6 +10,7 @@ import pytest
 from runtime.engines.cudf import CONTEXT_BYTES, SLACK_BYTES, DeviceSettings, budget_bytes
 from runtime.engines.device.blocks import Blocks
 from runtime.errors import DatasetUnreadable, EngineUnavailable, Overloaded, RunInterrupted
+from tests.gpu import no_device
 from tests.gpu.twin import MIB, HostDriver
 from tests.unit.engines.conftest import SEAT_BYTES, DeviceRig, MakeDeviceRig
 from tests.unit.sandbox.test_seats import answer, eventually
@@ -148,6 +149,16 @@ class TestDatasets:
         with pytest.raises(DatasetUnreadable, match="engine='pandas'"):
             device_rig.rig.run(device_rig.rig.dataset(lists), COUNT)
         assert device_rig.driver.live == {}
+
+
+def test_a_device_that_cannot_be_used_is_no_engine_and_its_reason_is_not_told(
+    make_device_rig: MakeDeviceRig,
+) -> None:
+    device_rig = make_device_rig(cache_bytes=6 * MIB, frames=no_device)
+    with pytest.raises(EngineUnavailable, match="engine='pandas'") as caught:
+        device_rig.rig.run(device_rig.rig.dataset(), COUNT)
+    assert "secret" not in caught.value.message
+    assert device_rig.driver.live == {}
 
 
 class TestSeats:
