@@ -18,6 +18,8 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from fcntl import ioctl
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,7 +77,10 @@ def host_work(folder: Path) -> Iterator[str]:
     yield "parquet"
     numbers.to_parquet(folder / "t.parquet")
     yield "a device"
-    os.close(os.open("/dev/null", os.O_RDONLY))
+    null = os.open("/dev/null", os.O_RDONLY)
+    with suppress(OSError):
+        ioctl(null, 0xC0DE)
+    os.close(null)
     yield "a call that is refused"
     os.sched_setaffinity(0, os.sched_getaffinity(0))
 

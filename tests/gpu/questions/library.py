@@ -37,12 +37,12 @@ def library(machine: Machine, channel: Channel) -> dict[str, Any]:
     other = cudf.DataFrame({"a": ["x", "y"], "z": [10, 20]})
     return _each(
         {
-            "sum": lambda: int(frame.b.sum()) == 10,
+            "sum": lambda: int(frame["b"].sum()) == 10,
             "group_by": lambda: frame.groupby("a").b.sum().to_pandas().to_dict() == {"x": 4, "y": 2},
-            "join": lambda: int(frame.merge(other, on="a").z.sum()) == 40,
+            "join": lambda: int(frame.merge(other, on="a")["z"].sum()) == 40,
             "sort": lambda: frame.sort_values("t", ascending=False).b.to_arrow().to_pylist() == [4, 3, 2, 1],
-            "text": lambda: int(frame.a.str.upper().str.contains("X").sum()) == 2,
-            "category": lambda: len(frame.a.astype("category").cat.categories) == 2,
+            "text": lambda: int(frame["a"].str.upper().str.contains("X").sum()) == 2,
+            "category": lambda: len(frame["a"].astype("category").cat.categories) == 2,
             "time": lambda: str(cudf.to_datetime(cudf.Series(["2026-01-01"])).dt.year.iloc[0]) == "2026",
         }
     )
