@@ -1,7 +1,7 @@
 """What a worker with CUDA asks of the kernel, beyond what seats may: ``python tests/gpu/trace.py``. Prints JSON.
 
 A minimal worker (context, group-by, join, Parquet, then SIGKILL) runs under the filter of seats with every refusal
-turned into a note and let through, so that what is missing from ``runtime/sandbox/walls/policy.py`` is listed exactly,
+turned into a note and let through, so that what ``runtime/sandbox/walls/policy.py`` does not allow is listed exactly,
 arguments included: device files opened, requests of ioctl by file, calls by name, files outside the libraries. It
 needs no strace and no privilege, only Linux 5.6 or newer.
 
@@ -27,13 +27,13 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":  # run by path: this folder's names are not to hide the standard library's
     sys.path[0] = str(ROOT)
 
-from runtime.sandbox.walls.policy import SEAT, Policy  # noqa: E402 (after the line above)
+from runtime.sandbox.walls import policy  # noqa: E402 (after the line above)
 from runtime.sandbox.walls.rules import DENY  # noqa: E402
 from runtime.sandbox.walls.syscalls import NUMBERS, this_architecture  # noqa: E402
 from tests.gpu import notified  # noqa: E402
 
-WATCHED: Final[Policy] = {**SEAT, "open": DENY, "openat": DENY}
-"""Seats may open files, and here that is to be seen."""
+POLICIES: Final = {name.lower(): getattr(policy, name) for name in ("SEAT", "DEVICE_SEAT") if hasattr(policy, name)}
+"""Against the first, everything that CUDA needs is listed; against the second, what walls for it still lack."""
 
 DEADLINE_S: Final = 240
 
@@ -85,14 +85,14 @@ def host_work(folder: Path) -> Iterator[str]:
     os.sched_setaffinity(0, os.sched_getaffinity(0))
 
 
-def trace(work: Callable[[Path], Iterator[str]]) -> dict[str, Any]:
-    """Runs ``work`` in a process of its own and tells what it asked for."""
+def trace(work: Callable[[Path], Iterator[str]], against: policy.Policy) -> dict[str, Any]:
+    """Runs ``work`` in a process of its own and tells what it asked for beyond a policy, and which files it opened."""
     with tempfile.TemporaryDirectory() as name:
         receive, send = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(receive)
-            _worker(work, Path(name), send)
+            _worker(work, Path(name), {**against, "open": DENY, "openat": DENY}, send)
         os.close(send)
         try:
             return _watch(pid, receive, Path(name))
@@ -103,11 +103,11 @@ def trace(work: Callable[[Path], Iterator[str]]) -> dict[str, Any]:
                 os.waitpid(pid, 0)
 
 
-def _worker(work: Callable[[Path], Iterator[str]], folder: Path, phases: int) -> None:
+def _worker(work: Callable[[Path], Iterator[str]], folder: Path, watched: policy.Policy, phases: int) -> None:
     """Never returns. Its first line is the number of its listener, each later one a phase."""
     try:
         os.chdir(folder)
-        os.write(phases, f"{notified.put_up(WATCHED)}\n".encode())
+        os.write(phases, f"{notified.put_up(watched)}\n".encode())
         for phase in work(folder):
             os.write(phases, f"{phase}\n".encode())
         os.write(phases, b"done\n")
@@ -209,7 +209,7 @@ class _Seen:
             "phases": self._phases[1:],
             "device_files": devices,
             "ioctl_requests": {path: dict(sorted(count.items())) for path, count in sorted(self._requests.items())},
-            "not_in_seat": {name: dict(count) for name, count in sorted(self._calls.items())},
+            "not_in_policy": {name: dict(count) for name, count in sorted(self._calls.items())},
             "other_files": dict(sorted(others.items())),
         }
 
@@ -218,7 +218,11 @@ def main() -> int:
     """Returns the exit status: 1 where the worker failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dry", action="store_true", help="pandas instead of cuDF")
-    found = trace(host_work if parser.parse_args().dry else cuda_work)
+    parser.add_argument(
+        "--against", choices=POLICIES, default="seat", help="a policy; default: that of seats without GPU"
+    )
+    options = parser.parse_args()
+    found = trace(host_work if options.dry else cuda_work, POLICIES[options.against])
     print(json.dumps(found, indent=1))
     return 1 if "error" in found else 0
 

@@ -34,9 +34,11 @@ def test_requests_of_ioctl_are_listed_by_file(found: dict[str, Any]) -> None:
 
 
 def test_a_call_that_seats_may_not_make_is_listed_and_happens(found: dict[str, Any]) -> None:
-    (phases,) = (phases for name, phases in found["not_in_seat"].items() if name in ("sched_setaffinity", "number 203"))
+    (phases,) = (
+        phases for name, phases in found["not_in_policy"].items() if name in ("sched_setaffinity", "number 203")
+    )
     assert [phase.split(",")[0] for phase in phases] == ["a call that is refused"]
 
 
 def test_calls_that_seats_may_make_are_not_listed(found: dict[str, Any]) -> None:
-    assert not {"open", "openat", "read", "write", "mmap", "futex", "ioctl"} & set(found["not_in_seat"])
+    assert not {"open", "openat", "read", "write", "mmap", "futex", "ioctl"} & set(found["not_in_policy"])
