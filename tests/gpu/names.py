@@ -9,6 +9,7 @@ import ast
 import importlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ ITERATED: Final = (
     "rmm.mr.StatisticsResourceAdaptor.allocation_counts",
 )
 """Of values whose class no source names: what calls of theirs give, and what loops run over."""
+
+_OF_THE_DRIVER: Final = re.compile(r"cu(Init|Mem|Ctx|Device|Driver|Stream|Launch)[A-Za-z0-9_]*")
 
 MADE: Final = "()"
 """In a dotted name: an instance of what stands before it."""
@@ -99,6 +102,7 @@ class _Uses(ast.NodeVisitor):
             self._add(name, node)
 
     def visit_Call(self, node: ast.Call) -> None:
+        self._by_text(node)
         name = self._name(node.func)
         if name is None:
             self.visit(node.func)
@@ -110,6 +114,13 @@ class _Uses(ast.NodeVisitor):
             self._add(name, node, count, tuple(item.arg for item in node.keywords if item.arg is not None))
         for part in (*node.args, *(item.value for item in node.keywords)):
             self.visit(part)
+
+    def _by_text(self, node: ast.Call) -> None:
+        """A call whose first argument is the name of one of the driver's, with what follows for its arguments."""
+        first = node.args[0] if node.args else None
+        if isinstance(first, ast.Constant) and isinstance(first.value, str) and _OF_THE_DRIVER.fullmatch(first.value):
+            count = None if any(isinstance(item, ast.Starred) for item in node.args) else len(node.args) - 1
+            self._add(f"cuda.bindings.driver.{first.value}", node, count)
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         spelled = ast.unparse(target)

@@ -125,9 +125,11 @@ class CudaMachine:
         return frame
 
     def pack(self, frame: Any) -> tuple[bytes, list[tuple[int, int]]]:
-        header, buffers = frame.device_serialize()
-        self._kept = buffers  # their memory must stay until it has been copied
-        return pickle.dumps(header), [(int(buffer.ptr), int(buffer.nbytes)) for buffer in buffers]
+        """The header carries what cuDF keeps in host memory; None there stands for a buffer in the block."""
+        header, parts = frame.device_serialize()
+        of_host = [bytes(part) if isinstance(part, memoryview) else None for part in parts]
+        self._kept = [part for part in parts if not isinstance(part, memoryview)]  # until they have been copied
+        return pickle.dumps((header, of_host)), [(int(part.ptr), int(part.nbytes)) for part in self._kept]
 
     def copy(self, source: int, target: int, size: int) -> None:
         call(self._driver.cuMemcpyDtoDAsync(target, source, size, 0))
@@ -135,8 +137,10 @@ class CudaMachine:
     def rebuild(self, header: bytes, spans: tuple[tuple[int, int], ...], address: int) -> Any:
         import cudf
 
-        views = [View(address + offset, size) for offset, size in spans]
-        return cudf.DataFrame.device_deserialize(pickle.loads(header), views)
+        described, of_host = pickle.loads(header)
+        views = iter([View(address + offset, size) for offset, size in spans])
+        parts = [next(views) if part is None else memoryview(part) for part in of_host]
+        return cudf.DataFrame.device_deserialize(described, parts)
 
     def take_too_much(self, size: int) -> None:
         import rmm

@@ -1,6 +1,7 @@
 """Memory of a device as NVML counts it, without a context: by the pinned bindings, or by an older machine's own."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 
@@ -8,19 +9,19 @@ class Nvml:
     """The device with a uuid. Raises what the bindings raise where NVML is not there."""
 
     def __init__(self, raw_uuid: bytes) -> None:
-        name = f"GPU-{uuid.UUID(bytes=raw_uuid)}"
+        names = [f"{kind}-{uuid.UUID(bytes=raw_uuid)}" for kind in ("GPU", "MIG")]  # whole, or a part of one
         self._new: Any = None
         self._old: Any = None
         try:
             from cuda.bindings import nvml
 
             nvml.init_v2()
-            self._new, self._device = nvml, nvml.device_get_handle_by_uuid(name)
+            self._new, self._device = nvml, _first(nvml.device_get_handle_by_uuid, names)
         except ImportError:
             import pynvml
 
             pynvml.nvmlInit()
-            self._old, self._device = pynvml, pynvml.nvmlDeviceGetHandleByUUID(name)
+            self._old, self._device = pynvml, _first(pynvml.nvmlDeviceGetHandleByUUID, names)
 
     @property
     def bindings(self) -> str:
@@ -46,3 +47,14 @@ class Nvml:
             running = self._old.nvmlDeviceGetComputeRunningProcesses(self._device)
             found = {int(process.pid): int(process.usedGpuMemory or -1) for process in running}
         return {pid: None if used < 0 or used == 2**64 - 1 else used for pid, used in found.items()}
+
+
+def _first(find: Callable[[str], Any], names: list[str]) -> Any:
+    """The device by the first of its names that NVML knows. Raises what ``find`` raises of the last."""
+    *others, last = names
+    for name in others:
+        try:
+            return find(name)
+        except Exception:  # each of the bindings has its own
+            continue
+    return find(last)

@@ -64,3 +64,8 @@ def test_it_reads_our_own_sources() -> None:
     names = {use.name for use in uses(source, "device.py")}
     assert {"cuda.bindings.driver.cuMemCreate", "cudf.DataFrame.device_deserialize"} <= names
     assert "cuda.bindings.driver.CUmemAccessDesc().location.type" in names
+
+
+def test_functions_of_the_driver_that_are_named_by_text_are_read_too() -> None:
+    (use,) = uses("def f(self):\n    self._checked('cuMemCreate', 2, self._how, 0)", "x.py")
+    assert (use.name, use.arguments) == ("cuda.bindings.driver.cuMemCreate", 3)
