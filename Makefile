@@ -92,7 +92,7 @@ lock: ## new locks from pyproject.toml (needs uv)
 	for lock in $(PEER_LOCKS); do $(COMPILE) $${lock%.lock}.in -o $$lock || exit 1; done
 
 clean: ## what was installed or built; data stays
-	rm -rf $(VENV) $(CLIENTS) $(PEERS) $(GPUENV) .gpu1 .gpu2 $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CLIENTS) $(PEERS) $(GPUENV) .gpu1 .gpu2 .gpusite $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python

@@ -40,6 +40,7 @@ DEADLINE_S: Final = 240
 
 def cuda_work(folder: Path) -> Iterator[str]:
     """Yields the name of each phase before it begins."""
+    os.environ.update(CUDA_CACHE_DISABLE="1", CUPY_CACHE_IN_MEMORY="1")  # as processes of the engine have it
     yield "import"
     import cudf
     import cupy

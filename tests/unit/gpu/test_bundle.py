@@ -3,11 +3,14 @@
 import re
 import struct
 import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.gpu.bundle.slim import Slimmed, slim
+from tests.gpu.bundle.unpack import line, unpack
 from tests.unit.docs.markdown import ROOT
 
 SCRIPTS = sorted((ROOT / "tests" / "gpu" / "bundle").glob("*.sh"))
@@ -80,3 +83,17 @@ def test_every_package_of_a_bundle_is_in_our_locks(script: str) -> None:
             r"^([a-z0-9-]+)==", (ROOT / "requirements" / lock).read_text(encoding="utf-8"), re.MULTILINE
         )
         assert set(names.split()) <= set(pinned)
+
+
+def test_what_was_unpacked_is_found_before_all_else(tmp_path: Path) -> None:
+    for name, text in (("a", "first"), ("b", "second")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "carried.py").write_text(f"said = {text!r}")
+        with tarfile.open(tmp_path / f"{name}.txz", "w:xz") as archive:
+            archive.add(tmp_path / name / "carried.py", "carried.py")
+    into = tmp_path / "site-packages"
+    unpack([tmp_path / "a.txz", tmp_path / "b.txz"], into)
+    (tmp_path / "pointing.pth").write_text(line([into]))
+    code = f"import site; site.addsitedir({str(tmp_path)!r}); import carried, sys; print(carried.said, sys.path[0])"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["second", str(into)]
