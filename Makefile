@@ -76,7 +76,7 @@ gpu-bundle: ## archives for a machine with a GPU and without network, into .gpu1
 	tests/gpu/bundle/raybundle.sh
 
 test-gpu: ## the tests that need a GPU
-	$(GPU_PYTHON) -m pytest -q -m gpu tests
+	$(GPU_PYTHON) -m pytest -q -m gpu tests/gpu
 
 bench-gpu: ## what the GPU engine costs, beside the pandas engine, as JSON
 	$(GPU_PYTHON) -m bench.gpu

@@ -30,7 +30,7 @@ step probe.json 480 "$python" tests/gpu/probe.py --out "$out/probe.partial.json"
 step trace.json 240 "$python" tests/gpu/trace.py
 step trace-device-seat.json 240 "$python" tests/gpu/trace.py --against device_seat
 if "$python" -c "import ray, orjson" 2>/dev/null; then
-  step tests.txt 900 "$python" -m pytest -q -m gpu tests
+  step tests.txt 900 "$python" -m pytest -q -m gpu tests/gpu
   step bench.json 600 "$python" -m bench.gpu
 fi
 exit $status

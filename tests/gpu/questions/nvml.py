@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 
@@ -18,8 +19,7 @@ class Nvml:
             nvml.init_v2()
             self._new, self._device = nvml, _first(nvml.device_get_handle_by_uuid, names)
         except ImportError:
-            import pynvml
-
+            pynvml: Any = import_module("pynvml")  # only there where the pinned bindings are not
             pynvml.nvmlInit()
             self._old, self._device = pynvml, _first(pynvml.nvmlDeviceGetHandleByUUID, names)
 

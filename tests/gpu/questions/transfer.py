@@ -113,7 +113,7 @@ def _image_reader(machine: Machine) -> Callable[[Path], object]:
                 stage, stream = stages[number % 2], streams[number % 2]
                 stream.synchronize()
                 length = min(_STAGE_BYTES, size - offset)
-                os.preadv(file.fileno(), [stage[:length]], offset)
+                os.preadv(file.fileno(), [stage[:length].data], offset)
                 target[offset : offset + length].set(stage[:length], stream=stream)
         for stream in streams:
             stream.synchronize()
