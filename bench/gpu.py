@@ -22,16 +22,15 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from runtime.engines.cudf import CudfEngine, DeviceSettings
-from runtime.engines.device.driver import DriverFailed
-from runtime.engines.device.nvidia import CudaDriver
-
 from bench.client import BadAnswer
 from bench.gpu_tasks import ENDLESS, TASKS, TRIVIAL, edges
 from bench.sandboxes import store_table
 from bench.servers import ROOT
 from runtime.datasets.store import LocalStore
 from runtime.engines.base import DatasetSource, Engine
+from runtime.engines.cudf import CudfEngine, DeviceSettings
+from runtime.engines.device.driver import DriverFailed
+from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.errors import RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings, Receipt

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import cupy
 from graphistry.pygraphistry import bind
+
 from runtime.sandbox.cudf_frames import CudfFrames
 
 _LIMIT_BYTES: Final = 24 << 30
