@@ -223,7 +223,10 @@ def main() -> int:
         "--against", choices=POLICIES, default="seat", help="a policy; default: that of seats without GPU"
     )
     options = parser.parse_args()
-    found = trace(host_work if options.dry else cuda_work, POLICIES[options.against])
+    try:
+        found = trace(host_work if options.dry else cuda_work, POLICIES[options.against])
+    except OSError as error:
+        found = {"error": f"OSError: {error}"}
     print(json.dumps(found, indent=1))
     return 1 if "error" in found else 0
 
