@@ -89,26 +89,30 @@ def host_work(folder: Path) -> Iterator[str]:
 def trace(work: Callable[[Path], Iterator[str]], against: policy.Policy) -> dict[str, Any]:
     """Runs ``work`` in a process of its own and tells what it asked for beyond a policy, and which files it opened."""
     with tempfile.TemporaryDirectory() as name:
-        receive, send = os.pipe()
+        told, telling = os.pipe()
+        go, going = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(receive)
-            _worker(work, Path(name), {**against, "open": DENY, "openat": DENY}, send)
-        os.close(send)
+            os.close(going)
+            _worker(work, Path(name), {**against, "open": DENY, "openat": DENY}, telling, go)
+        os.close(telling)
+        os.close(go)
         try:
-            return _watch(pid, receive, Path(name))
+            return _watch(pid, told, going, Path(name))
         finally:
-            os.close(receive)
+            os.close(told)
+            os.close(going)
             if _running(pid):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
 
 
-def _worker(work: Callable[[Path], Iterator[str]], folder: Path, watched: policy.Policy, phases: int) -> None:
-    """Never returns. Its first line is the number of its listener, each later one a phase."""
+def _worker(work: Callable[[Path], Iterator[str]], folder: Path, watched: policy.Policy, phases: int, go: int) -> None:
+    """Never returns. Its first line is the number of its listener, each later one a phase. Waits for ``go`` between."""
     try:
         os.chdir(folder)
         os.write(phases, f"{notified.put_up(watched)}\n".encode())
+        os.read(go, 1)
         for phase in work(folder):
             os.write(phases, f"{phase}\n".encode())
         os.write(phases, b"done\n")
@@ -119,13 +123,14 @@ def _worker(work: Callable[[Path], Iterator[str]], folder: Path, watched: policy
         os._exit(1)
 
 
-def _watch(pid: int, told: int, folder: Path) -> dict[str, Any]:
+def _watch(pid: int, told: int, going: int, folder: Path) -> dict[str, Any]:
     lines = os.fdopen(os.dup(told), "rb", buffering=0)
     first = lines.readline().decode().strip()
     if not first.isdigit():
         return {"error": first or "the worker ended before it began"}
     seen, deadline, listener = _Seen(folder), time.monotonic() + DEADLINE_S, notified.take(pid, int(first))
     os.set_blocking(told, False)
+    os.write(going, b"x")
 
     def still() -> bool:
         seen.told += lines.read() or b""
