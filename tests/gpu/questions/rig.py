@@ -18,6 +18,14 @@ from tests.gpu.questions.machine import ALIGNED, MIB, Block, Machine, Packed
 PROBE: Final = Path(__file__).resolve().parents[1] / "probe.py"
 ANSWER_S: Final = 90.0
 RECLAIM_S: Final = 20.0
+TUNED: Final = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "CUDA_CACHE_DISABLE": "1",
+    "CUPY_CACHE_IN_MEMORY": "1",
+}
+"""As processes of the engine have it: threads at a fork are one of the questions, and caches would answer others."""
+
 _SLACK_BYTES: Final = 64 * MIB
 """Free memory of a device moves by itself by about so much."""
 
@@ -42,8 +50,9 @@ class Child:
         ]
         self._errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], start_new_session=True, stdin=subprocess.DEVNULL, stderr=self._errors
-        )
+            command, pass_fds=[theirs.fileno()], start_new_session=True, stdin=subprocess.DEVNULL,
+            stderr=self._errors, env={**os.environ, **TUNED},
+        )  # fmt: skip
         theirs.close()
         self.channel = Channel(ours)
 
