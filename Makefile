@@ -11,12 +11,15 @@ OLDEST := 0.40.0
 PEERS := .peers
 PEER_PIP := bin/python -m pip --disable-pip-version-check --quiet install --require-hashes
 PEER_LOCKS := $(wildcard requirements/peers/*.lock)
+GPUENV := .gpuenv
+GPU_PYTHON ?= $(if $(wildcard $(GPUENV)/bin/python),$(GPUENV)/bin/python,python3)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 FAST := not soak and not gpu
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-clients serve test test-unit test-live soak lint bench bench-kept peers lock clean
+.PHONY: help install install-dev install-clients serve test test-unit test-live soak lint bench bench-kept peers lock clean gpu-names gpu-probe \
+	gpu-trace gpu-bundle test-gpu bench-gpu
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -58,6 +61,26 @@ peers: $(patsubst requirements/peers/%.lock,$(PEERS)/%/.installed,$(PEER_LOCKS))
 	@command -v bwrap >/dev/null || echo "graphside: no bwrap here, so bubblewrap is not measured; on Debian: apt install bubblewrap" >&2
 	@command -v java >/dev/null || echo "graphside: no java here, so Spark is not measured; on Debian: apt install default-jre-headless" >&2
 
+# On a machine without network there is no .gpuenv: what was carried there is on the path of its own python3 (docs/gpu.md).
+gpu-names: $(GPUENV)/.installed ## whether all that is used of cuDF is in its pinned wheels; needs no GPU (2 GB of download)
+	$(GPUENV)/bin/python tests/gpu/names.py
+
+gpu-probe: ## what a GPU answers to the questions that the engine depends on, as JSON
+	$(GPU_PYTHON) tests/gpu/probe.py
+
+gpu-trace: ## device files and system calls of CUDA beyond those that seats may make, as JSON
+	$(GPU_PYTHON) tests/gpu/trace.py
+
+gpu-bundle: ## archives for a machine with a GPU and without network, into .gpu1 and .gpu2 (1 GB of download)
+	tests/gpu/bundle/bundle.sh
+	tests/gpu/bundle/raybundle.sh
+
+test-gpu: ## the tests that need a GPU
+	$(GPU_PYTHON) -m pytest -q -m gpu tests/gpu
+
+bench-gpu: ## what the GPU engine costs, beside the pandas engine, as JSON
+	$(GPU_PYTHON) -m bench.gpu
+
 # The package index that uv uses is this machine's own business: no host names get into the locks.
 lock: ## new locks from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH" >&2; exit 1; }
@@ -69,7 +92,7 @@ lock: ## new locks from pyproject.toml (needs uv)
 	for lock in $(PEER_LOCKS); do $(COMPILE) $${lock%.lock}.in -o $$lock || exit 1; done
 
 clean: ## what was installed or built; data stays
-	rm -rf $(VENV) $(CLIENTS) $(PEERS) $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CLIENTS) $(PEERS) $(GPUENV) .gpu1 .gpu2 .gpusite $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python
@@ -81,6 +104,13 @@ $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python
 $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed-base
 	@echo "installing what tests and checks need ..."
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.lock
+	@touch $@
+
+$(GPUENV)/.installed: requirements/gpu.lock requirements/dev.lock pyproject.toml | $(BIN)/python
+	@echo "installing cuDF and all that it needs (some 4 GB on disk) ..."
+	@$(BIN)/python -m venv --clear $(GPUENV)
+	@$(GPUENV)/$(PEER_PIP) --only-binary :all: -r requirements/gpu.lock -r requirements/dev.lock
+	@$(GPUENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # A server of tests, in an environment of its own: its libraries and ours want different versions of some others.

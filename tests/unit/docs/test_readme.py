@@ -23,7 +23,15 @@ from tests.unit.docs.markdown import ROOT, code, rows
 APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 """SHA-256 of https://www.apache.org/licenses/LICENSE-2.0.txt."""
 
-PAGES = ["README.md", "CHANGELOG.md", "docs/api.md", "docs/architecture.md", "docs/security.md", "docs/results.md"]
+PAGES = [
+    "README.md",
+    "CHANGELOG.md",
+    "docs/api.md",
+    "docs/architecture.md",
+    "docs/gpu.md",
+    "docs/results.md",
+    "docs/security.md",
+]
 
 
 def written(name: str, value: object) -> str:

@@ -1,0 +1,49 @@
+"""``python -m bench.apps.bare_cudf FILE``: tasks on a cuDF frame in a process without walls that is warm and stays.
+
+Reads one task's text a line, as JSON, answers each with ``run_ms`` and ``result``. The first line that it writes is
+how long loading took.
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Any, Final
+
+import cupy
+from graphistry.pygraphistry import bind
+
+from runtime.sandbox.cudf_frames import CudfFrames
+
+_LIMIT_BYTES: Final = 24 << 30
+
+
+def main() -> None:
+    """Until its input ends."""
+    frames = CudfFrames()
+    frames.begin(_LIMIT_BYTES)
+    began = time.perf_counter()
+    fd = os.open(sys.argv[1], os.O_RDONLY)
+    frame = frames.read(fd)
+    cupy.cuda.runtime.deviceSynchronize()
+    _say({"load_ms": _ms(began), "gb_per_s": round(os.fstat(fd).st_size / (time.perf_counter() - began) / 1e9, 2)})
+    for line in sys.stdin:
+        names: dict[str, Any] = {}
+        exec(compile(json.loads(line), "<task>", "exec"), names)
+        graph = bind().edges(frame.copy(deep=False), "s", "d")
+        began = time.perf_counter()
+        result = names["task"](graph)
+        cupy.cuda.runtime.deviceSynchronize()
+        _say({"run_ms": _ms(began), "result": result})
+
+
+def _ms(began: float) -> float:
+    return round(1000 * (time.perf_counter() - began), 3)
+
+
+def _say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""``python -m bench.gpu``: what the GPU engine costs, on a machine with a GPU. Prints JSON.
+
+A dataset of 20 million edges and five columns: loading it, giving it to a seat, four tasks in walled-in seats against
+the same text in a bare process with cuDF and against the pandas engine, in turn; runs that only a deadline ends; then
+the probe's copies, formats and kills (``tests/gpu/probe.py``), which are the ceilings.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from bench.client import BadAnswer
+from bench.gpu_tasks import ENDLESS, TASKS, TRIVIAL, edges
+from bench.sandboxes import store_table
+from bench.servers import ROOT
+from runtime.datasets.store import LocalStore
+from runtime.engines.base import DatasetSource, Engine
+from runtime.engines.cudf import CudfEngine, DeviceSettings
+from runtime.engines.device.driver import DriverFailed
+from runtime.engines.device.nvidia import CudaDriver
+from runtime.engines.pandas import PandasEngine, SeatSettings
+from runtime.errors import RuntimeFailure
+from runtime.executor import Executor, ExecutorSettings, Receipt
+from runtime.sandbox.outcome import RunOutcome
+from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.scratch import ScratchRoot
+from runtime.sandbox.walls.enclosure import Walls
+from runtime.sandbox.walls.isolation import choose_walls
+from runtime.sandbox.walls.probe import examine
+from runtime.task import MIB, Limits, TaskSpec
+
+FRAMES: Final = "runtime.sandbox.cudf_frames"
+SEAT_BYTES: Final = 12 * 1024 * MIB
+LIMITS: Final = Limits(timeout_s=600, cpu_s=600, memory_bytes=24 * 1024 * MIB)
+SOON_S: Final = 60.0
+
+Build = Callable[[LocalStore, TemplateProcess, SeatSettings], Engine]
+"""An engine of a store, a template of its own and settings."""
+
+_SLACK_BYTES: Final = 64 * MIB
+
+
+class BareCudf:
+    """``bench.apps.bare_cudf``: the same frame in a process without walls, which is warm and stays."""
+
+    def __init__(self, file: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.apps.bare_cudf", str(file)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        )  # fmt: skip
+        self.loaded = self._answer()
+
+    def run(self, source: str) -> dict[str, Any]:
+        """``run_ms`` and ``result``. Raises ``BadAnswer``."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(source) + "\n")
+            self._process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise BadAnswer("the bare process ended; what it said is above")
+        told: dict[str, Any] = json.loads(line)
+        return told
+
+
+class Bench:
+    """Both executors over one store, and the device."""
+
+    def __init__(self, driver: CudaDriver, cudf: Executor, pandas: Executor, source: DatasetSource) -> None:
+        self._driver = driver
+        self._cudf = cudf
+        self._pandas = pandas
+        self._source = source
+
+    async def attaching(self, rounds: int) -> dict[str, Any]:
+        """The first run loads; the others take a seat that waits."""
+        began = time.perf_counter()
+        await self._run(self._cudf, TRIVIAL)
+        first_ms = _ms(time.perf_counter() - began)
+        taken = []
+        for _ in range(rounds):
+            await self._seat_waits()
+            began = time.perf_counter()
+            _, receipt = await self._run(self._cudf, TRIVIAL)
+            taken.append((receipt.seat_s, time.perf_counter() - began))
+        return {
+            "first_run_ms": first_ms,
+            "attach_and_rebuild_ms": _ms(statistics.median(seat for seat, _ in taken)),
+            "whole_run_ms": _ms(statistics.median(whole for _, whole in taken)),
+        }
+
+    async def task(self, name: str, bare: BareCudf, rounds: int, *, with_pandas: bool) -> dict[str, Any]:
+        """Seat and bare process in turn, each once unmeasured; pandas once."""
+        seats, alone, results = [], [], []
+        for number in range(rounds + 1):
+            await self._seat_waits()
+            outcome, receipt = await self._run(self._cudf, TASKS[name])
+            beside = await asyncio.to_thread(bare.run, TASKS[name])
+            results += [_result(outcome), beside["result"]]
+            if number > 0:
+                seats.append(1000 * receipt.run_s)
+                alone.append(float(beside["run_ms"]))
+        answer: dict[str, Any] = {
+            "seat_ms": _ms(statistics.median(seats) / 1000),
+            "bare_ms": _ms(statistics.median(alone) / 1000),
+            "over_bare": round(statistics.median(own / other for own, other in zip(seats, alone, strict=True)), 3),
+        }
+        if with_pandas:
+            outcome, receipt = await self._run(self._pandas, TASKS[name])
+            results.append(_result(outcome))
+            answer["pandas_ms"] = _ms(receipt.run_s)
+            answer["pandas_over_seat"] = round(1000 * receipt.run_s / statistics.median(seats), 1)
+        answer["same_result"] = all(_near(result, results[0]) for result in results)
+        return answer
+
+    async def deadline(self, name: str) -> dict[str, Any]:
+        """A run that only its deadline ends: how late, when its memory is free again, whether the next one is right."""
+        await self._seat_waits()
+        free = self._driver.capacity().free_bytes
+        timeout_s = 2.0
+        began = time.perf_counter()
+        spec = TaskSpec(uuid4().hex, ENDLESS[name], limits=Limits(timeout_s=timeout_s, cpu_s=60))
+        outcome, _ = await self._cudf.run(self._source, spec, None)
+        ended = time.perf_counter()
+        await self._seat_waits()
+        reclaimed = await _until(lambda: self._driver.capacity().free_bytes >= free - _SLACK_BYTES)
+        settled = time.perf_counter()
+        await self._run(self._cudf, TASKS["group-by"])
+        return {
+            "cause": outcome.cause,
+            "late_ms": _ms(ended - began - timeout_s),
+            "memory_and_next_seat_ms": _ms(settled - ended),
+            "reclaimed": reclaimed,
+        }
+
+    async def _run(self, executor: Executor, code: str) -> tuple[RunOutcome, Receipt]:
+        outcome, receipt = await executor.run(self._source, TaskSpec(uuid4().hex, code, limits=LIMITS), None)
+        if outcome.failure is not None:
+            raise BadAnswer(f"a run of {executor.engine.name} ended with {outcome.failure}")
+        return outcome, receipt
+
+    async def _seat_waits(self) -> None:
+        engine = self._cudf.engine
+        assert isinstance(engine, CudfEngine)
+        if not await _until(lambda: bool(engine.seats.pids)):
+            raise BadAnswer(f"no seat was ready within {SOON_S:g} s")
+
+
+async def measure(driver: CudaDriver, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Everything but what the probe is asked. A part that fails says so and hides no other."""
+    store = LocalStore(folder)
+    store.prepare()
+    table = edges(options.rows)
+    source = store_table(store, table)
+    answer: dict[str, Any] = {"rows": options.rows, "columns": table.num_columns, "stored_bytes": source.byte_count}
+    del table
+    walls = choose_walls("minimal", examine(), is_root=os.geteuid() == 0)
+    device = DeviceSettings(None, SEAT_BYTES, 1)
+    async with (
+        _executor(folder, store, walls, partial(CudfEngine, device=device, driver=driver, seats=2), FRAMES) as cudf,
+        _executor(folder, store, walls, partial(PandasEngine, dataset_bytes=1 << 40), None) as pandas,
+    ):
+        bench = Bench(driver, cudf, pandas, source)
+        await _note(answer, "attaching", bench.attaching(options.rounds))
+        bare = await asyncio.to_thread(BareCudf, store.object_path(source.tables["edges"]))
+        try:
+            answer["bare_load"] = bare.loaded
+            answer["tasks"] = {}
+            for name in TASKS:
+                part = bench.task(name, bare, options.rounds, with_pandas=not options.without_pandas)
+                await _note(answer["tasks"], name, part)
+        finally:
+            bare.close()
+        answer["deadlines"] = {}
+        for name in ENDLESS:
+            await _note(answer["deadlines"], name, bench.deadline(name))
+    return answer
+
+
+@asynccontextmanager
+async def _executor(
+    folder: Path, store: LocalStore, walls: Walls, build: Build, device: str | None
+) -> AsyncIterator[Executor]:
+    scratch_folder = folder / ("scratch-cpu" if device is None else "scratch-gpu")
+    scratch_folder.mkdir()
+    scratch = ScratchRoot(scratch_folder, for_other_users=walls.throwaway_users)
+    template = TemplateProcess(walls, None, device)
+    settings = SeatSettings(
+        scratch=scratch, spares=1, output_bytes=MIB, result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=1024,
+        threads=128,
+    )  # fmt: skip
+    engine = build(store, template, settings)
+    executor = Executor(engine, ExecutorSettings(2, 10, 1 << 40))
+    try:
+        await executor.start()
+        await template.wait_ready()
+        yield executor
+    finally:
+        await executor.close()
+        scratch.close()
+
+
+async def _note(answer: dict[str, Any], name: str, part: Awaitable[dict[str, Any]]) -> None:
+    try:
+        answer[name] = await part
+    except (BadAnswer, RuntimeFailure, OSError, TimeoutError, ValueError) as error:
+        answer[name] = {"error": f"{type(error).__name__}: {error}"}
+    print(f"{name}: {json.dumps(answer[name])}", file=sys.stderr, flush=True)
+
+
+async def _until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + SOON_S
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.005)
+    return True
+
+
+def probed(folder: Path) -> dict[str, Any]:
+    """What the probe says of copies, formats and kills."""
+    out = folder / "probe.json"
+    command = [sys.executable, str(ROOT / "tests/gpu/probe.py"), "--out", str(out), "copies", "formats", "kills"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    found: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"error": "the probe said nothing"}
+    with suppress(KeyError, TypeError, ZeroDivisionError):
+        image, ceiling = found["formats"]["block_image"]["gb_per_s"], found["copies"]["to_device_pinned"]["gb_per_s"]
+        found["block_image_over_pinned_copy"] = round(image / ceiling, 3)
+    return found
+
+
+def _result(outcome: RunOutcome) -> Any:
+    """What a task returned."""
+    return json.loads(bytes(memoryview(outcome.result)))
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 3)
+
+
+def _near(one: Any, other: Any) -> bool:
+    """Sums are added up in another order on a device."""
+    if isinstance(one, list):
+        return isinstance(other, list) and all(map(_near, one, other))
+    return abs(float(one) - float(other)) <= 1e-6 * abs(float(other))
+
+
+def main() -> int:
+    """Returns the exit status: 1 where there is no device, or the whole failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=20_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--without-pandas", action="store_true")
+    options = parser.parse_args()
+    try:
+        driver = CudaDriver()
+    except DriverFailed as error:
+        print(json.dumps({"error": f"there is no device to measure: {error}"}))
+        return 1
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False)
+    answer: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit.stdout.strip()}
+    with tempfile.TemporaryDirectory(prefix="graphside-bench-gpu-") as folder:
+        try:
+            answer |= asyncio.run(measure(driver, Path(folder), options))
+        except (BadAnswer, RuntimeFailure, OSError) as error:
+            answer["error"] = f"{type(error).__name__}: {error}"
+        answer["probe"] = probed(Path(folder))
+    print(json.dumps(answer, indent=1))
+    return 1 if "error" in answer else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

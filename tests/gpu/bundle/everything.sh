@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# everything.sh FOLDER: all that a machine with a GPU is to be asked, in the order in which answers matter, each with
+# a time of its own; answers go to FOLDER as they come. Unpacks archives first, where some were carried here.
+set -u
+out=${1:?a folder for answers}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+cd "$(dirname "$0")/../../.." || exit
+python=${GPU_PYTHON:-python3}
+[ -x .gpuenv/bin/python ] && python=${GPU_PYTHON:-.gpuenv/bin/python}
+export PYTHONUNBUFFERED=1 PYTHONNOUSERSITE=1 RAY_AUTH_MODE=disabled
+status=0
+
+step() { # step NAME SECONDS COMMAND...
+  name=$1
+  seconds=$2
+  shift 2
+  echo "== $name"
+  timeout --signal INT --kill-after 20 "$seconds" "$@" >"$out/$name" 2>"$out/$name.log"
+  code=$?
+  [ "$code" -eq 0 ] || status=1
+  echo "   ended with $code"
+}
+
+if [ -f .gpu1/cudf.txz ] || [ -f .gpu2/ray.txz ]; then
+  step unpacked.txt 240 "$python" tests/gpu/bundle/unpack.py
+fi
+{ git rev-parse HEAD || true; nvidia-smi || true; uname -a; } >"$out/machine.txt" 2>&1
+step probe.json 480 "$python" tests/gpu/probe.py --out "$out/probe.partial.json" --seconds 420
+step trace.json 240 "$python" tests/gpu/trace.py
+step trace-device-seat.json 240 "$python" tests/gpu/trace.py --against device_seat
+if "$python" -c "import ray, orjson" 2>/dev/null; then
+  step tests.txt 900 "$python" -m pytest -q -m gpu tests/gpu
+  step bench.json 600 "$python" -m bench.gpu
+fi
+exit $status

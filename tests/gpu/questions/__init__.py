@@ -1,0 +1,1 @@
+"""What has to be asked of a device before the engine may rely on it; ``tests/gpu/probe.py`` asks."""
