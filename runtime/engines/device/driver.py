@@ -48,7 +48,7 @@ class Driver(Protocol):
         """Give up the owner's hold on a block, and its descriptor."""
 
     def used_bytes(self, pid: int) -> int | None:
-        """What a process takes of the device, its context included; None where the device does not tell."""
+        """What a process that has a context takes of the device; None where the device does not tell."""
 
     def close(self) -> None:
         """Let go of the device."""

@@ -59,7 +59,7 @@ class CudaDriver:
             if int(process.pid) == pid:
                 used = int(process.used_gpu_memory)
                 return used if used < 1 << 63 else None  # all ones: not told
-        return 0
+        return None  # as where it knows processes by the numbers of another namespace
 
     def close(self) -> None:
         self._nvml.shutdown()
