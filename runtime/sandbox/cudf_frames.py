@@ -53,14 +53,12 @@ class CudfFrames:
         rmm.mr.set_current_device_resource(rmm.mr.LimitingResourceAdaptor(self._statistics, limit_bytes))
         _take_first_passes()
 
-    def read(self, fd: int) -> Any:
-        table = pa.ipc.open_file(pa.memory_map(f"/proc/self/fd/{fd}")).read_all()
+    def from_arrow(self, table: pa.Table) -> Any:
         try:
-            frame = cudf.DataFrame.from_arrow(table)
+            return cudf.DataFrame.from_arrow(table)
         except (TypeError, NotImplementedError, pa.ArrowException) as error:
             text = f"cuDF cannot hold a column of this dataset ({error}); send the run with engine='pandas'"
             raise DatasetUnreadable(text[:500]) from error
-        return frame
 
     def pack(self, frame: Any) -> Packing:
         header, buffers = frame.device_serialize()

@@ -12,6 +12,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import pyarrow as pa
+
 from runtime.errors import RuntimeFailure
 
 Frame = Any
@@ -37,7 +39,7 @@ class DeviceFrames(Protocol):
         Starts threads, so it comes after the walls, which they inherit.
         """
 
-    def read(self, fd: int) -> Frame:
+    def from_arrow(self, table: pa.Table) -> Frame:
         """The frame of a stored table, in memory of this process's own. Raises ``DatasetUnreadable``."""
 
     def pack(self, frame: Frame) -> Packing:

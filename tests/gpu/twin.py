@@ -86,8 +86,7 @@ class HostFrames:
             raise DeviceFull(f"{byte_count} bytes")
         return bytearray(byte_count)
 
-    def read(self, fd: int) -> pd.DataFrame:
-        table = pa.ipc.open_file(os.fdopen(os.dup(fd), "rb")).read_all()
+    def from_arrow(self, table: pa.Table) -> pd.DataFrame:
         if any(pa.types.is_list(field.type) for field in table.schema):
             raise DatasetUnreadable("the twin cannot hold a column of lists; send the run with engine='pandas'")
         return table.to_pandas()
