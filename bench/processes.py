@@ -121,9 +121,17 @@ def seats_of(runner: psutil.Process, folder: Path, byte_count: int, count: int) 
     while True:
         holding = [one for one in below(runner) if sum(mapped_files(one, folder).values()) >= byte_count]
         pids = {one.pid for one in holding}
-        seats = [one for one in holding if one.ppid() in pids]
+        seats = [one for one in holding if _parent(one) in pids]
         if len(seats) == count:
             return seats
         if time.monotonic() > until:
             raise BadAnswer(f"{len(seats)} processes of a dataset where {count} were to be")
         time.sleep(_LOOK_S)
+
+
+def _parent(process: psutil.Process) -> int | None:
+    """None once it has ended: spare seats come and go."""
+    try:
+        return int(process.ppid())
+    except psutil.Error:
+        return None
