@@ -78,6 +78,8 @@ def find_devices(timeout_s: float = PROBE_S) -> Devices:
     if process.returncode != 0:
         last = complaints.decode(errors="replace").strip().splitlines()[-1:] or [_end(process.returncode)]
         return Devices(reason=f"asking the NVIDIA driver failed: {last[0]}")
+    if not said:
+        return Devices(reason="asking the NVIDIA driver failed: it answers nothing")
     answer = json.loads(said.splitlines()[-1])  # a driver may have complained before
     found = tuple(Device(**device) for device in answer["devices"])
     return Devices(found, answer["cuda"], answer["reason"])
