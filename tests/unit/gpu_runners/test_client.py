@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
@@ -14,7 +15,10 @@ from deployments import runner_handle
 from deployments.affinity import REPLICA_PREFIX
 from deployments.runner_handle import GpuRunnerHandle
 from deployments.runs import RunnerClient
-from runtime.errors import Overloaded, RunInterrupted
+from runtime.engines.base import DatasetSource
+from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted
+from runtime.executor import Executor, ExecutorSettings
+from runtime.task import TaskSpec
 
 ABSENT = DeploymentUnavailableError(DeploymentID(name="GpuRunner"))
 
@@ -126,7 +130,8 @@ def test_a_run_goes_to_the_runners_of_its_engine(
 
 def test_without_gpu_runners_every_run_goes_to_a_runner_which_knows_its_engine(cpu: Deployment) -> None:
     client = RunnerClient(cpu)
-    assert asyncio.run(client.run("d", {"engine": "cudf"})) == "Runner"
+    reply: Any = asyncio.run(client.run("d", {"engine": "cudf"}))
+    assert reply == "Runner"
     assert not client.gpu_running
 
 
@@ -270,7 +275,9 @@ def test_a_call_of_serve_tells_when_it_has_found_a_replica() -> None:
 
     async def main() -> str:
         found: Future[Any] = Future()
-        response = DeploymentResponse(found, RequestMetadata(request_id="r", internal_request_id="i"))
+        response: DeploymentResponse[str] = DeploymentResponse(
+            found, RequestMetadata(request_id="r", internal_request_id="i")
+        )
         waiting = asyncio.create_task(response._fetch_future_result_async())
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -279,3 +286,19 @@ def test_a_call_of_serve_tells_when_it_has_found_a_replica() -> None:
         return str(await response)
 
     assert asyncio.run(main()) == "reply"
+
+
+@pytest.mark.parametrize(
+    ("here", "asked", "says"),
+    [
+        ("pandas", "cudf", r"'cudf' is not available on this server, which has no GPU; .* engine=\"pandas\""),
+        ("cudf", "pandas", r"'pandas' is not available on this runner, which has 'cudf'; .* engine=\"cudf\""),
+    ],
+)
+def test_a_runner_that_has_another_engine_says_what_it_has(here: str, asked: str, says: str) -> None:
+    engine: Any = SimpleNamespace(name=here, load=None)
+    executor = Executor(engine, ExecutorSettings(seats=1, queue=0, cache_bytes=0))
+    run = executor.run(DatasetSource("d", {}, 0), TaskSpec(run_id="r", source=""), asked)
+    with pytest.raises(EngineUnavailable, match=says) as raised:
+        asyncio.run(run)
+    assert raised.value.fields == {"engine": asked}

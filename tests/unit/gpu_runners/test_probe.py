@@ -85,7 +85,7 @@ class FakeDriver:
 def test_a_card_counts_where_the_driver_says_that_datasets_can_lie_in_it(
     monkeypatch: pytest.MonkeyPatch, driver: FakeDriver, usable: int, reason: str | None
 ) -> None:
-    monkeypatch.setattr(probe.ctypes, "CDLL", lambda name: driver)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
     answer = probe.ask()
     assert (len(answer["devices"]), answer["reason"]) == (usable, reason)
     assert all(device == {"name": "NVIDIA H100", "memory_bytes": 80 * GIB} for device in answer["devices"])

@@ -86,7 +86,7 @@ class TestEngine:
             return "driver"
 
         def engine(store: Any, template: Any, seats: Any, device: Any, driver: Any, count: int) -> Any:
-            made.update(store=store, template=template, device=device, driver=driver, seats=count)
+            made.update({"store": store, "template": template, "device": device, "driver": driver, "seats": count})
             return SimpleNamespace(budget_bytes=made["budget_bytes"], name="cudf")
 
         def template(walls: Any, group: Any, engine: str) -> str:
