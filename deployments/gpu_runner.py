@@ -1,5 +1,6 @@
 """The runner deployment of machines with a GPU: datasets lie in a card's memory, all else is as in ``runner.py``."""
 
+import importlib.util
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,13 +13,16 @@ from deployments.settings import GpuSettings, Settings
 from runtime.datasets.store import Store
 from runtime.engines.base import Engine
 from runtime.engines.device.probe import Device, Devices, find_devices
+from runtime.errors import EngineUnavailable
 from runtime.executor import ExecutorSettings
 from runtime.sandbox.parent import TemplateProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.sandbox.walls.enclosure import Walls
-from runtime.task import MIB
 
 log = logging.getLogger("graphside.runner")
+
+FRAMES: Final = "runtime.sandbox.cudf_frames"
+"""What the template has for its children, to do with a card what they do."""
 
 WHAT_TO_DO: Final = (
     "a GPU runner needs an NVIDIA driver of CUDA 13 (580 or newer), a card that this process may use, and the packages "
@@ -33,6 +37,7 @@ class GpuRunner(Runner):
     def __init__(self, settings: dict[str, Any]) -> None:
         begin_replica()  # before what is logged here
         self._device = usable_device(find_devices())
+        require_cudf()
         assigned = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
         self._share = assigned_share(assigned)
         super().__init__(settings)
@@ -49,19 +54,19 @@ class GpuRunner(Runner):
         from runtime.engines.device.driver import DriverFailed
         from runtime.engines.device.nvidia import CudaDriver
 
-        try:
-            driver = CudaDriver()
-        except DriverFailed as error:  # also where the packages of requirements/gpu.lock are not installed
-            raise unusable(str(error)) from error
         gpu = gpu_section(self._settings)
-        template = TemplateProcess(walls, group, engine="cudf")
+        template = TemplateProcess(walls, group, device=FRAMES)
         device = DeviceSettings(
             cache_bytes=gpu.cache_bytes, seat_bytes=gpu.seat_bytes, spares=gpu.spare_seats, share=self._share
         )
         seats = seat_settings(self._settings, self._scratch)
-        engine = CudfEngine(store, template, seats, device, driver, executor.seats)
-        if engine.budget_bytes <= 0:
-            raise no_room(self._device, self._share, gpu)
+        try:
+            engine = CudfEngine(store, template, seats, device, CudaDriver(), executor.seats)
+        except DriverFailed as error:  # also where the packages of requirements/gpu.lock are not installed
+            raise unusable(str(error)) from error
+        except EngineUnavailable as error:  # the card is there, and its seats leave no room for datasets
+            log.error("gpu.no_room device=%r share=%.2f %s", self._device.name, self._share, error.message)
+            raise RuntimeError(error.message) from error
         log.info(
             "gpu.ready device=%r memory_bytes=%d share=%.2f seats=%d seat_bytes=%d cache_bytes=%d",
             self._device.name, self._device.memory_bytes, self._share, executor.seats, gpu.seat_bytes,
@@ -82,6 +87,12 @@ def usable_device(found: Devices) -> Device:
     return found.devices[0]
 
 
+def require_cudf() -> None:
+    """Raises ``RuntimeError`` where the package is not installed: the template would fail later, and say less."""
+    if importlib.util.find_spec("cudf") is None:
+        raise unusable("cudf is not installed")
+
+
 def assigned_share(assigned: Mapping[str, float]) -> float:
     """How much of one card Ray gave to this replica, by its resources; the byte budgets get as much.
 
@@ -97,14 +108,3 @@ def unusable(reason: str) -> RuntimeError:
     """Logged in one line, for the operator, and raised, for Serve's status."""
     log.error("gpu.unusable reason=%r", reason)
     return RuntimeError(f"no usable GPU ({reason}): {WHAT_TO_DO}")
-
-
-def no_room(device: Device, share: float, gpu: GpuSettings) -> RuntimeError:
-    """The seats' memory is more than there is."""
-    text = (
-        f"{share:g} of {device.name} is {int(share * device.memory_bytes) // MIB} MiB, and gpu.seats = {gpu.seats} of "
-        f"{gpu.seat_bytes // MIB} MiB each, with their contexts, leave none for datasets: lower gpu.seats or "
-        "gpu.seat_bytes, or raise num_gpus"
-    )
-    log.error("gpu.no_room %s", text)
-    return RuntimeError(text)

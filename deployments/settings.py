@@ -67,13 +67,7 @@ class GpuSettings(_Frozen):
     )
     seats: int = Field(4, ge=1, description="Concurrent runs of a GPU runner. Each keeps memory of the card.")
     seat_bytes: int = Field(6 * 1024 * MIB, ge=256 * MIB, description="The most that one run may use of the card.")
-    spare_seats: int = Field(2, ge=0, description="Seats that stand ready, with a context and without a dataset.")
-
-    @model_validator(mode="after")
-    def _spares_are_seats(self) -> Self:
-        if self.spare_seats > self.seats:
-            raise ValueError("spare_seats is above seats")
-        return self
+    spare_seats: int = Field(2, ge=0, description="Seats that stand ready, with a context and no dataset.")
 
 
 class ForeignTokenSettings(_Frozen):

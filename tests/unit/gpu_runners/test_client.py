@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
-from ray.serve._private.common import RequestMetadata
+from ray.serve._private.common import DeploymentID, RequestMetadata
 from ray.serve.exceptions import DeploymentUnavailableError
-from ray.serve.handle import DeploymentID, DeploymentResponse
+from ray.serve.handle import DeploymentResponse
 
 from deployments import runner_handle
 from deployments.affinity import REPLICA_PREFIX

@@ -1,5 +1,6 @@
 """A GPU runner starts where there is a card for it, and says what to do where there is none."""
 
+import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,13 @@ import ray
 
 from deployments import gpu_runner
 from deployments.app import application
-from deployments.gpu_runner import GpuRunner, assigned_share, usable_device
+from deployments.gpu_runner import GpuRunner, assigned_share, require_cudf, usable_device
 from deployments.launch.deploying import GPU_RUNNER, others_are_up
 from deployments.launch.errors import LaunchError
 from deployments.runner import Runner
 from deployments.settings import Settings
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
+from runtime.errors import EngineUnavailable
 
 GIB = 1024**3
 CARD = Device("NVIDIA H100", 80 * GIB)
@@ -48,6 +50,12 @@ def test_budgets_follow_what_ray_gave(assigned: dict[str, float], share: float) 
     assert assigned_share(assigned) == share
 
 
+@pytest.mark.skipif(importlib.util.find_spec("cudf") is not None, reason="cudf is installed here")
+def test_a_card_without_cudf_is_not_usable() -> None:
+    with pytest.raises(RuntimeError, match=r"cudf is not installed.*requirements/gpu\.lock"):
+        require_cudf()
+
+
 @pytest.mark.parametrize("assigned", [{}, {"CPU": 0.5}, {"GPU": 0.0}])
 def test_a_replica_without_a_share_of_a_card_does_not_start(assigned: dict[str, float]) -> None:
     with pytest.raises(RuntimeError, match="ray_actor_options lack num_gpus"):
@@ -67,8 +75,8 @@ class TestEngine:
 
     @pytest.fixture
     def made(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-        """What the engine was made with; ``budget_bytes`` is what it then says of itself."""
-        made: dict[str, Any] = {"budget_bytes": 50 * GIB}
+        """What the engine was made with; ``failing`` is what the driver says instead, ``crowded`` what the engine."""
+        made: dict[str, Any] = {}
 
         class DriverFailed(Exception):
             pass
@@ -87,16 +95,19 @@ class TestEngine:
 
         def engine(store: Any, template: Any, seats: Any, device: Any, driver: Any, count: int) -> Any:
             made.update({"store": store, "template": template, "device": device, "driver": driver, "seats": count})
-            return SimpleNamespace(budget_bytes=made["budget_bytes"], name="cudf")
+            if "crowded" in made:
+                raise EngineUnavailable(made["crowded"], engine="cudf")
+            return SimpleNamespace(budget_bytes=50 * GIB, name="cudf")
 
-        def template(walls: Any, group: Any, engine: str) -> str:
-            return f"template of {engine}"
+        def template(walls: Any, group: Any, device: str) -> str:
+            return f"template with {device}"
 
-        for name, content in {
+        parts: dict[str, dict[str, Any]] = {
             "runtime.engines.cudf": {"CudfEngine": engine, "DeviceSettings": DeviceSettings},
             "runtime.engines.device.driver": {"DriverFailed": DriverFailed},
             "runtime.engines.device.nvidia": {"CudaDriver": driver},
-        }.items():
+        }
+        for name, content in parts.items():
             module = ModuleType(name)
             module.__dict__.update(content)
             monkeypatch.setitem(sys.modules, name, module)
@@ -113,7 +124,7 @@ class TestEngine:
 
     def test_it_is_made_of_the_section_and_the_share(self, made: dict[str, Any]) -> None:
         template, engine, cache_bytes = self.engine_of(seats=3, spare_seats=1, seat_bytes=GIB)
-        assert (template, engine.name, cache_bytes) == ("template of cudf", "cudf", 50 * GIB)
+        assert (template, engine.name, cache_bytes) == ("template with runtime.sandbox.cudf_frames", "cudf", 50 * GIB)
         assert (made["store"], made["driver"], made["seats"]) == ("store", "driver", 3)
         device = made["device"]
         assert (device.cache_bytes, device.seat_bytes, device.spares, device.share) == (None, GIB, 1, 0.5)
@@ -127,10 +138,13 @@ class TestEngine:
         with pytest.raises(RuntimeError, match=r"No module named 'cuda'.*requirements/gpu\.lock"):
             self.engine_of()
 
-    def test_seats_that_leave_no_room_for_datasets_are_refused(self, made: dict[str, Any]) -> None:
-        made["budget_bytes"] = -GIB
-        with pytest.raises(RuntimeError, match=r"0\.5 of NVIDIA H100 is 40960 MiB.*9 of 6144 MiB.*lower gpu\.seats"):
+    def test_seats_that_leave_no_room_for_datasets_are_refused(
+        self, made: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        made["crowded"] = "9 runs leave none for datasets"
+        with pytest.raises(RuntimeError, match="9 runs leave none for datasets"):
             self.engine_of(seats=9)
+        assert "gpu.no_room device='NVIDIA H100' share=0.50 9 runs leave none" in caplog.text
 
 
 def deployments_of(settings: Settings) -> dict[str, Any]:
