@@ -32,7 +32,9 @@ def build(args: dict[str, Any]) -> serve.Application:
     return application(settings)
 
 
-def application(settings: Settings, **runner_options: Any) -> serve.Application:
+def application(
+    settings: Settings, gpu_runner: type[GpuRunner] = GpuRunner, **runner_options: Any
+) -> serve.Application:
     """Ingress and runner, bound, and where the settings have a section ``gpu``, the runner with one.
 
     ``runner_options`` are Serve's (``num_replicas``, ``autoscaling_config``, …).
@@ -63,13 +65,13 @@ def application(settings: Settings, **runner_options: Any) -> serve.Application:
     ).options(**runner_options)
     runners = [runner.bind(plain)]
     if settings.gpu is not None:
-        gpu_runner = serve.deployment(
-            GpuRunner,
+        of_gpus = serve.deployment(
+            gpu_runner,
             name="GpuRunner",
             ray_actor_options={"num_cpus": 0.5, "num_gpus": settings.gpu.num_gpus},
             **of_runners,
         )
-        runners.append(gpu_runner.bind(plain))
+        runners.append(of_gpus.bind(plain))
     ingress = serve.deployment(
         Ingress,
         name="Ingress",

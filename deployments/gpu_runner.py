@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import ray
 
@@ -19,10 +19,10 @@ from runtime.sandbox.parent import TemplateProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.sandbox.walls.enclosure import Walls
 
-log = logging.getLogger("graphside.runner")
+if TYPE_CHECKING:
+    from runtime.engines.device.driver import Driver
 
-FRAMES: Final = "runtime.sandbox.cudf_frames"
-"""What the template has for its children, to do with a card what they do."""
+log = logging.getLogger("graphside.runner")
 
 WHAT_TO_DO: Final = (
     "a GPU runner needs an NVIDIA driver of CUDA 13 (580 or newer), a card that this process may use, and the packages "
@@ -34,13 +34,25 @@ WHAT_TO_DO: Final = (
 class GpuRunner(Runner):
     """One replica: a share of one card, as Ray gave it to this process. Does not start where there is none."""
 
+    frames = "runtime.sandbox.cudf_frames"
+    """What its template has for children, to do with a card what they do."""
+
     def __init__(self, settings: dict[str, Any]) -> None:
         begin_replica()  # before what is logged here
-        self._device = usable_device(find_devices())
-        require_cudf()
+        self._device = self._find_device()
         assigned = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
         self._share = assigned_share(assigned)
         super().__init__(settings)
+
+    def _find_device(self) -> Device:
+        device = usable_device(find_devices())
+        require_cudf()
+        return device
+
+    def _open_driver(self) -> "Driver":
+        from runtime.engines.device.nvidia import CudaDriver
+
+        return CudaDriver()
 
     def _executor_settings(self) -> ExecutorSettings:
         """Of this machine's memory datasets take nothing."""
@@ -52,16 +64,15 @@ class GpuRunner(Runner):
     ) -> tuple[TemplateProcess, Engine, int]:
         from runtime.engines.cudf import CudfEngine, DeviceSettings
         from runtime.engines.device.driver import DriverFailed
-        from runtime.engines.device.nvidia import CudaDriver
 
         gpu = gpu_section(self._settings)
-        template = TemplateProcess(walls, group, device=FRAMES)
+        template = TemplateProcess(walls, group, device=self.frames)
         device = DeviceSettings(
             cache_bytes=gpu.cache_bytes, seat_bytes=gpu.seat_bytes, spares=gpu.spare_seats, share=self._share
         )
         seats = seat_settings(self._settings, self._scratch)
         try:
-            engine = CudfEngine(store, template, seats, device, CudaDriver(), executor.seats)
+            engine = CudfEngine(store, template, seats, device, self._open_driver(), executor.seats)
         except DriverFailed as error:  # also where the packages of requirements/gpu.lock are not installed
             raise unusable(str(error)) from error
         except EngineUnavailable as error:  # the card is there, and its seats leave no room for datasets

@@ -102,7 +102,8 @@ class Server:
         if self._args.get("gpu") is None:
             serve.run(application, name=APPLICATION, route_prefix="/")
         elif (reason := deploy(application, APPLICATION)) is not None:
-            self._tell(event="step", text=f"no GPU runner: {last_line(reason)}; tasks run on the CPU meanwhile")
+            said = last_line(reason).removeprefix("RuntimeError: ")
+            self._tell(event="step", text=f"no GPU runner: {said}; tasks run on the CPU meanwhile")
 
     def _import_builder(self) -> None:
         try:

@@ -64,6 +64,7 @@ def test_a_replica_without_a_share_of_a_card_does_not_start(assigned: dict[str, 
 
 def test_the_card_is_looked_for_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_runner, "begin_replica", lambda: None)
+    monkeypatch.setattr(gpu_runner, "require_cudf", lambda: None)
     monkeypatch.setattr(gpu_runner, "find_devices", lambda: Devices(reason="cuInit answers error 100"))
     with pytest.raises(RuntimeError, match="error 100"):
         Unserved(Settings(data_dir=tmp_path / "data", gpu={}).model_dump(mode="json"))
