@@ -10,6 +10,7 @@ from ray.serve.config import RequestRouterConfig
 from catalog.engine import open_catalog
 from catalog.errors import CatalogError
 from deployments.affinity import DatasetAffinityRouter
+from deployments.gpu_runner import GpuRunner
 from deployments.ingress import Ingress
 from deployments.runner import Runner
 from deployments.settings import Settings
@@ -31,8 +32,13 @@ def build(args: dict[str, Any]) -> serve.Application:
     return application(settings)
 
 
-def application(settings: Settings, **runner_options: Any) -> serve.Application:
-    """Ingress and runner, bound. ``runner_options`` are Serve's (``num_replicas``, ``autoscaling_config``, …)."""
+def application(
+    settings: Settings, gpu_runner: type[GpuRunner] = GpuRunner, **runner_options: Any
+) -> serve.Application:
+    """Ingress and runner, bound, and where the settings have a section ``gpu``, the runner with one.
+
+    ``runner_options`` are Serve's (``num_replicas``, ``autoscaling_config``, …).
+    """
     plain = settings.model_dump(mode="json")
     logging_config: dict[str, Any] = {"log_level": settings.log_level}
     if settings.logs_dir is not None:
@@ -42,18 +48,30 @@ def application(settings: Settings, **runner_options: Any) -> serve.Application:
         "graceful_shutdown_wait_loop_s": 0.5,
         "health_check_period_s": 2,
     }
+    of_runners = {
+        **common,
+        # What one replica takes before a dataset in great demand spills to the next one.
+        "max_ongoing_requests": settings.queue + 16,
+        "logging_config": {**logging_config, "enable_access_log": False},  # its own lines say more
+        "request_router_config": RequestRouterConfig(
+            request_router_class=DatasetAffinityRouter, request_routing_stats_period_s=ROUTING_STATS_PERIOD_S
+        ),
+    }
     runner = serve.deployment(
         Runner,
         name="Runner",
-        logging_config={**logging_config, "enable_access_log": False},  # its own lines say more
-        # What one replica takes before a dataset in great demand spills to the next one.
-        max_ongoing_requests=settings.queue + 16,
         ray_actor_options={"num_cpus": 0.5},
-        request_router_config=RequestRouterConfig(
-            request_router_class=DatasetAffinityRouter, request_routing_stats_period_s=ROUTING_STATS_PERIOD_S
-        ),
-        **common,
+        **of_runners,
     ).options(**runner_options)
+    runners = [runner.bind(plain)]
+    if settings.gpu is not None:
+        of_gpus = serve.deployment(
+            gpu_runner,
+            name="GpuRunner",
+            ray_actor_options={"num_cpus": 0.5, "num_gpus": settings.gpu.num_gpus},
+            **of_runners,
+        )
+        runners.append(of_gpus.bind(plain))
     ingress = serve.deployment(
         Ingress,
         name="Ingress",
@@ -62,4 +80,4 @@ def application(settings: Settings, **runner_options: Any) -> serve.Application:
         ray_actor_options={"num_cpus": 0.1},
         **common,
     )
-    return ingress.bind(plain, runner.bind(plain))
+    return ingress.bind(plain, *runners)

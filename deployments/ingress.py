@@ -53,9 +53,13 @@ _STATUS_NAMES = {404: "NotFound", 405: "MethodNotAllowed"}
 class Ingress:
     """One replica of the way in."""
 
-    def __init__(self, settings: dict[str, Any], runner: DeploymentHandle[Any]) -> None:
+    def __init__(
+        self, settings: dict[str, Any], runner: DeploymentHandle[Any], gpu_runner: DeploymentHandle[Any] | None = None
+    ) -> None:
         begin_replica()
-        self._services = Services.open(Settings.model_validate(settings), RunnerClient(runner))
+        runners = RunnerClient(runner, gpu_runner)
+        runners.start()
+        self._services = Services.open(Settings.model_validate(settings), runners)
         self._services.snapshot.start()
         self._janitor = Janitor(chores(self._services))
         self._janitor.start()

@@ -22,7 +22,9 @@ class RunRequest(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     execute: str = Field(description=_EXECUTE, examples=[_EXAMPLE])
-    engine: EngineName | None = Field(None, description="What runs it; by default what there is.")
+    engine: EngineName | None = Field(
+        None, description="What runs it; by default `cudf` where a GPU runner is running, else `pandas`."
+    )
     format: Format = Field("json", description="Of tables.")
     output_type: OutputType = Field("json", description="What is wanted of what the task returns.")
     run_label: str | None = Field(None, description="To find the run again: kept with its receipt and in the audit.")

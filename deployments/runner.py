@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
 from ray import serve
@@ -17,9 +17,10 @@ from ray import serve
 from deployments.metrics import RunnerMetrics
 from deployments.replica_start import begin_replica
 from deployments.settings import LiveSettings, Settings
+from runtime.datasets.store import Store
 from runtime.datasets.store_location import open_store
 from runtime.datasets.upload import Uploads
-from runtime.engines.base import DatasetSource
+from runtime.engines.base import DatasetSource, Engine
 from runtime.engines.pandas import HOLDER_BYTES, PandasEngine, SeatSettings
 from runtime.errors import LimitTooHigh, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings, Receipt
@@ -64,14 +65,12 @@ class Runner:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch = ScratchRoot(home, for_other_users=walls.throwaway_users)
         store = open_store(self._settings.data_dir, self._settings.store_options)
-        executor_settings = _executor_settings(self._settings)
+        executor_settings = self._executor_settings()
         self._maximum_memory = _share_of_memory(self._settings, executor_settings.seats)
         limits = group_limits(self._settings, executor_settings, self._maximum_memory)
         group = standing_group(limits) if walls.cgroup else None
-        self._template = TemplateProcess(walls, group)
-        seat_settings = _seat_settings(self._settings, self._scratch)
-        engine = PandasEngine(store, self._template, seat_settings, executor_settings.cache_bytes)
-        self._executor = Executor(engine, executor_settings, group)
+        self._template, engine, cache_bytes = self._make_engine(store, walls, group, executor_settings)
+        self._executor = Executor(engine, replace(executor_settings, cache_bytes=cache_bytes), group)
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()
         self._versions = library_versions()
@@ -153,6 +152,10 @@ class Runner:
         """Forget a dataset that was deleted or changed."""
         await self._executor.evict(dataset_id)
 
+    async def is_ready(self) -> bool:
+        """Whether runs can start now."""
+        return self._ready.done() and not self._ready.cancelled() and self._ready.exception() is None
+
     async def ready(self) -> bool:
         """Return once runs can start."""
         await asyncio.shield(self._ready)
@@ -187,6 +190,25 @@ class Runner:
             task.cancel()
         await self._executor.close()
         self._scratch.close()
+
+    def _executor_settings(self) -> ExecutorSettings:
+        """``cache_bytes`` is what datasets may take of this machine's memory."""
+        settings = self._settings
+        seats = settings.seats or max(4, 2 * (os.cpu_count() or 1))
+        cache_bytes = settings.cache_bytes or memory_bytes() // 2
+        return ExecutorSettings(seats=seats, queue=settings.queue, cache_bytes=cache_bytes)
+
+    def _make_engine(
+        self, store: Store, walls: Walls, group: TaskGroup | None, executor: ExecutorSettings
+    ) -> tuple[TemplateProcess, Engine, int]:
+        """What its processes are forked from, what loads datasets into them, and what those may take, in bytes.
+
+        The one place in which runners of different engines differ.
+        """
+        template = TemplateProcess(walls, group)
+        seats = seat_settings(self._settings, self._scratch)
+        engine = PandasEngine(store, template, seats, executor.cache_bytes)
+        return template, engine, executor.cache_bytes
 
     async def _start(self) -> None:
         await self._executor.start()
@@ -252,19 +274,14 @@ _RECEIPT_FIELDS: Final = tuple(field.name for field in fields(Receipt))
 _OUTPUT_FIELDS: Final = ("stdout", "stderr", "stdout_truncated", "stderr_truncated")
 
 
-def _executor_settings(settings: Settings) -> ExecutorSettings:
-    seats = settings.seats or max(4, 2 * (os.cpu_count() or 1))
-    cache_bytes = settings.cache_bytes or memory_bytes() // 2
-    return ExecutorSettings(seats=seats, queue=settings.queue, cache_bytes=cache_bytes)
-
-
 def _share_of_memory(settings: Settings, seats: int) -> int:
     """The most memory of one run: with all seats taken, the machine stays below Ray's own memory monitor."""
     share = int(memory_bytes() * 0.8) // seats
     return settings.maximum.memory_bytes or share
 
 
-def _seat_settings(settings: Settings, scratch: ScratchRoot) -> SeatSettings:
+def seat_settings(settings: Settings, scratch: ScratchRoot) -> SeatSettings:
+    """What seats of a runner are made with."""
     maximum = settings.maximum
     return SeatSettings(
         scratch=scratch,

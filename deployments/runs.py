@@ -1,56 +1,59 @@
-"""The ingress's way to the runners: calls over Serve's handle, and what their failures mean to a caller."""
+"""The ingress's way to all runners: which deployment a request goes to, and what is asked of every one."""
 
 import asyncio
-import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, Final
 
-import grpc
-from ray.exceptions import RayError
-from ray.serve.exceptions import BackPressureError, RayServeException
-
 from deployments.affinity import REPLICA_PREFIX
-from runtime.errors import Overloaded, RunInterrupted, RuntimeFailure
+from deployments.runner_handle import GpuRunnerHandle, RunnerHandle
+from runtime.errors import RuntimeFailure
 from runtime.receipts import State
 from runtime.sandbox.large_result import open_result
-
-log = logging.getLogger("graphside.ingress")
-
-_HANDLES: Final = 256
-"""Handles that are kept, one a method and dataset: to make one takes about 0.1 ms."""
+from runtime.task import EngineName
 
 CHUNK_BYTES: Final = 256 * 1024
 """Of a result's file: in memory once for each answer that is being sent."""
 
 Reply = dict[str, Any]
 
-_TRANSPORT_ERRORS: Final = (RayError, RayServeException, grpc.RpcError, ConnectionError)
-
 
 class RunnerClient:
     """Calls runner replicas. A dataset's requests go to the replica that holds it (``DatasetAffinityRouter``)."""
 
-    def __init__(self, handle: Any) -> None:  # a DeploymentHandle; its types do not know methods by name
-        # pickle instead of cloudpickle: requests and replies are plain dicts, and it is several times faster.
-        self._handle = handle.options(request_serialization="pickle", response_serialization="pickle")
-        self._to = lru_cache(_HANDLES)(self._handle_to)
+    def __init__(self, handle: Any, gpu_handle: Any | None = None) -> None:  # Any: a DeploymentHandle
+        """``gpu_handle``: to ``GpuRunner``, where the settings have a section ``gpu``."""
+        self._cpu = RunnerHandle(handle)
+        self._gpu = None if gpu_handle is None else GpuRunnerHandle(gpu_handle)
+
+    def start(self) -> None:
+        """Begin to look out for GPU runners, in the running loop."""
+        if self._gpu is not None:
+            self._gpu.start()
+
+    @property
+    def gpu_running(self) -> bool:
+        """Whether some GPU runner can run tasks, as of a few seconds ago."""
+        return self._gpu is not None and self._gpu.running
 
     async def run(self, dataset_id: str, request: Reply) -> Reply:
-        """Run a task on the replica of its dataset. Cancelling this kills the run.
+        """Run a task on the replica of its dataset and engine. Cancelling this kills the run.
 
-        Raises ``RunInterrupted`` where the replica died, ``Overloaded`` where every queue is full.
+        Raises ``RunInterrupted`` where the replica died, ``Overloaded`` where every queue is full or no runner of that
+        engine is running.
         """
-        reply: Reply = await self._call("run", dataset_id, request)
+        reply: Reply = await self._of(request["engine"]).call("run", dataset_id, request)
         return reply
 
-    async def fetch(self, replica: str, run_id: str, place: Reply | None) -> AsyncIterator[bytes]:
+    async def fetch(
+        self, replica: str, run_id: str, place: Reply | None, engine: EngineName = "pandas"
+    ) -> AsyncIterator[bytes]:
         """The chunks of a large result: from its file where that is in reach, else from the replica that made it."""
+        runners = self._of(engine)
         file = open_result(place)
         if file is not None and place is not None:
-            dropping = asyncio.create_task(self._drop(replica, run_id))
+            dropping = asyncio.create_task(self._drop(runners, replica, run_id))
             try:
                 for offset in range(0, place["length"], CHUNK_BYTES):
                     yield os.pread(file, min(CHUNK_BYTES, place["length"] - offset), offset)
@@ -58,25 +61,24 @@ class RunnerClient:
             finally:
                 os.close(file)
             return
-        handle = self._handle.options(method_name="fetch", session_id=REPLICA_PREFIX + replica, stream=True)
-        async for chunk in handle.remote(run_id):
+        async for chunk in runners.chunks(replica, "fetch", run_id):
             yield chunk
 
-    async def _drop(self, replica: str, run_id: str) -> None:
+    async def _drop(self, runners: RunnerHandle, replica: str, run_id: str) -> None:
         """Where it fails, the replica forgets the result after a while."""
         with suppress(RuntimeFailure):
-            await self._call("drop", REPLICA_PREFIX + replica, run_id)
+            await runners.call("drop", REPLICA_PREFIX + replica, run_id)
 
     async def parse(self, request: Reply) -> Reply:
         """Have an upload parsed. Returns the object's description.
 
         Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``, ``Overloaded``.
         """
-        return _object_of(await self._call("parse", "", request))
+        return _object_of(await self._cpu.call("parse", "", request))
 
     async def concatenate(self, object_ids: list[str]) -> Reply:
         """Have stored tables concatenated; as ``parse``."""
-        return _object_of(await self._call("concatenate", "", object_ids))
+        return _object_of(await self._cpu.call("concatenate", "", object_ids))
 
     async def evict(self, dataset_id: str) -> None:
         """Have every replica forget a dataset."""
@@ -90,35 +92,26 @@ class RunnerClient:
         """The runs that are on replicas now: ``queued`` or ``running`` by id."""
         return {run_id: state for states in await self._broadcast("states") for run_id, state in states.items()}
 
-    async def _broadcast(self, method: str, *args: Any) -> list[Any]:
-        """What every replica answers; nothing where one does not."""
-        try:
-            results: list[Any] = await self._handle.broadcast(method, *args).results_async()
-        except _TRANSPORT_ERRORS:
-            log.exception("broadcast.failed method=%s", method)
-            return []
-        return results
-
     async def ready(self) -> None:
-        """Return once some replica can run tasks. Raises ``RunInterrupted``."""
-        await self._call("ready", "")
+        """Return once some replica can run tasks. Raises ``RunInterrupted``.
 
-    def _handle_to(self, method: str, key: str) -> Any:  # Any: as above
-        return self._handle.options(method_name=method, session_id=key)
+        That is one without a GPU: where those with one are missing, this server still has an answer to everything.
+        """
+        await self._cpu.call("ready", "")
 
-    async def _call(self, method: str, key: str, *args: Any) -> Any:
-        response = self._to(method, key).remote(*args)
-        try:
-            return await response
-        except asyncio.CancelledError:
-            response.cancel()
-            raise
-        except BackPressureError as error:
-            raise Overloaded("every runner's queue is full; try again later", retry_after_s=1) from error
-        except _TRANSPORT_ERRORS as error:
-            log.exception("runner.call_failed method=%s", method)
-            text = "the server process that held this request ended; nothing was changed, send the request again"
-            raise RunInterrupted(text, retry_after_s=1) from error
+    async def _broadcast(self, method: str, *args: Any) -> list[Any]:
+        """What every replica of every deployment answers."""
+        answers = await asyncio.gather(*(runners.broadcast(method, *args) for runners in self._all()))
+        return [answer for some in answers for answer in some]
+
+    def _all(self) -> Iterator[RunnerHandle]:
+        yield self._cpu
+        if self._gpu is not None:
+            yield self._gpu
+
+    def _of(self, engine: str | None) -> RunnerHandle:
+        """Where runs of that engine go. One that is nowhere goes to a runner too, which says so."""
+        return self._gpu if engine == "cudf" and self._gpu is not None else self._cpu
 
 
 def _object_of(reply: Reply) -> Reply:

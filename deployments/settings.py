@@ -56,6 +56,20 @@ class MaximumSettings(_Frozen):
     result_bytes: int = Field(512 * MIB, ge=1024)
 
 
+class GpuSettings(_Frozen):
+    """The GPU engine, where this section is there at all. Bytes are of one card's memory."""
+
+    num_gpus: float = Field(
+        1.0, gt=0, le=1, description="Of a card, for each GPU runner; it gets that share of the memory."
+    )
+    cache_bytes: int | None = Field(
+        None, ge=2 * MIB, description="Dataset cache of a GPU runner; absent: what its share has beside the seats."
+    )
+    seats: int = Field(4, ge=1, description="Concurrent runs of a GPU runner. Each keeps memory of the card.")
+    seat_bytes: int = Field(6 * 1024 * MIB, ge=256 * MIB, description="The most that one run may use of the card.")
+    spare_seats: int = Field(2, ge=0, description="Seats that stand ready, with a context and no dataset.")
+
+
 class ForeignTokenSettings(_Frozen):
     """Tokens of another issuer that count too; exactly one of ``jwks_url`` and ``key_file`` (``auth/foreign.py``)."""
 
@@ -92,7 +106,7 @@ class Settings(_Frozen):
     python_endpoint: bool = Field(True, description="False turns the Python endpoint off for everybody (contract 4.8).")
     cudf_falls_back_to_pandas: bool = Field(
         False,
-        description="Answer engine=cudf with pandas where there is no GPU; the response header X-Engine says so.",
+        description="Answer engine=cudf with pandas where no GPU runner runs; the response header X-Engine says so.",
     )
     public_url: str | None = Field(None, description="https://host[:port] that clients use, when behind a proxy.")
     trusted_forwarders: tuple[str, ...] = Field((), description="CIDRs whose X-Forwarded-* headers are believed.")
@@ -112,6 +126,7 @@ class Settings(_Frozen):
     isolation: Isolation = Field(
         "standard", description="Walls that runs must have: strict, standard, minimal or off; else no start."
     )
+    gpu: GpuSettings | None = Field(None, description="GPU runners beside the others; absent: none, tasks use the CPU.")
     spare_seats: int = Field(2, ge=0, description="Seats kept ready for a dataset in use.")
     reused_seats: int = Field(
         0,

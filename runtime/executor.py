@@ -199,8 +199,9 @@ class Executor:
 
     def _require_engine(self, engine: str | None) -> None:
         if engine is not None and engine != self.engine.name:
+            here = "server, which has no GPU" if engine == "cudf" else f"runner, which has {self.engine.name!r}"
             text = (
-                f"engine {engine!r} is not available on this server, which has no GPU; send the request with "
+                f"engine {engine!r} is not available on this {here}; send the request with "
                 f'"engine": "{self.engine.name}" (PyGraphistry: engine="{self.engine.name}")'
             )
             raise EngineUnavailable(text, engine=engine)

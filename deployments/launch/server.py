@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import IO, Any  # Any: JSON values, and Ray's own types, which it does not export
 
 from deployments.launch import processes
+from deployments.launch.deploying import deploy
 
 APPLICATION = "graphside"
 STOP_S = 5.5
@@ -97,7 +98,12 @@ class Server:
         if self._args is None:
             return
         self._tell(event="step", text="deploying ingress and runner")
-        serve.run(load(self._plan.builder)(self._args), name=APPLICATION, route_prefix="/")
+        application = load(self._plan.builder)(self._args)
+        if self._args.get("gpu") is None:
+            serve.run(application, name=APPLICATION, route_prefix="/")
+        elif (reason := deploy(application, APPLICATION)) is not None:
+            said = last_line(reason).removeprefix("RuntimeError: ")
+            self._tell(event="step", text=f"no GPU runner: {said}; tasks run on the CPU meanwhile")
 
     def _import_builder(self) -> None:
         try:

@@ -17,7 +17,6 @@ from deployments.routing import Routes
 from deployments.run_recording import recorded
 from deployments.run_request import run_request_model
 from deployments.services import Services, services_of
-from deployments.settings import Settings
 from runtime.datasets.records import DatasetRecord
 from runtime.errors import (
     DatasetTooLarge,
@@ -41,6 +40,7 @@ from runtime.errors import (
     TaskTimeout,
 )
 from runtime.receipts import NewRun
+from runtime.task import EngineName
 
 routes = Routes()
 
@@ -52,9 +52,8 @@ CONTENT_TYPES: Final = {
     "zip": "application/zip",
 }
 
-ENGINE: Final = "pandas"
-"""What runs here where a request names no engine."""
-
+CPU_ENGINE: Final = "pandas"
+GPU_ENGINE: Final = "cudf"
 
 _LIMITS: Final = ("timeout_s", "cpu_s", "memory_bytes", "scratch_bytes", "result_bytes")
 
@@ -109,7 +108,7 @@ async def run(request: Request) -> Response:
     body = checked(services.run_request, await read_json(request, 8 * services.settings.max_source_bytes))
     record = (await find(services, principal, request.path_params["dataset_id"])).record
     run_id = await _run_id(services, body.run_id)
-    engine, fell_back = _engine(body.engine, services.settings)
+    engine, fell_back = _engine(body.engine, services)
     message = {
         "source": _source(record),
         "spec": {
@@ -127,7 +126,7 @@ async def run(request: Request) -> Response:
         id=run_id,
         owner_id=principal.user_id,
         dataset_id=record.id,
-        engine=engine or ENGINE,
+        engine=engine,
         output_type=body.output_type,
         format=body.format,
         run_label=body.run_label,
@@ -137,7 +136,7 @@ async def run(request: Request) -> Response:
         reply = await recorded(request, principal, new_run, services.runners.run(record.id, message))
     headers = {"X-Run-Id": run_id}
     if fell_back:
-        headers["X-Engine"] = ENGINE
+        headers["X-Engine"] = engine
     if "receipt" in reply:
         headers["Server-Timing"] = _server_timing(reply["receipt"])
     if "failure" in reply:
@@ -148,7 +147,8 @@ async def run(request: Request) -> Response:
     if "result" in reply:
         return Response(reply["result"], headers=headers)
     headers["Content-Length"] = str(reply["length"])
-    return StreamingResponse(services.runners.fetch(reply["replica"], run_id, reply["place"]), headers=headers)
+    chunks = services.runners.fetch(reply["replica"], run_id, reply["place"], engine)
+    return StreamingResponse(chunks, headers=headers)
 
 
 async def _run_id(services: Services, chosen: str | None) -> str:
@@ -170,10 +170,16 @@ async def check_switches(services: Services, principal: Principal) -> None:
     await services.snapshot.get(("python", principal.user_id), ask)
 
 
-def _engine(asked: str | None, settings: Settings) -> tuple[str | None, bool]:
-    """The engine to ask the runner for, and whether an operator's setting replaced the one asked for."""
-    if asked == "cudf" and settings.cudf_falls_back_to_pandas:
-        return ENGINE, True
+def _engine(asked: EngineName | None, services: Services) -> tuple[EngineName, bool]:
+    """What is to run it, and whether an operator's setting replaced the one asked for.
+
+    Who names none gets cuDF where it is to be had at the moment (contract 4.2).
+    """
+    on_gpu = services.settings.gpu is not None and services.runners.gpu_running
+    if asked is None:
+        return (GPU_ENGINE if on_gpu else CPU_ENGINE), False
+    if asked == GPU_ENGINE and not on_gpu and services.settings.cudf_falls_back_to_pandas:
+        return CPU_ENGINE, True
     return asked, False
 
 

@@ -76,8 +76,15 @@ def _settings(environment: Mapping[str, str]) -> tuple[Finding, ...]:
 
 def _machine(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     from deployments.cli.doctor import machine
+    from deployments.launch.errors import LaunchError
+    from deployments.launch.options import read_options
 
-    return machine.examine(Path(os.path.abspath(Path(environment.get("GRAPHSIDE_DATA") or ".graphside").expanduser())))
+    try:
+        gpu_wanted = read_options(environment).settings.gpu is not None
+    except LaunchError:  # told under Settings
+        gpu_wanted = False
+    data_dir = Path(os.path.abspath(Path(environment.get("GRAPHSIDE_DATA") or ".graphside").expanduser()))
+    return machine.examine(data_dir, gpu_wanted=gpu_wanted)
 
 
 def _walls(environment: Mapping[str, str]) -> tuple[Finding, ...]:

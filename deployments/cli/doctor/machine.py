@@ -2,11 +2,12 @@
 
 import os
 import resource
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from deployments.cli.doctor.findings import GIB, Finding, State, size
-from deployments.cli.doctor.probing import ProbeFailed, run_probe
+from runtime.engines.device.probe import NO_DRIVER, find_devices
 
 _LEAST_MEMORY_BYTES = 2 * GIB
 _LEAST_SHARED_BYTES = GIB // 4
@@ -17,9 +18,9 @@ _V1_UNLIMITED = 1 << 60
 _SHARED = "/dev/shm"  # noqa: S108  looked at, not written to
 
 
-def examine(data_dir: Path) -> tuple[Finding, ...]:
-    """What there is to work with."""
-    return (_memory(), _cores(), _open_files(), _shared_memory(), _data_directory(data_dir), _gpu())
+def examine(data_dir: Path, *, gpu_wanted: bool = False) -> tuple[Finding, ...]:
+    """What there is to work with. ``gpu_wanted``: the settings switch the GPU engine on."""
+    return (_memory(), _cores(), _open_files(), _shared_memory(), _data_directory(data_dir), _gpu(gpu_wanted))
 
 
 def _memory() -> Finding:
@@ -129,18 +130,25 @@ def _file_system(path: Path) -> str:
     return best[1]
 
 
-def _gpu() -> Finding:
+def _gpu(wanted: bool) -> Finding:
+    found = find_devices()
+    cudf = _version_of("cudf-cu13")
+    data: dict[str, object] = {**asdict(found), "cudf": cudf, "wanted": wanted}
+    if found.reason is not None:
+        state: State = "absent" if found.reason == NO_DRIVER and not wanted else "warning"
+        asked = "; the setting gpu is there, and no GPU runner will start" if wanted else ""
+        return Finding("GPU", state, f"none usable: {found.reason}; tasks run on the CPU{asked}", data)
+    names = ", ".join(f"{device.name} ({size(device.memory_bytes)})" for device in found.devices)
+    cards = f"{names}, CUDA {found.cuda}"
+    if cudf is None:
+        text = f"{cards}; cudf is not installed, so tasks run on the CPU: pip install -r requirements/gpu.lock"
+        return Finding("GPU", "warning" if wanted else "ok", text, data)
+    switch = "switched on" if wanted else "GRAPHSIDE_GPU='{}' or the section gpu of serve_config.yaml switches it on"
+    return Finding("GPU", "ok", f"{cards}; cudf {cudf}; the GPU engine can run: {switch}", data)
+
+
+def _version_of(package: str) -> str | None:
     try:
-        answer = run_probe("gpu_probe")
-    except ProbeFailed as error:
-        return Finding("GPU", "warning", f"the driver cannot be asked: {error}")
-    devices = answer["devices"]
-    if not devices:
-        state: State = "absent" if answer["reason"] == "no NVIDIA driver" else "warning"
-        return Finding("GPU", state, f"none usable: {answer['reason']}; tasks run on the CPU", answer)
-    names = ", ".join(f"{device['name']} ({size(device['memory_bytes'])})" for device in devices)
-    try:
-        cudf = f"cudf {version('cudf-cu13')}"
+        return version(package)
     except PackageNotFoundError:
-        cudf = "cudf is not installed (the extra graphside[gpu])"
-    return Finding("GPU", "ok", f"{names}, CUDA {answer['cuda']}; {cudf}; this version runs tasks on the CPU", answer)
+        return None

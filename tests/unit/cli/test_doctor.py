@@ -13,10 +13,13 @@ from deployments.cli.doctor import machine, ports, probing, software, walls
 from deployments.cli.doctor.findings import Finding, Report, size
 from deployments.cli.doctor.wall_probe import PROBES
 from deployments.launch.options import read_options
+from runtime.engines.device.probe import NO_DRIVER, Device, Devices
 from runtime.sandbox.parent import template_environment
 from runtime.sandbox.walls.probe import PROBES as PROBES_OF_THE_SERVER
 from runtime.sandbox.walls.probe import Found, examine
 from tests.unit.cli.conftest import Cli, SmallServer
+
+CARD = Devices((Device("H100", 80 * 1024**3),), "13.0")
 
 
 @pytest.fixture
@@ -50,6 +53,17 @@ def test_json_has_the_same_in_one_object(
     assert report["Isolation"]["no_new_privs"]["works"] is True
     assert "rlimits" in report["layers"]["Around a run here"]
     assert "off" in report["Isolation"]["isolation"]["good_for"]
+
+
+def test_whether_the_gpu_engine_is_wanted_is_read_from_the_settings(
+    cli: Cli, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPHSIDE_PORT", str(free_port))
+    monkeypatch.setenv("GRAPHSIDE_GPU", "{}")
+    monkeypatch.setattr(machine, "find_devices", lambda: Devices(reason=NO_DRIVER))
+    result = cli("doctor", "--json", "--data", str(tmp_path))
+    gpu = json.loads(result.stdout)["Machine"]["GPU"]
+    assert (result.exit_code, gpu["state"], gpu["wanted"]) == (0, "warning", True)
 
 
 def test_a_value_of_isolation_that_this_machine_is_not_good_for_is_missing(
@@ -215,28 +229,32 @@ class TestMachine:
         assert "(not made yet)" in found.text
 
     @pytest.mark.parametrize(
-        ("answer", "state", "says"),
+        ("devices", "cudf", "wanted", "state", "says"),
         [
-            ({"devices": [], "reason": "no NVIDIA driver"}, "absent", "tasks run on the CPU"),
-            (
-                {"devices": [], "reason": "the NVIDIA driver is there, and cuInit answers error 100"},
-                "warning",
-                "error 100",
-            ),
-            (
-                {"devices": [{"name": "H100", "memory_bytes": 80 * 1024**3}], "cuda": "13.0"},
-                "ok",
-                "H100 (80 GiB), CUDA 13.0",
-            ),
+            (Devices(reason=NO_DRIVER), None, False, "absent", "none usable: no NVIDIA driver; tasks run on the CPU"),
+            (Devices(reason=NO_DRIVER), "26.10.2", True, "warning", "no GPU runner will start"),
+            (Devices(reason="cuInit answers error 100"), None, False, "warning", "error 100; tasks run on the CPU"),
+            (CARD, None, False, "ok", "H100 (80 GiB), CUDA 13.0; cudf is not installed"),
+            (CARD, None, True, "warning", "pip install -r requirements/gpu.lock"),
+            (CARD, "26.10.2", False, "ok", "cudf 26.10.2; the GPU engine can run: GRAPHSIDE_GPU='{}'"),
+            (CARD, "26.10.2", True, "ok", "the GPU engine can run: switched on"),
         ],
     )
-    def test_a_gpu_is_told_as_the_driver_tells_it(
-        self, monkeypatch: pytest.MonkeyPatch, answer: dict[str, object], state: str, says: str
+    def test_a_gpu_is_told_as_the_driver_tells_it_with_what_is_lacking(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        devices: Devices,
+        cudf: str | None,
+        wanted: bool,
+        state: str,
+        says: str,
     ) -> None:
-        monkeypatch.setattr(machine, "run_probe", lambda name: answer)
-        found = machine._gpu()
+        monkeypatch.setattr(machine, "find_devices", lambda: devices)
+        monkeypatch.setattr(machine, "_version_of", lambda package: cudf)
+        found = machine._gpu(wanted)
         assert found.state == state
         assert says in found.text
+        assert (found.data["reason"], found.data["cudf"], found.data["wanted"]) == (devices.reason, cudf, wanted)
 
     @pytest.mark.parametrize(
         ("byte_count", "text"),

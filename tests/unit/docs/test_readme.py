@@ -12,7 +12,7 @@ from typer.main import get_group
 from deployments.cli.app import app
 from deployments.launch.options import _OWN
 from deployments.run_request import RunRequest
-from deployments.settings import LimitSettings, MaximumSettings, Settings
+from deployments.settings import GpuSettings, LimitSettings, MaximumSettings, Settings
 from runtime.errors import RuntimeFailure
 from runtime.sandbox.scratch import DEEPEST
 from runtime.sandbox.walls import policy
@@ -62,6 +62,11 @@ def test_every_setting_stands_there_with_its_default() -> None:
 def test_every_setting_says_what_it_means() -> None:
     assert all(row["meaning"] for row in rows("README.md", "setting"))
     assert [name for name, field in Settings.model_fields.items() if not field.description] == ["limits", "maximum"]
+
+
+def test_every_setting_of_the_gpu_section_stands_there_with_its_default() -> None:
+    documented = {code(row["of `gpu`"]): row["default"] for row in rows("README.md", "of `gpu`")}
+    assert documented == {name: written(name, field.default) for name, field in GpuSettings.model_fields.items()}
 
 
 FIXED = {"scratch_depth": str(DEEPEST), "processes": "1"}

@@ -1,0 +1,153 @@
+"""Which GPUs this process may use, as the NVIDIA driver itself says. Asked in a process of its own: drivers can crash.
+
+That a library can be imported says nothing about a GPU; run by path, this file makes real calls of the driver, and no
+context, and prints JSON. Standard library only, since no package of ours is in its path.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any, Final  # Any: JSON values
+
+NO_DRIVER: Final = "no NVIDIA driver"
+
+PROBE_S: Final = 60.0
+"""A driver that has to wake its cards takes seconds for the first call."""
+
+LEAST_CUDA: Final = 13000
+"""What cuDF of requirements/gpu.lock is built for; 13000 is 13.0."""
+
+LEAST_CAPABILITY: Final = (7, 5)
+"""Older cards CUDA 13 has given up."""
+
+_MAJOR, _MINOR = 75, 76
+_VIRTUAL_MEMORY, _DESCRIPTORS = 102, 103
+"""``CUdevice_attribute``: the compute capability; blocks of memory, and handing them on as file descriptors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A card that can hold datasets."""
+
+    name: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """What was found. ``cuda``: the newest version that the driver speaks. ``reason``: why no card can be used."""
+
+    devices: tuple[Device, ...] = ()
+    cuda: str | None = None
+    reason: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the cards are called."""
+        return tuple(device.name for device in self.devices)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of the first card, which is the one that an engine uses; 0 where there is none."""
+        return self.devices[0].memory_bytes if self.devices else 0
+
+
+class DriverError(Exception):
+    """A call of the driver failed."""
+
+
+def find_devices(timeout_s: float = PROBE_S) -> Devices:
+    """The cards that this process may use (``CUDA_VISIBLE_DEVICES`` counts). Never raises, never takes much longer."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-s", __file__],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        start_new_session=True,
+    ) as process:
+        try:
+            said, complaints = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return Devices(reason=f"the NVIDIA driver does not answer within {timeout_s:g} s")
+    if process.returncode != 0:
+        last = complaints.decode(errors="replace").strip().splitlines()[-1:] or [_end(process.returncode)]
+        return Devices(reason=f"asking the NVIDIA driver failed: {last[0]}")
+    if not said:
+        return Devices(reason="asking the NVIDIA driver failed: it answers nothing")
+    answer = json.loads(said.splitlines()[-1])  # a driver may have complained before
+    found = tuple(Device(**device) for device in answer["devices"])
+    return Devices(found, answer["cuda"], answer["reason"])
+
+
+def _end(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def ask() -> dict[str, Any]:
+    """The fields of ``Devices`` as JSON values, by calls of the driver in this process."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return _answer(reason=NO_DRIVER)
+    version, count = ctypes.c_int(), ctypes.c_int()
+    try:
+        _call(driver, "cuInit", 0)
+        _call(driver, "cuDriverGetVersion", ctypes.byref(version))
+        _call(driver, "cuDeviceGetCount", ctypes.byref(count))
+        cards = [_card(driver, number) for number in range(count.value)]
+    except DriverError as error:
+        return _answer(reason=f"the NVIDIA driver is there, and {error}")
+    cuda = _spelt(version.value)
+    if version.value < LEAST_CUDA:
+        return _answer(cuda, reason=f"the NVIDIA driver speaks CUDA {cuda}, and cuDF needs {_spelt(LEAST_CUDA)}")
+    usable = [device for device, lacking in cards if lacking is None]
+    lacks = [f"{device['name']}: {lacking}" for device, lacking in cards if lacking is not None]
+    reason = None if usable else "; ".join(lacks) or "the NVIDIA driver shows no card"
+    return _answer(cuda, usable, reason)
+
+
+def _answer(
+    cuda: str | None = None, devices: list[dict[str, Any]] | None = None, reason: str | None = None
+) -> dict[str, Any]:
+    return {"devices": devices or [], "cuda": cuda, "reason": reason}
+
+
+def _spelt(version: int) -> str:
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def _card(driver: ctypes.CDLL, number: int) -> tuple[dict[str, Any], str | None]:
+    """A card, and what it lacks for datasets."""
+    device, name, memory = ctypes.c_int(), ctypes.create_string_buffer(256), ctypes.c_size_t()
+    _call(driver, "cuDeviceGet", ctypes.byref(device), number)
+    _call(driver, "cuDeviceGetName", name, len(name), device)
+    _call(driver, "cuDeviceTotalMem_v2", ctypes.byref(memory), device)
+    found = {"name": name.value.decode(errors="replace"), "memory_bytes": memory.value}
+    capability = (_attribute(driver, _MAJOR, device), _attribute(driver, _MINOR, device))
+    if capability < LEAST_CAPABILITY:
+        return found, "compute capability {}.{}, and 7.5 is needed".format(*capability)
+    if not _attribute(driver, _VIRTUAL_MEMORY, device) or not _attribute(driver, _DESCRIPTORS, device):
+        return found, "its memory cannot be shared by file descriptors"
+    return found, None
+
+
+def _attribute(driver: ctypes.CDLL, attribute: int, device: ctypes.c_int) -> int:
+    value = ctypes.c_int()
+    _call(driver, "cuDeviceGetAttribute", ctypes.byref(value), attribute, device)
+    return value.value
+
+
+def _call(driver: ctypes.CDLL, function: str, *arguments: object) -> None:
+    code = getattr(driver, function)(*arguments)
+    if code != 0:
+        raise DriverError(f"{function} answers error {code}")
+
+
+if __name__ == "__main__":
+    json.dump(ask(), sys.stdout)

@@ -1,0 +1,304 @@
+"""The way to the runners where there are two kinds: who gets what, and what happens while one kind is missing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pytest
+from ray.serve._private.common import DeploymentID, RequestMetadata
+from ray.serve.exceptions import DeploymentUnavailableError
+from ray.serve.handle import DeploymentResponse
+
+from deployments import runner_handle
+from deployments.affinity import REPLICA_PREFIX
+from deployments.runner_handle import GpuRunnerHandle
+from deployments.runs import RunnerClient
+from runtime.engines.base import DatasetSource
+from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted
+from runtime.executor import Executor, ExecutorSettings
+from runtime.task import TaskSpec
+
+ABSENT = DeploymentUnavailableError(DeploymentID(name="GpuRunner"))
+
+
+class Response:
+    """A call. ``assigned``: whether it found a replica; without one it waits until it is cancelled."""
+
+    def __init__(self, answer: Any, assigned: bool) -> None:
+        self._answer = answer
+        self._assigned = assigned
+        self.cancelled = False
+
+    async def _fetch_future_result_async(self) -> None:
+        if not self._assigned:
+            await asyncio.Event().wait()
+        if isinstance(self._answer, DeploymentUnavailableError):
+            raise self._answer
+
+    def __await__(self) -> Any:
+        return self._reply().__await__()
+
+    async def _reply(self) -> Any:
+        await self._fetch_future_result_async()
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Broadcast:
+    def __init__(self, answers: list[Any] | Exception) -> None:
+        self._answers = answers
+
+    async def results_async(self) -> list[Any]:
+        if isinstance(self._answers, Exception):
+            raise self._answers
+        return self._answers
+
+
+class Deployment:
+    """A handle to a deployment. ``ready``: what its replicas answer to ``is_ready``, or why they do not."""
+
+    def __init__(self, name: str, ready: list[bool] | Exception = ABSENT) -> None:
+        self.name = name
+        self.ready = ready
+        self.answers: dict[str, Any] = {}
+        self.assigned = True
+        self.calls: list[tuple[str, str]] = []
+        self.broadcasts: list[tuple[str, tuple[Any, ...]]] = []
+        self.responses: list[Response] = []
+        self._next = ("", "")
+
+    def options(self, method_name: str = "", session_id: str = "", **_: Any) -> Self:
+        if method_name:
+            self._next = (method_name, session_id)
+        return self
+
+    def remote(self, *_: Any) -> Any:
+        self.calls.append(self._next)
+        if self._next[0] == "fetch":
+            return self._chunks()
+        self.responses.append(Response(self.answers.get(self._next[0], self.name), self.assigned))
+        return self.responses[-1]
+
+    def broadcast(self, method: str, *args: Any) -> Broadcast:
+        self.broadcasts.append((method, args))
+        if method == "is_ready" or isinstance(self.ready, Exception):
+            return Broadcast(self.ready)
+        return Broadcast([self.answers[method]])
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        yield self.name.encode()
+
+
+Act = Callable[[RunnerClient], Awaitable[Any]]
+
+
+def asked(cpu: Deployment, gpu: Deployment, act: Act) -> Any:
+    """``act`` on a client that has looked at the GPU runners once."""
+
+    async def main() -> Any:
+        client = RunnerClient(cpu, gpu)
+        assert isinstance(client._gpu, GpuRunnerHandle)
+        await client._gpu.look()
+        return await act(client)
+
+    return asyncio.run(main())
+
+
+@pytest.fixture
+def cpu() -> Deployment:
+    return Deployment("Runner", [True])
+
+
+@pytest.fixture
+def gpu() -> Deployment:
+    return Deployment("GpuRunner", [True])
+
+
+@pytest.mark.parametrize(("engine", "runner"), [("pandas", "Runner"), ("cudf", "GpuRunner"), (None, "Runner")])
+def test_a_run_goes_to_the_runners_of_its_engine(
+    cpu: Deployment, gpu: Deployment, engine: str | None, runner: str
+) -> None:
+    assert asked(cpu, gpu, lambda client: client.run("d", {"engine": engine})) == runner
+    assert [deployment.calls for deployment in (cpu, gpu) if deployment.name == runner] == [[("run", "d")]]
+
+
+def test_without_gpu_runners_every_run_goes_to_a_runner_which_knows_its_engine(cpu: Deployment) -> None:
+    client = RunnerClient(cpu)
+    reply: Any = asyncio.run(client.run("d", {"engine": "cudf"}))
+    assert reply == "Runner"
+    assert not client.gpu_running
+
+
+@pytest.mark.parametrize(("engine", "runner"), [("pandas", b"Runner"), ("cudf", b"GpuRunner")])
+def test_a_large_result_comes_from_the_kind_of_runner_that_made_it(
+    cpu: Deployment, gpu: Deployment, engine: Any, runner: bytes
+) -> None:
+    async def fetched(client: RunnerClient) -> list[bytes]:
+        return [chunk async for chunk in client.fetch("a", "run", None, engine)]
+
+    assert asked(cpu, gpu, fetched) == [runner]
+    assert cpu.calls + gpu.calls == [("fetch", REPLICA_PREFIX + "a")]
+
+
+def test_uploads_are_for_runners_without_a_gpu(cpu: Deployment, gpu: Deployment) -> None:
+    cpu.answers = {"parse": {"object": {"id": "o"}}, "concatenate": {"object": {"id": "p"}}}
+
+    async def upload(client: RunnerClient) -> list[Any]:
+        return [await client.parse({}), await client.concatenate(["o"])]
+
+    assert asked(cpu, gpu, upload) == [{"id": "o"}, {"id": "p"}]
+    assert gpu.calls == []
+
+
+def test_what_concerns_everybody_is_told_to_both_kinds(cpu: Deployment, gpu: Deployment) -> None:
+    cpu.answers = {"evict": None, "cancel": False, "states": {"a": "queued"}}
+    gpu.answers = {"evict": None, "cancel": True, "states": {"b": "running"}}
+
+    async def tell(client: RunnerClient) -> list[Any]:
+        await client.evict("d")
+        return [await client.cancel("b"), await client.states()]
+
+    assert asked(cpu, gpu, tell) == [True, {"a": "queued", "b": "running"}]
+    told = [("evict", ("d",)), ("cancel", ("b",)), ("states", ())]
+    assert (cpu.broadcasts, gpu.broadcasts) == (told, [("is_ready", ()), *told])
+
+
+def test_the_other_kind_answers_while_one_is_missing(
+    cpu: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:  # fmt: skip
+    cpu.answers = {"evict": None, "cancel": True, "states": {"a": "queued"}}
+
+    async def tell(client: RunnerClient) -> list[Any]:
+        await client.evict("d")
+        await client.ready()
+        return [await client.cancel("a"), await client.states(), client.gpu_running]
+
+    assert asked(cpu, Deployment("GpuRunner"), tell) == [True, {"a": "queued"}, False]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "ready", [ABSENT, [], [False], ConnectionError("gone")], ids=["none", "no answer", "still starting", "dying"]
+)
+def test_nobody_waits_for_gpu_runners_that_are_not_there(cpu: Deployment, ready: Any) -> None:
+    gpu = Deployment("GpuRunner", ready)
+    with pytest.raises(Overloaded, match=r'no GPU runner is running.*"engine": "pandas"') as raised:
+        asked(cpu, gpu, lambda client: client.run("d", {"engine": "cudf"}))
+    assert raised.value.fields["retry_after_s"] > 0
+    assert gpu.calls == []
+
+
+def test_one_ready_replica_is_enough(cpu: Deployment) -> None:
+    gpu = Deployment("GpuRunner", [False, True])
+    assert asked(cpu, gpu, lambda client: client.run("d", {"engine": "cudf"})) == "GpuRunner"
+
+
+@pytest.mark.parametrize(
+    ("ready", "says", "running"),
+    [(ABSENT, "no GPU runner is running", False), ([True], "every GPU runner is busy", True)],
+    ids=["gone meanwhile", "without room"],
+)
+def test_a_call_that_finds_no_replica_is_given_up_after_a_while(
+    cpu: Deployment, gpu: Deployment, monkeypatch: pytest.MonkeyPatch, ready: Any, says: str, running: bool
+) -> None:
+    monkeypatch.setattr(runner_handle, "FIND_REPLICA_S", 0.05)
+    gpu.assigned = False
+
+    async def run(client: RunnerClient) -> bool:
+        gpu.ready = ready
+        with pytest.raises(Overloaded, match=says):
+            await client.run("d", {"engine": "cudf"})
+        return client.gpu_running
+
+    assert asked(cpu, gpu, run) is running
+    assert gpu.responses[0].cancelled
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ABSENT, Overloaded), (ConnectionError("gone"), RunInterrupted)], ids=["failed", "died"]
+)
+def test_a_gpu_runner_that_goes_is_no_riddle(
+    cpu: Deployment, gpu: Deployment, error: Exception, kind: type[Exception]
+) -> None:
+    gpu.answers = {"run": error}
+
+    async def run(client: RunnerClient) -> None:
+        gpu.ready = ABSENT
+        with pytest.raises(kind):
+            await client.run("d", {"engine": "cudf"})
+
+    asked(cpu, gpu, run)
+
+
+def test_a_client_that_leaves_takes_its_run_along(cpu: Deployment, gpu: Deployment) -> None:
+    gpu.assigned = False
+
+    async def leave(client: RunnerClient) -> bool:
+        running = asyncio.create_task(client.run("d", {"engine": "cudf"}))
+        while not gpu.responses:
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return running.cancelled()
+
+    assert asked(cpu, gpu, leave)
+    assert gpu.responses[0].cancelled
+
+
+def test_an_ingress_keeps_looking(cpu: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_handle, "LOOK_S", 0.01)
+    gpu = Deployment("GpuRunner")
+
+    async def watch() -> None:
+        client = RunnerClient(cpu, gpu)
+        client.start()
+        for ready in ([True], ABSENT, RuntimeError("what?"), [True]):
+            gpu.ready = ready
+            wanted = isinstance(ready, list)
+            async with asyncio.timeout(5):
+                while client.gpu_running is not wanted:
+                    await asyncio.sleep(0.001)
+
+    asyncio.run(watch())
+
+
+def test_a_call_of_serve_tells_when_it_has_found_a_replica() -> None:
+    class Result:
+        async def get_async(self) -> str:
+            return "reply"
+
+    async def main() -> str:
+        found: Future[Any] = Future()
+        response: DeploymentResponse[str] = DeploymentResponse(
+            found, RequestMetadata(request_id="r", internal_request_id="i")
+        )
+        waiting = asyncio.create_task(response._fetch_future_result_async())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        found.set_result(Result())
+        await waiting
+        return str(await response)
+
+    assert asyncio.run(main()) == "reply"
+
+
+@pytest.mark.parametrize(
+    ("here", "asked", "says"),
+    [
+        ("pandas", "cudf", r"'cudf' is not available on this server, which has no GPU; .* engine=\"pandas\""),
+        ("cudf", "pandas", r"'pandas' is not available on this runner, which has 'cudf'; .* engine=\"cudf\""),
+    ],
+)
+def test_a_runner_that_has_another_engine_says_what_it_has(here: str, asked: str, says: str) -> None:
+    engine: Any = SimpleNamespace(name=here, load=None)
+    executor = Executor(engine, ExecutorSettings(seats=1, queue=0, cache_bytes=0))
+    run = executor.run(DatasetSource("d", {}, 0), TaskSpec(run_id="r", source=""), asked)
+    with pytest.raises(EngineUnavailable, match=says) as raised:
+        asyncio.run(run)
+    assert raised.value.fields == {"engine": asked}
