@@ -2,6 +2,7 @@
 
 A library is mapped in five pieces with rights of their own. In a holder that has loaded its dataset, nobody's data is
 read any more, and what runs in its seats may change its own memory as it likes; so there the pieces may share rights.
+The template, which has the same libraries, finds out beforehand which: it is most of the work.
 """
 
 import ctypes
@@ -29,19 +30,29 @@ class _Mapping:
         )
 
 
-def fold_mappings() -> None:
-    """Give adjacent mappings of one library the same rights, so that the kernel makes one of them."""
+Fold = tuple[int, int, int]
+"""Address and length in bytes of a mapping, and the rights that it is to have."""
+
+
+def find_folds() -> list[Fold]:
+    """What to change so that adjacent mappings of one library have the same rights."""
     with open("/proc/self/maps", "rb") as file:
         mappings = [_mapping(line) for line in file]
     libraries = {one.file for one in mappings if one.rights == b"r-xp" and one.file[1] != b"0"}
+    folds = []
     for number, one in enumerate(mappings):
-        if one.file not in libraries:
-            continue
-        if one.rights == b"r--p":
+        if one.rights == b"r--p" and one.file in libraries:
             neighbours = mappings[max(0, number - 1) : number + 2]
             writable = any(other.rights == b"rw-p" and one.goes_on_in(other) for other in neighbours)
             rights = mmap.PROT_READ | (mmap.PROT_WRITE if writable else mmap.PROT_EXEC)
-            _libc.mprotect(one.start, one.end - one.start, rights)  # where it fails, things stay as they were
+            folds.append((one.start, one.end - one.start, rights))
+    return folds
+
+
+def fold(folds: list[Fold]) -> None:
+    """Change it, here or in a process forked from where it was found: the kernel makes one mapping of several."""
+    for address, length, rights in folds:
+        _libc.mprotect(address, length, rights)  # where it fails, things stay as they were
 
 
 def _mapping(line: bytes) -> _Mapping:

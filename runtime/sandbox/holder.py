@@ -22,7 +22,7 @@ from runtime.datasets.plottable import build_plottable
 from runtime.errors import DatasetTooLarge, DatasetUnreadable, RuntimeFailure
 from runtime.sandbox import confine, interior, seat
 from runtime.sandbox.bare_fork import bare_fork
-from runtime.sandbox.folding import fold_mappings
+from runtime.sandbox.folding import Fold, fold
 from runtime.sandbox.forker import Forker
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls.enclosure import Enclosure
@@ -35,7 +35,7 @@ PAYLOAD_FD: Final = 4
 FIRST_TABLE_FD: Final = 5
 
 
-def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: int) -> NoReturn:
+def main(fds: list[int], message: Message, enclosure: Enclosure, folds: list[Fold], *, parent_pid: int) -> NoReturn:
     """Be a holder: load behind walls, say so, serve until the control channel ends.
 
     ``fds`` become 0 (nothing), 1 and 2 (the template's log), 3 (control), 4 (the dataset's description, JSON), then
@@ -62,7 +62,7 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     interior.furnish()
     gc.collect()
     gc.freeze()  # a collection in a seat would otherwise copy every page that holds an object (90 ms, 30 MB)
-    fold_mappings()
+    fold(folds)
     confine.outlive_parent()
     grown = max(0, own.anonymous_bytes() - before)
     send_packet(control, {"event": "ready", "anonymous_bytes": grown, "load_s": time.perf_counter() - started})

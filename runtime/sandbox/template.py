@@ -67,13 +67,15 @@ def main() -> NoReturn:
 
 def _becoming(enclosure: Enclosure, frames: DeviceFrames | None) -> Become:
     """What children become, by their packet's ``kind``."""
-    from runtime.sandbox import device_seat, holder, job
+    from runtime.sandbox import device_seat, folding, holder, job
+
+    folds = folding.find_folds()
 
     def become(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
         fds = [0, *fds] if message["kind"] == "device_seat" else [0, 1, 2, *fds]
         match message["kind"]:
             case "holder":
-                holder.main(fds, message, enclosure, parent_pid=parent_pid)
+                holder.main(fds, message, enclosure, folds, parent_pid=parent_pid)
             case "job":
                 job.main(fds, message, enclosure, parent_pid=parent_pid)
             case "device_seat" if frames is not None:
