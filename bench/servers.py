@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+
+from deployments.launch.ports import pick
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "deployments.app:build"
@@ -72,7 +73,7 @@ class Server:
 
     def spawn(self) -> None:
         """Begin to start it; ``wait_ready`` waits for the end of that."""
-        self.port = free_port()
+        self.port = pick()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "GRAPHSIDE_"))}
         own = {
             "GRAPHSIDE_DATA": str(self.data),
@@ -182,10 +183,3 @@ class Stage:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from bench.peers.apps.signals import wait_for_end
 from bench.peers.apps.task import limit_s, load, run_to_json
-from bench.servers import free_port
 from deployments.launch.flags import ONE_MACHINE, fixed_flags, front_flags
 from deployments.launch.front import write_wrapper
+from deployments.launch.ports import pick
 from deployments.launch.secret_files import load_or_make_token
 
 _HOST = "127.0.0.1"
@@ -43,7 +43,7 @@ def _flags(folder: Path, is_tuned: bool) -> dict[str, str]:
     common = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
     if not is_tuned:
         return {**common, **{flag.name: flag.value for flag in ONE_MACHINE}}
-    side = {f"RAY_SERVE_{name}_PORT": str(free_port()) for name in _SIDE_PORTS}
+    side = {f"RAY_SERVE_{name}_PORT": str(pick()) for name in _SIDE_PORTS}
     flags = {**fixed_flags(), **front_flags(folder, write_wrapper(folder, _HOST)), **side, **common}
     del flags["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"]
     return flags

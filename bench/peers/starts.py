@@ -17,7 +17,8 @@ from bench.peers.ground import Ground
 from bench.peers.held import Held, Leavings
 from bench.peers.subject import Driven, Plain, Subject
 from bench.peers.tasks import COUNT
-from bench.servers import ROOT, StartFailed, free_port
+from bench.servers import ROOT, StartFailed
+from deployments.launch.ports import pick
 
 OWN_PYTHON = Path(sys.executable)
 
@@ -29,7 +30,7 @@ _STEADY_S = 1.0
 
 def fastapi(name: str, python: Path, ground: Ground) -> Subject:
     """One process: one copy of the data, a pool of threads."""
-    port = free_port()
+    port = pick()
     return _plain(name, [str(python), *_uvicorn("bench.peers.apps.fastapi_exec:api", port)], ground, port, "/run")
 
 
@@ -44,13 +45,13 @@ def ray_plain(name: str, python: Path, ground: Ground) -> Subject:
 
 
 def litserve(name: str, python: Path, ground: Ground) -> Subject:
-    port = free_port()
+    port = pick()
     command = [str(python), "-m", "bench.peers.apps.litserve_exec", str(port), str(ground.workers)]
     return _plain(name, command, ground, port, "/predict")
 
 
 def bentoml(name: str, python: Path, ground: Ground) -> Subject:
-    port = free_port()
+    port = pick()
     command = [
         str(python), "-m", "bentoml", "serve", "bench.peers.apps.bentoml_exec:Runner", "--host", _HOST, "--port",
         str(port),
@@ -66,20 +67,20 @@ def bubblewrap(name: str, python: Path, ground: Ground) -> Subject:
         "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--proc", "/proc",
         "--dev", "/dev", "--tmpfs", "/tmp", *read, "--clearenv",
     ]  # fmt: skip
-    port = free_port()
+    port = pick()
     command = [str(python), *_uvicorn("bench.peers.apps.fresh_front:api", port)]
     return _plain(name, command, ground, port, "/run", {"PEER_JAIL": json.dumps(jail)})
 
 
 def dask(name: str, python: Path, ground: Ground) -> Subject:
-    port = free_port()
+    port = pick()
     server = ["-m", "bench.peers.apps.dask_cluster", str(port), str(ground.workers)]
     return _driven(name, python, ground, port, server, ["-m", "bench.peers.apps.dask_client", str(port)])
 
 
 def kernel_gateway(name: str, python: Path, ground: Ground) -> Subject:
     """As many kernels as others have workers; clients share them."""
-    port = free_port()
+    port = pick()
     server = [
         "-m", "kernel_gateway", "--ip", _HOST, "--port", str(port), "--JupyterWebsocketPersonality.list_kernels=True",
     ]  # fmt: skip
@@ -88,7 +89,7 @@ def kernel_gateway(name: str, python: Path, ground: Ground) -> Subject:
 
 
 def spark(name: str, python: Path, ground: Ground) -> Subject:
-    port = free_port()
+    port = pick()
     server = ["-m", "bench.peers.apps.spark_server", str(port), str(ground.workers)]
     client = ["-m", "bench.peers.apps.spark_client", str(port)]
     own = {
@@ -106,7 +107,7 @@ def _uvicorn(app: str, port: int) -> list[str]:
 
 
 def _ray(name: str, python: Path, ground: Ground, how: str) -> Subject:
-    port = free_port()
+    port = pick()
     folder = tempfile.mkdtemp(prefix="peer-", dir="/tmp")  # a socket's path ends at 107 bytes
 
     def clear() -> None:

@@ -19,7 +19,8 @@ from bench.harness import Measured, Target, interleave, percentile
 from bench.peers.held import Held
 from bench.plan import Plan
 from bench.report import Table, figures
-from bench.servers import ROOT, Stage, free_port
+from bench.servers import ROOT, Stage
+from deployments.launch.ports import pick
 from runtime.datasets.tables import canonical, write_canonical
 from runtime.sandbox.parent import template_environment
 
@@ -56,7 +57,7 @@ def run(stage: Stage, plan: Plan) -> list[Table]:
 
 def _no_ops(stage: Stage, plan: Plan) -> Table:
     plan.tell("starting no-ops")
-    port = free_port()
+    port = pick()
     app = ["-m", "uvicorn", "bench.apps.noop_uvicorn:api", "--host", "127.0.0.1", "--port", str(port)]
     command = [sys.executable, *app, "--log-level", "warning"]
     with ExitStack() as stack:

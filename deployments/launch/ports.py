@@ -3,11 +3,16 @@
 import errno
 import fcntl
 import os
+import random
 import socket
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from deployments.launch.errors import LaunchError
+
+_FIRST_PORT: Final = 10_240
+_TRIES: Final = 64
 
 
 def resolve(host: str) -> str:
@@ -39,9 +44,16 @@ def require_free(address: str, port: int) -> None:
 
 
 def pick(preferred: int = 0, taken: frozenset[int] = frozenset()) -> int:
-    """A loopback port that is free now: the preferred one where it is, else one of the kernel's choosing."""
+    """A loopback port that is free now: the preferred one where it is, else any.
+
+    Any is none of those that the kernel gives to connections: one of them may take it before its server does, which is
+    the likelier the longer that takes to start.
+    """
     if preferred and preferred not in taken and _problem("127.0.0.1", preferred) is None:
         return preferred
+    for port in _of_no_connection():
+        if port not in taken and _problem("127.0.0.1", port) is None:
+            return port
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -66,6 +78,16 @@ def claim(preferred: int) -> int:
         os.close(lock)
         return pick()
     return pick(preferred)
+
+
+def _of_no_connection() -> list[int]:
+    """Some ports between those of well-known services and those that connections are given."""
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError):
+        return []
+    usual = range(_FIRST_PORT, first)
+    return random.SystemRandom().sample(usual, min(_TRIES, len(usual)))
 
 
 def _problem(address: str, port: int) -> int | None:

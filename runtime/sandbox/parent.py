@@ -257,14 +257,17 @@ class TemplateProcess:
                     await asyncio.shield(_kill(process))
             log.warning("template.ended pid=%d code=%s", process.pid, process.returncode)
 
+    def _arguments(self, control: socket.socket) -> tuple[str, ...]:
+        """What a template is told at its start."""
+        door = None if self._group is None else self._group.door
+        told = {"walls": self.walls.to_wire(), "door": door, "device": self._device}
+        return (str(control.fileno()), str(os.getpid()), json.dumps(told))
+
     async def _exec(self, control: socket.socket) -> Any:
-        fd = control.fileno()
         doors = () if self._group is None else (self._group.door,)
-        told = {"walls": self.walls.to_wire(), "door": doors[0] if doors else None, "device": self._device}
-        arguments = (str(fd), str(os.getpid()), json.dumps(told))
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-s", "-m", "runtime.sandbox.template", *arguments,
-            pass_fds=(fd, *doors), env=template_environment(device=self._device is not None), cwd="/",
+            sys.executable, "-P", "-s", "-m", "runtime.sandbox.template", *self._arguments(control),
+            pass_fds=(control.fileno(), *doors), env=template_environment(device=self._device is not None), cwd="/",
             stdin=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
 

@@ -51,12 +51,11 @@ class WeakTemplate(TemplateProcess):
         self._environment = environment
 
     async def _exec(self, control: Any) -> Any:
-        fd = control.fileno()
-        arguments = (str(fd), str(os.getpid()), json.dumps(asdict(self.walls)), str(self._told))
+        arguments = (*self._arguments(control), str(self._told))
         command = (self._python, "-P", "-s", "-m", "tests.attacks.absence.weakened", *arguments)
         environment = {**self._environment, "PYTHONPATH": str(ROOT)}
         return await asyncio.create_subprocess_exec(
-            *command, pass_fds=(fd,), env=environment, cwd="/", stdin=asyncio.subprocess.DEVNULL
+            *command, pass_fds=(control.fileno(),), env=environment, cwd="/", stdin=asyncio.subprocess.DEVNULL
         )
 
 

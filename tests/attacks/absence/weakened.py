@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from runtime.sandbox import confine, template
+from runtime.sandbox.folding import Fold
 from runtime.sandbox.protocol import Message
 from runtime.sandbox.walls import identity, kernel
 from runtime.sandbox.walls.enclosure import Enclosure, Walls
@@ -107,11 +108,13 @@ def main() -> NoReturn:
     path = Path(sys.argv.pop())
     be_holder = holder.main
 
-    def weak_holder(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: int) -> NoReturn:
+    def weak_holder(
+        fds: list[int], message: Message, enclosure: Enclosure, folds: list[Fold], *, parent_pid: int
+    ) -> NoReturn:
         told: dict[str, Any] = json.loads(path.read_text())
         for name in told["absent"]:
             ABSENT[name]()
-        be_holder(fds, message, Enclosure(Walls(**told["walls"])), parent_pid=parent_pid)
+        be_holder(fds, message, Enclosure(Walls(**told["walls"])), folds, parent_pid=parent_pid)
 
     setattr(holder, "main", weak_holder)  # noqa: B010
     template.main()

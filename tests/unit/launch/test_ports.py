@@ -2,6 +2,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,8 @@ def test_a_claimed_port_is_not_given_to_a_second_server() -> None:
     assert ports.claim(preferred) == preferred
     second = subprocess.run([sys.executable, "-c", claim], capture_output=True, text=True, check=True, timeout=60)
     assert int(second.stdout) != preferred
+
+
+def test_any_port_is_one_that_no_connection_is_given() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert max(ports.pick() for _ in range(20)) < first

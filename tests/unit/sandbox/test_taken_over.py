@@ -38,9 +38,8 @@ class TakenOver(TemplateProcess):
     """The server's side of ``tests.attacks.takeover``."""
 
     async def _exec(self, control: Any) -> Any:
-        told = [str(control.fileno()), str(os.getpid()), json.dumps(self.walls.to_wire())]
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-s", takeover.__file__, *told,
+            sys.executable, "-P", "-s", takeover.__file__, *self._arguments(control),
             pass_fds=(control.fileno(),), env=template_environment(), cwd="/", stdin=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
 
