@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Any, Final
@@ -11,7 +12,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
 from deployments.affinity import REPLICA_PREFIX
-from runtime.errors import Overloaded, RunInterrupted
+from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted, RuntimeFailure
 
 log = logging.getLogger("graphside.ingress")
 
@@ -24,6 +25,9 @@ LOOK_S: Final = 2.0
 """How often an ingress asks whether there are GPU runners."""
 
 LOOK_TIMEOUT_S: Final = 5.0
+
+START_S: Final = 180.0
+"""So long after an ingress started a GPU runner that it never saw may still be starting; later there is no device."""
 
 FIND_REPLICA_S: Final = 15.0
 """The most that a call waits for Serve to find it a GPU runner: longer than one takes to get over a crash."""
@@ -95,6 +99,8 @@ class GpuRunnerHandle(RunnerHandle):
     def __init__(self, handle: Any) -> None:
         super().__init__(handle)
         self.running = False
+        self._was_running = False
+        self._since = time.monotonic()
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -102,9 +108,10 @@ class GpuRunnerHandle(RunnerHandle):
         self._looking = asyncio.create_task(self._look_on())
 
     async def call(self, method: str, key: str, *args: Any) -> Any:
-        """As of any runner. Raises ``Overloaded`` also where no GPU runner runs, and says what to do."""
+        """As of any runner. Where no GPU runner runs, raises ``Overloaded``, or ``EngineUnavailable`` where none ever
+        did, and says what to do."""
         if not self.running:
-            raise not_running()
+            raise self._not_running()
         return await super().call(method, key, *args)
 
     async def look(self) -> None:
@@ -117,6 +124,7 @@ class GpuRunnerHandle(RunnerHandle):
         if running != self.running:
             log.info("gpu.runners running=%s", running)
         self.running = running
+        self._was_running |= running
 
     async def _look_on(self) -> None:
         while True:
@@ -136,8 +144,17 @@ class GpuRunnerHandle(RunnerHandle):
             await self.look()
             if self.running:
                 raise Overloaded("every GPU runner is busy; try again later", retry_after_s=1) from error
-            raise not_running() from error
+            raise self._not_running() from error
         return await response
+
+    def _not_running(self) -> RuntimeFailure:
+        if self._was_running or time.monotonic() - self._since < START_S:
+            return not_running()
+        text = (
+            "this server's GPU cannot be used (its operator finds the reason in the log of GpuRunner, or by graphside "
+            'doctor); send the request with "engine": "pandas" (PyGraphistry: engine="pandas")'
+        )
+        return EngineUnavailable(text, engine="cudf")
 
 
 def not_running() -> Overloaded:

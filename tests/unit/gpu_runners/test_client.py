@@ -194,6 +194,28 @@ def test_nobody_waits_for_gpu_runners_that_are_not_there(cpu: Deployment, ready:
     assert gpu.calls == []
 
 
+def test_gpu_runners_that_never_came_are_no_engine(cpu: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_handle, "START_S", 0.0)
+    with pytest.raises(EngineUnavailable, match='"engine": "pandas"') as raised:
+        asked(cpu, Deployment("GpuRunner", ABSENT), lambda client: client.run("d", {"engine": "cudf"}))
+    assert raised.value.fields["engine"] == "cudf"
+
+
+def test_gpu_runners_that_were_there_will_be_again(
+    cpu: Deployment, gpu: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_handle, "START_S", 0.0)
+
+    async def run(client: RunnerClient) -> None:
+        gpu.ready = ABSENT
+        assert isinstance(client._gpu, GpuRunnerHandle)
+        await client._gpu.look()
+        await client.run("d", {"engine": "cudf"})
+
+    with pytest.raises(Overloaded):
+        asked(cpu, gpu, run)
+
+
 def test_one_ready_replica_is_enough(cpu: Deployment) -> None:
     gpu = Deployment("GpuRunner", [False, True])
     assert asked(cpu, gpu, lambda client: client.run("d", {"engine": "cudf"})) == "GpuRunner"
