@@ -60,9 +60,10 @@ def test_tasks_of_pandas_and_of_no_engine_run(person: Person, dataset_id: str, f
 def test_cudf_is_refused_at_once_with_what_to_do(person: Person, dataset_id: str) -> None:
     started = time.monotonic()
     answer = person.run(dataset_id, KIND, engine="cudf")
-    assert (answer.status_code, answer.json()["type"]) == (503, "Overloaded")
+    refused = (answer.status_code, answer.json()["type"])
+    assert refused in {(503, "Overloaded"), (422, "EngineUnavailable")}  # the latter once none can be starting any more
     assert 'engine="pandas"' in answer.json()["error"]
-    assert int(answer.headers["retry-after"]) > 0
+    assert ("retry-after" in answer.headers) == (answer.status_code == 503)
     assert time.monotonic() - started < 5
 
 
