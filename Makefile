@@ -18,7 +18,7 @@ FAST := not soak and not gpu
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-clients serve test test-unit test-live soak lint bench bench-kept peers lock clean gpu-names gpu-probe \
+.PHONY: help install install-dev install-clients serve test test-unit test-wire test-live soak lint bench bench-kept peers lock clean gpu-names gpu-probe \
 	gpu-trace gpu-bundle test-gpu bench-gpu
 
 help: ## this list
@@ -33,14 +33,17 @@ install-clients: $(CLIENTS)/pygraphistry/$(OLDEST)/.installed $(JS)/node_modules
 serve: install ## a server on this machine, in the foreground (GRAPHSIDE_PORT, GRAPHSIDE_HOST, GRAPHSIDE_DATA)
 	@exec $(BIN)/python -m deployments.launch
 
-test: install-dev install-clients ## all tests that take minutes, in two halves at a time; what CI runs
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-live test-unit
+test: install-dev install-clients ## all tests that take minutes, three parts at a time; what CI runs
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-live test-wire test-unit
 
 test-unit: install-dev ## the tests that start no server
 	$(BIN)/python -m pytest -q -m "$(FAST)" tests/unit
 
-test-live: install-dev install-clients ## the others: servers, clients, attacks, kills
-	$(BIN)/python -m pytest -q -m "$(FAST)" --ignore tests/unit tests
+test-wire: install-dev ## those of the protocol, most of them of one server
+	$(BIN)/python -m pytest -q -m "$(FAST)" tests/wire
+
+test-live: install-dev install-clients ## the others: attacks, clients, clusters, kills
+	$(BIN)/python -m pytest -q -m "$(FAST)" --ignore tests/unit --ignore tests/wire tests
 
 soak: install-dev install-clients $(CLIENTS)/.installed-releases ## the tests that take longer, the attacks in every mode
 	$(BIN)/python -m pytest -q -m "soak or attack"
