@@ -31,9 +31,13 @@ Everything of a section is measured in one run on one machine, what is compared 
 between neighbours in time, so quote those; milliseconds are those of the machine and the load that each section
 names.
 
-Targets that are not met stand in the table as well. Most of a warm call is the processor's time that a new process
-costs, before and after the task, in pages and mappings that the kernel copies and takes apart; what was tried against
-that, and what an upload is bounded by, is in [bench/NOTES.md](../bench/NOTES.md)."""
+Targets that are not met stand in the table as well, and this is why. A warm call is the processor's time that a new
+process costs, before and after the task: pages and mappings that the kernel copies and takes apart. On two cores that
+bounds calls a second, and calls that follow each other without a pause wait for it; at leisure it is done meanwhile.
+Peers that are faster run a caller's text in a process that others' texts run in too; what becomes of them when a text
+does not end is the table of *runaway*. An upload goes through HAProxy and Python and ends on disk, a copy stays in
+the kernel. Of a first call a third is Serve's way there and back. What was tried against each, and what it brought, is
+in [bench/NOTES.md](../bench/NOTES.md)."""
 
 
 @dataclass(frozen=True, slots=True)

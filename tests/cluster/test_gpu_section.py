@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import SMALL_EDGES, LiveServer, Person, free_port
 
 pytestmark = [
+    pytest.mark.soak,
     pytest.mark.e2e,
     pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU here"),
 ]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import SMALL_EDGES, LiveServer, Person, free_port
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
 MIB = 1024 * 1024
 GPU = {"num_gpus": 0.5, "seats": 2, "spare_seats": 1, "seat_bytes": 256 * MIB, "cache_bytes": 64 * MIB}

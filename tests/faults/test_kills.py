@@ -121,6 +121,7 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
         within(10, lambda: not any(process.is_running() for process in below))
 
 
+@pytest.mark.soak
 def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
     victim: LiveServer, person: Person
 ) -> None:

@@ -28,6 +28,7 @@ def test_the_greeting_and_the_runner_tell_the_same(server: LiveServer) -> None:
     assert any(line.endswith(f"isolation {said}") for line in runner_log(server.data))
 
 
+@pytest.mark.soak
 def test_off_says_so_in_the_greeting_at_start_and_in_every_line_of_a_run(tmp_path: Path) -> None:
     server = LiveServer(tmp_path / "data", free_port(), {"GRAPHSIDE_ISOLATION": "off"}).start()
     try:

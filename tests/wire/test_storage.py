@@ -11,7 +11,7 @@ from tests.conftest import PASSWORD, SMALL_EDGES, LiveServer, Person, free_port
 from tests.postgresql_server import PostgresServer
 from tests.s3_server import KEY, SECRET, S3Server
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
 COUNT = "def task(g): return len(g._edges)"
 FLAG = "/api/v2/admin/flags/flag_python_endpoint_enabled_users/"

@@ -144,7 +144,7 @@ def weak_rig(
         executor = Executor(PandasEngine(store, template, settings, 2**40), ExecutorSettings(4, 100, 2**40))
         await executor.start()
         await template.wait_ready()
-        return Rig(folder, loop, executor, template, store, Uploads(store, template, 2**20), scratch.path)
+        return Rig(folder, loop, thread, executor, template, store, Uploads(store, template, 2**20), scratch.path)
 
     try:
         rig = asyncio.run_coroutine_threadsafe(build(), loop).result(120)

@@ -68,6 +68,8 @@ def engine_rig(
 
 
 @pytest.fixture
-def device_rig(make_device_rig: MakeDeviceRig) -> DeviceRig:
+def device_rig(make_device_rig: MakeDeviceRig) -> Iterator[DeviceRig]:
     """A device of its own, with room for three small datasets."""
-    return make_device_rig(cache_bytes=6 * MIB)
+    device_rig = make_device_rig(cache_bytes=6 * MIB)
+    yield device_rig
+    device_rig.rig.close()

@@ -41,6 +41,7 @@ class Rig:
 
     root: Path
     loop: asyncio.AbstractEventLoop
+    thread: threading.Thread
     executor: Executor
     template: TemplateProcess
     store: LocalStore
@@ -71,6 +72,15 @@ class Rig:
     def run(self, source: DatasetSource, code: str, **fields: Any) -> RunOutcome:
         """The outcome of a run."""
         return self.wait(self.start(source, code, **fields))[0]
+
+    def close(self) -> None:
+        """End all that it has; it may have been ended already."""
+        if self.loop.is_closed():
+            return
+        self.wait(self.executor.close(), 30)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
 
     def scratch_dirs(self) -> set[str]:
         """Scratch directories that exist now; spare seats have one each."""
@@ -114,19 +124,13 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
             executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes), group)
             await executor.start()
             await template.wait_ready()
-            return Rig(root, loop, executor, template, store, Uploads(store, template, 64 * MIB), scratch.path)
+            return Rig(root, loop, thread, executor, template, store, Uploads(store, template, 64 * MIB), scratch.path)
 
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("GRAPHSIDE_CANARY", "secret")  # what a server has when it starts its template
             rig = asyncio.run_coroutine_threadsafe(build(), loop).result(60)
 
-        def close() -> None:
-            asyncio.run_coroutine_threadsafe(rig.executor.close(), loop).result(30)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(10)
-            loop.close()
-
-        closers.append(close)
+        closers.append(rig.close)
         return rig
 
     yield make
