@@ -14,11 +14,12 @@ PEER_LOCKS := $(wildcard requirements/peers/*.lock)
 GPUENV := .gpuenv
 GPU_PYTHON ?= $(if $(wildcard $(GPUENV)/bin/python),$(GPUENV)/bin/python,python3)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
-FAST := not soak and not gpu
+PYTEST = $(BIN)/python -m pytest -q -m "not soak and not gpu"
+PROCESSES := tests/unit/sandbox tests/unit/engines tests/unit/datasets
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-clients serve test test-unit test-wire test-live soak lint bench bench-kept peers lock clean gpu-names gpu-probe \
+.PHONY: help install install-dev install-clients serve test test-unit part-live part-wire part-processes part-units soak lint bench bench-kept peers lock clean gpu-names gpu-probe \
 	gpu-trace gpu-bundle test-gpu bench-gpu
 
 help: ## this list
@@ -33,17 +34,24 @@ install-clients: $(CLIENTS)/pygraphistry/$(OLDEST)/.installed $(JS)/node_modules
 serve: install ## a server on this machine, in the foreground (GRAPHSIDE_PORT, GRAPHSIDE_HOST, GRAPHSIDE_DATA)
 	@exec $(BIN)/python -m deployments.launch
 
-test: install-dev install-clients ## all tests that take minutes, three parts at a time; what CI runs
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-live test-wire test-unit
+test: install-dev install-clients ## all tests that take minutes, two parts at a time; what CI runs
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target part-live part-wire part-processes part-units
 
 test-unit: install-dev ## the tests that start no server
-	$(BIN)/python -m pytest -q -m "$(FAST)" tests/unit
+	$(PYTEST) tests/unit
 
-test-wire: install-dev ## those of the protocol, most of them of one server
-	$(BIN)/python -m pytest -q -m "$(FAST)" tests/wire
+# Of about the same length, longest first; each has its own temporary folders and ports.
+part-live:
+	$(PYTEST) tests --ignore tests/unit --ignore tests/wire
 
-test-live: install-dev install-clients ## the others: attacks, clients, clusters, kills
-	$(BIN)/python -m pytest -q -m "$(FAST)" --ignore tests/unit --ignore tests/wire tests
+part-wire:
+	$(PYTEST) tests/wire
+
+part-processes:
+	$(PYTEST) $(PROCESSES)
+
+part-units:
+	$(PYTEST) tests/unit $(addprefix --ignore ,$(PROCESSES))
 
 soak: install-dev install-clients $(CLIENTS)/.installed-releases ## the tests that take longer, the attacks in every mode
 	$(BIN)/python -m pytest -q -m "soak or attack"

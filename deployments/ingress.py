@@ -1,6 +1,7 @@
 """The ingress deployment: authenticates, authorises, validates, dispatches, encodes errors. Holds no dataset."""
 
 import logging
+from functools import cache
 from types import ModuleType
 from typing import Any
 from uuid import uuid4
@@ -84,8 +85,8 @@ def build_asgi_app(services: Services) -> FastAPI:
     app = FastAPI(routes=list(routes), redirect_slashes=False, openapi_url=None)
     app.state.services = services
     families = [Family(_name_of(module), _about(module), tuple(module.routes.operations)) for module in modules]
-    document = document_of(families, services.settings)
-    app.openapi = lambda: document  # type: ignore[method-assign]
+    # Made when it is asked for: it takes a tenth of a second, and most apps are never asked.
+    app.openapi = cache(lambda: document_of(families, services.settings))  # type: ignore[method-assign]
     for kind in (RequestError, RuntimeFailure, AuthError, CatalogError):
         app.add_exception_handler(kind, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
