@@ -19,7 +19,7 @@ from tests.attacks.suite import Attack, collection, own
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.best_mode]
 
-CALLS = int(os.environ.get("GRAPHSIDE_SOAK_CALLS", "10000"))
+CALLS = int(os.environ.get("GRAPHSIDE_SOAK_CALLS", "20000"))
 SAMPLES = 20
 CLIENTS = 4
 WARM_UP = 0.25
