@@ -19,9 +19,9 @@ from runtime.engines.device.loading import DeviceLimits, DeviceTable, load_table
 from runtime.engines.device.pool import SeatPool
 from runtime.engines.device.seats import DeviceSeat, open_device_seat, payload_file
 from runtime.engines.pandas import SeatSettings
-from runtime.errors import DatasetTooLarge, EngineUnavailable, Overloaded, RunInterrupted
+from runtime.errors import DatasetTooLarge, EngineUnavailable, RunInterrupted
 from runtime.sandbox.parent import TemplateProcess
-from runtime.sandbox.seats import SeatProcess
+from runtime.sandbox.seats import SeatProcess, not_made
 from runtime.sandbox.walls.identity import new_uid
 from runtime.task import MIB, TaskSpec
 
@@ -182,9 +182,7 @@ class CudfEngine:
                 self._limits(self._device.seat_bytes),
             )  # fmt: skip
         except OSError as error:
-            log.error("seat.not_made errno=%s %s", error.errno, error.strerror)
-            text = "this server cannot start another run just now; try again"
-            raise Overloaded(text, retry_after_s=1) from error
+            raise not_made(error) from error
 
     def _limits(self, device_bytes: int) -> DeviceLimits:
         settings = self._settings

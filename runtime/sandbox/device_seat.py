@@ -6,7 +6,6 @@ a fork; so each makes one of its own, behind its walls. A seat maps blocks read-
 """
 
 import gc
-import logging
 import mmap
 import os
 import socket
@@ -24,8 +23,6 @@ from runtime.sandbox.protocol import Message, ProtocolError, recv_frame_and_fds,
 from runtime.sandbox.walls import identity
 from runtime.sandbox.walls.enclosure import Enclosure
 from runtime.text import legal_text
-
-log = logging.getLogger("graphside.sandbox")
 
 LOADER_CHANNEL_FD: Final = 3
 FIRST_TABLE_FD: Final = 4

@@ -274,14 +274,19 @@ async def open_seat(
     try:
         seat = SeatProcess(root, uid, output_bytes, result_bytes)
     except OSError as error:
-        log.error("seat.not_made errno=%s %s", error.errno, error.strerror)
-        raise Overloaded("this server cannot start another run just now; try again", retry_after_s=1) from error
+        raise not_made(error) from error
     try:
         await seat.open(holder)
     except BaseException:
         await asyncio.shield(seat.close())
         raise
     return seat
+
+
+def not_made(error: OSError) -> Overloaded:
+    """Where the machine has no descriptors, disk or processes left for a seat. The reason is for the log."""
+    log.error("seat.not_made errno=%s %s", error.errno, error.strerror)
+    return Overloaded("this server cannot start another run just now; try again", retry_after_s=1)
 
 
 def _request(spec: TaskSpec, token: str | None) -> Message:

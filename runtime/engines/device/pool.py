@@ -1,14 +1,11 @@
 """Seats that have a context before anybody needs one: to make it takes half a second or more."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from runtime.engines.device.seats import DeviceSeat
 from runtime.errors import RuntimeFailure
-
-log = logging.getLogger("graphside.engine")
 
 
 class SeatPool:
