@@ -64,8 +64,13 @@ class ScratchRoot:
         os.close(self.fd)
 
 
+def byte_count(status: os.stat_result) -> int:
+    """Of a file: its size, or what it takes of the disk if that is more. Some file systems take note of that late."""
+    return max(status.st_blocks * 512, status.st_size)
+
+
 def scratch_use(directory: Path, most_files: int) -> ScratchUse:
-    """Count allocated bytes and entries below ``directory``; stops soon after ``most_files`` or ``DEEPEST``."""
+    """Count bytes and entries below ``directory``; stops soon after ``most_files`` or ``DEEPEST``."""
     census = _Census(most_files)
     with suppress(OSError):  # it changes under us; the next look sees more
         census.take(_open(os.fspath(directory), None), 0)
@@ -99,7 +104,7 @@ class _Census:
             os.close(fd)
 
     def _count(self, entry: "os.DirEntry[str]", fd: int, depth: int) -> None:
-        self.byte_count += entry.stat(follow_symlinks=False).st_blocks * 512
+        self.byte_count += byte_count(entry.stat(follow_symlinks=False))
         if not entry.is_dir(follow_symlinks=False):
             return
         try:

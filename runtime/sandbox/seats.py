@@ -120,6 +120,9 @@ class SeatProcess:
             self.reusable = spec.owner is not None and self._is_clean(answer)
             if not self.reusable:
                 child.kill()
+        if answer is not None and answer.get("status") == "ok" and not self.reusable:
+            too_much = await watchdog.last_look()
+            self._ended_by = self._ended_by or too_much  # it may have been cancelled meanwhile
         outcome = await self._outcome(child, spec, answer, beheaded=watchdog.beheaded)
         if outcome.failure is not None and self.reusable:  # an answer that only looked like one
             self.reusable = False

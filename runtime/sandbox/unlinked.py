@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from runtime.sandbox.scratch import byte_count
+
 _libc = ctypes.CDLL(None)
 
 MOST_MAPS_BYTES: Final = 2 * 1024 * 1024
@@ -47,7 +49,7 @@ def unlinked(pid: int, uid: int | None, directory: Path) -> Unlinked:
 
 
 def _open_files(pid: int, device: int) -> dict[int, int]:
-    """Allocated bytes by inode."""
+    """Bytes by inode."""
     found = {}
     for name in os.listdir(f"/proc/{pid}/fd"):
         try:
@@ -55,7 +57,7 @@ def _open_files(pid: int, device: int) -> dict[int, int]:
         except FileNotFoundError:
             continue  # closed meanwhile
         if status.st_nlink == 0 and status.st_dev == device and stat.S_ISREG(status.st_mode):
-            found[status.st_ino] = status.st_blocks * 512
+            found[status.st_ino] = byte_count(status)
     return found
 
 
@@ -80,9 +82,9 @@ def _mappings(pid: int, directory: Path) -> dict[int, int]:
 
 
 def _file_bytes(pid: int, span: str) -> int | None:
-    """Allocated bytes of the whole file behind a mapping; None where only a more privileged process may ask."""
+    """Bytes of the whole file behind a mapping; None where only a more privileged process may ask."""
     try:
-        return os.stat(f"/proc/{pid}/map_files/{_short(span)}").st_blocks * 512
+        return byte_count(os.stat(f"/proc/{pid}/map_files/{_short(span)}"))
     except OSError:
         return None
 

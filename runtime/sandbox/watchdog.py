@@ -1,7 +1,8 @@
 """Watches one run from outside: its deadline, and what no limit of the kernel counts for it.
 
 Memory and threads cost a few microseconds to look at, and are looked at every 20 ms. Scratch is a walk over files of
-the task's making, which it can make long: a thread takes it, and rests ten times as long as it took.
+the task's making, which it can make long: a thread takes it, and rests ten times as long as it computed. What a run
+leaves there is looked at once more at its end.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import Final
 
 from runtime.errors import RunFailed, TaskCrashed, TaskMemoryExceeded, TaskScratchExceeded, TaskTimeout
 from runtime.sandbox.children import Child
-from runtime.sandbox.scratch import DEEPEST, scratch_use
+from runtime.sandbox.scratch import DEEPEST, ScratchUse, scratch_use
 from runtime.sandbox.unlinked import TooManyMappings, Unlinked, unlinked
 from runtime.sandbox.watch import Gauge
 from runtime.task import Limits
@@ -21,7 +22,7 @@ from runtime.task import Limits
 WATCH_INTERVAL_S: Final = 0.02
 SLOW_INTERVAL_S: Final = 0.1
 RESTS: Final = 10
-"""How many times as long as a census of scratch took it is until the next one."""
+"""How many times as long as a census of scratch computed it is until the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,46 +109,58 @@ class Watchdog:
             limit = self._limits.cpu_s
             text = f"the task used {used_s:g} s of CPU, more than its limit of {limit:g} s"
             return self._end(TaskTimeout(text, limit_name="cpu_s", limit=limit, observed=used_s))
-        began = time.monotonic()
         census = asyncio.get_running_loop().run_in_executor(
             None, _census, self._child.pid, self._place, self._limits.scratch_files
         )
-        census.add_done_callback(lambda done: self._on_census(done, began))
+        census.add_done_callback(self._on_census)
 
-    def _on_census(self, census: "asyncio.Future[_Census]", began: float) -> None:
+    def _on_census(self, census: "asyncio.Future[_Census]") -> None:
         if not self._timers or census.cancelled():
             return
         try:
             found = census.result()
         except TooManyMappings:
             return self._end(TaskCrashed("the task mapped more files than can be watched"))
+        if (failure := self._judge(found.use)) is not None:
+            return self._end(failure)
+        # While it writes, it is looked at as often as its memory.
+        grows = found.use.byte_count > self._seen_scratch_bytes
+        self._seen_scratch_bytes = found.use.byte_count
+        # What a look costs is everybody's time: a task that makes it long is looked at less often.
+        pause_s = max(WATCH_INTERVAL_S if grows else SLOW_INTERVAL_S, RESTS * found.cpu_s)
+        self._again(2, pause_s, self._look_at_files)
+
+    async def last_look(self) -> RunFailed | None:
+        """At what a run leaves in its scratch directory: a quick one may have filled it between two looks."""
+        if scratch_use(self._place.scratch, 1).file_count == 0:
+            return None  # as most do, and no thread has to be asked
+        use = await asyncio.to_thread(scratch_use, self._place.scratch, self._limits.scratch_files)
+        return self._judge(use)
+
+    def _judge(self, use: ScratchUse) -> RunFailed | None:
         for name, limit, observed in (
-            ("scratch_bytes", self._limits.scratch_bytes, found.byte_count),
-            ("scratch_files", self._limits.scratch_files, found.file_count),
-            ("scratch_depth", DEEPEST, found.depth),
+            ("scratch_bytes", self._limits.scratch_bytes, use.byte_count),
+            ("scratch_files", self._limits.scratch_files, use.file_count),
+            ("scratch_depth", DEEPEST, use.depth),
         ):
             if observed > limit:
                 text = f"the task's scratch directory holds {observed}, more than its limit {name} of {limit}"
-                return self._end(TaskScratchExceeded(text, limit_name=name, limit=limit, observed=observed))
-        # While it writes, it is looked at as often as its memory.
-        grows = found.byte_count > self._seen_scratch_bytes
-        self._seen_scratch_bytes = found.byte_count
-        # What a look costs is everybody's time: a task that makes it long is looked at less often.
-        pause_s = max(WATCH_INTERVAL_S if grows else SLOW_INTERVAL_S, RESTS * (time.monotonic() - began))
-        self._again(2, pause_s, self._look_at_files)
+                return TaskScratchExceeded(text, limit_name=name, limit=limit, observed=observed)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Census:
-    """What lies in scratch, and what was deleted there and is still held."""
+    """What lies in scratch, with what was deleted there and is still held; and what it took to find out."""
 
-    byte_count: int
-    file_count: int
-    depth: int
+    use: ScratchUse
+    cpu_s: float
 
 
 def _census(pid: int, place: Place, most_files: int) -> _Census:
     """Raises ``TooManyMappings``."""
+    began = time.thread_time()
     use = scratch_use(place.scratch, most_files)
     held: Unlinked = unlinked(pid, place.uid, place.scratch)
-    return _Census(use.byte_count + held.byte_count, use.file_count + held.file_count, use.depth)
+    use = ScratchUse(use.byte_count + held.byte_count, use.file_count + held.file_count, use.depth)
+    return _Census(use, time.thread_time() - began)

@@ -162,15 +162,19 @@ def test_a_link_in_place_of_the_directory_is_told_and_not_followed(
 
 
 class TestCounting:
-    def test_bytes_are_those_that_are_allocated(self, scratch: Path) -> None:
+    def test_bytes_are_those_of_directories_within_too(self, scratch: Path) -> None:
         (scratch / "full").write_bytes(b"x" * 100_000)
-        with open(scratch / "sparse", "wb") as sparse:
-            sparse.truncate(1 << 40)
+        (scratch / "small").write_bytes(b"x")
         (scratch / "folder").mkdir()
         (scratch / "folder" / "inner").write_bytes(b"x" * 50_000)
         use = scratch_use(scratch, 1000)
         assert 150_000 <= use.byte_count < 300_000
         assert (use.file_count, use.depth) == (4, 1)
+
+    def test_a_file_counts_for_its_size_since_what_it_takes_of_a_disk_may_be_known_late(self, scratch: Path) -> None:
+        with open(scratch / "sparse", "wb") as sparse:
+            sparse.truncate(1 << 30)
+        assert scratch_use(scratch, 1000).byte_count == 1 << 30
 
     def test_nothing_is_counted_through_links(self, scratch: Path, outside: Path) -> None:
         (outside / "large").write_bytes(b"x" * 2**20)

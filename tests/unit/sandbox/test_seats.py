@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from runtime.engines.base import DatasetSource
+from runtime.sandbox import watchdog
 from tests.unit.sandbox.conftest import Rig
 
 
@@ -98,6 +99,17 @@ def test_scratch_is_bounded(rig: Rig, source: DatasetSource) -> None:
     outcome = rig.run(source, code, scratch_files=10)
     assert outcome.failure is not None
     assert outcome.failure.fields["limit_name"] == "scratch_files"
+
+
+def test_scratch_that_was_filled_between_two_looks_is_told_at_the_end(
+    rig: Rig, source: DatasetSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "SLOW_INTERVAL_S", 60)
+    outcome = rig.run(source, "def task(g):\n    return open('a', 'wb').write(bytes(2**22))", scratch_bytes=2**20)
+    assert outcome.failure is not None
+    assert outcome.failure.fields.items() >= {"limit_name": "scratch_bytes", "observed": 2**22}.items()
+    code = "def task(g):\n    return open('a', 'wb').write(bytes(2**19))"
+    assert answer(rig.run(source, code, scratch_bytes=2**20)) == 2**19
 
 
 @pytest.mark.parametrize(
