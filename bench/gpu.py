@@ -1,8 +1,9 @@
 """``python -m bench.gpu``: what the GPU engine costs, on a machine with a GPU. Prints JSON.
 
-A dataset of 20 million edges and five columns: loading it, giving it to a seat, four tasks in walled-in seats against
-the same text in a bare process with cuDF and against the pandas engine, in turn; runs that only a deadline ends; then
-the probe's copies, formats and kills (``tests/gpu/probe.py``), which are the ceilings.
+A dataset of 20 million edges and five columns: loading it from its stored table and from an image, giving it to a seat,
+four tasks in walled-in seats against the same text in a bare process with cuDF and against the pandas engine, in turn;
+runs that only a deadline ends; then the probe's copies, formats and kills (``tests/gpu/probe.py``), which are the
+ceilings.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from runtime.datasets.store import LocalStore
 from runtime.engines.base import DatasetSource, Engine
 from runtime.engines.cudf import CudfEngine, DeviceSettings
 from runtime.engines.device.driver import DriverFailed
+from runtime.engines.device.images import Images
 from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.errors import RuntimeFailure
@@ -92,6 +94,31 @@ class Bench:
         self._cudf = cudf
         self._pandas = pandas
         self._source = source
+
+    async def loading(self, images: Path, rounds: int) -> dict[str, Any]:
+        """By a loader that waits, in GB/s of what lies on the device: from the stored table, and from its image."""
+        answer: dict[str, Any] = {}
+        for kind in ("table", "image"):
+            taken = []
+            for _ in range(rounds):
+                if kind == "table":
+                    for image in images.glob("copies/*"):
+                        image.unlink()
+                taken.append(await self._load(images))
+            byte_count, seconds = taken[0][0], min(load_s for _, load_s in taken)
+            answer[kind] = {"ms": _ms(seconds), "gb_per_s": round(byte_count / seconds / 1e9, 2)}
+        return {"device_bytes": byte_count, **answer}
+
+    async def _load(self, images: Path) -> tuple[int, float]:
+        """Once, and given up again when it has an image: bytes on the device, and seconds."""
+        engine = self._engine
+        await self._until(lambda: bool(engine.loaders.pids), "no loader was ready")
+        dataset = await engine.load(self._source, _no_room)
+        try:
+            await self._until(lambda: any(images.glob("copies/*")), "there was no image")
+            return dataset.charge_bytes, dataset.load_s
+        finally:
+            await dataset.close()
 
     async def attaching(self, rounds: int) -> dict[str, Any]:
         """The first run loads; the others take a seat that waits."""
@@ -161,10 +188,17 @@ class Bench:
         return outcome, receipt
 
     async def _seat_waits(self) -> None:
+        await self._until(lambda: bool(self._engine.seats.pids), "no seat was ready")
+
+    async def _until(self, condition: Callable[[], bool], trouble: str) -> None:
+        if not await _until(condition):
+            raise BadAnswer(f"{trouble} within {SOON_S:g} s")
+
+    @property
+    def _engine(self) -> CudfEngine:
         engine = self._cudf.engine
         assert isinstance(engine, CudfEngine)
-        if not await _until(lambda: bool(engine.seats.pids)):
-            raise BadAnswer(f"no seat was ready within {SOON_S:g} s")
+        return engine
 
 
 async def measure(driver: CudaDriver, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -177,11 +211,16 @@ async def measure(driver: CudaDriver, folder: Path, options: argparse.Namespace)
     del table
     walls = choose_walls("minimal", examine(), is_root=os.geteuid() == 0)
     device = DeviceSettings(None, SEAT_BYTES, 1)
+    images = folder / "images"
+    on_device = partial(
+        CudfEngine, device=device, driver=driver, seats=2, images=Images(images, 2 * source.byte_count + 64 * MIB)
+    )
     async with (
-        _executor(folder, store, walls, partial(CudfEngine, device=device, driver=driver, seats=2), FRAMES) as cudf,
+        _executor(folder, store, walls, on_device, FRAMES) as cudf,
         _executor(folder, store, walls, partial(PandasEngine, dataset_bytes=1 << 40), None) as pandas,
     ):
         bench = Bench(driver, cudf, pandas, source)
+        await _note(answer, "loading", bench.loading(images, options.rounds))
         await _note(answer, "attaching", bench.attaching(options.rounds))
         bare = await asyncio.to_thread(BareCudf, store.object_path(source.tables["edges"]))
         try:
@@ -229,6 +268,10 @@ async def _note(answer: dict[str, Any], name: str, part: Awaitable[dict[str, Any
     print(f"{name}: {json.dumps(answer[name])}", file=sys.stderr, flush=True)
 
 
+async def _no_room() -> bool:
+    return False
+
+
 async def _until(condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + SOON_S
     while not condition():
@@ -244,9 +287,6 @@ def probed(folder: Path) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / "tests/gpu/probe.py"), "--out", str(out), "copies", "formats", "kills"]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     found: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"error": "the probe said nothing"}
-    with suppress(KeyError, TypeError, ZeroDivisionError):
-        image, ceiling = found["formats"]["block_image"]["gb_per_s"], found["copies"]["to_device_pinned"]["gb_per_s"]
-        found["block_image_over_pinned_copy"] = round(image / ceiling, 3)
     return found
 
 
@@ -286,6 +326,9 @@ def main() -> int:
         except (BadAnswer, RuntimeFailure, OSError) as error:
             answer["error"] = f"{type(error).__name__}: {error}"
         answer["probe"] = probed(Path(folder))
+    with suppress(KeyError, TypeError, ZeroDivisionError):
+        ceiling = answer["probe"]["copies"]["to_device_pinned"]["gb_per_s"]
+        answer["image_over_pinned_copy"] = round(answer["loading"]["image"]["gb_per_s"] / ceiling, 3)
     print(json.dumps(answer, indent=1))
     return 1 if "error" in answer else 0
 

@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import ray
 
@@ -12,15 +12,16 @@ from deployments.runner import Runner, seat_settings
 from deployments.settings import GpuSettings, Settings
 from runtime.datasets.store import Store
 from runtime.engines.base import Engine
+from runtime.engines.cudf import CudfEngine, DeviceSettings
+from runtime.engines.device.driver import Driver, DriverFailed
+from runtime.engines.device.images import Images
+from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.device.probe import Device, Devices, find_devices
 from runtime.errors import EngineUnavailable
 from runtime.executor import ExecutorSettings
 from runtime.sandbox.parent import TemplateProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.sandbox.walls.enclosure import Walls
-
-if TYPE_CHECKING:
-    from runtime.engines.device.driver import Driver
 
 log = logging.getLogger("graphside.runner")
 
@@ -49,9 +50,7 @@ class GpuRunner(Runner):
         require_cudf()
         return device
 
-    def _open_driver(self) -> "Driver":
-        from runtime.engines.device.nvidia import CudaDriver
-
+    def _open_driver(self) -> Driver:
         return CudaDriver()
 
     def _executor_settings(self) -> ExecutorSettings:
@@ -62,17 +61,15 @@ class GpuRunner(Runner):
     def _make_engine(
         self, store: Store, walls: Walls, group: TaskGroup | None, executor: ExecutorSettings
     ) -> tuple[TemplateProcess, Engine, int]:
-        from runtime.engines.cudf import CudfEngine, DeviceSettings
-        from runtime.engines.device.driver import DriverFailed
-
         gpu = gpu_section(self._settings)
         template = TemplateProcess(walls, group, device=self.frames)
         device = DeviceSettings(
             cache_bytes=gpu.cache_bytes, seat_bytes=gpu.seat_bytes, spares=gpu.spare_seats, share=self._share
         )
         seats = seat_settings(self._settings, self._scratch)
+        images = Images(self._settings.store_options.cache_dir / "images", gpu.image_bytes) if gpu.image_bytes else None
         try:
-            engine = CudfEngine(store, template, seats, device, self._open_driver(), executor.seats)
+            engine = CudfEngine(store, template, seats, device, self._open_driver(), executor.seats, images)
         except DriverFailed as error:  # also where the packages of requirements/gpu.lock are not installed
             raise unusable(str(error)) from error
         except EngineUnavailable as error:  # the card is there, and its seats leave no room for datasets

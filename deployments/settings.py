@@ -68,6 +68,11 @@ class GpuSettings(_Frozen):
     seats: int = Field(4, ge=1, description="Concurrent runs of a GPU runner. Each keeps memory of the card.")
     seat_bytes: int = Field(6 * 1024 * MIB, ge=256 * MIB, description="The most that one run may use of the card.")
     spare_seats: int = Field(2, ge=0, description="Seats that stand ready, with a context and no dataset.")
+    image_bytes: int = Field(
+        16 * 1024 * MIB,
+        ge=0,
+        description="Of this node's disk, in store_cache_dir: datasets as they lie on a card. 0: none are kept.",
+    )
 
 
 class ForeignTokenSettings(_Frozen):

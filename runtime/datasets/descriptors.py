@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from runtime.datasets.store import Store
@@ -23,7 +23,7 @@ async def opened(store: Store, object_ids: Sequence[str]) -> AsyncIterator[list[
     try:
         yield descriptors
     finally:
-        _close_all(descriptors)
+        close_all(descriptors)
 
 
 def _open_all(store: Store, object_ids: Sequence[str]) -> list[int]:
@@ -32,16 +32,17 @@ def _open_all(store: Store, object_ids: Sequence[str]) -> list[int]:
         for object_id in object_ids:
             descriptors.append(store.open_object(object_id))
     except BaseException:
-        _close_all(descriptors)
+        close_all(descriptors)
         raise
     return descriptors
 
 
 def _close_result(opening: "asyncio.Future[list[int]]") -> None:
     if not opening.cancelled() and opening.exception() is None:
-        _close_all(opening.result())
+        close_all(opening.result())
 
 
-def _close_all(descriptors: list[int]) -> None:
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close them."""
     for descriptor in descriptors:
         os.close(descriptor)

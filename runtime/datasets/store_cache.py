@@ -1,11 +1,11 @@
-"""Copies of stored tables on this node's disk, to be mapped: the near side of a remote store.
+"""Copies of stored tables on this node's disk, to be mapped: the near side of a remote store, and of a device.
 
 Processes of one node share the directory. A copy is fetched by one of them while the others wait, appears whole, is
 read-only, and goes when room is needed (least recently used first) or when nobody has opened it for a day. One that is
 mapped may go too: its pages stay until the last map ends.
 
     copies/<id>.arrow    mode 0444; the modification time is that of the last use
-    parts/               copies being fetched, as long as they will be, locked by whoever fetches them
+    parts/               copies being made, as long as they will be, locked by whoever makes them
     locks/               one for each first byte of an id, and ``room`` for whoever counts and makes room
 """
 
@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -33,8 +34,9 @@ _POLL_S: Final = 0.02
 class NodeCache:
     """A directory with a byte budget, in which a fetch reserves its room beforehand."""
 
-    def __init__(self, root: Path, budget_bytes: int) -> None:
+    def __init__(self, root: Path, budget_bytes: int, suffix: str = ".arrow") -> None:
         self._root = root
+        self._suffix = suffix
         self._copies = root / "copies"
         self._parts = root / "parts"
         self._locks = root / "locks"
@@ -52,12 +54,44 @@ class NodeCache:
         Raises ``DatasetTooLarge`` for what is larger than the budget, ``Overloaded`` where other fetches fill it,
         ``StorageFull``, and what the two functions raise.
         """
-        found = self._opened(object_id)
+        found = self.find(object_id)
         if found is not None:
             return found
         with self._locked(object_id[:2]):
-            found = self._opened(object_id)  # somebody fetched it while we waited
+            found = self.find(object_id)  # somebody fetched it while we waited
             return self._fetched(object_id, size(), fetch) if found is None else found
+
+    def find(self, object_id: str) -> int | None:
+        """A read-only descriptor of the copy; None where there is none."""
+        try:
+            descriptor = os.open(self._copy(object_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        os.utime(descriptor)
+        return descriptor
+
+    def begin(self, object_id: str, byte_count: int) -> "Part":
+        """A file of that size, to be written and then kept as the copy. Raises what ``open`` does."""
+        path = self._parts / uuid4().hex
+        with self._locked("room"):
+            self._make_room(byte_count)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        part = Part(path, descriptor, self._copy(object_id))
+        try:
+            with storing():
+                if byte_count:
+                    os.posix_fallocate(descriptor, 0, byte_count)
+        except BaseException:
+            part.give_up()
+            raise
+        return part
+
+    @property
+    def object_ids(self) -> list[str]:
+        """Of all copies."""
+        names = (copy.name for _, copy in _files(self._copies))
+        return [name.removesuffix(self._suffix) for name in names if name.endswith(self._suffix)]
 
     def adopt(self, path: Path, object_id: str) -> None:
         """Takes a settled file that was just stored as its copy, or removes it where there is no room for it."""
@@ -83,37 +117,18 @@ class NodeCache:
         return sum(status.st_size for status, _ in (*_files(self._copies), *_files(self._parts)))
 
     def _copy(self, object_id: str) -> Path:
-        return self._copies / f"{object_id}.arrow"
-
-    def _opened(self, object_id: str) -> int | None:
-        try:
-            descriptor = os.open(self._copy(object_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            return None
-        os.utime(descriptor)
-        return descriptor
+        return self._copies / f"{object_id}{self._suffix}"
 
     def _fetched(self, object_id: str, byte_count: int, fetch: Callable[[Path], None]) -> int:
-        part = self._parts / uuid4().hex
         started = time.monotonic()
-        with self._locked("room"):
-            self._make_room(byte_count)
-            lock = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        part = self.begin(object_id, byte_count)
         try:
             with storing():
-                if byte_count:
-                    os.posix_fallocate(lock, 0, byte_count)
-                fetch(part)
-                settle(part)
-            descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            part.rename(self._copy(object_id))
-            sync_directory(self._copies)
+                fetch(part.path)
+                descriptor = part.keep()
         except BaseException:
-            part.unlink(missing_ok=True)
+            part.give_up()
             raise
-        finally:
-            os.close(lock)
         log.info("store.fetched object_id=%s bytes=%d s=%.3f", object_id, byte_count, time.monotonic() - started)
         return descriptor
 
@@ -171,6 +186,36 @@ class NodeCache:
             yield
         finally:
             os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A copy in the making. ``fd`` is open to write, and locked: that tells it from what a crash left."""
+
+    path: Path
+    fd: int
+    _copy: Path
+
+    def keep(self) -> int:
+        """Make it the copy, all at once and durably; another one that there is goes. A read-only descriptor of it.
+
+        Closes ``fd``. Where this raises, it can still be given up.
+        """
+        settle(self.path)
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            self.path.rename(self._copy)
+            sync_directory(self._copy.parent)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(self.fd)
+        return descriptor
+
+    def give_up(self) -> None:
+        """Remove it. Closes ``fd``."""
+        self.path.unlink(missing_ok=True)
+        os.close(self.fd)
 
 
 def _files(directory: Path) -> Iterator[tuple[os.stat_result, Path]]:

@@ -7,19 +7,22 @@ This is the owner's side: it has no context and no cuDF, so nothing that a task 
 import asyncio
 import logging
 import os
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from runtime.datasets.descriptors import opened
 from runtime.datasets.store import Store
 from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.device.blocks import Blocks
 from runtime.engines.device.driver import Block, Driver, DriverFailed
-from runtime.engines.device.loading import DeviceLimits, DeviceTable, load_tables
-from runtime.engines.device.pool import SeatPool
+from runtime.engines.device.images import Images
+from runtime.engines.device.loading import DeviceLimits, DeviceTable, Loader, open_loader
+from runtime.engines.device.pool import WarmPool
 from runtime.engines.device.seats import DeviceSeat, open_device_seat, payload_file
 from runtime.engines.pandas import SeatSettings
-from runtime.errors import DatasetTooLarge, EngineUnavailable, RunInterrupted
+from runtime.errors import DatasetTooLarge, EngineUnavailable, RunInterrupted, RuntimeFailure
 from runtime.sandbox.parent import TemplateProcess
 from runtime.sandbox.seats import SeatProcess, not_made
 from runtime.sandbox.walls.identity import new_uid
@@ -32,6 +35,15 @@ CONTEXT_BYTES: Final = 640 * MIB
 
 SLACK_BYTES: Final = 1024 * MIB
 """Of the device, that nobody plans with."""
+
+LOADERS: Final = 2
+"""Processes that have a context and run no task: one that loads or waits to, one that writes an image."""
+
+WRITING_BYTES: Final = 64 * MIB
+"""Of the device, that a process which writes an image may take."""
+
+TIDY_S: Final = 3600.0
+"""How often images of deleted tables are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ class CudfDataset:
 
     def __init__(self, engine: "CudfEngine", tables: list[DeviceTable], payload_fd: int, load_s: float) -> None:
         self._engine = engine
-        self._tables = tables
+        self.tables = tables
         self._payload_fd = payload_fd
         self._leased: set[SeatProcess] = set()
         self._closed = False
@@ -68,7 +80,7 @@ class CudfDataset:
         seat = await self._engine.seats.take()
         self._lease(seat)
         try:
-            await seat.attach(self._tables, self._payload_fd, self._engine.used_bytes, self._attached_bytes)
+            await seat.attach(self.tables, self._payload_fd, self._engine.used_bytes, self._attached_bytes)
         except BaseException:
             await asyncio.shield(self._end(seat))
             raise
@@ -85,7 +97,7 @@ class CudfDataset:
             return
         self._closed = True
         os.close(self._payload_fd)
-        for table in self._tables:
+        for table in self.tables:
             os.close(table.header_fd)
             self._engine.blocks.give_up(table.block)
 
@@ -96,7 +108,7 @@ class CudfDataset:
 
     def _lease(self, seat: SeatProcess) -> None:
         self._leased.add(seat)
-        for table in self._tables:
+        for table in self.tables:
             self._engine.blocks.lease(table.block)
 
     async def _end(self, seat: SeatProcess) -> None:
@@ -104,7 +116,7 @@ class CudfDataset:
         await seat.close()
         if seat in self._leased:
             self._leased.discard(seat)
-            for table in self._tables:
+            for table in self.tables:
                 self._engine.blocks.end_lease(table.block)
 
 
@@ -121,34 +133,62 @@ class CudfEngine:
         device: DeviceSettings,
         driver: Driver,
         seats: int,
+        images: Images | None = None,
     ) -> None:
-        """``template``: one that has cuDF. ``seats``: runs at a time. Raises ``EngineUnavailable``: no room for any."""
+        """``template``: one that has cuDF. ``seats``: runs at a time. ``images``: None where none are kept.
+
+        Raises ``EngineUnavailable`` where the device has no room for datasets.
+        """
         self._store = store
         self._template = template
         self._settings = settings
         self._device = device
         self.budget_bytes = budget_bytes(driver, device, seats)
         self.blocks = Blocks(driver, self.budget_bytes)
-        self.seats = SeatPool(self._open_seat, device.spares)
+        self.seats = WarmPool(self._open_seat, device.spares)
+        self.loaders = WarmPool(self._open_loader, 1)
         self._loading = asyncio.Lock()  # each is as large as its dataset, beside it
+        self._images = images
+        self._writing = asyncio.Lock()
+        self._beside: set[asyncio.Task[None]] = set()  # the loop itself would let go of them
 
     async def start(self) -> None:
         self._template.start()
         self.seats.refill()
+        self.loaders.refill()
+        if self._images is not None:
+            await asyncio.to_thread(self._images.prepare)
+            self._go_on_beside(self._forget_deleted())
 
     async def load(self, source: DatasetSource, make_room: MakeRoom) -> CudfDataset:
         roles = sorted(source.tables)
-        client = await self._template.client()
-        async with self._loading, opened(self._store, [source.tables[role] for role in roles]) as fds:
-            tables, load_s = await load_tables(
-                client, roles, fds, self._new_uid(), self._limits(self.budget_bytes + self._device.seat_bytes),
-                lambda byte_count: self._block(source.dataset_id, byte_count, make_room), self.blocks.give_up,
-            )  # fmt: skip
-        log.info("dataset.loaded dataset_id=%s engine=cudf load_s=%.3f", source.dataset_id, load_s)
-        return CudfDataset(self, tables, payload_file(source.payload), load_s)
+        objects = [source.tables[role] for role in roles]
+        async with self._loading, opened(self._store, objects) as fds, self._opened_images(objects) as images:
+            loader = await self.loaders.take()
+            try:
+                tables, load_s = await loader.load(
+                    dict(zip(roles, fds, strict=True)), images,
+                    lambda byte_count: self._block(source.dataset_id, byte_count, make_room), self.blocks.give_up,
+                )  # fmt: skip
+            finally:
+                await loader.close()
+                self.loaders.refill()
+        from_images = sum(table.from_image for table in tables)
+        log.info(
+            "dataset.loaded dataset_id=%s engine=cudf load_s=%.3f tables=%d from_images=%d",
+            source.dataset_id, load_s, len(tables), from_images,
+        )  # fmt: skip
+        dataset = CudfDataset(self, tables, payload_file(source.payload), load_s)
+        if self._images is not None and from_images < len(tables):
+            self._go_on_beside(self._write_images(self._images, dataset, objects))
+        return dataset
 
     async def close(self) -> None:
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         await self.seats.close()
+        await self.loaders.close()
         await self._template.close()
         self.blocks.driver.close()
 
@@ -172,6 +212,43 @@ class CudfEngine:
         except DriverFailed as error:
             log.error("device.failed %s", error)
             raise RunInterrupted("the device does not answer as it should; try again", retry_after_s=5) from error
+
+    def _opened_images(self, objects: list[str]) -> AbstractAsyncContextManager[list[int | None]]:
+        return nullcontext([None] * len(objects)) if self._images is None else self._images.opened(objects)
+
+    async def _write_images(self, images: Images, dataset: CudfDataset, objects: list[str]) -> None:
+        """Of tables that have none yet, for the next load. One at a time, and none that was given up meanwhile."""
+        async with self._writing:
+            for object_id, table in zip(objects, dataset.tables, strict=True):
+                try:
+                    client = await self._template.client()
+                except RuntimeFailure:
+                    return  # the next load of this dataset is another occasion
+                if table.from_image or not dataset.alive:
+                    continue
+                self.blocks.lease(table.block)
+                try:
+                    await images.write(client, object_id, table, self._new_uid(), self._limits(WRITING_BYTES))
+                finally:
+                    self.blocks.end_lease(table.block)
+
+    async def _forget_deleted(self) -> None:
+        assert self._images is not None
+        while True:
+            try:
+                await asyncio.to_thread(self._images.forget_deleted, self._store)
+            except (OSError, RuntimeFailure):
+                log.exception("image.not_tidied")
+            await asyncio.sleep(TIDY_S)
+
+    def _go_on_beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def _open_loader(self) -> Loader:
+        client = await self._template.client()
+        return await open_loader(client, self._new_uid(), self._limits(self.budget_bytes + self._device.seat_bytes))
 
     async def _open_seat(self) -> DeviceSeat:
         settings = self._settings
@@ -199,7 +276,7 @@ def budget_bytes(driver: Driver, device: DeviceSettings, seats: int) -> int:
     """
     capacity = driver.capacity()
     usable = min(int(capacity.total_bytes * device.share), capacity.free_bytes)
-    processes = seats + device.spares + 1  # and a loader
+    processes = seats + device.spares + LOADERS
     left = usable - processes * CONTEXT_BYTES - seats * device.seat_bytes - SLACK_BYTES
     wanted = left if device.cache_bytes is None else device.cache_bytes
     if wanted <= 0 or wanted > usable:

@@ -4,14 +4,19 @@ Used in processes that run a task or load a dataset. Importing this loads the li
 template does it once, and its children make contexts of their own.
 """
 
+import os
 import pickle
+import platform
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import cudf
 import cupy
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import rmm
@@ -23,6 +28,12 @@ from runtime.sandbox.device_frames import Packing
 
 _ALIGNMENT: Final = 256
 """Of buffers in a block, as RMM aligns its own."""
+
+_STAGE_BYTES: Final = 8 * 1024 * 1024
+"""Of pinned memory, through which each of the copiers brings a file to the device or back."""
+
+_COPIERS: Final = 8
+"""While one waits for the file, copies of others are on their way; one thread reads a file at a few GB/s."""
 
 _BROKEN: Final = re.compile(
     r"cudaErrorIllegalAddress|cudaErrorLaunchFailure|cudaErrorHardwareStackError|cudaErrorMisalignedAddress"
@@ -51,7 +62,15 @@ class CudfFrames:
         cupy.cuda.runtime.free(0)  # makes the context
         self._statistics = rmm.mr.StatisticsResourceAdaptor(rmm.mr.CudaAsyncMemoryResource())
         rmm.mr.set_current_device_resource(rmm.mr.LimitingResourceAdaptor(self._statistics, limit_bytes))
+
+    def warm_up(self) -> None:
         _take_first_passes()
+
+    @property
+    def tag(self) -> str:
+        """A header is a pickle of what cuDF, pandas and numpy know of a frame."""
+        libraries = ", ".join(f"{library.__name__} {library.__version__}" for library in (cudf, pd, np))
+        return f"{libraries}, Python {platform.python_version()}"
 
     def from_arrow(self, table: pa.Table) -> Any:
         try:
@@ -81,6 +100,30 @@ class CudfFrames:
             memoryview(place) if isinstance(place, bytes) else _View(address + place[0], place[1]) for place in places
         ]
         return cudf.DataFrame.device_deserialize(described, views)
+
+    def copy_in(self, block_fd: int, byte_count: int, file_fd: int, offset: int) -> None:
+        address = _map(block_fd, _whole_granules(byte_count), write=True)
+        runtime = cupy.cuda.runtime
+
+        def step(stage: _Stage, start: int, length: int) -> None:
+            if os.preadv(file_fd, [stage.memory[:length]], offset + start) != length:
+                raise OSError("the file ends before the block does")
+            runtime.memcpyAsync(address + start, stage.address, length, runtime.memcpyHostToDevice, stage.stream.ptr)
+            stage.stream.synchronize()
+
+        _by_stages(byte_count, step)
+
+    def copy_out(self, block_fd: int, byte_count: int, file_fd: int, offset: int) -> None:
+        address = _map(block_fd, _whole_granules(byte_count), write=False)
+        runtime = cupy.cuda.runtime
+
+        def step(stage: _Stage, start: int, length: int) -> None:
+            runtime.memcpyAsync(stage.address, address + start, length, runtime.memcpyDeviceToHost, stage.stream.ptr)
+            stage.stream.synchronize()
+            if os.pwrite(file_fd, stage.memory[:length], offset + start) != length:
+                raise OSError("the file takes less than the block has")
+
+        _by_stages(byte_count, step)
 
     def explain(self, error: BaseException) -> RuntimeFailure | None:
         kind, text = type(error), str(error)[:2000]
@@ -116,9 +159,32 @@ class _View:
         return {"data": (self.ptr, False), "shape": (self.size,), "typestr": "|u1", "strides": None, "version": 3}
 
 
+class _Stage:
+    """Pinned memory of one copier, and the stream of its copies."""
+
+    def __init__(self) -> None:
+        pinned = cupy.cuda.alloc_pinned_memory(_STAGE_BYTES)
+        self.address = int(pinned.ptr)
+        self.memory = np.frombuffer(pinned, "u1", _STAGE_BYTES).data
+        self.stream = cupy.cuda.Stream(non_blocking=True)
+
+
+def _by_stages(byte_count: int, step: Callable[[_Stage, int, int], None]) -> None:
+    """Have ``step`` done for each part of so many bytes: its start and its length. Raises what one of them raises."""
+    starts = iter(range(0, byte_count, _STAGE_BYTES))
+
+    def work(_: int) -> None:
+        stage = _Stage()
+        for start in starts:  # each part is taken by one of them
+            step(stage, start, min(_STAGE_BYTES, byte_count - start))
+
+    copiers = min(_COPIERS, -(-byte_count // _STAGE_BYTES))
+    with ThreadPoolExecutor(copiers) as pool:
+        list(pool.map(work, range(copiers)))
+
+
 def _fill(buffers: list[Any], places: list[_Place], byte_count: int, fd: int) -> None:
-    granule_bytes = _granule_bytes()
-    address = _map(fd, -(-byte_count // granule_bytes) * granule_bytes, write=True)
+    address = _map(fd, _whole_granules(byte_count), write=True)
     for buffer, place in zip(buffers, places, strict=True):
         if not isinstance(place, bytes) and place[1]:
             copy_device_to_ptr(buffer.ptr, address + place[0], place[1])
@@ -139,6 +205,11 @@ def _map(fd: int, byte_count: int, *, write: bool) -> int:
     access.flags = flags.CU_MEM_ACCESS_FLAGS_PROT_READWRITE if write else flags.CU_MEM_ACCESS_FLAGS_PROT_READ
     _checked(driver.cuMemSetAccess(address, byte_count, [access], 1))
     return int(address)
+
+
+def _whole_granules(byte_count: int) -> int:
+    granule_bytes = _granule_bytes()
+    return -(-byte_count // granule_bytes) * granule_bytes
 
 
 def _granule_bytes() -> int:

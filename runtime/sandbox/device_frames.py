@@ -33,11 +33,18 @@ class Packing:
 class DeviceFrames(Protocol):
     """One device, in a process that runs a task or loads a dataset. Made in the template, used after the fork."""
 
+    @property
+    def tag(self) -> str:
+        """The libraries on which it depends how a frame lies in a block, with their versions."""
+
     def begin(self, limit_bytes: int) -> None:
-        """Have a context, refuse allocations past ``limit_bytes``, and take the first passes through what runs use.
+        """Have a context, and refuse allocations past ``limit_bytes``.
 
         Starts threads, so it comes after the walls, which they inherit.
         """
+
+    def warm_up(self) -> None:
+        """Take the first passes through what runs use, before somebody waits for them."""
 
     def from_arrow(self, table: pa.Table) -> Frame:
         """The frame of a stored table, in memory of this process's own. Raises ``DatasetUnreadable``."""
@@ -47,6 +54,12 @@ class DeviceFrames(Protocol):
 
     def attach(self, fd: int, byte_count: int, header: bytes) -> Frame:
         """The frame over a block, not copied and not to be written: give tasks a shallow copy, and keep this one."""
+
+    def copy_in(self, block_fd: int, byte_count: int, file_fd: int, offset: int) -> None:
+        """Fill a block with bytes of a file. Raises ``OSError`` where it has not as many."""
+
+    def copy_out(self, block_fd: int, byte_count: int, file_fd: int, offset: int) -> None:
+        """Write what a block holds to a file."""
 
     def explain(self, error: BaseException) -> RuntimeFailure | None:
         """What to say of an error that comes of the device; None for others."""

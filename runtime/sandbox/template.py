@@ -67,7 +67,7 @@ def main() -> NoReturn:
 
 def _becoming(enclosure: Enclosure, frames: DeviceFrames | None) -> Become:
     """What children become, by their packet's ``kind``."""
-    from runtime.sandbox import device_seat, folding, holder, job
+    from runtime.sandbox import device_loader, device_seat, folding, holder, job
 
     folds = folding.find_folds()
 
@@ -81,7 +81,9 @@ def _becoming(enclosure: Enclosure, frames: DeviceFrames | None) -> Become:
             case "device_seat" if frames is not None:
                 device_seat.be_seat(fds, message, enclosure, frames, parent_pid=parent_pid)
             case "device_loader" if frames is not None:
-                device_seat.be_loader(fds, message, enclosure, frames, parent_pid=parent_pid)
+                device_loader.be_loader(fds, message, enclosure, frames, parent_pid=parent_pid)
+            case "device_imager" if frames is not None:
+                device_loader.be_imager(fds, message, enclosure, frames, parent_pid=parent_pid)
         raise ValueError(f"unknown kind of child {message['kind']!r}")
 
     return become

@@ -16,10 +16,10 @@ from runtime import results
 from runtime.datasets.frames import map_frame
 from runtime.datasets.plottable import build_plottable
 from runtime.datasets.tables import canonical, write_canonical
-from runtime.sandbox import device_seat, holder, job, loops
+from runtime.sandbox import device_loader, device_seat, holder, job, loops
 from runtime.source import load_task
 
-FORKED = (device_seat, holder, job)
+FORKED = (device_loader, device_seat, holder, job)
 """What children of the template become; imported here, since their import is paid once."""
 
 _TASK = """

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from runtime.datasets.store import LocalStore
 from runtime.engines.cudf import CudfEngine, DeviceSettings
 from runtime.engines.device.driver import DriverFailed
+from runtime.engines.device.images import Images
 from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.pandas import SeatSettings
 from runtime.sandbox.parent import TemplateProcess
@@ -24,6 +26,7 @@ class GpuRig:
 
     rig: Rig
     engine: CudfEngine
+    images: Path
 
     @property
     def free_bytes(self) -> int:
@@ -41,16 +44,22 @@ def driver() -> CudaDriver:
 
 
 @pytest.fixture(scope="session")
-def gpu(make_rig: Callable[..., Rig], driver: CudaDriver) -> GpuRig:  # noqa: F811
+def gpu(
+    make_rig: Callable[..., Rig],  # noqa: F811
+    driver: CudaDriver,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> GpuRig:
     """Two seats that wait, 2 GiB for a run, 8 GiB for datasets."""
     engines: list[CudfEngine] = []
+    images = tmp_path_factory.mktemp("images")
 
     def build(store: LocalStore, template: TemplateProcess, settings: SeatSettings, _: int) -> CudfEngine:
-        engines.append(CudfEngine(store, template, settings, DeviceSettings(8 * GIB, 2 * GIB, 2), driver, 4))
+        device = DeviceSettings(8 * GIB, 2 * GIB, 2)
+        engines.append(CudfEngine(store, template, settings, device, driver, 4, Images(images, GIB)))
         return engines[-1]
 
     rig = make_rig(seats=4, cache_bytes=8 * GIB, build_engine=build, device=FRAMES)
-    return GpuRig(rig, engines[0])
+    return GpuRig(rig, engines[0], images)
 
 
 @pytest.fixture

@@ -8,5 +8,7 @@ def make() -> "NoDevice":
 class NoDevice:
     """Nobody gets further than ``begin``."""
 
+    tag = "nothing"
+
     def begin(self, limit_bytes: int) -> None:
         raise RuntimeError(f"CUDA_ERROR_NO_DEVICE at /secret/path, {limit_bytes} bytes were wanted")

@@ -55,6 +55,21 @@ class TestTasks:
         assert answer(outcome) == [{"s": s, "d": d, "w": float(w)} for s, d, w in ("ab1", "bc2", "cd3")]
 
 
+class TestImages:
+    def test_what_was_loaded_from_an_image_is_what_was_loaded_before(self, gpu: GpuRig) -> None:
+        source = gpu.rig.dataset(edges(1_000_000))
+        code = (
+            "def task(g):\n"
+            "    e = g._edges\n"
+            "    kinds = e.groupby('kind').size().sort_index()\n"
+            "    return [int(e['s'].sum()), float(e['w'].sum()), kinds.to_arrow().to_pylist()]"
+        )
+        first = answer(gpu.rig.run(source, code))
+        assert eventually((gpu.images / "copies" / f"{source.tables['edges']}.image").exists)
+        gpu.rig.wait(gpu.rig.executor.evict(source.dataset_id))
+        assert answer(gpu.rig.run(source, code)) == first
+
+
 class TestLimits:
     def test_past_its_limit_of_device_memory_a_run_is_told_so(self, gpu: GpuRig) -> None:
         code = "import cupy\ndef task(g): return len(cupy.zeros(3 << 30, 'u1'))"

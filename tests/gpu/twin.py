@@ -74,11 +74,16 @@ def make() -> "HostFrames":
 class HostFrames:
     """What a seat and a loader do with the twin. A task finds it as ``twin`` in ``builtins``."""
 
+    tag = "twin 1"
+
     def begin(self, limit_bytes: int) -> None:
         import builtins
 
         self._limit_bytes = limit_bytes
         builtins.twin = self  # type: ignore[attr-defined]
+
+    def warm_up(self) -> None:
+        """Nothing here is slower the first time."""
 
     def allocate(self, byte_count: int) -> bytearray:
         """As RMM would, within the limit."""
@@ -107,6 +112,14 @@ class HostFrames:
     def attach(self, fd: int, byte_count: int, header: bytes) -> Any:
         content = pa.py_buffer(_mapped(fd, byte_count))[: int.from_bytes(header, "little")]
         return pa.ipc.open_file(pa.BufferReader(content)).read_all().to_pandas(split_blocks=True)
+
+    def copy_in(self, block_fd: int, byte_count: int, file_fd: int, offset: int) -> None:
+        with mmap.mmap(block_fd, 0) as block:
+            if os.preadv(file_fd, [memoryview(block)[:byte_count]], offset) != byte_count:
+                raise OSError("the file ends before the block does")
+
+    def copy_out(self, block_fd: int, byte_count: int, file_fd: int, offset: int) -> None:
+        os.pwrite(file_fd, _mapped(block_fd, byte_count), offset)
 
     def explain(self, error: BaseException) -> RuntimeFailure | None:
         if isinstance(error, DeviceFull):

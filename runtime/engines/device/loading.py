@@ -1,36 +1,27 @@
-"""Loading: a process of its own brings stored tables into blocks that the owner makes for it, and ends.
+"""Loading: a process of its own brings the tables of one dataset into blocks that the owner makes for it, and ends.
 
 It is the only one that ever maps a block to write.
 """
 
 import asyncio
 import fcntl
-import logging
 import math
 import os
-import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
+from runtime.engines.device.conversation import Conversation, begun
 from runtime.engines.device.driver import Block
-from runtime.errors import DatasetUnreadable, EngineUnavailable, RunInterrupted
-from runtime.sandbox.children import Child, ForkerClient
-from runtime.sandbox.protocol import (
-    ANSWER_BYTES,
-    FrameBuffer,
-    Message,
-    ProtocolError,
-    ancillary_of,
-    encode_frame,
-)
-from runtime.sandbox.told import MOST_CHARACTERS, failure_to_load
-from runtime.text import clip
-
-log = logging.getLogger("graphside.engine")
+from runtime.errors import DatasetUnreadable, RunInterrupted
+from runtime.sandbox.children import ForkerClient
+from runtime.sandbox.protocol import Message
+from runtime.sandbox.told import failure_to_load
 
 LOAD_TIMEOUT_S: Final = 300.0
+WARM_TIMEOUT_S: Final = 60.0
+"""Until a process has a context."""
 
 HEADER_BYTES: Final = 4 * 1024 * 1024
 """The most that may be needed to know of a table besides its block: names, types, offsets."""
@@ -40,12 +31,16 @@ SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK
 
 @dataclass(frozen=True, slots=True)
 class DeviceTable:
-    """A table in a block. ``header_fd``: what a seat needs to know to see a frame in it, ``header_bytes`` long."""
+    """A table in a block. ``header_fd``: what a seat needs to know to see a frame in it, ``header_bytes`` long.
+
+    ``from_image``: whether it was copied from an image, and not made of the stored table.
+    """
 
     role: str
     block: Block
     header_fd: int
     header_bytes: int
+    from_image: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,64 +59,86 @@ class DeviceLimits:
         }  # fmt: skip
 
 
-async def load_tables(
-    template: ForkerClient,
-    roles: list[str],
-    fds: list[int],
-    uid: int | None,
-    limits: DeviceLimits,
-    create: Callable[[int], Awaitable[Block]],
-    give_up: Callable[[Block], None],
-) -> tuple[list[DeviceTable], float]:
-    """Have a loader bring the stored tables ``fds`` (kept by the caller) into blocks; and how long that took (s).
+CreateBlock = Callable[[int], Awaitable[Block]]
+"""A block of so many bytes."""
 
-    ``create`` makes a block of so many bytes, ``give_up`` takes back what became of no use: a block of a load that did
-    not end well is never used again, since what was on its way into it may still arrive.
 
-    Raises ``DatasetUnreadable``, ``DatasetTooLarge``, ``RunInterrupted``, and what ``create`` raises.
-    """
-    near, far = socket.socketpair()
-    near.setblocking(False)
+class Loader:
+    """A process that has a context, and waits for a dataset to load. Make it with ``open_loader``."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still load one."""
+        return self._conversation.alive
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._conversation.pid
+
+    async def load(
+        self,
+        stored: dict[str, int],
+        images: Sequence[int | None],
+        create: CreateBlock,
+        give_up: Callable[[Block], None],
+    ) -> tuple[list[DeviceTable], float]:
+        """Bring tables (``stored``: their descriptors by role) into blocks; and how long that took, in seconds.
+
+        ``images``: for each of them the descriptor of its image, where there is one. All descriptors stay the caller's.
+        ``give_up`` takes back a block that became of no use: one of a load that did not end well is never used again,
+        since what was on its way into it may still arrive. The process ends with it.
+
+        Raises ``DatasetUnreadable``, ``DatasetTooLarge``, ``RunInterrupted``, and what ``create`` raises.
+        """
+        loaded: list[DeviceTable] = []
+        with ExitStack() as undo:
+            undo.callback(_let_go, loaded, give_up)
+            try:
+                async with asyncio.timeout(LOAD_TIMEOUT_S):
+                    fds = (*stored.values(), *(image for image in images if image is not None))
+                    await self._conversation.say({"images": [image is not None for image in images]}, fds)
+                    for role in stored:
+                        await _load(role, self._conversation, create, loaded)
+                    load_s = (await self._conversation.next("loaded")).get("load_s")
+            except TimeoutError:
+                raise DatasetUnreadable(f"the dataset did not load within {LOAD_TIMEOUT_S:g} s") from None
+            finally:
+                await self.close()  # from here on nobody can change a header or a block
+            for table in loaded:  # it goes to one run after the other, none of which may tell the next one anything
+                fcntl.fcntl(table.header_fd, fcntl.F_ADD_SEALS, SEALS | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL)
+            undo.pop_all()
+        seconds = float(load_s) if isinstance(load_s, (int, float)) and math.isfinite(load_s) else 0.0
+        return loaded, seconds
+
+    async def close(self) -> None:
+        """End it."""
+        await self._conversation.close()
+
+
+async def open_loader(template: ForkerClient, uid: int | None, limits: DeviceLimits) -> Loader:
+    """A loader that has a context. Raises ``RunInterrupted``, ``EngineUnavailable``."""
+    conversation = await begun(template, kind="device_loader", uid=uid, **limits.to_wire())
     try:
-        child = await template.fork({"kind": "device_loader", "uid": uid, **limits.to_wire()}, (far.fileno(), *fds))
+        async with asyncio.timeout(WARM_TIMEOUT_S):
+            await conversation.next("warm")
+    except TimeoutError:
+        await conversation.close()
+        text = "the process that was to load the dataset did not start; send the request again"
+        raise RunInterrupted(text, retry_after_s=1) from None
     except BaseException:
-        near.close()
+        await conversation.close()
         raise
-    finally:
-        far.close()
-    loaded: list[DeviceTable] = []
-    with ExitStack() as undo:
-        undo.callback(_let_go, loaded, give_up)
-        try:
-            async with asyncio.timeout(LOAD_TIMEOUT_S):
-                conversation = _Conversation(near, child)
-                for role in roles:
-                    await _load(role, conversation, create, loaded)
-                load_s = (await conversation.next("loaded")).get("load_s")
-        except TimeoutError:
-            raise DatasetUnreadable(f"the dataset did not load within {LOAD_TIMEOUT_S:g} s") from None
-        finally:
-            near.close()
-            child.kill()
-            await asyncio.shield(child.wait_dead())  # from here on nobody can change a header or a block
-        for table in loaded:  # it goes to one run after the other, none of which may tell the next one anything
-            fcntl.fcntl(table.header_fd, fcntl.F_ADD_SEALS, SEALS | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL)
-        undo.pop_all()
-    seconds = float(load_s) if isinstance(load_s, (int, float)) and math.isfinite(load_s) else 0.0
-    return loaded, seconds
-
-
-def no_device(message: Message) -> EngineUnavailable:
-    """What a process tells that could not use the device. The reason is for the log."""
-    log.error("device.unusable why=%a", clip(str(message.get("why")), MOST_CHARACTERS))
-    text = "this server's GPU cannot be used just now; send the run with engine='pandas', or ask its operator"
-    return EngineUnavailable(text, engine="cudf")
+    return Loader(conversation)
 
 
 async def _load(
     role: str,
-    conversation: "_Conversation",
-    create: Callable[[int], Awaitable[Block]],
+    conversation: Conversation,
+    create: CreateBlock,
     loaded: list[DeviceTable],
 ) -> None:
     """One table: its size, a block for it, its header."""
@@ -139,7 +156,8 @@ async def _load(
     except BaseException:
         os.close(header_fd)
         raise
-    loaded.append(DeviceTable(role, block, header_fd, header_bytes))
+    from_image = packed.get("from_image") is True
+    loaded.append(DeviceTable(role, block, header_fd, header_bytes, from_image))
     await conversation.say({}, (block.fd, header_fd))
     await conversation.next("filled")
 
@@ -148,42 +166,3 @@ def _let_go(loaded: list[DeviceTable], give_up: Callable[[Block], None]) -> None
     for table in loaded:
         os.close(table.header_fd)
         give_up(table.block)
-
-
-class _Conversation:
-    """Word by word with a loader. Raises ``RunInterrupted`` where it ends, and the failure that it tells."""
-
-    def __init__(self, channel: socket.socket, child: Child) -> None:
-        self._channel = channel
-        self._child = child
-        self._frames = FrameBuffer(ANSWER_BYTES)
-
-    async def say(self, message: Message, fds: tuple[int, ...]) -> None:
-        """One short message, and descriptors."""
-        try:
-            self._channel.sendmsg([encode_frame(message)], ancillary_of(fds))
-        except OSError:
-            raise await self._ended() from None
-
-    async def next(self, event: str) -> Message:
-        """The next word, which is to be ``event``."""
-        loop = asyncio.get_running_loop()
-        data = b""
-        try:
-            while (message := self._frames.feed(data)) is None:
-                if not (data := await loop.sock_recv(self._channel, 64 * 1024)):
-                    raise ProtocolError("ended")
-        except (OSError, ProtocolError):
-            raise await self._ended() from None
-        if message.get("event") == "no_device":
-            raise no_device(message)
-        if message.get("event") != event:
-            raise failure_to_load(message.get("failure"))
-        return message
-
-    async def _ended(self) -> Exception:
-        self._child.kill()
-        code = await self._child.exit_code()
-        if code is not None and code < 0 and code != -9:
-            return DatasetUnreadable(f"the process that loads the dataset ended with signal {-code}")
-        return RunInterrupted("the process that loads the dataset ended; send the request again", retry_after_s=1)

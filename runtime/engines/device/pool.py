@@ -1,35 +1,53 @@
-"""Seats that have a context before anybody needs one: to make it takes half a second or more."""
+"""Processes that have a context before anybody needs one: to make it takes half a second or more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
 
-from runtime.engines.device.seats import DeviceSeat
 from runtime.errors import RuntimeFailure
 
 
-class SeatPool:
-    """Keeps ``spares`` seats waiting, of no dataset yet. ``make`` makes one, and may raise ``RuntimeFailure``."""
+class Waiting(Protocol):
+    """A process that waits for its work."""
 
-    def __init__(self, make: Callable[[], Awaitable[DeviceSeat]], spares: int) -> None:
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still take it."""
+
+    async def close(self) -> None:
+        """End it."""
+
+
+T = TypeVar("T", bound=Waiting)
+
+
+class WarmPool(Generic[T]):
+    """Keeps ``spares`` processes waiting, of no dataset yet. ``make`` makes one, and may raise ``RuntimeFailure``."""
+
+    def __init__(self, make: Callable[[], Awaitable[T]], spares: int) -> None:
         self._make = make
         self._spares = spares
-        self._waiting: list[DeviceSeat] = []
+        self._waiting: list[T] = []
         self._filling: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
     def pids(self) -> list[int]:
         """Of those that wait."""
-        return [seat.pid for seat in self._waiting]
+        return [process.pid for process in self._waiting]
 
-    async def take(self) -> DeviceSeat:
+    async def take(self) -> T:
         """One that waits, else a new one. Raises ``RunInterrupted``, ``EngineUnavailable``."""
         while self._waiting:
-            seat = self._waiting.pop(0)
-            if seat.alive:
-                return seat
-            await seat.close()
+            process = self._waiting.pop(0)
+            if process.alive:
+                return process
+            await process.close()
         return await self._make()
 
     def refill(self) -> None:
@@ -44,7 +62,7 @@ class SeatPool:
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)
         waiting, self._waiting = self._waiting, []
-        await asyncio.gather(*(seat.close() for seat in waiting))
+        await asyncio.gather(*(process.close() for process in waiting))
 
     async def _fill(self) -> None:
         with suppress(RuntimeFailure):  # the next run makes one, and is told why there is none

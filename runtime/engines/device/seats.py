@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from runtime.engines.device.loading import SEALS, DeviceLimits, DeviceTable, no_device
+from runtime.engines.device.conversation import no_device
+from runtime.engines.device.loading import SEALS, WARM_TIMEOUT_S, DeviceLimits, DeviceTable
 from runtime.errors import RunFailed, RunInterrupted, TaskMemoryExceeded
 from runtime.sandbox.children import ForkerClient
 from runtime.sandbox.protocol import encode_frame
@@ -22,7 +23,6 @@ from runtime.sandbox.seats import SeatProcess
 from runtime.sandbox.told import failure_to_load
 from runtime.sandbox.watch import Gauge
 
-WARM_TIMEOUT_S: Final = 60.0
 ATTACH_TIMEOUT_S: Final = 10.0
 
 

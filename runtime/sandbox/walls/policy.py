@@ -107,6 +107,9 @@ _WITH_CARE: Final[Policy] = {
     **dict.fromkeys(("listxattr", "llistxattr", "flistxattr", "getxattr", "lgetxattr", "fgetxattr"), UNSUPPORTED),
     **dict.fromkeys(("setxattr", "lsetxattr", "fsetxattr"), UNSUPPORTED),
     "openat2": UNKNOWN,
+    # Python's preadv and pwritev try these first, and are content with those that have no flags.
+    "preadv2": UNKNOWN,
+    "pwritev2": UNKNOWN,
 }
 
 SEAT: Final[Policy] = {**dict.fromkeys(_FREE, ALLOW), **_WITH_CARE}

@@ -48,6 +48,7 @@ def test_it_measures_each_task_and_finds_the_results_of_all_three_the_same(
     options = argparse.Namespace(rows=2_000, rounds=1, without_pandas=False)
     driver: Any = twin.HostDriver(total_bytes=1 << 40)
     answer = asyncio.run(bench.gpu.measure(driver, tmp_path, options))
+    assert answer["loading"]["table"]["gb_per_s"] > 0 < answer["loading"]["image"]["gb_per_s"]
     assert answer["attaching"]["attach_and_rebuild_ms"] > 0
     assert {name: part["same_result"] for name, part in answer["tasks"].items()} == dict.fromkeys(TASKS, True)
     assert answer["deadlines"]["computing"]["cause"] == "TaskTimeout"

@@ -8,6 +8,7 @@ import pytest
 
 from runtime.datasets.store import LocalStore
 from runtime.engines.cudf import CudfEngine, DeviceSettings
+from runtime.engines.device.images import Images
 from runtime.engines.pandas import SeatSettings
 from runtime.sandbox.parent import TemplateProcess
 from tests.gpu import twin
@@ -42,13 +43,14 @@ def make_device_rig(make_rig: Callable[..., Rig]) -> MakeDeviceRig:  # noqa: F81
         device_bytes: int = ROOMY,
         seats: int = 4,
         frames: ModuleType = twin,
+        images: Images | None = None,
     ) -> DeviceRig:
         driver = HostDriver(total_bytes=device_bytes)
         engines: list[CudfEngine] = []
 
         def build(store: LocalStore, template: TemplateProcess, settings: SeatSettings, _: int) -> CudfEngine:
             device = DeviceSettings(cache_bytes, SEAT_BYTES, spares)
-            engines.append(CudfEngine(store, template, settings, device, driver, seats))
+            engines.append(CudfEngine(store, template, settings, device, driver, seats, images))
             return engines[-1]
 
         rig = make_rig(seats=seats, cache_bytes=cache_bytes, build_engine=build, device=str(frames.__file__))

@@ -83,12 +83,12 @@ class TestBudget:
     def test_it_is_what_contexts_and_runs_leave(self) -> None:
         driver = HostDriver(total_bytes=80 * GIB)
         found = budget_bytes(driver, DeviceSettings(None, 6 * GIB, spares=2), seats=4)
-        assert found == 80 * GIB - 7 * CONTEXT_BYTES - 24 * GIB - SLACK_BYTES
+        assert found == 80 * GIB - 8 * CONTEXT_BYTES - 24 * GIB - SLACK_BYTES
 
     def test_a_share_of_the_device_has_a_share_of_it(self) -> None:
         driver = HostDriver(total_bytes=80 * GIB)
         found = budget_bytes(driver, DeviceSettings(None, GIB, spares=1, share=0.5), seats=2)
-        assert found == 40 * GIB - 4 * CONTEXT_BYTES - 2 * GIB - SLACK_BYTES
+        assert found == 40 * GIB - 5 * CONTEXT_BYTES - 2 * GIB - SLACK_BYTES
 
     def test_memory_of_others_is_not_planned_with(self) -> None:
         driver = HostDriver(total_bytes=80 * GIB, others_bytes=60 * GIB)
@@ -169,6 +169,16 @@ class TestSeats:
         assert eventually(lambda: len(device_rig.engine.seats.pids) == 1)
         os.kill(device_rig.engine.seats.pids[0], 9)
         assert answer(device_rig.rig.run(device_rig.rig.dataset(), COUNT)) == 3
+
+    @pytest.mark.parametrize("killed", [False, True])
+    def test_a_loader_waits_too_and_is_replaced_unseen(self, device_rig: DeviceRig, killed: bool) -> None:
+        loaders = device_rig.engine.loaders
+        assert eventually(lambda: len(loaders.pids) == 1)
+        waiting = loaders.pids
+        if killed:
+            os.kill(waiting[0], 9)
+        assert answer(device_rig.rig.run(device_rig.rig.dataset(), COUNT)) == 3
+        assert eventually(lambda: len(loaders.pids) == 1 and loaders.pids != waiting)
 
     def test_a_killed_template_is_replaced_and_datasets_stay(self, device_rig: DeviceRig) -> None:
         source = device_rig.rig.dataset()

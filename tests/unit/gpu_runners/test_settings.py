@@ -16,7 +16,9 @@ def test_without_the_section_there_are_no_gpu_runners() -> None:
 
 def test_an_empty_section_has_the_defaults() -> None:
     gpu = Settings.model_validate({"gpu": {}}).gpu
-    assert gpu == GpuSettings(num_gpus=1.0, cache_bytes=None, seats=4, seat_bytes=6 * 1024**3, spare_seats=2)
+    assert gpu == GpuSettings(
+        num_gpus=1.0, cache_bytes=None, seats=4, seat_bytes=6 * 1024**3, spare_seats=2, image_bytes=16 * 1024**3
+    )
 
 
 @pytest.mark.parametrize(

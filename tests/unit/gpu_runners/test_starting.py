@@ -2,9 +2,8 @@
 
 import importlib.util
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +16,12 @@ from deployments.launch.deploying import GPU_RUNNER, others_are_up
 from deployments.launch.errors import LaunchError
 from deployments.runner import Runner
 from deployments.settings import Settings
+from runtime.datasets.store import LocalStore
+from runtime.engines.cudf import DeviceSettings, budget_bytes
+from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
-from runtime.errors import EngineUnavailable
+from runtime.sandbox.walls.enclosure import Walls
+from tests.gpu.twin import HostDriver
 
 GIB = 1024**3
 CARD = Device("NVIDIA H100", 80 * GIB)
@@ -72,80 +75,54 @@ def test_the_card_is_looked_for_before_anything_is_made(tmp_path: Path, monkeypa
 
 
 class TestEngine:
-    """How the engine is made. What makes it stands for modules that want a card."""
+    """How the engine is made, over a card of host memory."""
 
-    @pytest.fixture
-    def made(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-        """What the engine was made with; ``failing`` is what the driver says instead, ``crowded`` what the engine."""
-        made: dict[str, Any] = {}
+    @pytest.fixture(autouse=True)
+    def card(self, monkeypatch: pytest.MonkeyPatch) -> HostDriver:
+        card = HostDriver(total_bytes=CARD.memory_bytes)
+        monkeypatch.setattr(gpu_runner, "CudaDriver", lambda: card)
+        return card
 
-        class DriverFailed(Exception):
-            pass
-
-        @dataclass(frozen=True)
-        class DeviceSettings:
-            cache_bytes: int | None
-            seat_bytes: int
-            spares: int
-            share: float
-
-        def driver() -> str:
-            if "failing" in made:
-                raise DriverFailed(made["failing"])
-            return "driver"
-
-        def engine(store: Any, template: Any, seats: Any, device: Any, driver: Any, count: int) -> Any:
-            made.update({"store": store, "template": template, "device": device, "driver": driver, "seats": count})
-            if "crowded" in made:
-                raise EngineUnavailable(made["crowded"], engine="cudf")
-            return SimpleNamespace(budget_bytes=50 * GIB, name="cudf")
-
-        def template(walls: Any, group: Any, device: str) -> str:
-            return f"template with {device}"
-
-        parts: dict[str, dict[str, Any]] = {
-            "runtime.engines.cudf": {"CudfEngine": engine, "DeviceSettings": DeviceSettings},
-            "runtime.engines.device.driver": {"DriverFailed": DriverFailed},
-            "runtime.engines.device.nvidia": {"CudaDriver": driver},
-        }
-        for name, content in parts.items():
-            module = ModuleType(name)
-            module.__dict__.update(content)
-            monkeypatch.setitem(sys.modules, name, module)
-        monkeypatch.setattr(gpu_runner, "TemplateProcess", template)
-        return made
-
-    def engine_of(self, **gpu: Any) -> tuple[Any, Any, int]:
+    def engine_of(self, tmp_path: Path, **gpu: Any) -> tuple[Any, Any, int]:
         runner: Any = Unserved.__new__(Unserved)  # without a Ray to start in
-        runner._settings, runner._device, runner._share = Settings(gpu=gpu, queue=7), CARD, 0.5
-        runner._scratch = None
+        runner._settings = Settings(data_dir=tmp_path, gpu=gpu, queue=7)
+        runner._device, runner._share, runner._scratch = CARD, 0.5, None
         self.executor = runner._executor_settings()
-        made: tuple[Any, Any, int] = runner._make_engine("store", None, None, self.executor)
+        made: tuple[Any, Any, int] = runner._make_engine(LocalStore(tmp_path), Walls(), None, self.executor)
         return made
 
-    def test_it_is_made_of_the_section_and_the_share(self, made: dict[str, Any]) -> None:
-        template, engine, cache_bytes = self.engine_of(seats=3, spare_seats=1, seat_bytes=GIB)
-        assert (template, engine.name, cache_bytes) == ("template with runtime.sandbox.cudf_frames", "cudf", 50 * GIB)
-        assert (made["store"], made["driver"], made["seats"]) == ("store", "driver", 3)
-        device = made["device"]
-        assert (device.cache_bytes, device.seat_bytes, device.spares, device.share) == (None, GIB, 1, 0.5)
+    def test_it_is_made_of_the_section_and_the_share(self, tmp_path: Path, card: HostDriver) -> None:
+        template, engine, cache_bytes = self.engine_of(tmp_path, seats=3, spare_seats=1, seat_bytes=GIB)
+        assert (template.pid, engine.name, engine.blocks.driver) == (None, "cudf", card)
+        assert cache_bytes == budget_bytes(card, DeviceSettings(None, GIB, 1, share=0.5), 3) < 40 * GIB
 
-    def test_datasets_on_a_card_take_nothing_of_this_machines_memory(self, made: dict[str, Any]) -> None:
-        self.engine_of()
+    def test_datasets_on_a_card_take_nothing_of_this_machines_memory(self, tmp_path: Path) -> None:
+        self.engine_of(tmp_path)
         assert (self.executor.seats, self.executor.queue, self.executor.cache_bytes) == (4, 7, 0)
 
-    def test_packages_that_are_missing_are_named_with_what_to_do(self, made: dict[str, Any]) -> None:
-        made["failing"] = "No module named 'cuda'"
-        with pytest.raises(RuntimeError, match=r"No module named 'cuda'.*requirements/gpu\.lock"):
-            self.engine_of()
+    @pytest.mark.parametrize(("image_bytes", "kept"), [(1, True), (0, False)])
+    def test_images_are_kept_where_they_may_take_something(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_bytes: int, kept: bool
+    ) -> None:
+        made: list[tuple[Any, ...]] = []
+        monkeypatch.setattr(gpu_runner, "Images", lambda *arguments: made.append(arguments))
+        self.engine_of(tmp_path, image_bytes=image_bytes)
+        assert made == ([(tmp_path / "cache" / "images", image_bytes)] if kept else [])
+
+    def test_packages_that_are_missing_are_named_with_what_to_do(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gpu_runner, "CudaDriver", CudaDriver)
+        monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+        with pytest.raises(RuntimeError, match=r"cuda.*requirements/gpu\.lock"):
+            self.engine_of(tmp_path)
 
     def test_seats_that_leave_no_room_for_datasets_are_refused(
-        self, made: dict[str, Any], caplog: pytest.LogCaptureFixture
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        made["crowded"] = "9 runs leave none for datasets"
-        with pytest.raises(RuntimeError, match="9 runs leave none for datasets"):
-            self.engine_of(seats=9)
-        assert "gpu.no_room device='NVIDIA H100' share=0.50 9 runs leave none" in caplog.text
+        with pytest.raises(RuntimeError, match=r"9 runs of .* leave none for datasets"):
+            self.engine_of(tmp_path, seats=9)
+        assert "gpu.no_room device='NVIDIA H100' share=0.50" in caplog.text
 
 
 def deployments_of(settings: Settings) -> dict[str, Any]:

@@ -217,7 +217,7 @@ class TestPolicy:
 
     @pytest.mark.parametrize(
         "call",
-        ["clone3", "openat2"],
+        ["clone3", "openat2", "preadv2", "pwritev2"],
     )
     def test_these_do_not_exist_so_that_libraries_fall_back(self, seat: Filter, call: str) -> None:
         assert seat(call) == errno.ENOSYS

@@ -112,6 +112,16 @@ def test_scratch_that_was_filled_between_two_looks_is_told_at_the_end(
     assert answer(rig.run(source, code, scratch_bytes=2**20)) == 2**19
 
 
+def test_files_in_scratch_are_read_and_written_by_parts(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import os
+def task(g):
+    fd, parts = os.open('f', os.O_CREAT | os.O_RDWR), [bytearray(2), bytearray(3)]
+    return [os.pwritev(fd, [b'ab', b'cde'], 4), os.preadv(fd, parts, 4), [bytes(part).decode() for part in parts]]
+"""
+    assert answer(rig.run(source, code)) == [5, 5, ["ab", "cde"]]
+
+
 @pytest.mark.parametrize(
     "make",
     [
