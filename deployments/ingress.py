@@ -58,15 +58,17 @@ class Ingress:
         self, settings: dict[str, Any], runner: DeploymentHandle[Any], gpu_runner: DeploymentHandle[Any] | None = None
     ) -> None:
         begin_replica()
-        runners = RunnerClient(runner, gpu_runner)
-        runners.start()
-        self._services = Services.open(Settings.model_validate(settings), runners)
+        parsed = Settings.model_validate(settings)
+        self._runners = RunnerClient(runner, gpu_runner, direct=parsed.direct_calls)
+        self._runners.start()
+        self._services = Services.open(parsed, self._runners)
         self._services.snapshot.start()
         self._janitor = Janitor(chores(self._services))
         self._janitor.start()
 
     async def __del__(self) -> None:
         await self._janitor.stop()
+        self._runners.close()
         self._services.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ray import serve
 
+from deployments.direct.server import DirectServer
 from deployments.metrics import RunnerMetrics
 from deployments.replica_start import begin_replica
 from deployments.settings import LiveSettings, Settings
@@ -75,6 +76,7 @@ class Runner:
         self._metrics = RunnerMetrics()
         self._versions = library_versions()
         self._results: dict[str, bytes | LargeResult] = {}
+        self._direct = DirectServer(self.run)
         self._ready = asyncio.create_task(self._start())
         self._sampler = asyncio.create_task(self._sample())
 
@@ -115,6 +117,11 @@ class Runner:
         self._keep(spec.run_id, outcome.result)
         place = outcome.result.place if isinstance(outcome.result, LargeResult) else None
         return {**reply, "replica": self._replica_id, "length": outcome.length, "place": place}
+
+    async def place(self) -> AsyncIterator[Reply]:
+        """A place for one run at a time, until the caller ends this call: how to come here without Serve."""
+        yield {"replica": self._replica_id, "address": self._direct.address}
+        await asyncio.Event().wait()
 
     async def cancel(self, run_id: str) -> bool:
         """End a run; one that is still on its way here is ended when it comes. Whether it is here."""
@@ -188,6 +195,7 @@ class Runner:
     async def __del__(self) -> None:
         for task in (self._sampler, self._ready):
             task.cancel()
+        self._direct.close()
         await self._executor.close()
         self._scratch.close()
 
@@ -211,6 +219,8 @@ class Runner:
         return template, engine, executor.cache_bytes
 
     async def _start(self) -> None:
+        if self._settings.direct_calls:
+            await self._direct.start()
         await self._executor.start()
         await self._template.wait_ready()
 

@@ -12,6 +12,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
 from deployments.affinity import REPLICA_PREFIX
+from deployments.direct.client import Call, DirectCalls
 from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted, RuntimeFailure
 
 log = logging.getLogger("graphside.ingress")
@@ -39,10 +40,30 @@ class RunnerHandle:
     absence_level = logging.WARNING
     """Of the line that says that there are no replicas."""
 
-    def __init__(self, handle: Any) -> None:  # a DeploymentHandle; its types do not know methods by name
+    def __init__(self, handle: Any, *, direct: bool = False) -> None:
+        """``handle``: a ``DeploymentHandle``, whose types do not know methods by name. ``direct``: whether runs may go
+        over a socket where they can."""
         # pickle instead of cloudpickle: requests and replies are plain dicts, and it is several times faster.
         self._handle = handle.options(request_serialization="pickle", response_serialization="pickle")
         self._to = lru_cache(_HANDLES)(self._handle_to)
+        self._direct = DirectCalls(self._open_place) if direct else None
+
+    async def run(self, key: str, request: dict[str, Any]) -> Any:
+        """``call`` of ``run``, past Serve where there is a place (``direct``)."""
+        place = None if self._direct is None else self._direct.take(key)
+        if place is None:
+            return await self.call("run", key, request)
+        try:
+            return await place.run(request)
+        except TypeError:  # not JSON, so it was not sent
+            return await self.call("run", key, request)
+        except ConnectionError as error:
+            raise _interrupted("run") from error
+
+    def close(self) -> None:
+        """Let go of places and connections."""
+        if self._direct is not None:
+            self._direct.close()
 
     async def call(self, method: str, key: str, *args: Any) -> Any:
         """What a replica answers; ``key`` says which one, as ``DatasetAffinityRouter`` understands it.
@@ -59,9 +80,7 @@ class RunnerHandle:
         except BackPressureError as error:
             raise Overloaded("every runner's queue is full; try again later", retry_after_s=1) from error
         except _TRANSPORT_ERRORS as error:
-            log.exception("runner.call_failed method=%s", method)
-            text = "the server process that held this request ended; nothing was changed, send the request again"
-            raise RunInterrupted(text, retry_after_s=1) from error
+            raise _interrupted(method) from error
 
     async def chunks(self, replica: str, method: str, *args: Any) -> AsyncIterator[Any]:
         """What that very replica's method yields."""
@@ -84,8 +103,22 @@ class RunnerHandle:
     async def _answer(self, response: Any) -> Any:
         return await response
 
+    async def _open_place(self, key: str) -> tuple[Call, dict[str, Any]]:
+        call = self._handle.options(method_name="place", session_id=key, stream=True).remote()
+        try:
+            return call, await anext(call)
+        except BaseException:
+            call.cancel()
+            raise
+
     def _handle_to(self, method: str, key: str) -> Any:  # Any: as above
         return self._handle.options(method_name=method, session_id=key)
+
+
+def _interrupted(method: str) -> RunInterrupted:
+    log.exception("runner.call_failed method=%s", method)
+    text = "the server process that held this request ended; nothing was changed, send the request again"
+    return RunInterrupted(text, retry_after_s=1)
 
 
 class GpuRunnerHandle(RunnerHandle):
@@ -96,8 +129,8 @@ class GpuRunnerHandle(RunnerHandle):
 
     absence_level = logging.DEBUG
 
-    def __init__(self, handle: Any) -> None:
-        super().__init__(handle)
+    def __init__(self, handle: Any, *, direct: bool = False) -> None:
+        super().__init__(handle, direct=direct)
         self.running = False
         self._was_running = False
         self._since = time.monotonic()

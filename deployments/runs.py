@@ -22,15 +22,21 @@ Reply = dict[str, Any]
 class RunnerClient:
     """Calls runner replicas. A dataset's requests go to the replica that holds it (``DatasetAffinityRouter``)."""
 
-    def __init__(self, handle: Any, gpu_handle: Any | None = None) -> None:  # Any: a DeploymentHandle
-        """``gpu_handle``: to ``GpuRunner``, where the settings have a section ``gpu``."""
-        self._cpu = RunnerHandle(handle)
-        self._gpu = None if gpu_handle is None else GpuRunnerHandle(gpu_handle)
+    def __init__(self, handle: Any, gpu_handle: Any | None = None, *, direct: bool = False) -> None:
+        """Handles are ``DeploymentHandle``. ``gpu_handle``: to ``GpuRunner``, where the settings have a section
+        ``gpu``. ``direct``: whether runs may go past Serve to runners on this machine (``deployments/direct``)."""
+        self._cpu = RunnerHandle(handle, direct=direct)
+        self._gpu = None if gpu_handle is None else GpuRunnerHandle(gpu_handle, direct=direct)
 
     def start(self) -> None:
         """Begin to look out for GPU runners, in the running loop."""
         if self._gpu is not None:
             self._gpu.start()
+
+    def close(self) -> None:
+        """Let go of places and connections."""
+        for runners in self._all():
+            runners.close()
 
     @property
     def gpu_running(self) -> bool:
@@ -43,7 +49,7 @@ class RunnerClient:
         Raises ``RunInterrupted`` where the replica died, ``Overloaded`` where every queue is full or no runner of that
         engine is running.
         """
-        reply: Reply = await self._of(request["engine"]).call("run", dataset_id, request)
+        reply: Reply = await self._of(request["engine"]).run(dataset_id, request)
         return reply
 
     async def fetch(

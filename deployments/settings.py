@@ -109,6 +109,9 @@ class Settings(_Frozen):
     jwt_key_file: Path | None = Field(None, description="File with the signing key; absent: keys/jwt.key in data_dir.")
     token_lifetime_s: int = Field(3600, ge=60, description="Life of a token, in seconds.")
     python_endpoint: bool = Field(True, description="False turns the Python endpoint off for everybody (contract 4.8).")
+    direct_calls: bool = Field(
+        True, description="Runs go over a socket to a runner on the ingress's machine, at places that Serve gave there."
+    )
     cudf_falls_back_to_pandas: bool = Field(
         False,
         description="Answer engine=cudf with pandas where no GPU runner runs; the response header X-Engine says so.",

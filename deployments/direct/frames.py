@@ -1,0 +1,58 @@
+"""What goes over the socket between an ingress and a runner: a dict of JSON values, and at most one field of bytes.
+
+4 bytes    length of the JSON, little endian
+4 bytes    length of the bytes
+the JSON, the bytes
+"""
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Any, Final
+
+import orjson
+
+Message = dict[str, Any]
+
+_HEAD: Final = Struct("<II")
+
+MOST_BYTES: Final = 256 * 1024 * 1024
+"""Of a message. Sources, outputs and results that travel so have limits of their own, which are lower."""
+
+
+class BadFrame(Exception):
+    """What came is no message of ours."""
+
+
+def encode(message: Message, content: bytes = b"") -> bytes:
+    """A frame. Raises ``TypeError`` for what is not JSON."""
+    text = orjson.dumps(message)
+    return b"".join((_HEAD.pack(len(text), len(content)), text, content))
+
+
+class Frames:
+    """Frames out of what comes, piece by piece."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[Message, bytes]]:
+        """The messages that are whole now. Raises ``BadFrame``."""
+        self._buffer += data
+        while len(self._buffer) >= _HEAD.size:
+            text_length, length = _HEAD.unpack_from(self._buffer)
+            end = _HEAD.size + text_length + length
+            if end > MOST_BYTES:
+                raise BadFrame("too long")
+            if len(self._buffer) < end:
+                return
+            with memoryview(self._buffer) as view:
+                text = bytes(view[_HEAD.size : _HEAD.size + text_length])
+                content = bytes(view[_HEAD.size + text_length : end])
+            del self._buffer[:end]
+            try:
+                message = orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                raise BadFrame("not JSON") from error
+            if not isinstance(message, dict):
+                raise BadFrame("not an object")
+            yield message, content

@@ -1,0 +1,124 @@
+"""The runner's side: runs of ingresses on this machine, which have a place here by Serve (``Runner.place``)."""
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+from typing import Final, cast
+
+from deployments.direct.frames import BadFrame, Frames, Message, encode
+from deployments.direct.peers import is_ours
+
+log = logging.getLogger("graphside.runner")
+
+GREETING_S: Final = 5.0
+"""Until who connects has said the secret."""
+
+
+class DirectServer:
+    """Listens on a socket that has no file, so that nothing of it outlives this process.
+
+    Who connects must be a process of the same user, and know the secret, which Serve tells an ingress with a place.
+    """
+
+    def __init__(self, run: Callable[[Message], Awaitable[Message]]) -> None:
+        """``run``: what answers a request, as ``Runner.run`` does; a field ``result`` of the answer is bytes."""
+        self._run = run
+        self._name = f"graphside-runner-{secrets.token_hex(16)}"
+        self._secret = secrets.token_urlsafe(32)
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+
+    @property
+    def address(self) -> Message | None:
+        """What an ingress needs to connect; None while nobody can."""
+        return None if self._server is None else {"name": self._name, "secret": self._secret}
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.setblocking(False)
+            listener.bind(f"\0{self._name}")
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_unix_server(
+                lambda: _Connection(self._run, self._secret, self._connections), sock=listener
+            )
+        except BaseException:
+            listener.close()
+            raise
+
+    def close(self) -> None:
+        """Listen no more, and end what still runs."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self._connections):
+            connection.close()
+
+
+class _Connection(asyncio.Protocol):
+    """One ingress. What it asked for ends with it."""
+
+    def __init__(
+        self, run: Callable[[Message], Awaitable[Message]], secret: str, connections: "set[_Connection]"
+    ) -> None:
+        self._run = run
+        self._secret = secret
+        self._connections = connections
+        self._frames = Frames()
+        self._runs: dict[int, asyncio.Task[None]] = {}
+        self._known = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none of asyncio's by their class
+        self._connections.add(self)
+        self._greeting = asyncio.get_running_loop().call_later(GREETING_S, self.close)
+        if not is_ours(transport):
+            log.warning("direct.stranger a process of another user connected")
+            self.close()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for message, _ in self._frames.feed(data):
+                self._take(message)
+        except (BadFrame, KeyError, TypeError):
+            log.warning("direct.bad_message")
+            self.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._greeting.cancel()
+        self._connections.discard(self)
+        for task in self._runs.values():
+            task.cancel()
+
+    def close(self) -> None:
+        self._transport.abort()
+
+    def _take(self, message: Message) -> None:
+        if not self._known:
+            self._known = compare_digest(str(message["secret"]).encode(), self._secret.encode())
+            self._greeting.cancel()
+            if not self._known:
+                raise BadFrame("not the secret")
+            return
+        number = int(message["run"])
+        if "request" in message:
+            task = asyncio.create_task(self._answer(number, message["request"]))
+            self._runs[number] = task
+            task.add_done_callback(lambda _: self._runs.pop(number, None))
+        elif (running := self._runs.get(number)) is not None:
+            running.cancel()
+
+    async def _answer(self, number: int, request: Message) -> None:
+        try:
+            reply = await self._run(request)
+            result = reply.pop("result", None)
+            has_result = result is not None
+            frame = encode({"run": number, "reply": reply, "has_result": has_result}, result or b"")
+        except Exception:  # a boundary: as of a call by Serve, the ingress learns that it failed, the log why
+            log.exception("direct.run_failed")
+            frame = encode({"run": number})
+        self._transport.write(frame)
