@@ -120,8 +120,9 @@ class Runner:
 
     async def place(self) -> AsyncIterator[Reply]:
         """A place for one run at a time, until the caller ends this call: how to come here without Serve."""
-        yield {"replica": self._replica_id, "address": self._direct.address}
-        await asyncio.Event().wait()
+        async with self._direct.place() as (number, left):
+            yield {"replica": self._replica_id, "address": self._direct.address, "place": number}
+            await left
 
     async def cancel(self, run_id: str) -> bool:
         """End a run; one that is still on its way here is ended when it comes. Whether it is here."""

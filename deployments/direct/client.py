@@ -95,16 +95,23 @@ class DirectCalls:
         try:
             async with asyncio.timeout(OPEN_S):
                 call, said = await self._open_place(key)
-                line = await self._line_to(said)
+                try:
+                    await self._use(call, said, dataset)
+                except BaseException:
+                    call.cancel()
+                    raise
         except Exception as error:  # whatever it is: runs go by Serve, which tells whoever waits for one
-            log.debug("direct.no_place %s: %s", type(error).__name__, error)
-            return
+            log.info("direct.no_place %s: %s", type(error).__name__, error)
+
+    async def _use(self, call: Call, said: Message, dataset: "_Dataset") -> None:
+        line = await self._line_to(said)
         now = asyncio.get_running_loop().time()
         if line is None:
             dataset.far_until = now + FAR_S
-            return call.cancel()
-        dataset.line, dataset.good_until = line, now + ASK_AGAIN_S
-        line.add(Place(line, call))
+            call.cancel()
+        else:
+            dataset.line, dataset.good_until = line, now + ASK_AGAIN_S
+            line.claim(int(said["place"]), call)
 
     async def _line_to(self, said: Message) -> "Line | None":
         """The connection to a replica; None where it cannot be had."""
@@ -130,9 +137,10 @@ class _Dataset:
 class Place:
     """One run at a time at one replica. Taken by ``DirectCalls.take``; ``run`` gives it back."""
 
-    def __init__(self, line: "Line", call: Call) -> None:
+    def __init__(self, line: "Line", call: Call, number: int) -> None:
         self._line = line
         self._call = call
+        self.number = number
         self.idle_since = 0.0
 
     async def run(self, request: Message) -> Message:
@@ -162,6 +170,13 @@ class Line(asyncio.Protocol):
         self._free: deque[Place] = deque()  # the one that was used last is at the right
         self._sweeping: asyncio.TimerHandle | None = None
         self.alive = False
+
+    def claim(self, number: int, call: Call) -> None:
+        """A new place, which Serve has given: ``call`` holds it."""
+        place = Place(self, call, number)
+        if self.alive:
+            self._transport.write(encode({"place": number}))
+        self.add(place)
 
     def take(self) -> Place | None:
         """The free place that was used last."""
@@ -236,7 +251,9 @@ class Line(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         last = loop.time() - IDLE_S
         while self._free and self._free[0].idle_since <= last:
-            self._free.popleft().end()
+            place = self._free.popleft()
+            self._transport.write(encode({"left": place.number}))
+            place.end()
         self._sweeping = loop.call_later(IDLE_S / 2, self._sweep) if self._free else None
 
 

@@ -4,8 +4,10 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from hmac import compare_digest
+from itertools import count
 from typing import Final, cast
 
 from deployments.direct.frames import BadFrame, Frames, Message, encode
@@ -15,6 +17,9 @@ log = logging.getLogger("graphside.runner")
 
 GREETING_S: Final = 5.0
 """Until who connects has said the secret."""
+
+CLAIM_S: Final = 20.0
+"""Until somebody has connected who says that a place is theirs."""
 
 
 class DirectServer:
@@ -30,11 +35,21 @@ class DirectServer:
         self._secret = secrets.token_urlsafe(32)
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
+        self._places = _Places()
 
     @property
     def address(self) -> Message | None:
         """What an ingress needs to connect; None while nobody can."""
         return None if self._server is None else {"name": self._name, "secret": self._secret}
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[tuple[int, Awaitable[None]]]:
+        """A place's number, and what to wait for: that whoever claimed it is gone, or that nobody did."""
+        number, left = self._places.open()
+        try:
+            yield number, left
+        finally:
+            self._places.end(number)
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -44,7 +59,7 @@ class DirectServer:
             listener.bind(f"\0{self._name}")
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(
-                lambda: _Connection(self._run, self._secret, self._connections), sock=listener
+                lambda: _Connection(self._run, self._secret, self._connections, self._places), sock=listener
             )
         except BaseException:
             listener.close()
@@ -59,15 +74,49 @@ class DirectServer:
             connection.close()
 
 
+class _Places:
+    """Those that are open. Serve would keep some of an ingress that was killed."""
+
+    def __init__(self) -> None:
+        self._left: dict[int, asyncio.Future[None]] = {}
+        self._unclaimed: dict[int, asyncio.TimerHandle] = {}
+        self._numbers = count()
+
+    def open(self) -> tuple[int, "asyncio.Future[None]"]:
+        number, loop = next(self._numbers), asyncio.get_running_loop()
+        self._left[number] = loop.create_future()
+        self._unclaimed[number] = loop.call_later(CLAIM_S, self.leave, number)
+        return number, self._left[number]
+
+    def claim(self, number: int) -> None:
+        if (timer := self._unclaimed.pop(number, None)) is not None:
+            timer.cancel()
+
+    def leave(self, number: int) -> None:
+        left = self._left.get(number)
+        if left is not None and not left.done():
+            left.set_result(None)
+
+    def end(self, number: int) -> None:
+        self.claim(number)
+        self._left.pop(number, None)
+
+
 class _Connection(asyncio.Protocol):
-    """One ingress. What it asked for ends with it."""
+    """One ingress. What it asked for ends with it, and so do its places."""
 
     def __init__(
-        self, run: Callable[[Message], Awaitable[Message]], secret: str, connections: "set[_Connection]"
+        self,
+        run: Callable[[Message], Awaitable[Message]],
+        secret: str,
+        connections: "set[_Connection]",
+        places: _Places,
     ) -> None:
         self._run = run
         self._secret = secret
         self._connections = connections
+        self._places = places
+        self._claimed: set[int] = set()
         self._frames = Frames()
         self._runs: dict[int, asyncio.Task[None]] = {}
         self._known = False
@@ -93,6 +142,8 @@ class _Connection(asyncio.Protocol):
         self._connections.discard(self)
         for task in self._runs.values():
             task.cancel()
+        for place in self._claimed:
+            self._places.leave(place)
 
     def close(self) -> None:
         self._transport.abort()
@@ -104,6 +155,12 @@ class _Connection(asyncio.Protocol):
             if not self._known:
                 raise BadFrame("not the secret")
             return
+        if "place" in message:
+            place = int(message["place"])
+            self._claimed.add(place)
+            return self._places.claim(place)
+        if "left" in message:
+            return self._claimed.discard(int(message["left"]))
         number = int(message["run"])
         if "request" in message:
             task = asyncio.create_task(self._answer(number, message["request"]))

@@ -99,7 +99,7 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
     victim: LiveServer, person: Person, deployment: str
 ) -> None:
     dataset_id = person.upload(SMALL_EDGES)
-    assert works(person, dataset_id)
+    assert all(works(person, dataset_id) for _ in range(5))  # from the third on they go past Serve
     below = replica(victim, "Runner").children(recursive=True)
     with ThreadPoolExecutor(1) as pool:
         in_flight = pool.submit(person.run, dataset_id, SLEEP)

@@ -1,0 +1,417 @@
+"""Runs past Serve: a server and a client of them over a real socket; what stands in for Serve is here."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from deployments.direct import client, server
+from deployments.direct.client import DirectCalls, Place
+from deployments.direct.frames import encode
+from deployments.direct.server import DirectServer
+
+Request = dict[str, Any]
+ABOUT: ContextVar[str] = ContextVar("about", default="nothing")
+
+
+class OpenCall:
+    """A call by Serve that is left open, as ``Runner.place`` leaves it."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.holding: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        self.ended.set()
+        if self.holding is not None:
+            self.holding.cancel()
+
+
+@dataclass
+class Serve:
+    """Gives places at one replica."""
+
+    runner: DirectServer
+    replica: str = "a"
+    address: Any = "its own"
+    calls: list[OpenCall] = field(default_factory=list)
+    contexts: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+
+    async def open_place(self, key: str) -> tuple[OpenCall, Request]:
+        call = OpenCall()
+        self.calls.append(call)
+        self.keys.append(key)
+        self.contexts.append(ABOUT.get())
+        said: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def hold() -> None:
+            async with self.runner.place() as (number, left):
+                said.set_result(number)
+                await left
+            call.ended.set()
+
+        call.holding = asyncio.create_task(hold())
+        address = self.runner.address if self.address == "its own" else self.address
+        return call, {"replica": self.replica, "address": address, "place": await said}
+
+    @property
+    def held(self) -> int:
+        """Places that Serve counts."""
+        return sum(not call.ended.is_set() for call in self.calls)
+
+
+async def answer(request: Request) -> Request:
+    """A runner: it does what the request says."""
+    if "sleep_s" in request:
+        await asyncio.sleep(request["sleep_s"])
+    if "raise" in request:
+        raise ValueError(request["raise"])
+    return {"echo": request, **({"result": bytes(request["length"])} if "length" in request else {})}
+
+
+@dataclass
+class Wired:
+    """An ingress and a runner."""
+
+    runner: DirectServer
+    serve: Serve
+    calls: DirectCalls
+
+    async def place(self, key: str = "d") -> Place:
+        """One that is free: asked for as often as it takes."""
+        place: Place = await eventually(lambda: self.calls.take(key))
+        return place
+
+
+async def eventually(find: Callable[[], Any]) -> Any:
+    """What ``find`` gives, once that is something."""
+    for _ in range(500):
+        if found := find():
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError("not within 5 s")
+
+
+@asynccontextmanager
+async def wired(run: Callable[[Request], Awaitable[Request]] = answer) -> AsyncIterator[Wired]:
+    runner = DirectServer(run)
+    await runner.start()
+    serve = Serve(runner)
+    calls = DirectCalls(serve.open_place)
+    async with AsyncExitStack() as stack:
+        stack.callback(runner.close)
+        stack.callback(calls.close)
+        yield Wired(runner, serve, calls)
+
+
+Act = Callable[[Wired], Awaitable[None]]
+
+
+def on(act: Act, run: Callable[[Request], Awaitable[Request]] = answer) -> None:
+    async def main() -> None:
+        async with wired(run) as both:
+            await act(both)
+
+    asyncio.run(main())
+
+
+class TestPlaces:
+    def test_the_first_run_has_none_and_asks_for_none(self) -> None:
+        async def act(both: Wired) -> None:
+            assert both.calls.take("d") is None
+            await asyncio.sleep(0.05)
+            assert both.serve.calls == []
+
+        on(act)
+
+    def test_runs_in_a_row_get_one_and_nobody_waits_for_it(self) -> None:
+        async def act(both: Wired) -> None:
+            assert both.calls.take("d") is None
+            assert both.calls.take("d") is None
+            place = await both.place()
+            assert both.serve.keys[0] == "d"
+            assert (await place.run({"n": 1}))["echo"] == {"n": 1}
+
+        on(act)
+
+    def test_a_place_is_one_run_s_at_a_time_and_given_back(self) -> None:
+        async def act(both: Wired) -> None:
+            first = await both.place()
+            running = asyncio.create_task(first.run({"sleep_s": 0.1}))
+            second = await both.place()
+            assert second is not first
+            await running
+            assert both.calls.take("d") is first
+
+        on(act)
+
+    def test_those_that_nobody_uses_are_let_go(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client, "IDLE_S", 0.1)
+
+        async def act(both: Wired) -> None:
+            place = await both.place()
+            await place.run({})
+            assert both.serve.held > 0
+            await eventually(lambda: both.serve.held == 0)
+            assert both.calls.take("d") is None
+
+        on(act)
+
+    def test_serve_is_asked_again_after_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client, "ASK_AGAIN_S", 0.2)
+
+        async def act(both: Wired) -> None:
+            await (await both.place()).run({})
+            asked = len(both.serve.calls)
+            for _ in range(10):
+                if (place := both.calls.take("d")) is not None:
+                    await place.run({})
+                await asyncio.sleep(0.05)
+            assert len(both.serve.calls) > asked
+
+        on(act)
+
+    @pytest.mark.parametrize("address", [None, {"name": "graphside-runner-elsewhere", "secret": "s"}])
+    def test_a_replica_elsewhere_is_left_to_serve(self, address: Any) -> None:
+        async def act(both: Wired) -> None:
+            both.serve.address = address
+            for _ in range(20):
+                assert both.calls.take("d") is None
+                await asyncio.sleep(0.01)
+            assert len(both.serve.calls) <= 3  # asked before the first answer was there, and not again
+            await eventually(lambda: both.serve.held == 0)
+
+        on(act)
+
+    def test_they_are_asked_for_in_no_request_s_context_which_would_end_them(self) -> None:
+        async def act(both: Wired) -> None:
+            ABOUT.set("a request")
+            await both.place()
+            assert set(both.serve.contexts) == {"nothing"}
+
+        on(act)
+
+    def test_where_serve_gives_none_runs_go_by_serve(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def refuse(_: str) -> Any:
+            raise RuntimeError("every queue is full")
+
+        async def main() -> None:
+            calls = DirectCalls(refuse)
+            for _ in range(3):
+                assert calls.take("d") is None
+                await asyncio.sleep(0)
+            calls.close()
+
+        caplog.set_level("INFO", "graphside.ingress")
+        asyncio.run(main())
+        assert "direct.no_place RuntimeError: every queue is full" in caplog.text
+
+    def test_those_of_an_ingress_that_died_end(self) -> None:
+        async def act(both: Wired) -> None:
+            await both.place()
+            (await both.calls._lines["a"]).close()  # type: ignore[union-attr]
+            await eventually(lambda: both.serve.held == 0)
+
+        on(act)
+
+    def test_one_that_nobody_claims_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server, "CLAIM_S", 0.1)
+
+        async def act(both: Wired) -> None:
+            await both.serve.open_place("d")
+            assert both.serve.held == 1
+            await eventually(lambda: both.serve.held == 0)
+
+        on(act)
+
+
+class TestRuns:
+    @pytest.mark.parametrize("length", [0, 1, 3_000_000])
+    def test_results_are_bytes(self, length: int) -> None:
+        async def act(both: Wired) -> None:
+            assert (await (await both.place()).run({"length": length}))["result"] == bytes(length)
+
+        on(act)
+
+    def test_an_answer_without_a_result_has_none(self) -> None:
+        async def act(both: Wired) -> None:
+            assert await (await both.place()).run({}) == {"echo": {}}
+
+        on(act)
+
+    def test_many_at_once_get_their_own_answers(self) -> None:
+        async def one(both: Wired, number: int) -> bool:
+            place = await both.place()
+            reply = await place.run({"n": number, "sleep_s": 0.001 * (number % 7), "length": number})
+            return bool(reply["echo"]["n"] == number and len(reply["result"]) == number)
+
+        async def act(both: Wired) -> None:
+            assert all(await asyncio.gather(*(one(both, number) for number in range(50))))
+
+        on(act)
+
+    def test_one_whose_caller_leaves_is_ended_and_its_place_is_free(self) -> None:
+        ended: list[Request] = []
+
+        async def endless(request: Request) -> Request:
+            if request.get("quick"):
+                return {}
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                ended.append(request)
+                raise
+            return {}
+
+        async def act(both: Wired) -> None:
+            place = await both.place()
+            running = asyncio.create_task(place.run({"n": 1}))
+            await asyncio.sleep(0.05)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await eventually(lambda: ended == [{"n": 1}])
+            assert both.calls.take("d") is place
+            assert await place.run({"quick": True}) == {}
+
+        on(act, endless)
+
+    def test_one_that_fails_in_the_runner_is_told_so_and_logged_there(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def act(both: Wired) -> None:
+            place = await both.place()
+            with pytest.raises(ConnectionError, match="failed in the replica"):
+                await place.run({"raise": "a bug"})
+            assert await place.run({}) == {"echo": {}}
+
+        on(act)
+        assert "a bug" in caplog.text
+
+    def test_those_of_a_runner_that_ends_are_interrupted_and_the_next_goes_by_serve(self) -> None:
+        async def act(both: Wired) -> None:
+            place = await both.place()
+            running = asyncio.create_task(place.run({"sleep_s": 60}))
+            await asyncio.sleep(0.05)
+            both.runner.close()
+            with pytest.raises(ConnectionError):
+                await running
+            assert both.calls.take("d") is None
+            await eventually(lambda: both.serve.held == 0)
+
+        on(act)
+
+    def test_what_is_not_json_is_not_sent_and_costs_no_place(self) -> None:
+        async def act(both: Wired) -> None:
+            place = await both.place()
+            with pytest.raises(TypeError):
+                await place.run({"source": "\ud800"})
+            assert both.calls.take("d") is place
+
+        on(act)
+
+
+class TestStrangers:
+    """The socket has no file whose permissions would guard it."""
+
+    @staticmethod
+    async def said_to(address: Request, data: bytes) -> bytes:
+        """What the server answers; nothing where it ends the connection."""
+        endpoint = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        endpoint.connect(f"\0{address['name']}")
+        reader, writer = await asyncio.open_unix_connection(sock=endpoint)
+        writer.write(data)
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            encode({"secret": "guessed"}),
+            encode({"run": 1, "request": {}}),
+            b"\xff" * 100,
+            encode({"secret": ["s"]}) + encode({"run": 1, "request": {}}),
+        ],
+        ids=["another-secret", "no-secret", "noise", "no-text"],
+    )
+    def test_without_the_secret_nothing_is_run(self, data: bytes) -> None:
+        ran: list[Request] = []
+
+        async def run(request: Request) -> Request:
+            ran.append(request)
+            return {}
+
+        async def act(both: Wired) -> None:
+            assert both.runner.address is not None
+            assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
+            assert ran == []
+
+        on(act, run)
+
+    def test_who_says_nothing_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server, "GREETING_S", 0.1)
+
+        async def act(both: Wired) -> None:
+            assert both.runner.address is not None
+            assert await asyncio.wait_for(self.said_to(both.runner.address, b""), 5) == b""
+
+        on(act)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    def test_another_user_s_process_is_sent_away_though_it_knows_the_secret(self) -> None:
+        code = """
+import os, socket, sys
+os.setuid(12345)
+endpoint = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+endpoint.connect("\\0" + sys.argv[1])
+try:
+    endpoint.sendall(bytes.fromhex(sys.argv[2]))
+    print("answered" if endpoint.recv(1) else "sent away")
+except ConnectionError:
+    print("sent away")
+"""
+
+        async def act(both: Wired) -> None:
+            assert both.runner.address is not None
+            said = encode({"secret": both.runner.address["secret"]}) + encode({"run": 1, "request": {}})
+            command = [sys.executable, "-c", code, both.runner.address["name"], said.hex()]
+            done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=30)
+            assert done.stdout.strip() == "sent away", done.stderr
+
+        on(act)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    def test_a_socket_of_another_user_is_told_nothing(self) -> None:
+        code = """
+import os, socket, sys
+os.setuid(12345)
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+listener.bind("\\0graphside-runner-forged")
+listener.listen()
+print("listening", flush=True)
+peer, _ = listener.accept()
+try:
+    print(len(peer.recv(1000)), flush=True)
+except ConnectionError:
+    print(0, flush=True)
+"""
+
+        async def act(both: Wired) -> None:
+            command = [sys.executable, "-c", code]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forger:
+                assert forger.stdout is not None
+                assert (await asyncio.to_thread(forger.stdout.readline)).strip() == "listening"
+                assert await client.connect({"name": "graphside-runner-forged", "secret": "s"}) is None
+                assert (await asyncio.to_thread(forger.stdout.readline)).strip() == "0"
+
+        on(act)
