@@ -34,6 +34,9 @@ FAR_S: Final = 60.0
 OPEN_S: Final = 15.0
 """The most that opening a place may take."""
 
+OPENING: Final = 16
+"""Places that are asked for at a time. A wave of runs needs no more to have its places soon."""
+
 _DATASETS: Final = 4096
 
 
@@ -71,7 +74,7 @@ class DirectCalls:
             return place
         in_a_row = now - dataset.last_asked < IDLE_S
         dataset.last_asked = now
-        if in_a_row and now >= dataset.far_until:
+        if in_a_row and now >= dataset.far_until and len(self._opening) < OPENING:
             self._go_on(self._open(key, dataset))
         return None
 
