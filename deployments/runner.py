@@ -221,9 +221,15 @@ class Runner:
 
     async def _start(self) -> None:
         if self._settings.direct_calls:
-            await self._direct.start()
+            await self._start_direct()
         await self._executor.start()
         await self._template.wait_ready()
+
+    async def _start_direct(self) -> None:
+        try:
+            await self._direct.start()
+        except OSError:  # runs go by Serve
+            log.exception("direct.not_started")
 
     async def _sample(self) -> None:
         while True:

@@ -168,6 +168,11 @@ class GpuRunnerHandle(RunnerHandle):
                 self.running = False
             await asyncio.sleep(LOOK_S)
 
+    async def _open_place(self, key: str) -> tuple[Call, dict[str, Any]]:
+        if not self.running:
+            raise self._not_running()
+        return await super()._open_place(key)
+
     async def _answer(self, response: Any) -> Any:
         try:
             async with asyncio.timeout(FIND_REPLICA_S):

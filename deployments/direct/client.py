@@ -34,6 +34,15 @@ FAR_S: Final = 60.0
 OPEN_S: Final = 15.0
 """The most that opening a place may take."""
 
+REFUSED_S: Final = 5.0
+"""How long runs on a dataset for which there was no place go by Serve before one is asked for again."""
+
+RETIRED_S: Final = 60.0
+"""How old a place becomes: whatever Serve has lost count of by then, it is told anew."""
+
+LEAVE_S: Final = 5.0
+"""How long a place that was let go may take to end of itself."""
+
 OPENING: Final = 16
 """Places that are asked for at a time. A wave of runs needs no more to have its places soon."""
 
@@ -41,7 +50,10 @@ _DATASETS: Final = 4096
 
 
 class Call(Protocol):
-    """A call by Serve that is left open."""
+    """A call by Serve that is left open. It ends by ``StopAsyncIteration``, or as calls fail."""
+
+    async def __anext__(self) -> Any:
+        """What the replica says next."""
 
     def cancel(self) -> None:
         """End it."""
@@ -69,23 +81,22 @@ class DirectCalls:
             if len(self._datasets) > _DATASETS:
                 self._datasets.popitem(last=False)
         self._datasets.move_to_end(key)
-        if now < dataset.good_until and dataset.line is not None and (place := dataset.line.take()) is not None:
-            dataset.last_asked = now
-            return place
+        place = dataset.line.take() if dataset.line is not None else None
         in_a_row = now - dataset.last_asked < IDLE_S
         dataset.last_asked = now
-        if in_a_row and now >= dataset.far_until and len(self._opening) < OPENING:
+        wanted = in_a_row if place is None else now >= dataset.good_until and not dataset.asking
+        if wanted and now >= dataset.far_until and len(self._opening) < OPENING:
             self._go_on(self._open(key, dataset))
-        return None
+        return place
 
     def close(self) -> None:
         """Let go of all places and connections."""
         for task in self._opening:
             task.cancel()
         for connecting in self._lines.values():
-            connecting.cancel()
-            if connecting.done() and not connecting.cancelled() and (line := connecting.result()) is not None:
+            if (line := _line_of(connecting)) is not None:
                 line.close()
+            connecting.cancel()
         self._lines.clear()
 
     def _go_on(self, work: Any) -> None:
@@ -95,6 +106,7 @@ class DirectCalls:
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, key: str, dataset: "_Dataset") -> None:
+        dataset.asking += 1
         try:
             async with asyncio.timeout(OPEN_S):
                 call, said = await self._open_place(key)
@@ -104,16 +116,21 @@ class DirectCalls:
                     call.cancel()
                     raise
         except Exception as error:  # whatever it is: runs go by Serve, which tells whoever waits for one
+            dataset.far_until = asyncio.get_running_loop().time() + REFUSED_S
             log.info("direct.no_place %s: %s", type(error).__name__, error)
+        finally:
+            dataset.asking -= 1
 
     async def _use(self, call: Call, said: Message, dataset: "_Dataset") -> None:
         line = await self._line_to(said)
         now = asyncio.get_running_loop().time()
+        dataset.line, dataset.good_until = line, now + ASK_AGAIN_S
         if line is None:
             dataset.far_until = now + FAR_S
             call.cancel()
+        elif line.has_free:
+            line.decline(int(said["place"]), call)  # Serve was asked where, and of places there are enough
         else:
-            dataset.line, dataset.good_until = line, now + ASK_AGAIN_S
             line.claim(int(said["place"]), call)
 
     async def _line_to(self, said: Message) -> "Line | None":
@@ -132,6 +149,7 @@ class _Dataset:
     """What is known of a dataset. Times are of the loop's clock."""
 
     line: "Line | None" = None
+    asking: int = 0
     good_until: float = 0.0
     far_until: float = 0.0
     last_asked: float = float("-inf")
@@ -141,10 +159,18 @@ class Place:
     """One run at a time at one replica. Taken by ``DirectCalls.take``; ``run`` gives it back."""
 
     def __init__(self, line: "Line", call: Call, number: int) -> None:
+        loop = asyncio.get_running_loop()
         self._line = line
         self._call = call
         self.number = number
         self.idle_since = 0.0
+        self.until = loop.time() + RETIRED_S
+        self._ending = loop.create_task(self._watch(), context=Context())
+
+    @property
+    def held(self) -> bool:
+        """Whether Serve counts it."""
+        return not self._ending.done()
 
     async def run(self, request: Message) -> Message:
         """What the replica answers. Cancelling this ends the run.
@@ -157,9 +183,23 @@ class Place:
         finally:
             self._line.add(self)
 
+    def leave(self) -> None:
+        """Let go of it: the replica was told, and ends the call, which Serve then takes for one that went well."""
+        asyncio.get_running_loop().call_later(LEAVE_S, self.end)
+
     def end(self) -> None:
-        """Let go of it; Serve counts it no more."""
-        self._call.cancel()
+        """Let go of it, where nobody is there any more to be told."""
+        if self.held:
+            self._call.cancel()
+            self._ending.cancel()
+
+    async def _watch(self) -> None:
+        try:
+            await anext(self._call)
+        except StopAsyncIteration:
+            pass
+        except Exception as error:  # as calls by Serve fail; runs that it has go on as long as the line does
+            log.info("direct.place_lost %s: %s", type(error).__name__, error)
 
 
 class Line(asyncio.Protocol):
@@ -181,9 +221,23 @@ class Line(asyncio.Protocol):
             self._transport.write(encode({"place": number}))
         self.add(place)
 
+    def decline(self, number: int, call: Call) -> None:
+        """A new place that nobody needs."""
+        place = Place(self, call, number)
+        self._leave(place) if self.alive else place.end()
+
+    @property
+    def has_free(self) -> bool:
+        """Whether some place is free."""
+        return bool(self._free)
+
     def take(self) -> Place | None:
         """The free place that was used last."""
-        return self._free.pop() if self._free else None
+        while self._free:
+            place = self._free.pop()
+            if place.held:
+                return place
+        return None
 
     def add(self, place: Place) -> None:
         """It is free from here on."""
@@ -191,6 +245,8 @@ class Line(asyncio.Protocol):
             return place.end()
         loop = asyncio.get_running_loop()
         place.idle_since = loop.time()
+        if place.idle_since >= place.until:
+            return self._leave(place)
         self._free.append(place)
         if self._sweeping is None:
             self._sweeping = loop.call_later(IDLE_S, self._sweep)
@@ -254,10 +310,12 @@ class Line(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         last = loop.time() - IDLE_S
         while self._free and self._free[0].idle_since <= last:
-            place = self._free.popleft()
-            self._transport.write(encode({"left": place.number}))
-            place.end()
+            self._leave(self._free.popleft())
         self._sweeping = loop.call_later(IDLE_S / 2, self._sweep) if self._free else None
+
+    def _leave(self, place: Place) -> None:
+        self._transport.write(encode({"left": place.number}))
+        place.leave()
 
 
 async def connect(address: Message) -> Line | None:
@@ -276,7 +334,11 @@ async def connect(address: Message) -> Line | None:
 
 
 def _may_live(connecting: "asyncio.Task[Line | None]") -> bool:
-    if not connecting.done():
-        return True
-    line = None if connecting.cancelled() else connecting.result()
-    return line is not None and line.alive
+    return not connecting.done() or ((line := _line_of(connecting)) is not None and line.alive)
+
+
+def _line_of(connecting: "asyncio.Task[Line | None]") -> Line | None:
+    """The line, where there is one by now."""
+    if not connecting.done() or connecting.cancelled() or connecting.exception() is not None:
+        return None
+    return connecting.result()

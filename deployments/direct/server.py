@@ -126,7 +126,7 @@ class _Connection(asyncio.Protocol):
         self._connections.add(self)
         self._greeting = asyncio.get_running_loop().call_later(GREETING_S, self.close)
         if not is_ours(transport):
-            log.warning("direct.stranger a process of another user connected")
+            log.info("direct.stranger a process of another user connected")
             self.close()
 
     def data_received(self, data: bytes) -> None:
@@ -160,7 +160,9 @@ class _Connection(asyncio.Protocol):
             self._claimed.add(place)
             return self._places.claim(place)
         if "left" in message:
-            return self._claimed.discard(int(message["left"]))
+            place = int(message["left"])
+            self._claimed.discard(place)
+            return self._places.leave(place)
         number = int(message["run"])
         if "request" in message:
             task = asyncio.create_task(self._answer(number, message["request"]))
@@ -170,12 +172,14 @@ class _Connection(asyncio.Protocol):
             running.cancel()
 
     async def _answer(self, number: int, request: Message) -> None:
+        frame = encode({"run": number})  # it failed: as of a call by Serve, the ingress learns that, the log why
         try:
             reply = await self._run(request)
             result = reply.pop("result", None)
             has_result = result is not None
             frame = encode({"run": number, "reply": reply, "has_result": has_result}, result or b"")
-        except Exception:  # a boundary: as of a call by Serve, the ingress learns that it failed, the log why
+        except Exception:
             log.exception("direct.run_failed")
-            frame = encode({"run": number})
-        self._transport.write(frame)
+        finally:
+            if not self._transport.is_closing():
+                self._transport.write(frame)

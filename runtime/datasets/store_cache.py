@@ -34,8 +34,12 @@ _POLL_S: Final = 0.02
 class NodeCache:
     """A directory with a byte budget, in which a fetch reserves its room beforehand."""
 
-    def __init__(self, root: Path, budget_bytes: int, suffix: str = ".arrow") -> None:
+    def __init__(
+        self, root: Path, budget_bytes: int, suffix: str = ".arrow", unused_s: float | None = UNUSED_S
+    ) -> None:
+        """``unused_s``: how long a copy is kept that nobody opens; None where that is no reason for it to go."""
         self._root = root
+        self._unused_s = unused_s
         self._suffix = suffix
         self._copies = root / "copies"
         self._parts = root / "parts"
@@ -148,7 +152,9 @@ class NodeCache:
             raise Overloaded("tables that are being fetched fill this node's cache; try again later", retry_after_s=5)
 
     def _remove_unused(self) -> int:
-        last = time.time() - UNUSED_S
+        if self._unused_s is None:
+            return 0
+        last = time.time() - self._unused_s
         unused = [copy for status, copy in _files(self._copies) if status.st_mtime < last]
         for copy in unused:
             copy.unlink(missing_ok=True)

@@ -7,9 +7,9 @@ This is the owner's side: it has no context and no cuDF, so nothing that a task 
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from runtime.datasets.descriptors import opened
@@ -18,11 +18,11 @@ from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.device.blocks import Blocks
 from runtime.engines.device.driver import Block, Driver, DriverFailed
 from runtime.engines.device.images import Images
-from runtime.engines.device.loading import DeviceLimits, DeviceTable, Loader, open_loader
+from runtime.engines.device.loading import DeviceLimits, DeviceTable, Loader, let_go, open_loader
 from runtime.engines.device.pool import WarmPool
 from runtime.engines.device.seats import DeviceSeat, open_device_seat, payload_file
 from runtime.engines.pandas import SeatSettings
-from runtime.errors import DatasetTooLarge, EngineUnavailable, RunInterrupted, RuntimeFailure
+from runtime.errors import DatasetTooLarge, DatasetUnreadable, EngineUnavailable, RunInterrupted, RuntimeFailure
 from runtime.sandbox.parent import TemplateProcess
 from runtime.sandbox.seats import SeatProcess, not_made
 from runtime.sandbox.walls.identity import new_uid
@@ -69,6 +69,10 @@ class CudfDataset:
         self._payload_fd = payload_fd
         self._leased: set[SeatProcess] = set()
         self._closed = False
+        self.imaging: asyncio.Task[None] | None = None
+        """What writes images of it, until they are written."""
+        self.unread = asyncio.Event()
+        self.unread.set()
         self.charge_bytes = sum(table.block.byte_count for table in tables)
         self.load_s = load_s
 
@@ -96,6 +100,9 @@ class CudfDataset:
         if self._closed:
             return
         self._closed = True
+        if self.imaging is not None:
+            self.imaging.cancel()
+            await self.unread.wait()  # whoever makes room by this counts on the blocks
         os.close(self._payload_fd)
         for table in self.tables:
             os.close(table.header_fd)
@@ -157,30 +164,24 @@ class CudfEngine:
         self.seats.refill()
         self.loaders.refill()
         if self._images is not None:
-            await asyncio.to_thread(self._images.prepare)
-            self._go_on_beside(self._forget_deleted())
+            try:
+                await asyncio.to_thread(self._images.prepare)
+            except OSError:
+                log.exception("image.no_directory")
+                self._images = None
+            else:
+                self._go_on_beside(self._forget_deleted(self._images))
 
     async def load(self, source: DatasetSource, make_room: MakeRoom) -> CudfDataset:
         roles = sorted(source.tables)
         objects = [source.tables[role] for role in roles]
-        async with self._loading, opened(self._store, objects) as fds, self._opened_images(objects) as images:
-            loader = await self.loaders.take()
-            try:
-                tables, load_s = await loader.load(
-                    dict(zip(roles, fds, strict=True)), images,
-                    lambda byte_count: self._block(source.dataset_id, byte_count, make_room), self.blocks.give_up,
-                )  # fmt: skip
-            finally:
-                await loader.close()
-                self.loaders.refill()
-        from_images = sum(table.from_image for table in tables)
-        log.info(
-            "dataset.loaded dataset_id=%s engine=cudf load_s=%.3f tables=%d from_images=%d",
-            source.dataset_id, load_s, len(tables), from_images,
-        )  # fmt: skip
-        dataset = CudfDataset(self, tables, payload_file(source.payload), load_s)
-        if self._images is not None and from_images < len(tables):
-            self._go_on_beside(self._write_images(self._images, dataset, objects))
+        async with self._loading, opened(self._store, objects) as fds:
+            stored = dict(zip(roles, fds, strict=True))
+            dataset = await self._load_from_images(source, objects, stored, make_room)
+            if dataset is None:
+                dataset = await self._load(source, stored, [None] * len(objects), make_room)
+        if self._images is not None and not all(table.from_image for table in dataset.tables):
+            dataset.imaging = self._go_on_beside(self._write_images(self._images, dataset, objects))
         return dataset
 
     async def close(self) -> None:
@@ -213,38 +214,78 @@ class CudfEngine:
             log.error("device.failed %s", error)
             raise RunInterrupted("the device does not answer as it should; try again", retry_after_s=5) from error
 
-    def _opened_images(self, objects: list[str]) -> AbstractAsyncContextManager[list[int | None]]:
-        return nullcontext([None] * len(objects)) if self._images is None else self._images.opened(objects)
+    async def _load_from_images(
+        self, source: DatasetSource, objects: list[str], stored: dict[str, int], make_room: MakeRoom
+    ) -> CudfDataset | None:
+        """None where there are no images, or where they were of no use and are gone."""
+        if self._images is None:
+            return None
+        async with self._images.opened(objects) as images:
+            if all(image is None for image in images):
+                return None
+            try:
+                return await self._load(source, stored, images, make_room)
+            except (DatasetUnreadable, RunInterrupted) as error:
+                log.warning("image.of_no_use dataset_id=%s %s", source.dataset_id, error.message)
+                self._images.drop(objects)
+                return None
+
+    async def _load(
+        self, source: DatasetSource, stored: dict[str, int], images: Sequence[int | None], make_room: MakeRoom
+    ) -> CudfDataset:
+        loader = await self.loaders.take()
+        try:
+            tables, load_s = await loader.load(
+                stored, images, lambda byte_count: self._block(source.dataset_id, byte_count, make_room),
+                self.blocks.give_up,
+            )  # fmt: skip
+        finally:
+            self.loaders.refill()
+        try:
+            payload_fd = payload_file(source.payload)
+        except BaseException:
+            let_go(tables, self.blocks.give_up)
+            raise
+        log.info(
+            "dataset.loaded dataset_id=%s engine=cudf load_s=%.3f tables=%d from_images=%d",
+            source.dataset_id, load_s, len(tables), sum(table.from_image for table in tables),
+        )  # fmt: skip
+        return CudfDataset(self, tables, payload_fd, load_s)
 
     async def _write_images(self, images: Images, dataset: CudfDataset, objects: list[str]) -> None:
-        """Of tables that have none yet, for the next load. One at a time, and none that was given up meanwhile."""
+        """Of tables that have none yet, for the next load. One at a time; cancelled where the dataset is given up."""
         async with self._writing:
             for object_id, table in zip(objects, dataset.tables, strict=True):
+                if table.from_image:
+                    continue
                 try:
                     client = await self._template.client()
-                except RuntimeFailure:
+                except (RuntimeFailure, TimeoutError):
                     return  # the next load of this dataset is another occasion
-                if table.from_image or not dataset.alive:
-                    continue
                 self.blocks.lease(table.block)
-                try:
-                    await images.write(client, object_id, table, self._new_uid(), self._limits(WRITING_BYTES))
-                finally:
-                    self.blocks.end_lease(table.block)
+                dataset.unread.clear()
+                await images.write(
+                    client, object_id, table, self._new_uid(), self._limits(WRITING_BYTES),
+                    partial(self._end_reading, dataset, table),
+                )  # fmt: skip
 
-    async def _forget_deleted(self) -> None:
-        assert self._images is not None
+    def _end_reading(self, dataset: CudfDataset, table: DeviceTable) -> None:
+        self.blocks.end_lease(table.block)
+        dataset.unread.set()
+
+    async def _forget_deleted(self, images: Images) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._images.forget_deleted, self._store)
+                await asyncio.to_thread(images.forget_deleted, self._store)
             except (OSError, RuntimeFailure):
                 log.exception("image.not_tidied")
             await asyncio.sleep(TIDY_S)
 
-    def _go_on_beside(self, work: Coroutine[Any, Any, None]) -> None:
+    def _go_on_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
+        return task
 
     async def _open_loader(self) -> Loader:
         client = await self._template.client()

@@ -21,10 +21,12 @@ def go_first(parent_pid: int) -> None:
     out_of_memory.close()
 
 
-def begin(frames: DeviceFrames, device_bytes: int, channel_fd: int) -> None:
-    """Have a context. Where there is none to have, say why and end."""
+def begin(frames: DeviceFrames, device_bytes: int, channel_fd: int, *, warm: bool = False) -> None:
+    """Have a context, and where ``warm`` is wanted be ready for runs. Where there is none to have, say why and end."""
     try:
         frames.begin(device_bytes)
+        if warm:
+            frames.warm_up()
     except Exception as error:  # a boundary: libraries of a device raise what they like
         why = legal_text(f"{type(error).__name__}: {error}"[:500])
         send_frame(channel_fd, {"event": "no_device", "why": why})

@@ -32,8 +32,7 @@ def be_seat(
     channel = socket.socket(fileno=seat.CHANNEL_FD)  # before the walls: it asks what kind of socket it is
     walled = list(range(len(fds)))
     seat.enter(walled, enclosure, parent_pid=parent_pid, uid=message.get("uid"), threads=message["threads"])
-    begin(frames, message["device_bytes"], seat.CHANNEL_FD)
-    frames.warm_up()
+    begin(frames, message["device_bytes"], seat.CHANNEL_FD, warm=True)
     send_frame(seat.CHANNEL_FD, {"event": "warm"})
     try:
         received = recv_frame_and_fds(channel)

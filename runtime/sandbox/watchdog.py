@@ -8,6 +8,7 @@ leaves there is looked at once more at its end.
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,9 @@ WATCH_INTERVAL_S: Final = 0.02
 SLOW_INTERVAL_S: Final = 0.1
 RESTS: Final = 10
 """How many times as long as a census of scratch computed it is until the next one."""
+
+_COUNTERS: Final = ThreadPoolExecutor(4, thread_name_prefix="scratch")
+"""Of their own: answers wait for them, and in other threads somebody may wait for a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class Watchdog:
             text = f"the task used {used_s:g} s of CPU, more than its limit of {limit:g} s"
             return self._end(TaskTimeout(text, limit_name="cpu_s", limit=limit, observed=used_s))
         census = asyncio.get_running_loop().run_in_executor(
-            None, _census, self._child.pid, self._place, self._limits.scratch_files
+            _COUNTERS, _census, self._child.pid, self._place, self._limits.scratch_files
         )
         census.add_done_callback(self._on_census)
 
@@ -134,8 +138,10 @@ class Watchdog:
         """At what a run leaves in its scratch directory: a quick one may have filled it between two looks."""
         if scratch_use(self._place.scratch, 1).file_count == 0:
             return None  # as most do, and no thread has to be asked
-        use = await asyncio.to_thread(scratch_use, self._place.scratch, self._limits.scratch_files)
-        return self._judge(use)
+        loop = asyncio.get_running_loop()
+        return self._judge(
+            await loop.run_in_executor(_COUNTERS, scratch_use, self._place.scratch, self._limits.scratch_files)
+        )
 
     def _judge(self, use: ScratchUse) -> RunFailed | None:
         for name, limit, observed in (

@@ -96,7 +96,7 @@ class Loader:
         """
         loaded: list[DeviceTable] = []
         with ExitStack() as undo:
-            undo.callback(_let_go, loaded, give_up)
+            undo.callback(let_go, loaded, give_up)
             try:
                 async with asyncio.timeout(LOAD_TIMEOUT_S):
                     fds = (*stored.values(), *(image for image in images if image is not None))
@@ -162,7 +162,8 @@ async def _load(
     await conversation.next("filled")
 
 
-def _let_go(loaded: list[DeviceTable], give_up: Callable[[Block], None]) -> None:
+def let_go(loaded: list[DeviceTable], give_up: Callable[[Block], None]) -> None:
+    """Give up tables that no dataset has."""
     for table in loaded:
         os.close(table.header_fd)
         give_up(table.block)

@@ -43,6 +43,8 @@ class WarmPool(Generic[T]):
 
     async def take(self) -> T:
         """One that waits, else a new one. Raises ``RunInterrupted``, ``EngineUnavailable``."""
+        if not self._waiting and self._spares == 1 and self._filling is not None and not self._filling.done():
+            await asyncio.shield(self._filling)  # the one that is being made is as soon there as another would be
         while self._waiting:
             process = self._waiting.pop(0)
             if process.alive:

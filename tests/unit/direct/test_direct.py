@@ -29,6 +29,10 @@ class OpenCall:
         self.ended = asyncio.Event()
         self.holding: asyncio.Task[None] | None = None
 
+    async def __anext__(self) -> Any:
+        await self.ended.wait()
+        raise StopAsyncIteration
+
     def cancel(self) -> None:
         self.ended.set()
         if self.holding is not None:

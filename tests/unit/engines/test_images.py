@@ -4,14 +4,17 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from runtime.engines.base import DatasetSource
+from runtime.engines.device import images
 from runtime.engines.device.images import Images
-from tests.gpu import twin
+from tests.gpu import bad_images, twin
 from tests.gpu.twin import MIB
 from tests.unit.engines.conftest import DeviceRig, MakeDeviceRig
 from tests.unit.sandbox.test_seats import answer, eventually
@@ -52,10 +55,18 @@ class Imaged:
 
 @pytest.fixture
 def imaged(make_device_rig: MakeDeviceRig, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Imaged]:
-    yield from _imaged(make_device_rig, tmp_path, caplog, budget_bytes=64 * MIB)
+    with images_of(make_device_rig, tmp_path, caplog, budget_bytes=64 * MIB) as found:
+        yield found
 
 
-def _imaged(make: MakeDeviceRig, root: Path, caplog: pytest.LogCaptureFixture, budget_bytes: int) -> Iterator[Imaged]:
+@contextmanager
+def images_of(
+    make: MakeDeviceRig,
+    root: Path,
+    caplog: pytest.LogCaptureFixture,
+    budget_bytes: int,
+    frames: ModuleType = twin,
+) -> Iterator[Imaged]:
     caplog.set_level(logging.INFO, "graphside.engine")
     loads: list[bool] = []
 
@@ -66,7 +77,7 @@ def _imaged(make: MakeDeviceRig, root: Path, caplog: pytest.LogCaptureFixture, b
 
     listener = Listener()
     logging.getLogger("graphside.engine").addHandler(listener)
-    device = make(cache_bytes=6 * MIB, images=Images(root / "images", budget_bytes))
+    device = make(cache_bytes=6 * MIB, images=Images(root / "images", budget_bytes), frames=frames)
     yield Imaged(device, root / "images", loads)
     device.rig.close()
     logging.getLogger("graphside.engine").removeHandler(listener)
@@ -86,7 +97,7 @@ def test_an_image_outlives_its_server(
     source = imaged.device.rig.dataset()
     imaged.load(source)
     kept = imaged.written(source).read_bytes()
-    for again in _imaged(make_device_rig, tmp_path, caplog, budget_bytes=64 * MIB):
+    with images_of(make_device_rig, tmp_path, caplog, budget_bytes=64 * MIB) as again:
         here = again.device.rig.dataset()
         (again.root / "copies" / f"{here.tables['edges']}.image").write_bytes(kept)
         assert again.load(here)
@@ -95,14 +106,16 @@ def test_an_image_outlives_its_server(
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda image: image.write_bytes(image.read_bytes().replace(b'"twin 1"', b'"twin 0"', 1)),
+        lambda image: image.write_bytes(image.read_bytes().replace(b"twin 1", b"twin 0", 1)),
+        lambda image: image.write_bytes(image.read_bytes().replace(b"layout 1", b"layout 0", 1)),
+        lambda image: image.write_bytes(image.read_bytes()[:4096] + b"\xff" + image.read_bytes()[4097:]),
         lambda image: os.truncate(image, image.stat().st_size - 1),
         lambda image: image.write_bytes(bytes(image.stat().st_size)),
         lambda image: os.truncate(image, 0),
         lambda image: image.write_bytes(b"[]".ljust(image.stat().st_size)),
         lambda image: image.write_bytes(b'{"tag": "twin 1", "header_bytes": -1, "byte_count": 1e99}'.ljust(9000)),
     ],
-    ids=["of-other-libraries", "cut", "zeros", "empty", "no-image", "forged"],
+    ids=["of-other-libraries", "of-another-layout", "header", "cut", "zeros", "empty", "no-image", "forged"],
 )
 def test_one_that_is_of_no_use_is_passed_over(imaged: Imaged, damage: object) -> None:
     source = imaged.device.rig.dataset()
@@ -111,6 +124,27 @@ def test_one_that_is_of_no_use_is_passed_over(imaged: Imaged, damage: object) ->
     image.chmod(0o600)
     damage(image)  # type: ignore[operator]
     assert not imaged.load(source)
+
+
+def test_one_that_cannot_be_read_is_dropped_and_the_table_is_loaded(
+    make_device_rig: MakeDeviceRig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with images_of(make_device_rig, tmp_path, caplog, 64 * MIB, frames=bad_images) as imaged:
+        source = imaged.device.rig.dataset()
+        imaged.load(source)
+        imaged.written(source)
+        assert not imaged.load(source)
+        assert "image.of_no_use" in caplog.text
+        assert eventually(lambda: caplog.text.count("image.written") == 2)
+        assert eventually(lambda: imaged.device.engine.blocks.used_bytes == 2 * MIB)
+
+
+def test_a_disk_that_would_be_full_keeps_none(imaged: Imaged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "RESERVE", 1.0)
+    source = imaged.device.rig.dataset()
+    for _ in range(2):
+        assert not imaged.load(source)
+    assert (imaged.files, imaged.parts) == ([], [])
 
 
 def test_one_of_no_use_is_written_anew(imaged: Imaged) -> None:
@@ -138,7 +172,7 @@ def test_those_of_deleted_tables_go(imaged: Imaged) -> None:
 def test_one_that_does_not_fit_is_not_kept_and_nobody_is_the_worse(
     make_device_rig: MakeDeviceRig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for imaged in _imaged(make_device_rig, tmp_path, caplog, budget_bytes=MIB):
+    with images_of(make_device_rig, tmp_path, caplog, budget_bytes=MIB) as imaged:
         source = imaged.device.rig.dataset()
         assert not imaged.load(source)
         assert eventually(lambda: "image.not_written" in caplog.text)
