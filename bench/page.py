@@ -34,6 +34,7 @@ names.
 Targets that are not met stand in the table as well, and this is why. A warm call is the processor's time that a new
 process costs, before and after the task: pages and mappings that the kernel copies and takes apart. On two cores that
 bounds calls a second, and calls that follow each other without a pause wait for it; at leisure it is done meanwhile.
+Where an operator lets a process serve the same user's next runs (`reused_seats`), a call costs what the no-op's does.
 Peers that are faster run a caller's text in a process that others' texts run in too; what becomes of them when a text
 does not end is the table of *runaway*. An upload goes through HAProxy and Python and ends on disk, a copy stays in
 the kernel. Of a first call a third is Serve's way there and back. What was tried against each, and what it brought, is
