@@ -148,15 +148,22 @@ class TestPlaces:
         on(act)
 
     def test_a_place_is_one_run_s_at_a_time_and_given_back(self) -> None:
+        let_go: list[bool] = []
+
+        async def wait(request: Request) -> Request:
+            await eventually(lambda: let_go)
+            return request
+
         async def act(both: Wired) -> None:
             first = await both.place()
-            running = asyncio.create_task(first.run({"sleep_s": 0.1}))
+            running = asyncio.create_task(first.run({}))
             second = await both.place()
             assert second is not first
+            let_go.append(True)
             await running
             assert both.calls.take("d") is first
 
-        on(act)
+        on(act, wait)
 
     def test_those_that_nobody_uses_are_let_go(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(client, "IDLE_S", 0.1)
@@ -181,6 +188,39 @@ class TestPlaces:
                     await place.run({})
                 await asyncio.sleep(0.05)
             assert len(both.serve.calls) > asked
+
+        on(act)
+
+    def test_an_old_one_is_let_go_though_it_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client, "RETIRED_S", 0.1)
+
+        async def act(both: Wired) -> None:
+            place = await both.place()
+            await asyncio.sleep(0.15)
+            await place.run({})
+            assert both.calls.take("d") is not place
+            await eventually(lambda: both.serve.calls[0].ended.is_set())
+
+        on(act)
+
+    def test_one_that_serve_lost_is_not_used_again(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def act(both: Wired) -> None:
+            place = await both.place()
+            await place.run({})
+            both.serve.calls[0].cancel()
+            await eventually(lambda: not place.held)
+            assert both.calls.take("d") is not place
+
+        on(act)
+
+    def test_many_datasets_asked_for_in_turn_share_a_place(self) -> None:
+        async def act(both: Wired) -> None:
+            for number in range(40):
+                for _ in range(3):
+                    if (place := both.calls.take(f"d{number % 10}")) is not None:
+                        await place.run({})
+                    await asyncio.sleep(0.005)
+            assert both.serve.held <= 3
 
         on(act)
 
@@ -264,11 +304,13 @@ class TestRuns:
         on(act)
 
     def test_one_whose_caller_leaves_is_ended_and_its_place_is_free(self) -> None:
+        begun: list[Request] = []
         ended: list[Request] = []
 
         async def endless(request: Request) -> Request:
             if request.get("quick"):
                 return {}
+            begun.append(request)
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
@@ -279,7 +321,7 @@ class TestRuns:
         async def act(both: Wired) -> None:
             place = await both.place()
             running = asyncio.create_task(place.run({"n": 1}))
-            await asyncio.sleep(0.05)
+            await eventually(lambda: begun)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await eventually(lambda: ended == [{"n": 1}])
