@@ -228,8 +228,8 @@ class Line(asyncio.Protocol):
 
     @property
     def has_free(self) -> bool:
-        """Whether some place is free."""
-        return bool(self._free)
+        """Whether ``take`` would find one."""
+        return any(place.held for place in self._free)
 
     def take(self) -> Place | None:
         """The free place that was used last."""

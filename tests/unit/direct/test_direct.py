@@ -209,6 +209,8 @@ class TestPlaces:
             await place.run({})
             both.serve.calls[0].cancel()
             await eventually(lambda: not place.held)
+            line = both.calls._datasets["d"].line
+            assert line is not None and not line.has_free
             assert both.calls.take("d") is not place
 
         on(act)
