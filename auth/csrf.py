@@ -4,7 +4,7 @@ A *secret* is 32 letters and digits, and lives in a cookie that other sites can 
 a request repeats beside the cookie: the secret itself, or 64 characters, a fresh random mask and the secret added to it
 character by character. Each page so shows other bytes, and the length of a compressed page tells nothing of the secret.
 
-Where tokens are kept and asked for is no matter of this module (``deployments/web/csrf.py``).
+Where tokens are kept and asked for is no matter of this module (``deployments/ingress/web/csrf.py``).
 """
 
 import hmac

@@ -27,7 +27,7 @@ from bench.client import BadAnswer
 from bench.gpu_tasks import ENDLESS, TASKS, TRIVIAL, edges
 from bench.sandboxes import store_table
 from bench.servers import ROOT
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store.local import LocalStore
 from runtime.engines.base import DatasetSource, Engine
 from runtime.engines.cudf import CudfEngine, DeviceSettings
 from runtime.engines.device.driver import DriverFailed
@@ -36,15 +36,15 @@ from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.errors import RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings, Receipt
-from runtime.sandbox.outcome import RunOutcome
-from runtime.sandbox.parent import TemplateProcess
-from runtime.sandbox.scratch import ScratchRoot
+from runtime.sandbox.host.outcome import RunOutcome
+from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import choose_walls
 from runtime.sandbox.walls.probe import examine
 from runtime.task import MIB, Limits, TaskSpec
 
-FRAMES: Final = "runtime.sandbox.cudf_frames"
+FRAMES: Final = "runtime.sandbox.guest.device.cudf_frames"
 SEAT_BYTES: Final = 12 * 1024 * MIB
 LIMITS: Final = Limits(timeout_s=600, cpu_s=600, memory_bytes=24 * 1024 * MIB)
 SOON_S: Final = 60.0

@@ -9,13 +9,13 @@ import psutil
 import pyarrow as pa
 
 from bench.client import BadAnswer
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store.local import LocalStore
 from runtime.datasets.tables import canonical, write_canonical
 from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.executor import Executor, ExecutorSettings
-from runtime.sandbox.parent import TemplateProcess
-from runtime.sandbox.scratch import ScratchRoot
+from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.task import MIB, TaskSpec
 

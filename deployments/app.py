@@ -9,10 +9,10 @@ from ray.serve.config import RequestRouterConfig
 
 from catalog.engine import open_catalog
 from catalog.errors import CatalogError
-from deployments.affinity import DatasetAffinityRouter
-from deployments.gpu_runner import GpuRunner
-from deployments.ingress import Ingress
-from deployments.runner import Runner
+from deployments.calls.affinity import DatasetAffinityRouter
+from deployments.ingress.deployment import Ingress
+from deployments.runner.deployment import Runner
+from deployments.runner.gpu import GpuRunner
 from deployments.settings import Settings
 
 ROUTING_STATS_PERIOD_S = 1.0

@@ -12,8 +12,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from catalog.engine import sqlite_url
-from deployments.web.headers import DEFAULT_FRAME_ANCESTORS, checked_sources
-from runtime.datasets.store_location import StoreLocation, StoreOptions
+from deployments.ingress.middleware.security_headers import DEFAULT_FRAME_ANCESTORS, checked_sources
+from runtime.datasets.store.location import StoreLocation, StoreOptions
 from runtime.sandbox.walls.isolation import Isolation
 from runtime.task import MIB, Limits
 

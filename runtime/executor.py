@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from runtime.datasets.cache import DatasetCache
+from runtime.dataset_cache import DatasetCache
 from runtime.engines.base import DatasetSource, Engine, LoadedDataset
 from runtime.errors import EngineUnavailable, Overloaded, RunExists, RunInterrupted, TaskCancelled
-from runtime.sandbox.outcome import RunOutcome
-from runtime.sandbox.seats import SeatProcess
+from runtime.sandbox.host.outcome import RunOutcome
+from runtime.sandbox.host.seat import SeatProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import TaskSpec
 

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from deployments.ingress import build_asgi_app
-from deployments.services import Services
+from deployments.ingress.deployment import build_asgi_app
+from deployments.ingress.services import Services
 from deployments.settings import Settings
 
 

@@ -14,7 +14,7 @@ import cupy
 import pyarrow as pa
 from graphistry.pygraphistry import bind
 
-from runtime.sandbox.cudf_frames import CudfFrames
+from runtime.sandbox.guest.device.cudf_frames import CudfFrames
 
 _LIMIT_BYTES: Final = 24 << 30
 

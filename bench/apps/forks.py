@@ -40,12 +40,12 @@ def main(kind: str, table: str) -> None:
 
 
 def _be_template() -> None:
-    from runtime.sandbox import interior, warmup
-    from runtime.sandbox.template import BLOCKED_MODULES, OF_A_DEVICE
+    from runtime.sandbox.guest import surroundings, warmup
+    from runtime.sandbox.guest.template import BLOCKED_MODULES, OF_A_DEVICE
 
     sys.modules.update(dict.fromkeys((*BLOCKED_MODULES, *OF_A_DEVICE)))  # type: ignore[arg-type]
     warmup.warm_up()
-    interior.remember_own_modules()
+    surroundings.remember_own_modules()
     gc.collect()
     gc.freeze()
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from dataclasses import replace
 
-from runtime.sandbox import confine
+from runtime.sandbox.guest import confine
 from runtime.sandbox.walls import identity, kernel
 from runtime.sandbox.walls.enclosure import Enclosure, Walls
 

@@ -19,9 +19,9 @@ from bench.plan import Plan
 from bench.report import Table, figures
 from bench.sandboxes import Sandbox, store_table
 from bench.servers import ROOT, Stage
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store.local import LocalStore
 from runtime.engines.base import DatasetSource
-from runtime.sandbox.parent import template_environment
+from runtime.sandbox.host.template import template_environment
 from runtime.sandbox.walls.enclosure import NONE, Walls
 from runtime.sandbox.walls.isolation import choose_walls
 from runtime.sandbox.walls.probe import examine

@@ -47,7 +47,7 @@ EVERYWHERE = (
     ),
     Flag(
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
-        "deployments.middleware:front_middlewares",
+        "deployments.ingress.middleware.serve_controls:front_middlewares",
         "drops Serve's own headers from clients' requests and lets uploads stream",
         True,
     ),

@@ -35,7 +35,7 @@ _BROWSERS = {
     "Referrer-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
 }
-"""What browsers are told with answers that the app does not make (``deployments/web/headers.py`` has its own)."""
+"""What browsers are told with answers that the app does not make (the app has ``middleware/security_headers.py``)."""
 
 _PR_SET_PDEATHSIG = 1
 

@@ -9,10 +9,10 @@ from auth.tokens import Tokens, load_or_make_key
 from auth.users import Users
 from catalog.engine import open_catalog
 from catalog.errors import CatalogError
+from deployments.ingress.services import ISSUER
 from deployments.launch import demo
 from deployments.launch.errors import LaunchError
 from deployments.launch.options import Options
-from deployments.services import ISSUER
 
 
 def curl_line(options: Options, task: str) -> str:

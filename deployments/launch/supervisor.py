@@ -169,7 +169,7 @@ class Supervisor:
 
     def _isolation(self) -> str:
         """What will stand around runs, as each runner finds it. Raises ``LaunchError`` where it is too little."""
-        from runtime.sandbox.parent import template_environment
+        from runtime.sandbox.host.template import template_environment
         from runtime.sandbox.walls.isolation import WallMissing, put_up_here
 
         try:

@@ -13,10 +13,10 @@ import orjson
 import pyarrow as pa
 
 from runtime.datasets import adoption, tables
-from runtime.datasets.durable import storing
 from runtime.datasets.formats import Allowance, read_table
 from runtime.datasets.formats.body import Body
 from runtime.datasets.pandas_schema import PandasNote
+from runtime.datasets.store.durable import storing
 from runtime.errors import InvalidTable
 
 Report = dict[str, Any]  # JSON: row_count, column_count, dtypes, byte_count, and adopted where that may be

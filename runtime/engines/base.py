@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from runtime.sandbox.seats import SeatProcess
+from runtime.sandbox.host.seat import SeatProcess
 from runtime.task import TaskSpec
 
 MakeRoom = Callable[[], Awaitable[bool]]

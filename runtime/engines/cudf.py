@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from runtime.datasets.descriptors import opened
-from runtime.datasets.store import Store
+from runtime.datasets.store.descriptors import opened
+from runtime.datasets.store.local import Store
 from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.device.blocks import Blocks
 from runtime.engines.device.driver import Block, Driver, DriverFailed
@@ -23,8 +23,8 @@ from runtime.engines.device.pool import WarmPool
 from runtime.engines.device.seats import DeviceSeat, open_device_seat, payload_file
 from runtime.engines.pandas import SeatSettings
 from runtime.errors import DatasetTooLarge, DatasetUnreadable, EngineUnavailable, RunInterrupted, RuntimeFailure
-from runtime.sandbox.parent import TemplateProcess
-from runtime.sandbox.seats import SeatProcess, not_made
+from runtime.sandbox.host.seat import SeatProcess, not_made
+from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.identity import new_uid
 from runtime.task import MIB, TaskSpec
 

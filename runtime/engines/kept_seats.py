@@ -4,7 +4,7 @@ process for each run."""
 import asyncio
 from typing import Final
 
-from runtime.sandbox.seats import SeatProcess
+from runtime.sandbox.host.seat import SeatProcess
 from runtime.task import Limits
 
 LOOK_S: Final = 1.0

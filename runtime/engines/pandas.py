@@ -6,14 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.datasets.descriptors import opened
-from runtime.datasets.store import Store
+from runtime.datasets.store.descriptors import opened
+from runtime.datasets.store.local import Store
 from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.kept_seats import KeptSeats
 from runtime.errors import RuntimeFailure
-from runtime.sandbox.parent import HolderProcess, TemplateProcess
-from runtime.sandbox.scratch import ScratchRoot
-from runtime.sandbox.seats import SeatProcess, open_seat
+from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.seat import SeatProcess, open_seat
+from runtime.sandbox.host.template import HolderProcess, TemplateProcess
 from runtime.sandbox.walls.identity import new_uid
 from runtime.task import TaskSpec
 

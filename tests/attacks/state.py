@@ -125,7 +125,7 @@ def anonymous_bytes(process: psutil.Process) -> int:
 
 def _template(runner: psutil.Process) -> psutil.Process:
     """The innermost process that was started as the template and is nobody's holder: see ``namespaces.enter``."""
-    (outermost,) = (one for one in runner.children() if "runtime.sandbox.template" in " ".join(one.cmdline()))
+    (outermost,) = (one for one in runner.children() if "runtime.sandbox.guest.template" in " ".join(one.cmdline()))
     inside = [one for one in outermost.children() if _namespaces_deep(one) > _namespaces_deep(outermost)]
     if not inside:
         return outermost

@@ -1,5 +1,5 @@
 """A template below which parsers and readers are taken over: whatever the bytes say is run, with all that a job or a
-holder has. Started instead of ``runtime.sandbox.template``, with its arguments.
+holder has. Started instead of ``runtime.sandbox.guest.template``, with its arguments.
 
 A job runs the source in its option ``code``, a holder that in its dataset's description; each calls the function
 ``attack`` in it. Everything else is the server's own.
@@ -12,7 +12,7 @@ from typing import Any  # what a stranger's function takes and gives
 from runtime.datasets import parser
 from runtime.datasets.parser import parse_upload
 from runtime.datasets.plottable import build_plottable
-from runtime.sandbox import holder, template
+from runtime.sandbox.guest import holder, template
 
 
 def _parse(request: Any, *descriptors: Any) -> Any:

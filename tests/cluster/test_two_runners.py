@@ -32,7 +32,7 @@ def person(two: LiveServer) -> Iterator[Person]:
 
 
 def test_a_hundred_first_calls_load_a_dataset_once(two: LiveServer, person: Person) -> None:
-    assert len(two.find("runtime.sandbox.template")) >= 2
+    assert len(two.find("runtime.sandbox.guest.template")) >= 2
     dataset_id = person.upload(SMALL_EDGES)
     with ThreadPoolExecutor(100) as pool:
         answers = list(pool.map(lambda _: person.run(dataset_id, PARENT), range(100)))

@@ -11,9 +11,9 @@ from typing import Any
 from ray import serve
 
 from deployments.app import application
-from deployments.gpu_runner import GpuRunner
 from deployments.launch.options import read_options
 from deployments.launch.supervisor import Supervisor
+from deployments.runner.gpu import GpuRunner
 from deployments.settings import Settings
 from runtime.engines.device.probe import Device
 from tests.gpu import twin

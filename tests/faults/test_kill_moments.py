@@ -25,8 +25,8 @@ import sqlalchemy as sa
 from catalog.engine import open_catalog, sqlite_url
 from catalog.tables import dataset_tables, files, objects
 from runtime.datasets.records import Datasets
-from runtime.datasets.store import LocalStore
-from runtime.datasets.sweep import sweep
+from runtime.datasets.store.local import LocalStore
+from runtime.datasets.store.sweep import sweep
 from tests.conftest import LiveServer, Person, arrow_file, free_port
 
 KILLS = int(os.environ.get("GRAPHSIDE_SOAK_KILLS", "50"))

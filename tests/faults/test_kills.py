@@ -68,7 +68,7 @@ def template(server: LiveServer) -> psutil.Process:
     runner = replica(server, "Runner").pid
     # One that died leaves the process around its namespace to its holders, for as long as they live.
     found = max(
-        (process for process in server.find("runtime.sandbox.template") if process.ppid() == runner),
+        (process for process in server.find("runtime.sandbox.guest.template") if process.ppid() == runner),
         key=lambda process: process.create_time(),
     )
     return psutil.Process(inhabitant(found.pid) or found.pid) if has_namespaces(found) else found

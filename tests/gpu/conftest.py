@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store.local import LocalStore
 from runtime.engines.cudf import CudfEngine, DeviceSettings
 from runtime.engines.device.driver import DriverFailed
 from runtime.engines.device.images import Images
 from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.pandas import SeatSettings
-from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.host.template import TemplateProcess
 from tests.unit.sandbox.conftest import Rig, make_rig  # noqa: F401  a fixture
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
-FRAMES = "runtime.sandbox.cudf_frames"
+FRAMES = "runtime.sandbox.guest.device.cudf_frames"
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import pytest
 
-from deployments.runs import RunnerClient
+from deployments.calls.runner_client import RunnerClient
 from runtime.errors import RunInterrupted
 from tests.unit.http.site import PASSWORD, Site
 from tests.wire import test_contract_traps as traps

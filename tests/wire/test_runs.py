@@ -421,7 +421,7 @@ def task(g): return {fd: kind(fd) for fd in range(1024) if kind(fd)}
 
 
 @pytest.mark.parametrize(
-    "module", ["auth", "catalog", "deployments", "runtime", "runtime.sandbox.seat", "ray", "ray.serve"]
+    "module", ["auth", "catalog", "deployments", "runtime", "runtime.sandbox.guest.seat", "ray", "ray.serve"]
 )
 def test_the_servers_own_code_cannot_be_imported(alice: Person, people: str, module: str) -> None:
     source = f"""

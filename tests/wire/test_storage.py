@@ -90,7 +90,7 @@ def test_flags_hold_over_the_restart_and_change_within_seconds(restarted: Restar
 
 
 def test_no_process_that_runs_tasks_has_the_keys_of_the_store(restarted: Restarted) -> None:
-    templates = restarted.server.find("runtime.sandbox.template")
+    templates = restarted.server.find("runtime.sandbox.guest.template")
     assert templates
     for process in (below for template in templates for below in (template, *template.children(recursive=True))):
         try:

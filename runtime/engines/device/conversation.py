@@ -6,9 +6,9 @@ import socket
 from typing import Any
 
 from runtime.errors import DatasetUnreadable, EngineUnavailable, RunInterrupted
-from runtime.sandbox.children import Child, ForkerClient
+from runtime.sandbox.host.children import Child, ForkerClient
+from runtime.sandbox.host.claims import MOST_CHARACTERS, failure_to_load
 from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, ancillary_of, encode_frame
-from runtime.sandbox.told import MOST_CHARACTERS, failure_to_load
 from runtime.text import clip
 
 log = logging.getLogger("graphside.engine")

@@ -13,14 +13,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from runtime.datasets.descriptors import close_all
-from runtime.datasets.store import Store
-from runtime.datasets.store_cache import NodeCache, Part
+from runtime.datasets.store.descriptors import close_all
+from runtime.datasets.store.local import Store
+from runtime.datasets.store.node_cache import NodeCache, Part
 from runtime.engines.device.conversation import begun
 from runtime.engines.device.loading import DeviceLimits, DeviceTable
 from runtime.errors import DatasetUnreadable, RuntimeFailure, StorageFull
-from runtime.sandbox.children import ForkerClient
 from runtime.sandbox.device_image import image_bytes
+from runtime.sandbox.host.children import ForkerClient
 
 log = logging.getLogger("graphside.engine")
 

@@ -15,9 +15,9 @@ from typing import Final
 from runtime.engines.device.conversation import Conversation, begun
 from runtime.engines.device.driver import Block
 from runtime.errors import DatasetUnreadable, RunInterrupted
-from runtime.sandbox.children import ForkerClient
+from runtime.sandbox.host.children import ForkerClient
+from runtime.sandbox.host.claims import failure_to_load
 from runtime.sandbox.protocol import Message
-from runtime.sandbox.told import failure_to_load
 
 LOAD_TIMEOUT_S: Final = 300.0
 WARM_TIMEOUT_S: Final = 60.0

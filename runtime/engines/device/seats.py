@@ -16,12 +16,12 @@ import orjson
 from runtime.engines.device.conversation import no_device
 from runtime.engines.device.loading import SEALS, WARM_TIMEOUT_S, DeviceLimits, DeviceTable
 from runtime.errors import RunFailed, RunInterrupted, TaskMemoryExceeded
-from runtime.sandbox.children import ForkerClient
+from runtime.sandbox.host.children import ForkerClient
+from runtime.sandbox.host.claims import failure_to_load
+from runtime.sandbox.host.gauge import Gauge
+from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.seat import SeatProcess
 from runtime.sandbox.protocol import encode_frame
-from runtime.sandbox.scratch import ScratchRoot
-from runtime.sandbox.seats import SeatProcess
-from runtime.sandbox.told import failure_to_load
-from runtime.sandbox.watch import Gauge
 
 ATTACH_TIMEOUT_S: Final = 10.0
 

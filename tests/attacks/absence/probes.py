@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from runtime.sandbox.outcome import RunOutcome
+from runtime.sandbox.host.outcome import RunOutcome
 
 MIB = 2**20
 DENIED = "refused"

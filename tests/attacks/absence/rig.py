@@ -18,18 +18,18 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from runtime.datasets.store import LocalStore
-from runtime.datasets.upload import Uploads
+from runtime.datasets.store.local import LocalStore
 from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.errors import RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
-from runtime.sandbox.outcome import RunOutcome
-from runtime.sandbox.parent import TemplateProcess, template_environment
-from runtime.sandbox.scratch import ScratchRoot
+from runtime.sandbox.host.outcome import RunOutcome
+from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.template import TemplateProcess, template_environment
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import choose_walls
 from runtime.sandbox.walls.probe import Found
+from runtime.uploads import Uploads
 from tests.attacks.absence.probes import Probe
 from tests.attacks.listeners import Listener
 from tests.attacks.modes import ROOT

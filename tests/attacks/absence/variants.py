@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import pytest
 
-from runtime.sandbox import scratch, seats, watchdog
+from runtime.sandbox.host import scratch, watchdog
+from runtime.sandbox.host import seat as seats
+from runtime.sandbox.host.gauge import Gauge
 from runtime.sandbox.walls.enclosure import Walls
-from runtime.sandbox.watch import Gauge
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from runtime.sandbox import confine, template
-from runtime.sandbox.folding import Fold
+from runtime.sandbox.guest import confine, template
+from runtime.sandbox.guest.merge_mappings import Fold
 from runtime.sandbox.protocol import Message
 from runtime.sandbox.walls import identity, kernel
 from runtime.sandbox.walls.enclosure import Enclosure, Walls
@@ -68,16 +68,16 @@ def _keep_priority() -> None:
 
 
 def _keep_own_modules() -> None:
-    from runtime.sandbox import interior
+    from runtime.sandbox.guest import surroundings
 
-    interior._own_modules.clear()
-    setattr(interior, "OWN_PACKAGES", frozenset())  # noqa: B010  (a constant to everybody else)
+    surroundings._own_modules.clear()
+    setattr(surroundings, "OWN_PACKAGES", frozenset())  # noqa: B010  (a constant to everybody else)
 
 
 def _keep_random_state() -> None:
-    from runtime.sandbox import interior
+    from runtime.sandbox.guest import surroundings
 
-    setattr(interior, "reseed", lambda: None)  # noqa: B010  (a constant to everybody else)
+    setattr(surroundings, "reseed", lambda: None)  # noqa: B010  (a constant to everybody else)
 
 
 ABSENT: Final[dict[str, Callable[[], None]]] = {
@@ -103,7 +103,7 @@ ABSENT: Final[dict[str, Callable[[], None]]] = {
 
 def main() -> NoReturn:
     """The template's own ``main``, with another holder."""
-    from runtime.sandbox import holder
+    from runtime.sandbox.guest import holder
 
     path = Path(sys.argv.pop())
     be_holder = holder.main

@@ -15,10 +15,10 @@ from auth.principal import Principal
 from auth.signing_key import SigningKey, load_or_make_key
 from auth.tokens import LEEWAY_S, Tokens
 from auth.users import Users
-from deployments.credentials import Credentials
-from deployments.runs import RunnerClient
-from deployments.services import Services
-from deployments.snapshot import Snapshot
+from deployments.calls.runner_client import RunnerClient
+from deployments.ingress.callers.credentials import Credentials
+from deployments.ingress.callers.snapshot import Snapshot
+from deployments.ingress.services import Services
 from tests.unit.auth import test_foreign as foreign
 from tests.unit.auth import test_tokens as ours
 from tests.unit.http.site import PASSWORD, Browser, Site

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from runtime.datasets.cache import DatasetCache
+from runtime.dataset_cache import DatasetCache
 from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.errors import DatasetTooLarge, DatasetUnreadable
-from runtime.sandbox.seats import SeatProcess
+from runtime.sandbox.host.seat import SeatProcess
 from runtime.task import TaskSpec
 
 

@@ -14,7 +14,7 @@ from deployments.cli.doctor.findings import Finding, Report, size
 from deployments.cli.doctor.wall_probe import PROBES
 from deployments.launch.options import read_options
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
-from runtime.sandbox.parent import template_environment
+from runtime.sandbox.host.template import template_environment
 from runtime.sandbox.walls.probe import PROBES as PROBES_OF_THE_SERVER
 from runtime.sandbox.walls.probe import Found, examine
 from tests.unit.cli.conftest import Cli, SmallServer

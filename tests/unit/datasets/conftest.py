@@ -16,9 +16,9 @@ import pyarrow as pa
 import pytest
 
 from runtime.datasets.parser import parse_upload
-from runtime.datasets.store import LocalStore
-from runtime.datasets.upload import Uploads
-from runtime.sandbox.parent import TemplateProcess
+from runtime.datasets.store.local import LocalStore
+from runtime.sandbox.host.template import TemplateProcess
+from runtime.uploads import Uploads
 from tests.unit.standing_walls import walls
 
 MIB = 1024 * 1024

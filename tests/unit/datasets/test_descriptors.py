@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from runtime.datasets.descriptors import opened
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store.descriptors import opened
+from runtime.datasets.store.local import LocalStore
 from runtime.errors import DatasetUnreadable
 
 

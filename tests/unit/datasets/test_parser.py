@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from runtime.datasets import tables
-from runtime.datasets.durable import storing
 from runtime.datasets.frames import map_frame
 from runtime.datasets.parser import concatenate, parse_upload
+from runtime.datasets.store.durable import storing
 from runtime.errors import InvalidTable, StorageFull
 
 Upload = Callable[..., Any]

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from runtime.datasets.store_cache import NodeCache
+from runtime.datasets.store.node_cache import NodeCache
 from runtime.errors import DatasetTooLarge, Overloaded, StoreUnavailable
 
 BUDGET = 1000
@@ -207,7 +207,7 @@ def test_a_file_that_was_just_stored_is_taken_as_its_copy(source: Source, root: 
 FETCHER = """
 import os, sys
 from pathlib import Path
-from runtime.datasets.store_cache import NodeCache
+from runtime.datasets.store.node_cache import NodeCache
 cache = NodeCache(Path(sys.argv[1]), 10_000_000)
 cache.prepare()
 def fetch(part):

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from runtime.datasets import store_bucket
-from runtime.datasets.store import LocalStore, Store
-from runtime.datasets.store_bucket import MountBucket, open_bucket, read_credentials
-from runtime.datasets.store_location import StoreLocation, StoreOptions, open_store
+from runtime.datasets.store import bucket
+from runtime.datasets.store.bucket import MountBucket, open_bucket, read_credentials
+from runtime.datasets.store.local import LocalStore, Store
+from runtime.datasets.store.location import StoreLocation, StoreOptions, open_store
 from runtime.errors import StorageFull, StoreUnavailable
-from runtime.sandbox.parent import template_environment
+from runtime.sandbox.host.template import template_environment
 from tests.free_ports import free_port
 from tests.s3_server import KEY, SECRET, S3Server, write_credentials
 
@@ -69,7 +69,7 @@ def test_a_mount_that_is_full_leaves_no_half_file(tmp_path: Path, monkeypatch: p
     store = open_url(f"file://{tmp_path}/mount", tmp_path)
     store.prepare()
     with monkeypatch.context() as patched:
-        patched.setattr(store_bucket, "_copy", full)
+        patched.setattr(bucket, "_copy", full)
         with pytest.raises(StorageFull):
             store.commit(incoming(store, tmp_path), uuid.uuid4().hex)
     assert [path for path in (tmp_path / "mount").rglob("*") if path.is_file()] == []
@@ -100,7 +100,7 @@ def test_an_upload_that_breaks_off_leaves_no_object(
     store = open_url(url, tmp_path, write_credentials(tmp_path / "credentials"))
     store.prepare()
     with monkeypatch.context() as patched:
-        patched.setattr(store_bucket, "_copy", breaks_off)
+        patched.setattr(bucket, "_copy", breaks_off)
         with pytest.raises(StoreUnavailable):
             store.commit(incoming(store, tmp_path), uuid.uuid4().hex)
     assert s3.keys(url) == []
@@ -122,7 +122,7 @@ def test_a_store_that_hangs_holds_nobody_beyond_the_deadline(
 ) -> None:
     store = open_url(s3.new_bucket(), tmp_path, write_credentials(tmp_path / "credentials"))
     store.prepare()
-    monkeypatch.setattr(store_bucket, "CALL_S", 0.3)
+    monkeypatch.setattr(bucket, "CALL_S", 0.3)
     path = incoming(store, tmp_path)
     with stopped(s3):
         for call in (lambda: store.commit(path, uuid.uuid4().hex), lambda: store.size("a" * 32)):

@@ -10,8 +10,8 @@ import pytest
 from auth.users import Users
 from catalog.engine import Catalog
 from runtime.datasets.records import Datasets, ObjectRecord
-from runtime.datasets.store import LocalStore
-from runtime.datasets.sweep import StoreTaken, claim, forget_unreferenced, sweep
+from runtime.datasets.store.local import LocalStore
+from runtime.datasets.store.sweep import StoreTaken, claim, forget_unreferenced, sweep
 from runtime.errors import StoreUnavailable
 
 NOW = timedelta(seconds=0)
@@ -79,7 +79,7 @@ def test_a_table_whose_row_is_still_to_be_written_is_left_alone(garbage: Garbage
 def test_more_orphans_than_one_statement_can_name_are_all_found(
     garbage: Garbage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.datasets.sweep._BATCH", 2)
+    monkeypatch.setattr("runtime.datasets.store.sweep._BATCH", 2)
     kept = {garbage.named()[1]}
     for _ in range(5):
         garbage.orphan()

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from deployments.direct import client, server
-from deployments.direct.client import DirectCalls, Place
-from deployments.direct.frames import encode
-from deployments.direct.server import DirectServer
+from deployments.calls.direct import client, server
+from deployments.calls.direct.client import DirectCalls, Place
+from deployments.calls.direct.frames import encode
+from deployments.calls.direct.server import DirectServer
 
 Request = dict[str, Any]
 ABOUT: ContextVar[str] = ContextVar("about", default="nothing")

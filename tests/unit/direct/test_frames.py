@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from deployments.direct.frames import MOST_BYTES, BadFrame, Frames, Message, encode
+from deployments.calls.direct.frames import MOST_BYTES, BadFrame, Frames, Message, encode
 
 MESSAGES: list[tuple[Message, bytes]] = [
     ({"run": 1, "text": "ä\x00"}, b""),

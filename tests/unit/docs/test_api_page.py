@@ -1,9 +1,9 @@
 """docs/api.md lists what the app answers."""
 
 from auth.errors import Taken, Unauthenticated, Unknown
-from deployments import errors
-from deployments.ingress import _STATUS_NAMES
-from deployments.run_request import RunRequest
+from deployments.ingress import errors
+from deployments.ingress.deployment import _STATUS_NAMES
+from deployments.ingress.runs.request import RunRequest
 from tests.document import openapi
 from tests.unit.docs.markdown import code, rows
 

@@ -58,7 +58,7 @@ def test_an_answer_that_is_not_described_fails(
         {"error": f"no such file: {ROOT}/runtime/source.py"},
         {"error": "/usr/lib/python3/site-packages/ray/serve"},
         {"stdout": "Traceback (most recent call last):\n"},
-        {"frames": [{"source": "deployments/routes/python.py"}]},
+        {"frames": [{"source": "deployments/ingress/routes/python.py"}]},
     ],
 )
 def test_an_answer_that_tells_where_it_comes_from_fails(leak: dict[str, Any]) -> None:

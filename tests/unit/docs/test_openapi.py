@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from deployments.openapi.errors import MEANINGS
-from deployments.openapi.schemas import PREFIX
+from deployments.ingress.openapi.errors import MEANINGS
+from deployments.ingress.openapi.schemas import PREFIX
 from tests.conformance import Document
 from tests.document import openapi
 from tests.unit.docs.markdown import code, rows

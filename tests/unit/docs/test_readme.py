@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from typer.main import get_group
 
 from deployments.cli.app import app
+from deployments.ingress.runs.request import RunRequest
 from deployments.launch.options import _OWN
-from deployments.run_request import RunRequest
 from deployments.settings import GpuSettings, LimitSettings, MaximumSettings, Settings
 from runtime.errors import RuntimeFailure
-from runtime.sandbox.scratch import DEEPEST
+from runtime.sandbox.host.scratch import DEEPEST
 from runtime.sandbox.walls import policy
 from runtime.sandbox.walls.rules import Answer
 from runtime.task import MIB, Limits

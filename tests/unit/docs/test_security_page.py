@@ -5,7 +5,7 @@ import re
 import pytest
 
 from deployments.launch.flags import EVERYWHERE, ONE_MACHINE
-from runtime.sandbox import confine
+from runtime.sandbox.guest import confine
 from runtime.sandbox.walls import identity, policy
 from runtime.sandbox.walls.isolation import REQUIRED, remark
 from runtime.sandbox.walls.rules import Answer

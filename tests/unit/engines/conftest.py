@@ -6,11 +6,11 @@ from types import ModuleType
 
 import pytest
 
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store.local import LocalStore
 from runtime.engines.cudf import CudfEngine, DeviceSettings
 from runtime.engines.device.images import Images
 from runtime.engines.pandas import SeatSettings
-from runtime.sandbox.parent import TemplateProcess
+from runtime.sandbox.host.template import TemplateProcess
 from tests.gpu import twin
 from tests.gpu.twin import MIB, HostDriver
 from tests.unit.sandbox.conftest import Rig, make_rig  # noqa: F401  a fixture

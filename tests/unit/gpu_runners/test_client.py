@@ -11,10 +11,10 @@ from ray.serve._private.common import DeploymentID, RequestMetadata
 from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentResponse
 
-from deployments import runner_handle
-from deployments.affinity import REPLICA_PREFIX
-from deployments.runner_handle import GpuRunnerHandle
-from deployments.runs import RunnerClient
+from deployments.calls import runner_handle
+from deployments.calls.affinity import REPLICA_PREFIX
+from deployments.calls.runner_client import RunnerClient
+from deployments.calls.runner_handle import GpuRunnerHandle
 from runtime.engines.base import DatasetSource
 from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted
 from runtime.executor import Executor, ExecutorSettings

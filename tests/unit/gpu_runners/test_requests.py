@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.runner_handle import not_running
+from deployments.calls.runner_handle import not_running
 from tests.unit.http.test_app import RECEIPT, run, with_app
 
 GPU: dict[str, Any] = {"gpu": {}}

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import ray
 
-from deployments import gpu_runner
 from deployments.app import application
-from deployments.gpu_runner import GpuRunner, assigned_share, require_cudf, usable_device
 from deployments.launch.deploying import GPU_RUNNER, others_are_up
 from deployments.launch.errors import LaunchError
-from deployments.runner import Runner
+from deployments.runner import gpu
+from deployments.runner.deployment import Runner
+from deployments.runner.gpu import GpuRunner, assigned_share, require_cudf, usable_device
 from deployments.settings import Settings
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store.local import LocalStore
 from runtime.engines.cudf import DeviceSettings, budget_bytes
 from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
@@ -66,9 +66,9 @@ def test_a_replica_without_a_share_of_a_card_does_not_start(assigned: dict[str, 
 
 
 def test_the_card_is_looked_for_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_runner, "begin_replica", lambda: None)
-    monkeypatch.setattr(gpu_runner, "require_cudf", lambda: None)
-    monkeypatch.setattr(gpu_runner, "find_devices", lambda: Devices(reason="cuInit answers error 100"))
+    monkeypatch.setattr(gpu, "begin_replica", lambda: None)
+    monkeypatch.setattr(gpu, "require_cudf", lambda: None)
+    monkeypatch.setattr(gpu, "find_devices", lambda: Devices(reason="cuInit answers error 100"))
     with pytest.raises(RuntimeError, match="error 100"):
         Unserved(Settings(data_dir=tmp_path / "data", gpu={}).model_dump(mode="json"))
     assert list(tmp_path.iterdir()) == []
@@ -80,7 +80,7 @@ class TestEngine:
     @pytest.fixture(autouse=True)
     def card(self, monkeypatch: pytest.MonkeyPatch) -> HostDriver:
         card = HostDriver(total_bytes=CARD.memory_bytes)
-        monkeypatch.setattr(gpu_runner, "CudaDriver", lambda: card)
+        monkeypatch.setattr(gpu, "CudaDriver", lambda: card)
         return card
 
     def engine_of(self, tmp_path: Path, **gpu: Any) -> tuple[Any, Any, int]:
@@ -105,14 +105,14 @@ class TestEngine:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_bytes: int, kept: bool
     ) -> None:
         made: list[tuple[Any, ...]] = []
-        monkeypatch.setattr(gpu_runner, "Images", lambda *arguments: made.append(arguments))
+        monkeypatch.setattr(gpu, "Images", lambda *arguments: made.append(arguments))
         self.engine_of(tmp_path, image_bytes=image_bytes)
         assert made == ([(tmp_path / "cache" / "images", image_bytes)] if kept else [])
 
     def test_packages_that_are_missing_are_named_with_what_to_do(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(gpu_runner, "CudaDriver", CudaDriver)
+        monkeypatch.setattr(gpu, "CudaDriver", CudaDriver)
         monkeypatch.setitem(sys.modules, "cuda.bindings", None)
         with pytest.raises(RuntimeError, match=r"cuda.*requirements/gpu\.lock"):
             self.engine_of(tmp_path)

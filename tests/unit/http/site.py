@@ -10,9 +10,9 @@ from auth.passwords import Passwords
 from auth.principal import Principal
 from auth.users import Users
 from catalog.engine import migrate
-from deployments.ingress import build_asgi_app
-from deployments.runs import RunnerClient
-from deployments.services import Services
+from deployments.calls.runner_client import RunnerClient
+from deployments.ingress.deployment import build_asgi_app
+from deployments.ingress.services import Services
 from deployments.settings import Settings
 from runtime.datasets.records import DatasetRecord, ObjectRecord, Role
 from tests.conformance import own_document

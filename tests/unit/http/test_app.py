@@ -13,8 +13,8 @@ import pytest
 
 from auth.flags import ENABLED_USERS
 from catalog.engine import migrate
-from deployments.ingress import build_asgi_app
-from deployments.services import Services
+from deployments.ingress.deployment import build_asgi_app
+from deployments.ingress.services import Services
 from deployments.settings import Settings
 from runtime.errors import Overloaded, RunInterrupted, StoreUnavailable
 
@@ -201,7 +201,7 @@ def test_a_deletion_is_done_for_its_caller_although_the_store_does_not_answer(
         deleted = await http.delete(f"/api/v2/datasets/{dataset_id}/")
         return deleted.status_code, (await http.get(f"/api/v2/datasets/{dataset_id}/")).status_code
 
-    monkeypatch.setattr("deployments.services.forget_unreferenced", away)
+    monkeypatch.setattr("deployments.ingress.services.forget_unreferenced", away)
     assert with_app(tmp_path, act) == (204, 404)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from auth import csrf
-from deployments.web.csrf import origin_of
+from deployments.ingress.web.csrf import origin_of
 from tests.unit.http.site import PASSWORD, SECRET, Site
 
 CREATE = "/api/v2/files/"

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from deployments.runs import RunnerClient
+from deployments.calls.runner_client import RunnerClient
 from tests.unit.http.site import Browser, Site
 
 NOWHERE = "0" * 32

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployments.forwarding import Forwarding
+from deployments.ingress.middleware.forwarding import Forwarding
 
 TRUSTED = ("10.0.0.0/8",)
 

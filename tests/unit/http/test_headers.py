@@ -3,7 +3,7 @@
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from deployments.web.headers import SecurityHeaders, checked_sources
+from deployments.ingress.middleware.security_headers import SecurityHeaders, checked_sources
 from tests.unit.http.site import Site, TestClient
 
 PATHS = ["/", "/login", "/docs", "/healthz", "/openapi.json", "/api/v2/datasets/", "/nowhere", "/graph/graph.html",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments import incoming_file
-from deployments.incoming_file import BATCH_BYTES, BATCH_CHUNKS, IncomingFile
+from deployments.ingress.uploads import incoming_file
+from deployments.ingress.uploads.incoming_file import BATCH_BYTES, BATCH_CHUNKS, IncomingFile
 from runtime.errors import StorageFull
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,9 @@ from html import unescape
 import pytest
 
 from auth import csrf
-from deployments.web.pages import safe_next, with_code
-from deployments.web.reference import groups_of, type_of
-from deployments.web.snippets import Server, curl, pygraphistry
+from deployments.ingress.web.pages import safe_next, with_code
+from deployments.ingress.web.reference import groups_of, type_of
+from deployments.ingress.web.snippets import Server, curl, pygraphistry
 from runtime.datasets.records import DatasetRecord
 from tests.unit.http.site import PAGE, PASSWORD, Site
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import event
 
-from deployments.runs import RunnerClient
+from deployments.calls.runner_client import RunnerClient
 from deployments.settings import Settings
 from runtime.datasets.records import DatasetRecord
 from tests.unit.http.site import PAGE, Browser, Site

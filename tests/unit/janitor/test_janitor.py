@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from auth.revocations import Revocations
 from catalog.engine import Catalog
 from catalog.tables import revoked_tokens
-from deployments.janitor import INCOMING_KEPT_S, Chore, Janitor, chores, done
-from deployments.runs import RunnerClient
-from runtime.datasets.sweep import claim
+from deployments.calls.runner_client import RunnerClient
+from deployments.ingress.janitor import INCOMING_KEPT_S, Chore, Janitor, chores, done
+from runtime.datasets.store.sweep import claim
 from runtime.receipts import NewRun, RunEnd
 from tests.unit.http.site import Site
 

@@ -1,7 +1,7 @@
 import pytest
 from ray.serve._private import replica
 
-from deployments.launch.loopback import keep_replica_port_local
+from deployments.replica.loopback import keep_replica_port_local
 
 ALONE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 

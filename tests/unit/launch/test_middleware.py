@@ -5,7 +5,7 @@ import pytest
 from ray.serve._private.http_util import validate_http_proxy_callback_return
 from starlette.types import Message, Receive, Scope, Send
 
-from deployments.middleware import FrontMiddleware, front_middlewares
+from deployments.ingress.middleware.serve_controls import FrontMiddleware, front_middlewares
 
 Headers = list[tuple[bytes, bytes]]
 UPLOAD = "/api/v2/upload/files/0123"

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from deployments.affinity import owner_order
+from deployments.calls.affinity import owner_order
 
 
 def test_every_router_sees_the_same_order() -> None:

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import pytest
 
-from deployments.affinity import REPLICA_PREFIX
-from deployments.runs import CHUNK_BYTES, RunnerClient
-from runtime.sandbox.large_result import LargeResult
+from deployments.calls.affinity import REPLICA_PREFIX
+from deployments.calls.runner_client import CHUNK_BYTES, RunnerClient
+from runtime.sandbox.host.large_result import LargeResult
 
 DATA = os.urandom(3 * CHUNK_BYTES + 17)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from deployments.errors import TooManyRequests
-from deployments.quota import RunQuota
+from deployments.ingress.errors import TooManyRequests
+from deployments.ingress.runs.quota import RunQuota
 
 
 class Clock:

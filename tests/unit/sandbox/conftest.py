@@ -12,17 +12,17 @@ from uuid import uuid4
 import pyarrow as pa
 import pytest
 
-from runtime.datasets.store import LocalStore
+from runtime.datasets.store.local import LocalStore
 from runtime.datasets.tables import canonical, write_canonical
-from runtime.datasets.upload import Uploads
 from runtime.engines.base import DatasetSource, Engine
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.executor import Executor, ExecutorSettings, Receipt
-from runtime.sandbox.outcome import RunOutcome
-from runtime.sandbox.parent import TemplateProcess
-from runtime.sandbox.scratch import ScratchRoot
+from runtime.sandbox.host.outcome import RunOutcome
+from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import MIB, Limits, TaskSpec
+from runtime.uploads import Uploads
 from tests.unit.standing_walls import walls
 
 T = TypeVar("T")

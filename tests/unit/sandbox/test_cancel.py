@@ -11,7 +11,7 @@ import pytest
 from runtime.engines.base import DatasetSource
 from runtime.errors import RunExists
 from runtime.executor import Receipt
-from runtime.sandbox.outcome import RunOutcome
+from runtime.sandbox.host.outcome import RunOutcome
 from runtime.task import Limits, TaskSpec
 from tests.unit.sandbox.conftest import Rig
 from tests.unit.sandbox.test_seats import answer, eventually

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox import confine
-from runtime.sandbox.output import OutputPipe
+from runtime.sandbox.guest import confine
+from runtime.sandbox.host.output import OutputPipe
 from tests.unit.sandbox.forked import as_user, in_a_child
 
 SOMEBODY = 61_235

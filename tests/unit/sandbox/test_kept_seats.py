@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runtime.engines.base import DatasetSource
-from runtime.sandbox.outcome import RunOutcome
+from runtime.sandbox.host.outcome import RunOutcome
 from runtime.task import MIB
 from tests.unit.sandbox.conftest import Rig
 from tests.unit.sandbox.test_seats import answer

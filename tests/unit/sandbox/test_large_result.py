@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runtime.sandbox.large_result import LargeResult, open_result
+from runtime.sandbox.host.large_result import LargeResult, open_result
 
 DATA = os.urandom(3_000_000)
 
@@ -43,7 +43,7 @@ def test_it_is_the_result(result: LargeResult) -> None:
 def test_another_process_reads_the_same_bytes_from_its_place(result: LargeResult) -> None:
     code = (
         "import json, os, sys\n"
-        "from runtime.sandbox.large_result import open_result\n"
+        "from runtime.sandbox.host.large_result import open_result\n"
         "place = json.loads(sys.argv[1])\n"
         "sys.stdout.buffer.write(os.pread(open_result(place), place['length'], 0))"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox.scratch import (
+from runtime.sandbox.host.scratch import (
     _HELD,
     DEEPEST,
     PREFIX,
@@ -253,7 +253,7 @@ class TestRoot:
 
     def test_those_of_a_killed_replica_are_leftovers(self, tmp_path: Path) -> None:
         code = (
-            "import os, sys\nfrom pathlib import Path\nfrom runtime.sandbox.scratch import ScratchRoot\n"
+            "import os, sys\nfrom pathlib import Path\nfrom runtime.sandbox.host.scratch import ScratchRoot\n"
             "root = ScratchRoot(Path(sys.argv[1]), for_other_users=False)\nroot.make(None)\nos.kill(os.getpid(), 9)"
         )
         done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60, check=False)
@@ -274,7 +274,7 @@ class TestRoot:
                 _sweep(tmp_path)
             fcntl.flock(fd, operation)
 
-        monkeypatch.setattr("runtime.sandbox.scratch.fcntl.flock", flock)
+        monkeypatch.setattr("runtime.sandbox.host.scratch.fcntl.flock", flock)
         path, fd = _make_root(tmp_path)
         assert swept != [path]
         assert list(tmp_path.iterdir()) == [path]

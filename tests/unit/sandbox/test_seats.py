@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from runtime.engines.base import DatasetSource
-from runtime.sandbox import watchdog
+from runtime.sandbox.host import watchdog
 from tests.unit.sandbox.conftest import Rig
 
 

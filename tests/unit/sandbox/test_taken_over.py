@@ -17,7 +17,7 @@ import pytest
 
 from runtime.engines.base import DatasetSource
 from runtime.errors import DatasetUnreadable, InvalidTable, RuntimeFailure
-from runtime.sandbox.parent import TemplateProcess, template_environment
+from runtime.sandbox.host.template import TemplateProcess, template_environment
 from tests.attacks import reaches, takeover
 from tests.attacks.listeners import Listener
 from tests.unit.sandbox.conftest import EDGES, PAYLOAD, Rig

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox import confine
-from runtime.sandbox.unlinked import Unlinked, unlinked
+from runtime.sandbox.guest import confine
+from runtime.sandbox.host.deleted_files import Unlinked, unlinked
 from runtime.sandbox.walls import identity
 from tests.unit.sandbox.forked import as_user, in_a_child
 

@@ -1,0 +1,154 @@
+"""Whom a token speaks for, and how one comes by a token and is rid of it: what every way of signing in shares."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from auth.audit import Audit
+from auth.errors import InvalidCredentials, InvalidName, TooManyAttempts, Unauthenticated, UnknownUser, UserExists
+from auth.foreign import ForeignClaims, ForeignTokens
+from auth.jose import read_unverified
+from auth.keys import PersonalKeys, read_header
+from auth.principal import Principal
+from auth.revocations import Revocations
+from auth.throttle import LoginThrottle
+from auth.tokens import Claims, Tokens
+from auth.users import Users
+from deployments.ingress.callers.snapshot import Snapshot
+
+LOG_IN: Final = "log_in"
+LOG_OUT: Final = "log_out"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Somebody who has just proved who they are."""
+
+    principal: Principal
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Bearer tokens of ours and of a foreign issuer, passwords, personal keys.
+
+    Every method raises ``Unauthenticated`` for a token that does not count, or not any more.
+    """
+
+    snapshot: Snapshot
+    users: Users
+    keys: PersonalKeys
+    tokens: Tokens
+    foreign: ForeignTokens | None
+    revocations: Revocations
+    throttle: LoginThrottle
+    audit: Audit
+
+    async def principal_of(self, token: str) -> Principal:
+        """Whose token this is. Asks the catalog nothing while that stays as it is."""
+        return await self._principal_for(await self._verified(token))
+
+    async def _principal_for(self, claims: Claims | ForeignClaims) -> Principal:
+        if isinstance(claims, Claims):
+            ours = claims
+            key = ("active", ours.user_id, ours.issued_at, ours.session)
+            found = await self.snapshot.get(key, lambda: self._active(ours))
+        else:
+            theirs = claims
+            foreign_key = ("foreign", theirs.username, theirs.session)
+            found = await self.snapshot.get(foreign_key, lambda: self._foreign_user(theirs))
+        if found is None:
+            raise Unauthenticated
+        return found
+
+    async def sign_in(self, username: str, password: str, address: str) -> SignedIn:
+        """With a password. Raises ``InvalidCredentials``, ``TooManyAttempts``."""
+        began = time.time()
+        try:
+            async with self.throttle.attempt(username, address):
+                principal = await asyncio.to_thread(self.users.authenticate, username, password)
+        except InvalidCredentials as error:
+            self.audit.append(error.username, address, LOG_IN, outcome="refused")
+            raise
+        except TooManyAttempts as error:
+            if error.is_first:
+                self.audit.append(None, address, LOG_IN, outcome="throttled")
+            raise
+        self.audit.append(principal, address, LOG_IN, detail={"with": "password"})
+        return SignedIn(principal, self.tokens.issue(principal, at=began))
+
+    async def sign_in_with_key(self, header: str, address: str) -> SignedIn:
+        """With the ``Authorization`` header of a personal key (contract 1.5)."""
+        began = time.time()
+        try:
+            key_id, secret = read_header(header)
+            principal = await asyncio.to_thread(self.keys.authenticate, key_id, secret)
+        except Unauthenticated:
+            self.audit.append(None, address, LOG_IN, outcome="refused", detail={"with": "personal key"})
+            raise
+        self.audit.append(principal, address, LOG_IN, f"key:{key_id}", detail={"with": "personal key"})
+        return SignedIn(principal, self.tokens.issue(principal, at=began, key_id=key_id))
+
+    async def refresh(self, token: str) -> str:
+        """The same token while it has plenty of life left or is another server's, else a new one (contract 1.3)."""
+        claims = await self._verified(token)
+        principal = await self._principal_for(claims)
+        if not isinstance(claims, Claims) or self.tokens.is_young(claims):
+            return token
+        # What is remembered may be a second old, and a token that is made now would outlive what ended the old one.
+        began = time.time()
+        found = await asyncio.to_thread(self._active, claims)
+        if found is None:
+            raise Unauthenticated
+        return self.tokens.refresh(token, principal, at=began)
+
+    async def sign_out(self, token: str, address: str) -> None:
+        """Ends the log-in that this token comes from, with all that was refreshed from it."""
+        claims = await self._verified(token)
+        principal = await self._principal_for(claims)
+        until = self.tokens.last_of_session(claims) if isinstance(claims, Claims) else claims.expires_at + 60
+        await asyncio.to_thread(self.revocations.end, claims.session, until)
+        self.snapshot.forget()
+        self.audit.append(principal, address, LOG_OUT)
+
+    async def is_from_key(self, token: str) -> bool:
+        """Whether the token was had for a personal key."""
+        claims = await self._verified(token)
+        return isinstance(claims, Claims) and claims.key_id is not None
+
+    async def _verified(self, token: str) -> Claims | ForeignClaims:
+        if self.foreign is not None:
+            _, unverified = read_unverified(token)  # whose it claims to be decides who verifies it, and no more
+            if unverified.get("iss") == self.foreign.issuer.issuer:
+                return await asyncio.to_thread(self.foreign.verify, token)
+        return self.tokens.verify(token)
+
+    def _active(self, claims: Claims) -> Principal | None:
+        """None instead of an exception, so that a refusal too is remembered and not asked for again and again."""
+        try:
+            return self.users.active(claims.user_id, claims.issued_at, claims.session, claims.key_id)
+        except Unauthenticated:
+            return None
+
+    def _foreign_user(self, claims: ForeignClaims) -> Principal | None:
+        """As above; makes the user where the operator wants that."""
+        assert self.foreign is not None
+        for _ in range(2):
+            try:
+                return self.users.named(claims.username, claims.issued_at, claims.session)
+            except Unauthenticated:
+                return None
+            except UnknownUser:
+                if not self.foreign.issuer.auto_create:
+                    return None
+            try:
+                added = self.users.add_without_password(claims.username, claims.email, claims.name)
+                self.audit.append(
+                    added, "", "user.add", f"user:{added.username}", detail={"issuer": self.foreign.issuer.issuer}
+                )
+            except UserExists:  # another request was faster, or an organisation is called so
+                continue
+            except InvalidName:
+                return None
+        return None

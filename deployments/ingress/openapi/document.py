@@ -1,0 +1,223 @@
+"""``/openapi.json``: what all routes say of themselves, as one OpenAPI 3.1 document."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final  # Any: JSON Schema
+
+from auth.errors import Forbidden, Unauthenticated
+from catalog.errors import CatalogFull, CatalogUnavailable
+from deployments.ingress.errors import InvalidRequest, TooLarge, family_of
+from deployments.ingress.openapi.errors import INTERNAL, WRONG_METHOD, ErrorAnswers, error_schemas
+from deployments.ingress.openapi.headers import HEADERS, header_references
+from deployments.ingress.openapi.schemas import Mode, example_of, schemas_of, unwrapped
+from deployments.ingress.routing.declarations import Access, Answer, Body, Model, Parameter, Shape
+from deployments.ingress.routing.routes import Operation
+from deployments.ingress.web.csrf import SAFE_METHODS, CsrfFailed
+from deployments.settings import Settings
+
+DESCRIPTION: Final = """\
+Send a Python function to the graph instead of the graph to the function.
+
+Every path answers with and without a trailing slash. Every error is JSON with `error`, `type` and `request_id`; \
+`type` names what went wrong. An unknown path is 404 `NotFound`. What answers to GET answers to HEAD too."""
+
+SECURITY_SCHEMES: Final = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token from `/api-token-auth`. Where there is one, it decides alone.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "graphistry_jwt",
+        "description": "A browser's session, from `/login`. What may change something needs `csrf` beside it.",
+    },
+    "csrf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-CSRFToken",
+        "description": "The secret of the cookie `csrftoken`, which has to come along, or a token from "
+        "`/api/v1/csrfmiddlewaretoken`. Needed with `session` only, and from this server's own pages only.",
+    },
+    "personalKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`PersonalKey <id>:<secret>`, for a token.",
+    },
+}
+
+_CONTRACT = re.compile(r" \(contract [^)]*\)")
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Routes that belong together: a tag of the document."""
+
+    name: str
+    description: str
+    operations: tuple[Operation, ...]
+
+
+def document_of(families: Iterable[Family], settings: Settings) -> Document:
+    """The document for a server with these settings, whose maxima it names. No service is needed for it."""
+    families = tuple(families)
+    shapes, errors = _Shapes(families, settings), ErrorAnswers()
+    paths: dict[str, dict[str, Any]] = {}
+    ids = _ids(families)
+    for family in families:
+        for operation in family.operations:
+            described = _operation(operation, ids[operation], shapes, errors)
+            paths.setdefault(operation.path, {})[operation.method.lower()] = {"tags": [family.name], **described}
+    document: Document = _plain(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "graphside", "version": _version(), "description": DESCRIPTION},
+            "tags": [{"name": family.name, "description": family.description} for family in families],
+            "paths": paths,
+            "components": {
+                "schemas": dict(sorted({**shapes.schemas, **error_schemas()}.items())),
+                "responses": dict(sorted(errors.components.items())),
+                "headers": HEADERS,
+                "securitySchemes": SECURITY_SCHEMES,
+            },
+        }
+    )
+    return document
+
+
+class _Shapes:
+    """The schemas of all models, and what refers to them."""
+
+    def __init__(self, families: Iterable[Family], settings: Settings) -> None:
+        self._settings = settings
+        self._by_settings: dict[Callable[[Settings], Model], Model] = {}
+        wanted: list[tuple[Model, Mode]] = []
+        for operation in (operation for family in families for operation in family.operations):
+            taken = map(self._shape, operation.body.contents.values() if operation.body is not None else ())
+            wanted += [(shape, "validation") for shape in taken if isinstance(shape, type)]
+            sent = (shape for answer in operation.answers.values() for shape in answer.contents.values())
+            wanted += [(shape, "serialization") for shape in sent if isinstance(shape, type)]
+        self._references, self.schemas = schemas_of(wanted)
+
+    def body(self, body: Body) -> dict[str, Any]:
+        said = {"description": body.description} if body.description else {}
+        contents = {kind: self._content(self._shape(shape), "validation") for kind, shape in body.contents.items()}
+        return {**said, "required": body.is_required, "content": contents}
+
+    def answer(self, answer: Answer) -> dict[str, Any]:
+        made: dict[str, Any] = {"description": answer.description, "headers": header_references(*answer.headers)}
+        if answer.contents:
+            made["content"] = {kind: self._content(shape, "serialization") for kind, shape in answer.contents.items()}
+        if answer.links:
+            made["links"] = {name: dict(link) for name, link in answer.links.items()}
+        return made
+
+    def _content(self, shape: Shape, mode: Mode) -> dict[str, Any]:
+        if not isinstance(shape, type):
+            return {"schema": shape}
+        reference = self._references[shape, mode]
+        return {"schema": reference, "example": example_of(reference, self.schemas)}
+
+    def _shape(self, shape: Shape | Callable[[Settings], Model]) -> Shape:
+        """The shape itself, or what a function makes of the settings: one model, however often it is asked for."""
+        if isinstance(shape, type | Mapping):
+            return shape
+        return self._by_settings.setdefault(shape, self._by_settings.get(shape) or shape(self._settings))
+
+
+def _operation(operation: Operation, operation_id: str, shapes: _Shapes, errors: ErrorAnswers) -> dict[str, Any]:
+    summary, _, description = unwrapped(inspect.cleandoc(operation.endpoint.__doc__ or "")).partition("\n\n")
+    made: dict[str, Any] = {"operationId": operation_id, "summary": summary}
+    made["description"] = description or made["summary"]
+    if operation.access == "admin" and "administrators" not in made["description"] + made["summary"]:
+        made["description"] += "\n\nFor administrators."
+    if operation.parameters:
+        made["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
+    if operation.body is not None:
+        made["requestBody"] = shapes.body(operation.body)
+    refusals = errors.of(
+        [*_usual_errors(operation), *operation.errors],
+        (INTERNAL, WRONG_METHOD),
+        family_of(operation.path),
+        as_page=operation.answers_page,
+    )
+    answers = {**refusals, **{status: shapes.answer(answer) for status, answer in operation.answers.items()}}
+    made["responses"] = {str(status): answers[status] for status in sorted(answers)}
+    made["security"] = _security(operation.access, is_safe=operation.method in SAFE_METHODS)
+    return made
+
+
+def _usual_errors(operation: Operation) -> Iterator[type[Exception]]:
+    """What can go wrong wherever somebody is asked for, or a body is read."""
+    is_safe = operation.method in SAFE_METHODS
+    if operation.body is not None:
+        yield from (InvalidRequest, TooLarge)
+    if operation.access in ("key", "user", "admin"):
+        yield from (Unauthenticated, CatalogUnavailable)
+        if not is_safe:
+            yield CatalogFull
+    if operation.access in ("optional", "user", "admin") and not is_safe:
+        yield CsrfFailed
+    if operation.access == "admin":
+        yield Forbidden
+
+
+def _security(access: Access, *, is_safe: bool) -> list[dict[str, list[str]]]:
+    """Any one of these, each with all its parts; one that is empty asks for nothing."""
+    session: dict[str, list[str]] = {"session": []} if is_safe else {"session": [], "csrf": []}
+    match access:
+        case "open":
+            return []
+        case "key":
+            return [{"personalKey": []}]
+        case "optional":
+            return [{}, {"bearer": []}, session]
+        case "user" | "admin":
+            return [{"bearer": []}, session]
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    made = {"name": parameter.name, "in": parameter.place, "description": parameter.description}
+    example = {} if parameter.example is None else {"example": parameter.example}
+    return {**made, "required": parameter.is_required, "schema": dict(parameter.schema), **example}
+
+
+def _ids(families: Iterable[Family]) -> dict[Operation, str]:
+    """Names that stay: family and function, with the method or the path where a function serves several of them."""
+    ids = {}
+    for family in families:
+        for operation in family.operations:
+            same = [other for other in family.operations if other.endpoint is operation.endpoint]
+            name = f"{family.name}_{operation.endpoint.__name__}"
+            if len({other.method for other in same}) > 1:
+                name += f"_{operation.method.lower()}"
+            if operation.path != same[0].path:
+                name += re.sub(r"[^a-z0-9]+", "_", operation.path.lower())
+            ids[operation] = name
+    return ids
+
+
+def _plain(value: Any, key: str = "") -> Any:  # Any: what it was given, texts apart
+    """The document without what only this code's readers know: references to the contract, doubled backticks."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item, name) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if key in ("description", "summary") and isinstance(value, str):
+        return _CONTRACT.sub("", value).replace("``", "`")
+    return value
+
+
+def _version() -> str:
+    try:
+        return version("graphside")
+    except PackageNotFoundError:  # run from a checkout that nobody installed
+        return "0"

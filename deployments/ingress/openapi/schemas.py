@@ -1,0 +1,80 @@
+"""JSON Schema of our models, and an example of each, put together from those of its fields."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal  # Any: JSON Schema
+
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core import core_schema
+
+from deployments.ingress.routing.declarations import Model
+
+Mode = Literal["validation", "serialization"]
+
+PREFIX: Final = "#/components/schemas/"
+_SAMPLES: Final[dict[str, Any]] = {"string": "", "integer": 0, "number": 0, "boolean": True, "null": None}
+
+
+class _Plain(GenerateJsonSchema):
+    """Without what says nothing: titles made of field names, and null as the default of what may be left out."""
+
+    def field_title_should_be_set(self, _: object) -> bool:
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
+        made = super().default_schema(schema)
+        if made.get("default", ...) is None:
+            del made["default"]
+        return made
+
+
+def schemas_of(models: Iterable[tuple[Model, Mode]]) -> tuple[dict[tuple[Model, Mode], dict[str, Any]], dict[str, Any]]:
+    """A reference for each model as it is read (``validation``) or sent, and the schemas that they refer to."""
+    wanted = list(dict.fromkeys(models))
+    references, made = models_json_schema(wanted, ref_template=PREFIX + "{model}", schema_generator=_Plain)
+    schemas = {name: _told(schema) for name, schema in made.get("$defs", {}).items()}
+    return {(model, mode): references[model, mode] for model, mode in wanted}, schemas
+
+
+def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """A value that the schema allows: what it names as an example, else one made of its parts' examples.
+
+    Of an object it has what is required, and what brings an example of its own.
+    """
+    if "$ref" in schema:
+        return example_of(schemas[schema["$ref"].removeprefix(PREFIX)], schemas)
+    for named in ("examples", "enum"):
+        if schema.get(named):
+            return schema[named][0]
+    for named in ("const", "default"):
+        if named in schema:
+            return schema[named]
+    if "anyOf" in schema:
+        best = next((item for item in schema["anyOf"] if _has_example(item, schemas)), schema["anyOf"][-1])
+        return example_of(best, schemas)
+    if schema.get("type") == "object":
+        members = schema.get("properties", {})
+        required = schema.get("required", ())
+        shown = {name: item for name, item in members.items() if name in required or _has_example(item, schemas)}
+        return {name: example_of(item, schemas) for name, item in shown.items()}
+    if schema.get("type") == "array":
+        return [example_of(schema["items"], schemas)] if _has_example(schema.get("items", {}), schemas) else []
+    return _SAMPLES.get(schema.get("type", ""), {})
+
+
+def _has_example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> bool:
+    if "$ref" in schema:
+        return True
+    if any(_has_example(item, schemas) for item in schema.get("anyOf", ())):
+        return True
+    return "examples" in schema or ("items" in schema and _has_example(schema["items"], schemas))
+
+
+def unwrapped(text: str) -> str:
+    """A docstring with each paragraph on one line."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def _told(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without its title, which is its name, and described in whole lines."""
+    told = {key: value for key, value in schema.items() if key != "title"}
+    return {**told, "description": unwrapped(told["description"])} if "description" in told else told

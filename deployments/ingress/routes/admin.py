@@ -1,0 +1,220 @@
+"""Users and the audit, for administrators; what the command line talks to."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from auth.audit import AuditLine
+from auth.errors import (
+    Forbidden,
+    InvalidCredentials,
+    InvalidUsername,
+    TooManyAttempts,
+    UnknownUser,
+    UserExists,
+    WeakSecret,
+)
+from auth.principal import Principal
+from deployments.ingress.body import checked, page_body, page_of, read_json
+from deployments.ingress.errors import InvalidRequest
+from deployments.ingress.routes.shapes.administration import AuditPage
+from deployments.ingress.routes.shapes.base import Done
+from deployments.ingress.routes.shapes.users import AccountList, UserAdded
+from deployments.ingress.routing.declarations import Parameter, json_answer, link
+from deployments.ingress.routing.parameters import NAME, PAGE
+from deployments.ingress.routing.routes import Routes
+from deployments.ingress.services import Services, address_of, services_of
+
+routes = Routes()
+
+Username = Annotated[str, Field(examples=["ann"], json_schema_extra=NAME)]
+Password = Annotated[
+    str, Field(examples=["correct horse battery"], json_schema_extra={"minLength": 8, "maxLength": 1024})
+]
+"""Their limits are looked at further in, where an error says more."""
+
+_TIME: Final = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}, {"maxLength": 0}]}
+
+
+class NewUser(BaseModel):
+    """Body of ``POST /api/v2/admin/users/``."""
+
+    model_config = ConfigDict(strict=True)
+
+    username: Username
+    password: Password
+    email: str = Field("", examples=["ann@example.org"])
+    name: str = Field("", examples=["Ann Example"])
+    admin: bool = False
+
+
+class NewPassword(BaseModel):
+    """Body of ``POST /api/v2/admin/users/<name>/password/``."""
+
+    password: Password
+    current_password: str | None = Field(None, description="Must be right where it is sent.")
+
+
+@routes.on(
+    "POST",
+    "/api/v2/admin/users",
+    access="admin",
+    body=NewUser,
+    answers={
+        201: json_answer(
+            UserAdded,
+            links={
+                "disable": link("admin_disable_user", username="$response.body#/user/username"),
+                "enable": link("admin_enable_user", username="$response.body#/user/username"),
+            },
+        )
+    },
+    errors=(InvalidUsername, WeakSecret, UserExists),
+)
+async def add_user(request: Request) -> Response:
+    """Add a user. The Python endpoint stays closed to him until a flag opens it."""
+    services, admin = await admin_of(request)
+    body = checked(NewUser, await read_json(request))
+    principal = await services.change(
+        services.users.add, body.username, body.password, body.email, body.name, body.admin
+    )
+    services.note(request, admin, "user.add", f"user:{principal.username}", is_admin=body.admin)
+    return JSONResponse({"success": True, "user": shown_account(principal)}, 201)
+
+
+@routes.on("GET", "/api/v2/admin/users", access="admin", answers={200: AccountList})
+async def list_users(request: Request) -> Response:
+    """All users."""
+    services, _ = await admin_of(request)
+    accounts = await asyncio.to_thread(services.users.list)
+    shown = [{**shown_account(account.principal), "is_active": account.is_active} for account in accounts]
+    return JSONResponse({"success": True, "users": shown})
+
+
+@routes.on(
+    "POST",
+    "/api/v2/admin/users/{username}/password",
+    body=NewPassword,
+    answers={200: Done},
+    errors=(InvalidCredentials, WeakSecret, Forbidden, UnknownUser, TooManyAttempts),
+)
+async def set_password(request: Request) -> Response:
+    """Set a password: one's own, or as an administrator anybody's. Earlier tokens of that user end.
+
+    ``current_password``, where it is sent, must be right.
+    """
+    services = services_of(request)
+    principal = await services.principal(request)
+    username = request.path_params["username"]
+    if not principal.is_admin and principal.username != username:
+        services.note(request, principal, "user.password", f"user:{username}", "refused")
+        raise Forbidden
+    body = checked(NewPassword, await read_json(request))
+    if body.current_password is not None:
+        await _check_password(request, services, principal, username, body.current_password)
+    await services.change(services.users.set_password, username, body.password)
+    services.note(request, principal, "user.password", f"user:{username}")
+    return JSONResponse({"success": True})
+
+
+@routes.on("POST", "/api/v2/admin/users/{username}/disable", access="admin", answers={200: Done}, errors=(UnknownUser,))
+async def disable_user(request: Request) -> Response:
+    """Lock a user out, and end every token of his within seconds.
+
+    Not the last active administrator.
+    """
+    services, admin = await admin_of(request)
+    principal = await services.change(services.users.disable, request.path_params["username"])
+    services.note(request, admin, "user.disable", f"user:{principal.username}")
+    return JSONResponse({"success": True})
+
+
+@routes.on("POST", "/api/v2/admin/users/{username}/enable", access="admin", answers={200: Done}, errors=(UnknownUser,))
+async def enable_user(request: Request) -> Response:
+    """Let a user in again."""
+    services, admin = await admin_of(request)
+    principal = await services.change(services.users.enable, request.path_params["username"])
+    services.note(request, admin, "user.enable", f"user:{principal.username}")
+    return JSONResponse({"success": True})
+
+
+@routes.on(
+    "GET",
+    "/api/v2/admin/audit",
+    access="admin",
+    parameters=(
+        *PAGE,
+        Parameter("actor", "Only what this user did.", {"type": "string"}, "ann"),
+        Parameter("action", "Only this action.", {"type": "string"}, "user.add"),
+        Parameter("since", "From then on: an ISO time, UTC where it names no zone.", _TIME, "2026-03-01T00:00:00Z"),
+        Parameter("until", "Before then.", _TIME, "2026-04-01T00:00:00Z"),
+    ),
+    answers={200: AuditPage},
+    errors=(InvalidRequest,),
+)
+async def list_audit(request: Request) -> Response:
+    """The audit, newest first."""
+    services, _ = await admin_of(request)
+    limit, offset = page_of(request)
+    query = request.query_params
+    actor, action = query.get("actor") or None, query.get("action") or None
+    since, until = _time_of(request, "since"), _time_of(request, "until")
+
+    def ask() -> tuple[int, tuple[AuditLine, ...]]:
+        return services.audit.listing(limit, offset, actor=actor, action=action, since=since, until=until)
+
+    count, lines = await asyncio.to_thread(ask)
+    results = [{**asdict(line), "at": line.at.isoformat()} for line in lines]
+    return JSONResponse(page_body(request, count, limit, offset, results))
+
+
+async def admin_of(request: Request) -> tuple[Services, Principal]:
+    """The services and the administrator who asks for them. Raises ``Unauthenticated``, ``Forbidden``."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    if not principal.is_admin:
+        services.note(request, principal, "admin", request.url.path, "refused", method=request.method)
+        raise Forbidden("Only an administrator may do this.")
+    return services, principal
+
+
+async def _check_password(
+    request: Request, services: Services, principal: Principal, username: str, password: str
+) -> None:
+    try:
+        async with services.credentials.throttle.attempt(username, address_of(request)):
+            await asyncio.to_thread(services.users.authenticate, username, password)
+    except InvalidCredentials:
+        services.note(request, principal, "user.password", f"user:{username}", "refused")
+        raise
+
+
+def _time_of(request: Request, name: str) -> datetime | None:
+    text = request.query_params.get(name)
+    if not text:
+        return None
+    try:
+        time = datetime.fromisoformat(text.upper())  # which knows no t and no z, as the standard does
+        return time.astimezone(UTC) if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter where a zone leads out of the calendar
+        raise InvalidRequest(f"{name} must be an ISO time, not {text[:40]!r}") from None
+
+
+def shown_user(principal: Principal) -> dict[str, Any]:
+    """A user as log-ins show him (contract 1.2)."""
+    return {
+        "id": principal.user_id,
+        "username": principal.username,
+        "name": principal.name,
+        "email": principal.email,
+    }
+
+
+def shown_account(principal: Principal) -> dict[str, Any]:
+    """A user as he and administrators see him."""
+    return {**shown_user(principal), "is_admin": principal.is_admin}

@@ -1,0 +1,232 @@
+"""Files: a declared type, then its bytes (contract 2)."""
+
+import asyncio
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from auth.principal import Principal
+from deployments.ingress.body import checked, page_body, page_of, read_json
+from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.routes.shapes.files import FilePage, FileShown
+from deployments.ingress.routing.declarations import Parameter, json_answer, link, upload_body
+from deployments.ingress.routing.parameters import PAGE
+from deployments.ingress.routing.routes import Routes
+from deployments.ingress.services import Services, services_of
+from deployments.ingress.uploads.receiving import parsed, received
+from deployments.ingress.uploads.storage_room import check_room
+from runtime.datasets.records import FileRecord, RecordGone
+from runtime.errors import InvalidTable, Overloaded, RunInterrupted, StorageFull, StoreUnavailable
+
+routes = Routes()
+
+_TEXT: Final = {"type": "string"}
+
+
+_NO_TRANSFORMS: Final[Any] = Field(
+    None, json_schema_extra={"maxItems": 0}, description="Not supported: transform the table in the task."
+)
+
+
+class NewFile(BaseModel):
+    """Body of ``POST /api/v2/files/`` (contract 2.1); unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    file_type: Literal["arrow", "csv", "json", "orc", "parquet", "xls", "xlsx"] = Field(examples=["csv"])
+    file_compression: Literal["", "gzip", "bz2", "zip", "xz", "zstd"] | None = ""
+    name: str | None = Field(None, examples=["transactions"])
+    description: str | None = None
+    parser_options: dict[str, Any] | None = None
+    sql_transforms: list[str] | None = _NO_TRANSFORMS
+    org_name: str | None = None
+    agent_name: str | None = None
+    agent_version: str | None = None
+
+
+class FileChange(BaseModel):
+    """Body of ``PATCH /api/v2/files/<file_id>`` (contract 2.3); unknown keys are ignored. ``null`` empties a field."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str | None = None
+    description: str | None = None
+    parser_options: dict[str, Any] | None = None
+    sql_transforms: list[str] | None = _NO_TRANSFORMS
+
+
+@routes.on(
+    "POST",
+    "/api/v2/files",
+    body=NewFile,
+    answers={
+        201: json_answer(
+            FileShown,
+            links={
+                "upload": link("files_upload", file_id="$response.body#/file_id"),
+                "get": link("files_get", file_id="$response.body#/file_id"),
+                "delete": link("files_delete", file_id="$response.body#/file_id"),
+            },
+        )
+    },
+)
+async def create(request: Request) -> Response:
+    """Declare a file; its bytes come next."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    body = checked(NewFile, await read_json(request))
+    _refuse_transforms(body.sql_transforms)
+    fields = body.model_dump()
+    fields["file_compression"] = body.file_compression or ""
+    fields["parser_options"] = body.parser_options or {}
+    record = await asyncio.to_thread(lambda: services.files.create(principal.user_id, **fields))
+    return JSONResponse(_shown(record), 201)
+
+
+@routes.on("GET", "/api/v2/files", parameters=PAGE, answers={200: FilePage}, errors=(InvalidRequest,))
+async def page(request: Request) -> Response:
+    """One's own files, newest first."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    limit, offset = page_of(request)
+    count, records = await asyncio.to_thread(services.files.page, principal.user_id, limit, offset)
+    return JSONResponse(page_body(request, count, limit, offset, [_shown(record) for record in records]))
+
+
+@routes.on("GET", "/api/v2/files/{file_id}", answers={200: FileShown}, errors=(NotFound,))
+async def get(request: Request) -> Response:
+    """One file."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    return JSONResponse(_shown(await _own_file(request, services, principal)))
+
+
+@routes.on("PATCH", "/api/v2/files/{file_id}", body=FileChange, answers={200: FileShown}, errors=(NotFound,))
+async def change(request: Request) -> Response:
+    """Change a file's name, description or parser options; these count from its next upload on."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    record = await _own_file(request, services, principal)
+    body = checked(FileChange, await read_json(request))
+    _refuse_transforms(body.sql_transforms)
+    given = body.model_dump(include=body.model_fields_set - {"sql_transforms"})
+    if "parser_options" in given:
+        given["parser_options"] = given["parser_options"] or {}
+    if given:
+        try:
+            record = await asyncio.to_thread(lambda: services.files.change(record.id, **given))
+        except RecordGone:
+            raise NotFound(f"file {record.id} not found") from None
+    return JSONResponse(_shown(record))
+
+
+@routes.on("DELETE", "/api/v2/files/{file_id}", answers={204: None}, errors=(NotFound,))
+async def delete(request: Request) -> Response:
+    """Delete a file. Datasets made from it stay whole."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    record = await _own_file(request, services, principal)
+    if await asyncio.to_thread(services.files.delete, record.id, record.owner_id):
+        services.note(request, principal, "file.delete", f"file:{record.id}")
+    await services.collect_garbage()
+    return Response(status_code=204)
+
+
+@routes.on(
+    "POST",
+    "/api/v2/upload/files/{file_id}",
+    parameters=(
+        Parameter("erase", "Accepted: nothing is kept of bytes that are no table, with or without it.", _TEXT, "true"),
+    ),
+    body=upload_body("The file's bytes, of the type that was declared. Options of its parser may stand in the query."),
+    answers={200: FileShown},
+    errors=(InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
+)
+async def upload(request: Request) -> Response:
+    """Take a file's bytes. Whatever the ``Content-Type``, the declared type decides (contract 2.2)."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    record = await _own_file(request, services, principal)
+    options = {**record.parser_options, **_query_options(request)}
+    await check_room(request, services, record.owner_id, record.file_type, record.file_compression, record.object)
+    async with received(request, services) as upload:
+        try:
+            table = await parsed(services, upload, record.file_type, record.file_compression, options)
+        except InvalidTable as failure:
+            # Nothing is kept of bytes that are no table, with or without ``erase``; the id can be used again.
+            await _failed(services, record, failure.message)
+            raise
+    try:
+        record = await asyncio.to_thread(services.files.uploaded, record.id, table, upload.byte_count)
+    except (RecordGone, StorageFull) as failure:
+        await services.discard(table)
+        if isinstance(failure, RecordGone):
+            raise NotFound(f"file {record.id} not found") from None
+        raise
+    services.note(
+        request, principal, "file.upload", f"file:{record.id}", bytes=upload.byte_count, stored_bytes=table.byte_count
+    )
+    await services.collect_garbage()
+    return JSONResponse(_shown(record))
+
+
+async def _failed(services: Services, record: FileRecord, message: str) -> None:
+    try:
+        await asyncio.to_thread(services.files.failed, record.id, [message])
+    except RecordGone:
+        raise NotFound(f"file {record.id} not found") from None
+
+
+async def _own_file(request: Request, services: Services, principal: Principal) -> FileRecord:
+    file_id = request.path_params["file_id"]
+    record = await asyncio.to_thread(services.files.get, file_id, principal.user_id)
+    if record is None:
+        raise NotFound(f"file {file_id} not found")
+    return record
+
+
+def _refuse_transforms(transforms: list[str] | None) -> None:
+    if transforms:
+        raise InvalidRequest("sql_transforms are not supported; transform the table in the task instead")
+
+
+def _query_options(request: Request) -> dict[str, Any]:
+    """Parser options of the query string, less ``erase``."""
+    return {name: value for name, value in request.query_params.items() if name != "erase"}
+
+
+def _shown(record: FileRecord) -> dict[str, Any]:
+    """A file as clients see it (contract 2.2)."""
+    table = record.object
+    schemas = []
+    if table is not None:
+        dtypes = dict(table.dtypes)
+        schemas.append(
+            {
+                "name": record.name,
+                "num_rows": table.row_count,
+                "num_cols": table.column_count,
+                "dtypes": dtypes,
+            }
+        )
+    return {
+        "file_id": record.id,
+        "file_type": record.file_type,
+        "file_compression": record.file_compression,
+        "name": record.name,
+        "description": record.description,
+        "parser_options": record.parser_options,
+        "sql_transforms": record.sql_transforms or [],
+        "agent_name": record.agent_name,
+        "agent_version": record.agent_version,
+        "author": record.owner_id,
+        "bytes_count": record.bytes_count,
+        "created_at": record.created_at.isoformat(),
+        "updated_at": record.updated_at.isoformat(),
+        "is_valid": bool(record.is_valid),
+        "is_uploaded": record.is_uploaded,
+        "errors": record.errors or [],
+        "tables_schemas": schemas,
+    }

@@ -1,0 +1,273 @@
+"""What a person sees in a browser: signing in and out, a dataset, the API's reference; and the cookies behind it."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from auth import csrf
+from auth.errors import AuthError, InvalidCredentials, TooManyAttempts, Unauthenticated
+from auth.principal import Principal
+from catalog.errors import CatalogFull, CatalogUnavailable
+from deployments.ingress.body import checked, read_json
+from deployments.ingress.callers.dataset_access import find
+from deployments.ingress.callers.session import credential_of, reader
+from deployments.ingress.errors import InvalidRequest, NotFound, RequestError, status_of
+from deployments.ingress.middleware.security_headers import VIEWER_PATH
+from deployments.ingress.routes.admin import shown_user
+from deployments.ingress.routes.shapes.base import Done
+from deployments.ingress.routes.shapes.log_in import CsrfToken, SessionBegun
+from deployments.ingress.routing.declarations import (
+    FORM,
+    JSON,
+    TEXT,
+    Answer,
+    Body,
+    Parameter,
+    json_answer,
+    page_answer,
+    redirect_answer,
+)
+from deployments.ingress.routing.parameters import IN_PATHS
+from deployments.ingress.routing.routes import Routes
+from deployments.ingress.services import Services, address_of, services_of
+from deployments.ingress.web import snippets
+from deployments.ingress.web.assets import MEDIA_TYPES, assets
+from deployments.ingress.web.cookies import forget_both, set_csrf, set_session
+from deployments.ingress.web.csrf import (
+    FORM_TYPE,
+    MAXIMUM_FORM_BYTES,
+    CsrfFailed,
+    check_csrf,
+    check_source,
+    read_form,
+    usable_secret,
+)
+from deployments.ingress.web.pages import page, safe_next, wants_page
+from runtime.datasets.records import DatasetRecord
+
+routes = Routes()
+
+_NEXT: Final = Parameter("next", "Where to go on to: a path on this server.", {"type": "string"}, "/docs")
+
+MOST_COLUMNS: Final = 200
+"""Columns of a table that the viewer page lists."""
+
+
+class SignIn(BaseModel):
+    """Body of ``POST /login``."""
+
+    username: str = Field(examples=["ann"])
+    password: str = Field(examples=["correct horse battery"])
+    next: str | None = Field(None, description="Where a form goes on to: a path on this server.")
+
+
+@routes.on("GET", "/", access="optional", answers={200: page_answer("A page.")}, errors=(CatalogUnavailable,))
+async def landing(request: Request) -> Response:
+    """What this server is, and where to go from here."""
+    who = await reader(request, services_of(request))
+    example = snippets.pygraphistry(_server(request), "DATASET_ID", None if who is None else who.username)
+    return page(request, "landing.html", reader=who, example=example)
+
+
+@routes.on(
+    "GET",
+    "/login",
+    access="optional",
+    parameters=(_NEXT,),
+    answers={200: page_answer("The sign-in page."), 303: redirect_answer("To ``next``, for somebody signed in.")},
+    errors=(CatalogUnavailable,),
+)
+async def sign_in_page(request: Request) -> Response:
+    """The sign-in page; somebody who is signed in goes on to ``next``."""
+    following = safe_next(request.query_params.get("next"))
+    if await reader(request, services_of(request)) is not None:
+        return RedirectResponse(following, 303)
+    return _sign_in_page(request, following)
+
+
+@routes.on(
+    "POST",
+    "/login",
+    access="open",
+    body=Body({JSON: SignIn, FORM: SignIn}),
+    answers={
+        200: json_answer(SessionBegun, "To JSON: who has signed in.", headers=("Set-Cookie",)),
+        303: Answer("To a form: on to ``next``.", headers=("Location", "Set-Cookie")),
+    },
+    errors=(InvalidCredentials, CsrfFailed, TooManyAttempts, CatalogUnavailable, CatalogFull),
+    answers_page=True,
+)
+async def sign_in(request: Request) -> Response:
+    """Sign in with a form or JSON: sets the session cookie and a new CSRF secret.
+
+    There is no session yet that a foreign page could misuse. What it could do is sign its visitor in as somebody else,
+    and against that it is enough to know where a request comes from: programs that are no browser need no token.
+    """
+    services = services_of(request)
+    fields: dict[str, Any] = {}
+    try:
+        check_source(request, referer_required=False)
+        fields = await _sign_in_fields(request)
+        body = checked(SignIn, fields)
+        signed_in = await services.credentials.sign_in(body.username, body.password, address_of(request))
+    except (AuthError, RequestError) as error:
+        if not wants_page(request):
+            raise
+        typed = {name: value for name, value in fields.items() if isinstance(value, str)}
+        return _sign_in_page(request, safe_next(typed.get("next")), typed.get("username", ""), error)
+    response: Response
+    if _is_form(request):
+        response = RedirectResponse(safe_next(body.next), 303)
+    else:
+        response = JSONResponse({"success": True, "user": shown_user(signed_in.principal)})
+    set_session(request, response, signed_in.token, services.settings.token_lifetime_s)
+    set_csrf(request, response, csrf.new_secret())
+    return response
+
+
+@routes.on(
+    "POST",
+    "/logout",
+    access="optional",
+    answers={
+        200: json_answer(Done, headers=("Set-Cookie",)),
+        303: Answer("From a page: on to the sign-in page.", headers=("Location", "Set-Cookie")),
+    },
+    errors=(Unauthenticated, CatalogUnavailable, CatalogFull),
+    answers_page=True,
+)
+async def sign_out(request: Request) -> Response:
+    """End the session, or the Bearer token, that this request shows."""
+    credential = credential_of(request)
+    try:
+        if credential is None:
+            check_source(request)
+        elif credential.from_cookie:
+            await check_csrf(request)
+    except RequestError as error:
+        if not wants_page(request):
+            raise
+        return page(request, "notice.html", error.status, title="You are still signed in", text=error.message)
+    if credential is not None:
+        try:
+            await services_of(request).credentials.sign_out(credential.token, address_of(request))
+        except Unauthenticated:
+            pass  # it had ended before
+    response = RedirectResponse("/login", 303) if wants_page(request) else JSONResponse({"success": True})
+    forget_both(request, response)
+    return response
+
+
+@routes.on(
+    "GET",
+    "/api/v1/csrfmiddlewaretoken",
+    access="open",
+    answers={200: json_answer(CsrfToken, headers=("Set-Cookie",))},
+)
+async def csrf_token(request: Request) -> Response:
+    """A token for ``X-CSRFToken``, and the cookie that it goes with where the browser has none (contract 1.1)."""
+    known = usable_secret(request)
+    secret = known or csrf.new_secret()
+    response = JSONResponse({"csrfmiddlewaretoken": csrf.mask(secret)})
+    if known is None:
+        set_csrf(request, response, secret)
+    return response
+
+
+@routes.on(
+    "GET",
+    VIEWER_PATH,
+    access="optional",
+    parameters=(Parameter("dataset", "The dataset's id.", {"type": "string"}, IN_PATHS["dataset_id"].example),),
+    answers={
+        200: page_answer("The dataset; to a stranger a page to sign in at."),
+        404: page_answer("No such dataset, or not for this reader."),
+    },
+    errors=(CatalogUnavailable,),
+)
+async def viewer(request: Request) -> Response:
+    """What a dataset is and how to run Python on it, at the address that clients compute (contract 3.7).
+
+    Only for those who may read it: to others this page says nothing, not even whether it exists.
+    """
+    services = services_of(request)
+    who = await reader(request, services)
+    record = await _readable(services, who, request.query_params.get("dataset", ""))
+    if record is None:
+        return page(request, "unreadable.html", 200 if who is None else 404, reader=who)
+    server = _server(request)
+    username = None if who is None else who.username
+    bindings = {
+        name: column
+        for role in ("node_encodings", "edge_encodings")
+        for name, column in ((record.payload.get(role) or {}).get("bindings") or {}).items()
+    }
+    return page(
+        request,
+        "viewer.html",
+        reader=who,
+        dataset=record,
+        bindings=bindings,
+        most_columns=MOST_COLUMNS,
+        python=snippets.pygraphistry(server, record.id, username),
+        curl=snippets.curl(server, record.id, username),
+    )
+
+
+@routes.on(
+    "GET",
+    "/static/{name}",
+    access="open",
+    parameters=(Parameter("v", "A version's digest: browsers keep what they fetch under it.", {"type": "string"}),),
+    answers={200: Answer("The file.", {kind.partition(";")[0]: TEXT for kind in MEDIA_TYPES.values()})},
+    errors=(NotFound,),
+)
+async def static(request: Request) -> Response:
+    """Styles and pictures of these pages; browsers keep what they fetched under the address of its version."""
+    asset = assets().get(request.path_params["name"])
+    if asset is None:
+        raise NotFound("no such file")
+    is_current = request.query_params.get("v") == asset.digest
+    keep = "public, max-age=31536000, immutable" if is_current else "no-cache"
+    return Response(asset.content, headers={"Cache-Control": keep}, media_type=asset.media_type)
+
+
+async def _readable(services: Services, who: Principal | None, dataset_id: str) -> DatasetRecord | None:
+    """The dataset, if this reader may know of it; a public one is anybody's."""
+    try:
+        return (await find(services, who, dataset_id)).record
+    except NotFound:
+        return None
+
+
+def _server(request: Request) -> snippets.Server:
+    return snippets.Server(request.url.scheme, request.url.netloc)
+
+
+async def _sign_in_fields(request: Request) -> dict[str, Any]:
+    if _is_form(request):
+        return dict(await read_form(request))
+    if _media_type(request) == "application/json":
+        return await read_json(request, MAXIMUM_FORM_BYTES)
+    raise InvalidRequest(f"sign in with a body of type {FORM_TYPE} or application/json")
+
+
+def _sign_in_page(request: Request, following: str, username: str = "", error: Exception | None = None) -> Response:
+    if error is None:
+        return page(request, "login.html", next=following, username="", problem="")
+    problem = "Wrong name or password." if isinstance(error, InvalidCredentials) else str(error)
+    response = page(request, "login.html", status_of(error), next=following, username=username, problem=problem)
+    retry_after_s = getattr(error, "fields", {}).get("retry_after_s")
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(int(retry_after_s))
+    return response
+
+
+def _is_form(request: Request) -> bool:
+    return _media_type(request) == FORM_TYPE
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()

@@ -1,0 +1,129 @@
+"""Runs: what became of them, and ending them before their time. Each is its sender's alone."""
+
+import asyncio
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from auth.principal import Principal
+from catalog.batches import PERIOD_S
+from deployments.ingress.body import page_body, page_of
+from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.routes.shapes.runs import RunCancelled, RunPage
+from deployments.ingress.routes.shapes.runs import RunReceipt as Receipt
+from deployments.ingress.routing.declarations import Parameter
+from deployments.ingress.routing.parameters import PAGE
+from deployments.ingress.routing.routes import Routes
+from deployments.ingress.services import Services, services_of
+from runtime.receipts import RunReceipt, State
+
+routes = Routes()
+
+STATES: Final[tuple[State, ...]] = ("queued", "running", "ended")
+MOST_GOING_ON: Final = 1000
+_LOOKS: Final = 4
+_LOOK_AGAIN_S: Final = PERIOD_S / 2
+"""Another replica's run is in the catalog within two of these and a little (``catalog/batches.py``)."""
+
+
+@routes.on(
+    "GET",
+    "/api/v2/runs",
+    parameters=(
+        *PAGE,
+        Parameter("state", "Only runs in this state.", {"type": "string", "enum": list(STATES)}),
+        Parameter("dataset_id", "Only runs on this dataset.", {"type": "string"}),
+        Parameter("run_label", "Only runs that were labelled so.", {"type": "string"}),
+    ),
+    answers={200: RunPage},
+    errors=(InvalidRequest,),
+)
+async def page(request: Request) -> Response:
+    """One's own runs, newest first, without what they printed; of a ``state``, ``dataset_id`` or ``run_label``."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    limit, offset = page_of(request)
+    query = request.query_params
+    state = query.get("state") or None
+    if state is not None and state not in STATES:
+        raise InvalidRequest(f"state must be one of {', '.join(STATES)}, not {state[:40]!r}")
+    dataset_id, run_label = query.get("dataset_id") or None, query.get("run_label") or None
+    ended = None if state is None else state == "ended"
+
+    def ask(limit: int, offset: int) -> tuple[int, list[RunReceipt]]:
+        return services.receipts.page(
+            principal.user_id, limit, offset, ended=ended, dataset_id=dataset_id, run_label=run_label
+        )
+
+    if state in (None, "ended"):
+        count, receipts = await asyncio.to_thread(ask, limit, offset)
+        receipts = await _as_they_are_now(services, receipts)
+    else:  # which of those that have not ended run is the runners' knowledge; a user has few of them
+        _, going_on = await asyncio.to_thread(ask, MOST_GOING_ON, 0)
+        matching = [receipt for receipt in await _as_they_are_now(services, going_on) if receipt.state == state]
+        count, receipts = len(matching), matching[offset : offset + limit]
+    return JSONResponse(page_body(request, count, limit, offset, [_listed(receipt) for receipt in receipts]))
+
+
+@routes.on("GET", "/api/v2/runs/{run_id}", answers={200: Receipt}, errors=(NotFound,))
+async def get(request: Request) -> Response:
+    """One run: its state, how it ended, what it printed and what it cost."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    receipt = await _own_run(services, principal, request.path_params["run_id"])
+    (receipt,) = await _as_they_are_now(services, [receipt])
+    return JSONResponse(_shown(receipt))
+
+
+@routes.on("POST", "/api/v2/runs/{run_id}/cancel", answers={200: RunCancelled}, errors=(NotFound,))
+async def cancel(request: Request) -> Response:
+    """End a run; whoever waits for it gets ``TaskCancelled``. For one that has ended this changes nothing."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    receipt = await _own_run(services, principal, request.path_params["run_id"])
+    if receipt.state != "ended":
+        await services.runners.cancel(receipt.id)
+        services.note(request, principal, "run.cancel", f"run:{receipt.id}")
+    return JSONResponse({"success": True, "run_id": receipt.id, "state": "ended"})
+
+
+async def _own_run(services: Services, principal: Principal, run_id: str) -> RunReceipt:
+    for look in range(_LOOKS):
+        receipt = await asyncio.to_thread(services.receipts.get, run_id, principal.user_id)
+        if receipt is not None:
+            return receipt
+        if look < _LOOKS - 1:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+    raise NotFound(f"run {run_id} not found")
+
+
+async def _as_they_are_now(services: Services, receipts: list[RunReceipt]) -> list[RunReceipt]:
+    """The catalog knows that a run was accepted and that it ended; runners know where it is in between."""
+    if all(receipt.state == "ended" for receipt in receipts):
+        return receipts
+    states = await services.runners.states()
+    return [
+        receipt if receipt.state == "ended" else replace(receipt, state=states.get(receipt.id, "queued"))
+        for receipt in receipts
+    ]
+
+
+def _shown(receipt: RunReceipt) -> dict[str, Any]:
+    fields = {
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(receipt).items()
+    }
+    del fields["owner_id"]
+    return {"run_id": fields.pop("id"), **fields}
+
+
+def _listed(receipt: RunReceipt) -> dict[str, Any]:
+    """Less what can be long."""
+    shown = _shown(receipt)
+    for name in ("stdout", "stderr", "source"):
+        del shown[name]
+    if receipt.failure is not None:
+        shown["failure"] = {name: receipt.failure.get(name) for name in ("type", "message")}
+    return shown

@@ -1,0 +1,126 @@
+"""Share links: who else may use a dataset (contract 3.6)."""
+
+import asyncio
+import re
+import unicodedata
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from auth.errors import Forbidden
+from deployments.ingress.body import checked, read_json
+from deployments.ingress.callers.dataset_access import permitted
+from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.routes.shapes.datasets import Shared
+from deployments.ingress.routing.routes import Routes
+from deployments.ingress.services import services_of
+from runtime.datasets.records import Access, Action, Mode, NoOrganization, RecordGone, Share
+
+routes = Routes()
+
+ACTION: Final = "dataset.share"
+MOST_INVITES: Final = 1000
+
+_EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
+_USERNAME: Final = re.compile(r"[\w.+-]{1,150}")
+_MOST_EMAIL: Final = 320  # characters
+
+ActionField = Annotated[Action, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+
+
+class Invitation(BaseModel):
+    """One of ``invited_users`` in PyGraphistry's form; ``email`` may also be a username."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    email: str
+    action: ActionField | None = None
+
+
+class ShareLink(BaseModel):
+    """Body of ``POST /api/v2/share/link/``; unknown keys are ignored. ``notify`` has no effect: we send no mail."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    obj_pk: str
+    obj_type: Literal["dataset"] = "dataset"
+    mode: Mode = "private"
+    notify: bool | None = None
+    invited_users: list[Invitation | str] | None = Field(None, max_length=MOST_INVITES)
+    mode_action: ActionField | None = None
+    message: str | None = Field(None, max_length=10_000)
+
+
+@routes.on("POST", "/api/v2/share/link", body=ShareLink, answers={200: Shared}, errors=(Forbidden, NotFound))
+async def share(request: Request) -> Response:
+    """Set who else may use a dataset, in place of what held before."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    body = checked(ShareLink, await read_json(request))
+    record = await permitted(request, services, principal, body.obj_pk, Access.SHARE, ACTION)
+    # Public means reading, whatever the action says.
+    action: Action = "10" if body.mode == "public" else body.mode_action or "10"
+    asked = Share(body.mode, action, invites=_invites(body, action), message=body.message or "")
+    try:
+        held = await services.change(services.shares.set, record.id, asked)
+    except RecordGone:
+        raise NotFound(f"dataset {record.id} not found") from None
+    except NoOrganization:
+        raise InvalidRequest(
+            f"dataset {record.id} belongs to no organization, and its owner is not in exactly one; "
+            "name the organization as org_name when creating the dataset"
+        ) from None
+    shown = _shown(record.id, held)
+    services.note(
+        request, principal, ACTION, f"dataset:{record.id}", **{k: v for k, v in shown.items() if k != "obj_pk"}
+    )
+    return JSONResponse({"status": "OK", "message": "", "data": shown})
+
+
+@routes.on("GET", "/api/v2/share/link/{dataset_id}", answers={200: Shared}, errors=(Forbidden, NotFound))
+async def get(request: Request) -> Response:
+    """Who else may use a dataset; for its owner and for those who may share it."""
+    services = services_of(request)
+    principal = await services.principal(request)
+    dataset_id = request.path_params["dataset_id"]
+    record = await permitted(request, services, principal, dataset_id, Access.SHARE, ACTION)
+    try:
+        held = await asyncio.to_thread(services.shares.get, record.id)
+    except RecordGone:
+        raise NotFound(f"dataset {record.id} not found") from None
+    return JSONResponse({"status": "OK", "message": "", "data": _shown(record.id, held)})
+
+
+def _invites(body: ShareLink, action: Action) -> dict[str, Action]:
+    """{e-mail or username: action}; who is named twice gets what stands last. Raises ``InvalidRequest``."""
+    invites: dict[str, Action] = {}
+    for item in body.invited_users or ():
+        invited = Invitation(email=item) if isinstance(item, str) else item
+        invites[_name(invited.email)] = invited.action or action
+    return invites
+
+
+def _name(text: str) -> str:
+    """An e-mail in lower case, or a username as accounts have it."""
+    text = text.strip()
+    if "@" in text:
+        name = text.lower()
+        valid = len(name) <= _MOST_EMAIL and name.isprintable() and _EMAIL.fullmatch(name) is not None
+    else:
+        name = unicodedata.normalize("NFKC", text)
+        valid = _USERNAME.fullmatch(name) is not None
+    if not valid:
+        raise InvalidRequest(f"invited_users: {text[:80]!r} is neither an e-mail address nor a username")
+    return name
+
+
+def _shown(dataset_id: str, share: Share) -> dict[str, Any]:
+    return {
+        "obj_pk": dataset_id,
+        "mode": share.mode,
+        "mode_action": share.action,
+        "organization": share.organization,
+        "invited_users": [{"email": name, "action": action} for name, action in share.invites.items()],
+    }

@@ -1,0 +1,184 @@
+"""What the routes of one ingress replica work with: the catalog's rooms, the store, the way to the runners."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from starlette.requests import Request
+
+from auth.audit import Audit
+from auth.flags import Flags
+from auth.foreign import ForeignIssuer, ForeignTokens
+from auth.groups import Groups
+from auth.keys import PersonalKeys
+from auth.organizations import Organizations
+from auth.principal import Principal
+from auth.revocations import Revocations
+from auth.signing_key import load_key_if_there, load_or_make_key
+from auth.throttle import LoginThrottle
+from auth.tokens import Tokens
+from auth.users import Users
+from catalog.engine import Catalog, open_catalog
+from deployments.ingress.callers.credentials import Credentials
+from deployments.ingress.callers.session import principal
+from deployments.ingress.callers.snapshot import Snapshot
+from deployments.ingress.runs.quota import RunQuota
+from deployments.ingress.runs.request import RunRequest, run_request_model
+from deployments.settings import Settings
+from runtime.datasets.records import Datasets, Files, ObjectRecord, Shares, StoredBytes
+from runtime.datasets.store.local import Store
+from runtime.datasets.store.location import open_store
+from runtime.datasets.store.sweep import forget_unreferenced
+from runtime.errors import StoreUnavailable
+from runtime.receipts import Receipts
+
+if TYPE_CHECKING:
+    from deployments.calls.runner_client import RunnerClient
+
+log = logging.getLogger("graphside.store")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ISSUER = "graphside"
+PREVIOUS_KEY_NAME = "jwt.previous.key"
+
+
+@dataclass(frozen=True)
+class Services:
+    """One of each. Everything of the catalog blocks: call it through ``snapshot`` or in a thread."""
+
+    settings: Settings
+    catalog: Catalog
+    snapshot: Snapshot
+    users: Users
+    flags: Flags
+    groups: Groups
+    organizations: Organizations
+    keys: PersonalKeys
+    tokens: Tokens
+    credentials: Credentials
+    audit: Audit
+    files: Files
+    datasets: Datasets
+    shares: Shares
+    stored_bytes: StoredBytes
+    store: Store
+    runners: "RunnerClient"
+    quota: RunQuota
+    receipts: Receipts
+    run_request: type[RunRequest]
+
+    @classmethod
+    def open(cls, settings: Settings, runners: "RunnerClient") -> "Services":
+        """Open the catalog and the store that ``settings`` name."""
+        catalog = open_catalog(settings.catalog_url)
+        snapshot, users, audit = Snapshot(catalog), Users(catalog), Audit(catalog)
+        tokens, keys = make_tokens(settings), PersonalKeys(catalog, users)
+        return cls(
+            settings=settings,
+            catalog=catalog,
+            snapshot=snapshot,
+            users=users,
+            flags=Flags(catalog),
+            groups=Groups(catalog),
+            organizations=Organizations(catalog),
+            keys=keys,
+            tokens=tokens,
+            credentials=Credentials(
+                snapshot=snapshot,
+                users=users,
+                keys=keys,
+                tokens=tokens,
+                foreign=foreign_tokens(settings),
+                revocations=Revocations(catalog),
+                throttle=LoginThrottle(),
+                audit=audit,
+            ),
+            audit=audit,
+            files=Files(catalog, settings.user_stored_bytes),
+            datasets=Datasets(catalog, settings.default_access, settings.user_stored_bytes),
+            shares=Shares(catalog, settings.default_access),
+            stored_bytes=StoredBytes(catalog, settings.user_stored_bytes),
+            store=open_store(settings.data_dir, settings.store_options),
+            runners=runners,
+            quota=RunQuota(settings.user_runs, settings.user_runs_per_minute),
+            receipts=Receipts(catalog, settings.receipt_output_bytes),
+            run_request=run_request_model(settings),
+        )
+
+    async def principal(self, request: Request) -> Principal:
+        """Who sends this request. Raises ``Unauthenticated`` (401), ``CsrfFailed`` (403)."""
+        return await principal(request, self)
+
+    async def principal_of(self, token: str) -> Principal:
+        """Whose token this is, provided that it still counts. Raises ``Unauthenticated``."""
+        return await self.credentials.principal_of(token)
+
+    async def change(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A write to the catalog, in a thread. This replica knows of it when this returns, the others in seconds."""
+        try:
+            return await asyncio.to_thread(write, *args, **kwargs)
+        finally:
+            self.snapshot.forget()
+
+    def note(
+        self,
+        request: Request,
+        actor: Principal | str | None,
+        action: str,
+        target: str = "",
+        outcome: str = "ok",
+        **detail: Any,
+    ) -> None:
+        """Has a line of audit written, with the address that the request came from. Never waits."""
+        self.audit.append(actor, address_of(request), action, target, outcome, detail)
+
+    def close(self) -> None:
+        """Writes what audit and receipts still hold and closes the catalog."""
+        self.receipts.close()
+        self.audit.close()
+        self.catalog.close()
+
+    async def discard(self, table: ObjectRecord) -> None:
+        """Delete a stored table that came to be named by nothing; the janitor does where the store does not answer."""
+        try:
+            await asyncio.to_thread(self.store.delete, table.id)
+        except StoreUnavailable:
+            log.warning("garbage.left the store does not answer")
+
+    async def collect_garbage(self) -> None:
+        """Delete stored tables that nothing names any more; whoever has one mapped keeps it until he ends.
+
+        Where the store does not answer, the janitor deletes them later: to the caller they are gone already.
+        """
+        try:
+            await asyncio.to_thread(forget_unreferenced, self.store, self.datasets)
+        except StoreUnavailable:
+            log.warning("garbage.left the store does not answer")
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that serves this request."""
+    services: Services = request.app.state.services
+    return services
+
+
+def address_of(request: Request) -> str:
+    """The address that the request came from, as far as it is to be believed (``middleware/forwarding.py``)."""
+    return request.client.host if request.client is not None else ""
+
+
+def make_tokens(settings: Settings) -> Tokens:
+    """Signs with the current key. The one of before, ``jwt.previous.key`` beside it, still verifies."""
+    current = settings.signing_key_file
+    previous = load_key_if_there(current.with_name(PREVIOUS_KEY_NAME))
+    return Tokens(load_or_make_key(current), ISSUER, settings.token_lifetime_s, previous_key=previous)
+
+
+def foreign_tokens(settings: Settings) -> ForeignTokens | None:
+    """For the issuer that the settings name, if they do. Raises ``ValueError`` for one that would be unsafe."""
+    named = settings.foreign_tokens
+    return None if named is None else ForeignTokens(ForeignIssuer(**named.model_dump()))

@@ -1,0 +1,69 @@
+"""Takes an upload's body to disk as it comes, then has it parsed. Nothing of it stays in this process."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from deployments.ingress.body import refuse_longer, too_large
+from deployments.ingress.errors import InvalidRequest
+from deployments.ingress.services import Services
+from deployments.ingress.uploads.incoming_file import IncomingFile
+from runtime.datasets.records import ObjectRecord
+
+log = logging.getLogger("graphside.uploads")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An upload on disk: its name in the store's incoming directory, and its size."""
+
+    name: str
+    byte_count: int
+
+
+@asynccontextmanager
+async def received(request: Request, services: Services) -> AsyncIterator[Received]:
+    """The request's body as a file that is gone when the block ends.
+
+    Raises ``TooLarge`` (before reading, where Content-Length tells), ``StorageFull``, ``InvalidRequest`` where the
+    client went away in the middle.
+    """
+    limit = services.settings.max_upload_bytes
+    refuse_longer(request, limit)
+    path = services.store.incoming()
+    try:
+        yield Received(path.name, await _write(request, path, limit))
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def parsed(
+    services: Services, upload: Received, file_type: str, compression: str, options: dict[str, Any]
+) -> ObjectRecord:
+    """Have an upload parsed and stored. Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``."""
+    described = await services.runners.parse(
+        {"incoming": upload.name, "file_type": file_type, "file_compression": compression, "options": options}
+    )
+    return ObjectRecord(**described)
+
+
+async def _write(request: Request, path: Path, limit: int) -> int:
+    count = 0
+    file = IncomingFile(path)
+    try:
+        async for chunk in request.stream():
+            count += len(chunk)
+            if count > limit:
+                raise too_large(limit)
+            await file.take(chunk)
+        await file.finish()
+    except ClientDisconnect:
+        raise InvalidRequest("the upload ended before it was whole") from None
+    finally:
+        file.close()
+    return count

@@ -1,0 +1,118 @@
+"""The runner deployment of machines with a GPU: datasets lie in a card's memory, all else is as in ``runner.py``."""
+
+import importlib.util
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import ray
+
+from deployments.replica.start import begin_replica
+from deployments.runner.deployment import Runner, seat_settings
+from deployments.settings import GpuSettings, Settings
+from runtime.datasets.store.local import Store
+from runtime.engines.base import Engine
+from runtime.engines.cudf import CudfEngine, DeviceSettings
+from runtime.engines.device.driver import Driver, DriverFailed
+from runtime.engines.device.images import Images
+from runtime.engines.device.nvidia import CudaDriver
+from runtime.engines.device.probe import Device, Devices, find_devices
+from runtime.errors import EngineUnavailable
+from runtime.executor import ExecutorSettings
+from runtime.sandbox.host.template import TemplateProcess
+from runtime.sandbox.walls.cgroup import TaskGroup
+from runtime.sandbox.walls.enclosure import Walls
+
+log = logging.getLogger("graphside.runner")
+
+WHAT_TO_DO: Final = (
+    "a GPU runner needs an NVIDIA driver of CUDA 13 (580 or newer), a card that this process may use, and the packages "
+    "of requirements/gpu.lock; `graphside doctor` says which of them is missing. To do without, remove the section gpu "
+    "from the settings, and GpuRunner from serve_config.yaml"
+)
+
+
+class GpuRunner(Runner):
+    """One replica: a share of one card, as Ray gave it to this process. Does not start where there is none."""
+
+    frames = "runtime.sandbox.guest.device.cudf_frames"
+    """What its template has for children, to do with a card what they do."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        begin_replica()  # before what is logged here
+        self._device = self._find_device()
+        assigned = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
+        self._share = assigned_share(assigned)
+        super().__init__(settings)
+
+    def _find_device(self) -> Device:
+        device = usable_device(find_devices())
+        require_cudf()
+        return device
+
+    def _open_driver(self) -> Driver:
+        return CudaDriver()
+
+    def _executor_settings(self) -> ExecutorSettings:
+        """Of this machine's memory datasets take nothing."""
+        settings = self._settings
+        return ExecutorSettings(seats=gpu_section(settings).seats, queue=settings.queue, cache_bytes=0)
+
+    def _make_engine(
+        self, store: Store, walls: Walls, group: TaskGroup | None, executor: ExecutorSettings
+    ) -> tuple[TemplateProcess, Engine, int]:
+        gpu = gpu_section(self._settings)
+        template = TemplateProcess(walls, group, device=self.frames)
+        device = DeviceSettings(
+            cache_bytes=gpu.cache_bytes, seat_bytes=gpu.seat_bytes, spares=gpu.spare_seats, share=self._share
+        )
+        seats = seat_settings(self._settings, self._scratch)
+        images = Images(self._settings.store_options.cache_dir / "images", gpu.image_bytes) if gpu.image_bytes else None
+        try:
+            engine = CudfEngine(store, template, seats, device, self._open_driver(), executor.seats, images)
+        except DriverFailed as error:  # also where the packages of requirements/gpu.lock are not installed
+            raise unusable(str(error)) from error
+        except EngineUnavailable as error:  # the card is there, and its seats leave no room for datasets
+            log.error("gpu.no_room device=%r share=%.2f %s", self._device.name, self._share, error.message)
+            raise RuntimeError(error.message) from error
+        log.info(
+            "gpu.ready device=%r memory_bytes=%d share=%.2f seats=%d seat_bytes=%d cache_bytes=%d",
+            self._device.name, self._device.memory_bytes, self._share, executor.seats, gpu.seat_bytes,
+            engine.budget_bytes,
+        )  # fmt: skip
+        return template, engine, engine.budget_bytes
+
+
+def gpu_section(settings: Settings) -> GpuSettings:
+    """The section that a GPU runner is there for."""
+    return settings.gpu or GpuSettings()
+
+
+def usable_device(found: Devices) -> Device:
+    """The card that a runner uses. Raises ``RuntimeError`` that says what to do where there is none."""
+    if found.reason is not None or not found.devices:
+        raise unusable(found.reason or "no card")
+    return found.devices[0]
+
+
+def require_cudf() -> None:
+    """Raises ``RuntimeError`` where the package is not installed: the template would fail later, and say less."""
+    if importlib.util.find_spec("cudf") is None:
+        raise unusable("cudf is not installed")
+
+
+def assigned_share(assigned: Mapping[str, float]) -> float:
+    """How much of one card Ray gave to this replica, by its resources; the byte budgets get as much.
+
+    Raises ``RuntimeError`` where it gave none: an operator's ``ray_actor_options`` replace ours whole.
+    """
+    share = min(1.0, float(assigned.get("GPU", 0.0)))
+    if share <= 0:
+        raise unusable("Ray gave this replica no GPU: GpuRunner's ray_actor_options lack num_gpus")
+    return share
+
+
+def unusable(reason: str) -> RuntimeError:
+    """Logged in one line, for the operator, and raised, for Serve's status."""
+    log.error("gpu.unusable reason=%r", reason)
+    return RuntimeError(f"no usable GPU ({reason}): {WHAT_TO_DO}")

@@ -1,0 +1,48 @@
+"""Descriptors of stored tables, opened beside the event loop."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from runtime.datasets.store.local import Store
+
+
+@asynccontextmanager
+async def opened(store: Store, object_ids: Sequence[str]) -> AsyncIterator[list[int]]:
+    """One descriptor an object, in their order, closed when the block ends.
+
+    A remote store may have to fetch them first. Raises what ``Store.open_object`` does.
+    """
+    opening = asyncio.ensure_future(asyncio.to_thread(_open_all, store, object_ids))
+    try:
+        descriptors = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_result)  # the thread goes on, and nobody waits for what it opens
+        raise
+    try:
+        yield descriptors
+    finally:
+        close_all(descriptors)
+
+
+def _open_all(store: Store, object_ids: Sequence[str]) -> list[int]:
+    descriptors: list[int] = []
+    try:
+        for object_id in object_ids:
+            descriptors.append(store.open_object(object_id))
+    except BaseException:
+        close_all(descriptors)
+        raise
+    return descriptors
+
+
+def _close_result(opening: "asyncio.Future[list[int]]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        close_all(opening.result())
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close them."""
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,0 +1,91 @@
+"""Which store a server has: the data directory, or a URL.
+
+    s3://bucket/prefix?region=eu-central-1
+    s3://bucket?endpoint_override=127.0.0.1:9000&scheme=http
+    gs://bucket/prefix
+    file:///mnt/shared/graphside
+
+No secret is ever in a URL: one with a user name or password is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from runtime.datasets.store.local import LocalStore, Store
+
+_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "s3": frozenset(
+        ("region", "endpoint_override", "scheme", "force_virtual_addressing", "role_arn", "tls_ca_file_path")
+    ),
+    "gs": frozenset(("endpoint_override", "scheme")),
+    "file": frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLocation:
+    """A store's URL, taken apart. ``base`` is ``bucket/prefix``, or the absolute path of a mount."""
+
+    scheme: str
+    base: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, url: str) -> "StoreLocation":
+        """Raises ``ValueError`` with what is wrong, and without the URL: it may have a password in it."""
+        parts = urlsplit(url)
+        if parts.scheme not in _OPTIONS:
+            raise ValueError(f"a store's URL starts with one of {', '.join(f'{name}://' for name in _OPTIONS)}")
+        if "@" in parts.netloc:
+            raise ValueError("a store's URL holds no credentials; they come from the environment or from a file")
+        if parts.fragment:
+            raise ValueError("a store's URL has no fragment")
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        unknown = options.keys() - _OPTIONS[parts.scheme]
+        if unknown:
+            known = ", ".join(sorted(_OPTIONS[parts.scheme])) or "none"
+            raise ValueError(f"{parts.scheme}:// does not know {', '.join(sorted(unknown))} (known: {known})")
+        if options.get("scheme", "https") not in ("http", "https"):
+            raise ValueError("scheme must be http or https")
+        return cls(parts.scheme, _base(parts.scheme, parts.netloc, unquote(parts.path)), options)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """``location`` None: the data directory itself. The cache is for what is not on this machine."""
+
+    location: StoreLocation | None
+    credentials_file: Path | None
+    cache_dir: Path
+    cache_bytes: int
+
+
+def open_store(data_dir: Path, options: StoreOptions) -> Store:
+    """The store, for this process. Raises ``ValueError`` where its options are no good. Connects nowhere yet.
+
+    Never call this in the template: clients of remote stores start threads.
+    """
+    if options.location is None:
+        return LocalStore(data_dir)
+    # Here, not above: these import pyarrow's file systems, which a local store does without.
+    from runtime.datasets.store.bucket import open_bucket
+    from runtime.datasets.store.node_cache import NodeCache
+    from runtime.datasets.store.remote import RemoteStore
+
+    bucket = open_bucket(options.location, options.credentials_file)
+    return RemoteStore(data_dir, bucket, NodeCache(options.cache_dir, options.cache_bytes))
+
+
+def _base(scheme: str, host: str, path: str) -> str:
+    if any(part in (".", "..") for part in path.split("/")):
+        raise ValueError("the path of a store's URL has no . or ..")
+    if scheme == "file":
+        if host not in ("", "localhost") or not path.strip("/"):
+            raise ValueError("file:// needs an absolute path: file:///mnt/shared")
+        return "/" + path.strip("/")
+    if not host or ":" in host:
+        raise ValueError(f"{scheme}:// needs a bucket, and its server in endpoint_override: {scheme}://bucket/prefix")
+    return "/".join((host, *(part for part in path.split("/") if part)))

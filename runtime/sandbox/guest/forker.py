@@ -1,0 +1,102 @@
+"""The loop that the template and every holder run: fork on demand, reap, report."""
+
+import logging
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from runtime.sandbox.guest import confine
+from runtime.sandbox.protocol import Message, recv_packet, send_packet
+
+log = logging.getLogger("graphside.sandbox")
+
+Become = Callable[[Message, list[int], int], NoReturn]
+"""What a forked child does with the packet, its descriptors and its parent's pid. It never returns."""
+
+
+class Forker:
+    """Forks a child for each packet ``{"child": number, ...}`` and reports ``child`` (with a pidfd) and ``exit``."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        become: Become,
+        threads: confine.Threads,
+        orphans: bool,
+        fork: Callable[[], int] = os.fork,
+    ) -> None:
+        """``orphans``: whether children can leave processes behind, which no filter keeps them from starting."""
+        self._control = control
+        self._become = become
+        self._threads = threads
+        self._fork = fork
+        self._poll = select.poll()
+        self._children: dict[int, tuple[int, int | None]] = {}  # by pidfd: pid, and the replica's number for it
+        self._children_file = open("/proc/thread-self/children", "rb", buffering=0) if orphans else None
+
+    def serve(self) -> NoReturn:
+        """Serve until the replica closes the control channel, then end."""
+        control = self._control.fileno()
+        self._poll.register(control, select.POLLIN)
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd != control:
+                    self._reap(fd)
+                    continue
+                received = recv_packet(self._control)
+                if received is None:
+                    os._exit(0)
+                self._start(*received)
+
+    def _start(self, message: Message, fds: list[int]) -> None:
+        if not self._threads.only_one():
+            log.error("forker.threads a library started a thread; ending, so that a new process takes over")
+            os._exit(71)
+        parent_pid = os.getpid()
+        pid = self._fork()
+        if pid == 0:
+            self._child(message, fds, parent_pid)
+        for fd in fds:
+            os.close(fd)
+        pidfd = self._watch(pid, message["child"])
+        send_packet(self._control, {"event": "child", "child": message["child"], "pid": pid}, (pidfd,))
+
+    def _child(self, message: Message, fds: list[int], parent_pid: int) -> NoReturn:
+        try:
+            self._become(message, fds, parent_pid)
+        except BaseException:
+            log.exception("child.failed")
+        finally:
+            os._exit(70)
+
+    def _watch(self, pid: int, number: int | None) -> int:
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = pid, number
+        self._poll.register(pidfd, select.POLLIN)
+        return pidfd
+
+    def _reap(self, pidfd: int) -> None:
+        pid, number = self._children.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        if number is not None:
+            code = os.waitstatus_to_exitcode(status)
+            send_packet(self._control, {"event": "exit", "child": number, "code": code})
+        self._kill_orphans()  # after an orphan too: its own children are ours now
+
+    def _kill_orphans(self) -> None:
+        """Kill what a dead child left behind: as subreaper we are its parent now, and we know our own children."""
+        if self._children_file is None:
+            return
+        known = {pid for pid, _ in self._children.values()}
+        self._children_file.seek(0)
+        for pid in map(int, self._children_file.read().split()):
+            if pid not in known:
+                with suppress(ProcessLookupError):  # in a namespace of processes that /proc does not show
+                    os.kill(pid, signal.SIGKILL)
+                    self._watch(pid, None)

@@ -1,0 +1,143 @@
+"""The holder: a process that has one dataset's frames and Plottable, and forks a seat for each run.
+
+Everything that a holder has is readable by its seats, so it holds one dataset and nothing else. It never runs a task,
+decides no deadline and reads no request: it forks, reaps, and tells the replica who ended how.
+"""
+
+import gc
+import logging
+import os
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn
+
+import orjson
+import pyarrow as pa
+
+from runtime.datasets.frames import map_frame
+from runtime.datasets.plottable import build_plottable
+from runtime.errors import DatasetTooLarge, DatasetUnreadable, RuntimeFailure
+from runtime.sandbox.guest import confine, seat, surroundings
+from runtime.sandbox.guest.fork_without_hooks import bare_fork
+from runtime.sandbox.guest.forker import Forker
+from runtime.sandbox.guest.merge_mappings import Fold, fold
+from runtime.sandbox.protocol import Message, send_packet
+from runtime.sandbox.walls.enclosure import Enclosure
+from runtime.text import legal_text
+
+log = logging.getLogger("graphside.sandbox")
+
+CONTROL_FD: Final = 3
+PAYLOAD_FD: Final = 4
+FIRST_TABLE_FD: Final = 5
+
+
+def main(fds: list[int], message: Message, enclosure: Enclosure, folds: list[Fold], *, parent_pid: int) -> NoReturn:
+    """Be a holder: load behind walls, say so, serve until the control channel ends.
+
+    ``fds`` become 0 (nothing), 1 and 2 (the template's log), 3 (control), 4 (the dataset's description, JSON), then
+    one descriptor a table, in the order of ``message["roles"]``, and at last the directory of scratch directories.
+    """
+    confine.die_with_parent(parent_pid)  # until it listens for the end of its channel, see below
+    confine.take_fds(fds)
+    confine.adopt_orphans()
+    limits = message["limits"]
+    confine.raise_walls(open_files=limits["open_files"], file_bytes=limits["file_bytes"])
+    control = socket.socket(fileno=CONTROL_FD)
+    started = time.perf_counter()
+    own = _Own()
+    enclosure.holder(scratch_root=len(fds) - 1)
+    os.close(len(fds) - 1)
+    before = own.anonymous_bytes()
+    most = int(message["memory_bytes"])
+    try:
+        with _at_most(most, own.space):
+            plottable = _load(message["roles"])
+    except Exception as error:  # a boundary: whatever went wrong is the replica's to know
+        send_packet(control, {"event": "failed", "failure": _failure(error, most).to_wire()})
+        os._exit(1)
+    surroundings.furnish()
+    gc.collect()
+    gc.freeze()  # a collection in a seat would otherwise copy every page that holds an object (90 ms, 30 MB)
+    fold(folds)
+    confine.outlive_parent()
+    grown = max(0, own.anonymous_bytes() - before)
+    send_packet(control, {"event": "ready", "anonymous_bytes": grown, "load_s": time.perf_counter() - started})
+    _forker(control, plottable, limits["threads"], own, enclosure).serve()
+
+
+def _load(roles: list[str]) -> Any:
+    with open(PAYLOAD_FD, "rb") as payload_file:
+        payload = orjson.loads(payload_file.read())
+    frames = {role: map_frame(FIRST_TABLE_FD + index) for index, role in enumerate(roles)}
+    return build_plottable(frames.get("edges"), frames.get("nodes"), payload)
+
+
+@contextmanager
+def _at_most(most_bytes: int, space: confine.AddressSpace) -> Iterator[None]:
+    """Refuse memory past so many bytes more: what a file is in memory is for its writer to choose."""
+    pool = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own reserves a GiB beforehand, which no limit would see
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    confine.limit(resource.RLIMIT_AS, space.mapped_bytes() + most_bytes, hard)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # seats set their own
+        pa.set_memory_pool(pool)
+
+
+def _failure(error: Exception, most_bytes: int) -> RuntimeFailure:
+    if isinstance(error, RuntimeFailure):
+        return error
+    if isinstance(error, MemoryError):
+        return DatasetTooLarge(
+            f"the dataset needs more memory than this server's dataset cache of {most_bytes} bytes; its columns of "
+            "lists, objects, dates or missing values take more in memory than in a file",
+            limit_name="cache_bytes",
+            limit=most_bytes,
+        )
+    return DatasetUnreadable(legal_text(f"the dataset cannot be loaded: {type(error).__name__}: {error}"[:500]))
+
+
+class _Own:
+    """What a holder asks of ``/proc`` about itself, opened before its walls close that."""
+
+    def __init__(self) -> None:
+        self.threads = confine.Threads()
+        self.space = confine.AddressSpace()
+        self.out_of_memory = confine.OutOfMemory()
+        self.out_of_memory.after_runs()
+        self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+
+    def anonymous_bytes(self) -> int:
+        """Anonymous resident memory of this process."""
+        for line in os.pread(self._status, 4096, 0).splitlines():
+            if line.startswith(b"RssAnon:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+
+def _forker(control: socket.socket, plottable: Any, threads: int, own: _Own, enclosure: Enclosure) -> Forker:
+    mapped_bytes = own.space.mapped_bytes()
+
+    def be_seat(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
+        try:
+            seat.enter([0, *fds], enclosure, parent_pid=parent_pid, uid=message.get("uid"), threads=threads)
+        except Exception as error:  # no stack: the log may be the caller's stderr by now, and he learns no paths
+            log.error("seat.failed %s: %s", type(error).__name__, getattr(error, "strerror", None))
+            os._exit(70)
+        seat.serve(lambda: plottable, mapped_bytes)
+
+    def fork() -> int:
+        surroundings.reseed()
+        own.out_of_memory.first()  # what is forked now
+        pid = bare_fork()
+        if pid:
+            own.out_of_memory.after_runs()
+        return pid
+
+    return Forker(control, be_seat, own.threads, orphans=not enclosure.walls.seccomp, fork=fork)

@@ -1,0 +1,189 @@
+"""The seat: a process that has the dataset, wears its walls, and runs one task; the next one only where
+that is the same user's and the operator wants it (``TaskSpec.owner``).
+
+It is forked from a holder, puts up every wall, and only then reads the request. Descriptors are fixed: 0 nothing,
+1 and 2 pipes that the replica drains, 3 the result (a memfd of fixed size), 4 the channel.
+"""
+
+import contextlib
+import errno
+import io
+import math
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, cast
+
+from runtime.datasets.plottable import fresh_copy
+from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemoryExceeded
+from runtime.results import encode
+from runtime.sandbox.guest import confine, surroundings
+from runtime.sandbox.protocol import Message, recv_frame, send_frame
+from runtime.sandbox.walls import identity
+from runtime.sandbox.walls.enclosure import Enclosure
+from runtime.source import load_task
+from runtime.traceback import describe_exception
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+RESULT_FD: Final = 3
+CHANNEL_FD: Final = 4
+NICENESS: Final = 5
+CPU_GRACE_S: Final = 2
+
+# A task may change any module that it can import, so what must still work after it ran is bound here, before.
+_exit = os._exit
+_perf_counter = time.perf_counter
+
+
+Explain = Callable[[BaseException], RuntimeFailure | None]
+"""What to say of an error that comes of a device; None for others."""
+
+
+def unexplained(_: BaseException) -> None:
+    """There is no device."""
+
+
+def enter(
+    fds: list[int],
+    enclosure: Enclosure,
+    *,
+    parent_pid: int,
+    uid: int | None,
+    threads: int,
+) -> None:
+    """Wall this freshly forked process in. ``fds`` become 0, 1, 2, 3, 4, then the scratch directory.
+
+    Limits and the rest of ``confine.raise_walls`` it has from its holder.
+    ``uid``: the user to become, where this machine has users to throw away.
+    """
+    confine.die_with_parent(parent_pid)
+    confine.take_fds(fds)
+    scratch_fd = len(fds) - 1
+    os.nice(NICENESS)
+    if uid is not None:
+        confine.limit(resource.RLIMIT_NPROC, threads)  # of that user, who has nothing else
+        identity.become(uid)
+        confine.die_with_parent(parent_pid)  # the kernel forgets it with the old user
+    os.fchdir(scratch_fd)  # that user's alone: a holder has no right of its own to enter it
+    if uid is not None or enclosure.walls.landlock:  # else other runs, of the same user, could look into its memory
+        confine.show_files()
+    surroundings.settle(os.getcwd())
+    enclosure.seat(scratch_fd)
+    os.close(scratch_fd)
+
+
+def serve(plottable: Callable[[], Any], mapped_bytes: int | None, explain: Explain = unexplained) -> NoReturn:
+    """Wait for a request, run it, answer it, until the replica ends this process or the channel.
+
+    ``plottable`` gives the task its argument, ``mapped_bytes`` is what this process has mapped before it: None where
+    its address space is no measure of its memory. ``explain`` names errors of a device.
+    """
+    try:
+        request = recv_frame(CHANNEL_FD)
+        if request is not None and mapped_bytes is not None:
+            confine.limit_memory(mapped_bytes, int(request["memory_bytes"]))
+        while request is not None:
+            _limit_cpu(float(request["cpu_s"]), again=bool(request["keep"]))
+            surroundings.most_threads[0] = int(request["threads"])
+            send_frame(CHANNEL_FD, {**_answer(request, plottable, explain), "token": request["token"]})
+            # The replica looks at what this process used, and ends it, unless its user's next run is to have it.
+            request = recv_frame(CHANNEL_FD)
+    finally:
+        _exit(0)
+
+
+def _limit_cpu(cpu_s: float, *, again: bool) -> None:
+    """The replica watches too, and ends a run by name; this holds where it does not come to that."""
+    most = math.ceil(cpu_s) + CPU_GRACE_S
+    if again:  # only the soft limit, which can be raised for the next run
+        times = os.times()
+        confine.limit(resource.RLIMIT_CPU, most + math.ceil(times.user + times.system), resource.RLIM_INFINITY)
+    else:
+        confine.limit(resource.RLIMIT_CPU, most)
+
+
+def _answer(request: Message, plottable: Callable[[], Any], explain: Explain) -> Message:
+    started = _perf_counter()
+    sink = _ResultFile(int(request["result_bytes"]))
+    ended = started
+    try:
+        value = _run(request["source"], _own_copy(plottable) if request["keep"] else plottable)
+        ended = _perf_counter()
+        kind = encode(value, request["output_type"], request["format"], request["accepts_text"], cast(BinaryIO, sink))
+        return {
+            "status": "ok",
+            "kind": kind,
+            "length": sink.tell(),
+            "run_s": ended - started,
+            "encode_s": _perf_counter() - ended,
+        }
+    except BaseException as error:
+        confine.release_reserve()
+        ended = ended if ended > started else _perf_counter()
+        failure = explain(error) or _failure(error, sink, request)
+        return {"status": "failed", "failure": failure.to_wire(), "run_s": ended - started}
+    finally:
+        _flush()
+
+
+def _own_copy(plottable: Callable[[], Any]) -> Callable[[], Any]:
+    """For a run that is not the last one of this process."""
+    return lambda: fresh_copy(plottable())
+
+
+def _run(source: str, plottable: Callable[[], Any]) -> Any:
+    loaded = load_task(source)
+    return loaded.task(plottable())
+
+
+def _failure(error: BaseException, sink: "_ResultFile", request: Message) -> RuntimeFailure:
+    """What to tell the caller of an exception that ended the run."""
+    kind = type(error)  # isinstance() would ask the exception itself, and a task may have written that
+    if issubclass(kind, RuntimeFailure):
+        return cast(RuntimeFailure, error)
+    if sink.exceeded:
+        return ResultTooLarge(
+            f"the result is larger than its limit of {sink.limit} bytes",
+            limit_name="result_bytes",
+            limit=sink.limit,
+            observed=sink.exceeded,
+        )
+    described = describe_exception(error)
+    refused = issubclass(kind, OSError) and cast(OSError, error).errno == errno.ENOMEM  # mmap's word for it
+    if refused or issubclass(kind, MemoryError):
+        limit = int(request["memory_bytes"])
+        return TaskMemoryExceeded(
+            f"the task asked for more memory than its limit of {limit} bytes",
+            limit_name="memory_bytes",
+            limit=limit,
+            **described,
+        )
+    name, text = described["exception_type"], described["exception_message"]
+    return TaskError(f"{name}: {text}" if text else str(name), **described)
+
+
+class _ResultFile(io.FileIO):
+    """The result's file, refusing to grow past the request's own cap (the memfd itself ends at the operator's)."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(RESULT_FD, "w", closefd=False)
+        self.seek(0)
+        self.limit = limit
+        self.exceeded = 0
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        size = memoryview(data).nbytes
+        if self.tell() + size > self.limit:
+            self.exceeded = self.tell() + size
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return super().write(data)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):  # a task may have put anything there
+            stream.flush()

@@ -1,0 +1,111 @@
+"""Files that a task has deleted and still holds: in no directory, and on the disk all the same.
+
+What holds them is an open descriptor or a mapping. ``/proc`` tells of both to whoever might trace the process: one of
+the same user, if the process allows it (``confine.show_files``). Seats never can, behind Landlock or as other users.
+"""
+
+import ctypes
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from runtime.sandbox.host.scratch import byte_count
+
+_libc = ctypes.CDLL(None)
+
+MOST_MAPS_BYTES: Final = 2 * 1024 * 1024
+"""Of ``/proc/<pid>/maps``: ten times what many libraries and mapped files make. Reading it takes the time of all."""
+
+
+class TooManyMappings(Exception):
+    """The process has so many mappings, of such names, that whoever watches it cannot read them all in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """Deleted files that a process holds."""
+
+    byte_count: int = 0
+    file_count: int = 0
+
+
+def unlinked(pid: int, uid: int | None, directory: Path) -> Unlinked:
+    """Deleted files of ``directory`` that process ``pid`` of user ``uid`` (None: ours) holds.
+
+    None where the process does not show them, or has ended. Raises ``TooManyMappings``.
+    """
+    with _as_user(uid):
+        try:
+            held = _open_files(pid, directory.stat().st_dev)
+            mapped = _mappings(pid, directory)
+        except OSError:
+            return Unlinked()
+    found = {**mapped, **held}
+    return Unlinked(sum(found.values()), len(found))
+
+
+def _open_files(pid: int, device: int) -> dict[int, int]:
+    """Bytes by inode."""
+    found = {}
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            status = os.stat(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:
+            continue  # closed meanwhile
+        if status.st_nlink == 0 and status.st_dev == device and stat.S_ISREG(status.st_mode):
+            found[status.st_ino] = byte_count(status)
+    return found
+
+
+def _mappings(pid: int, directory: Path) -> dict[int, int]:
+    """Bytes by inode: of the whole file where that can be asked, else of what is mapped. Raises ``TooManyMappings``."""
+    prefix = os.fsencode(directory) + b"/"
+    found: dict[int, int] = {}
+    with open(f"/proc/{pid}/maps", "rb") as maps:
+        text = maps.read(MOST_MAPS_BYTES + 1)
+    if len(text) > MOST_MAPS_BYTES:
+        raise TooManyMappings
+    for line in text.splitlines():
+        if not line.endswith(b" (deleted)"):
+            continue
+        span, _, _, _, inode, path = line.split(maxsplit=5)
+        if path.startswith(prefix):
+            start, _, end = span.partition(b"-")
+            whole = _file_bytes(pid, span.decode())
+            mapped = int(end, 16) - int(start, 16)
+            found[int(inode)] = whole if whole is not None else found.get(int(inode), 0) + mapped
+    return found
+
+
+def _file_bytes(pid: int, span: str) -> int | None:
+    """Bytes of the whole file behind a mapping; None where only a more privileged process may ask."""
+    try:
+        return byte_count(os.stat(f"/proc/{pid}/map_files/{_short(span)}"))
+    except OSError:
+        return None
+
+
+def _short(span: str) -> str:
+    """The name that ``map_files`` has for a span: no leading zeros."""
+    start, _, end = span.partition("-")
+    return f"{int(start, 16):x}-{int(end, 16):x}"
+
+
+@contextmanager
+def _as_user(uid: int | None) -> Iterator[None]:
+    """Look at files as that user, in this thread only: root without the right to trace sees no other way."""
+    if uid is None:
+        yield
+        return
+    mine, group = os.geteuid(), os.getegid()
+    _libc.setfsgid(uid)
+    _libc.setfsuid(uid)
+    try:
+        yield
+    finally:
+        _libc.setfsuid(mine)
+        _libc.setfsgid(group)

@@ -1,0 +1,142 @@
+"""Turns uploaded bytes into a stored table: parsed in a process of its own, committed only when it is whole."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from runtime.datasets.store.descriptors import opened
+from runtime.datasets.store.local import Store
+from runtime.memory import memory_bytes
+from runtime.sandbox.host.claims import described_told
+from runtime.sandbox.host.template import TemplateProcess
+from runtime.sandbox.protocol import MAX_FDS
+
+log = logging.getLogger("graphside.uploads")
+
+BASE_TIMEOUT_S: Final = 60.0
+BYTES_PER_S: Final = 4_000_000
+"""What the slowest reader (Excel) manages of its compressed bytes; the others are ten times faster."""
+
+CONCURRENT_PARSES: Final = 2
+MEMORY_FACTOR: Final = 6
+"""A parser may use this many times the largest upload: text formats grow when they become columns."""
+
+MEMORY_SHARE: Final = 4
+"""All parsers together use no more than half of the machine's memory."""
+
+DECOMPRESSED_FACTOR: Final = 4
+"""A compressed upload may hold this many times the largest upload."""
+
+INPUTS: Final = MAX_FDS - 2
+"""As many descriptors as a job can be handed beside its channel and its output."""
+
+MOST_PARTS: Final = 100
+"""Of a table that is concatenated: each is asked for and opened. Routes keep to it."""
+
+_CONCATENATE: Final = {"job": "concatenate"}
+
+
+def parse_timeout_s(byte_count: int) -> float:
+    """How long a parser may take over so many bytes, in seconds."""
+    return BASE_TIMEOUT_S + byte_count / BYTES_PER_S
+
+
+class Uploads:
+    """Parses uploads for one replica."""
+
+    def __init__(self, store: Store, template: TemplateProcess, max_upload_bytes: int) -> None:
+        self._store = store
+        self._template = template
+        self._turn = asyncio.Semaphore(CONCURRENT_PARSES)
+        self._decompressed_bytes = DECOMPRESSED_FACTOR * max_upload_bytes
+        self._file_bytes = MEMORY_FACTOR * max_upload_bytes
+        self._memory_bytes = min(self._file_bytes, memory_bytes() // MEMORY_SHARE)
+
+    async def parse(
+        self, incoming: str, file_type: str, file_compression: str, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Parse the upload named ``incoming`` into a new object and describe it (``ObjectRecord``'s fields).
+
+        The upload itself becomes the object where it is a canonical file already, and else stays the caller's to
+        remove. Nobody may write to it any more. Raises ``InvalidTable``, ``StorageFull``, ``StoreUnavailable``,
+        ``RunInterrupted``.
+        """
+        request = {
+            "job": "parse",
+            "file_type": file_type,
+            "file_compression": file_compression,
+            "options": options,
+            "decompressed_bytes": self._decompressed_bytes,
+            "adopt": True,
+        }
+        may_grow = bool(file_compression or options.get("compression"))
+        given = self._store.incoming().parent / Path(incoming).name
+        fds = [os.open(given, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)]
+        try:
+            fds.append(self._scratch())
+            return await self._make_object(request, fds, self._decompressed_bytes if may_grow else 0, given)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    async def concatenate(self, object_ids: list[str]) -> dict[str, Any]:
+        """Concatenate stored tables, columns by name, into a new object. Raises as ``parse``."""
+        async with opened(self._store, object_ids) as fds:
+            parts = fds
+            made: list[int] = []
+            try:
+                while len(parts) > INPUTS:
+                    parts = [await self._part(parts[at : at + INPUTS], made) for at in range(0, len(parts), INPUTS)]
+                return await self._make_object(_CONCATENATE, parts, 0)
+            finally:
+                for fd in made:
+                    os.close(fd)
+
+    async def _part(self, inputs: list[int], made: list[int]) -> int:
+        """A table of some of the parts, in a file without a name that goes into ``made``."""
+        fd = self._scratch()
+        made.append(fd)
+        await self._job(_CONCATENATE, fd, inputs, 0)
+        return fd
+
+    async def _make_object(
+        self, request: dict[str, Any], inputs: list[int], scratch_bytes: int, given: Path | None = None
+    ) -> dict[str, Any]:
+        """``given``: the first input's path, where that file may become the object."""
+        output = self._store.incoming()
+        out_fd = os.open(output, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            table = await self._job(request, out_fd, inputs, scratch_bytes)
+            described = described_told(table)
+            # Here the parser is dead: what it has checked can change no more.
+            adopted = given if given is not None and table.get("adopted") is True else None
+            byte_count = os.fstat(inputs[0] if adopted else out_fd).st_size
+            object_id = uuid4().hex
+            await asyncio.to_thread(self._store.commit, adopted or output, object_id)
+        finally:
+            os.close(out_fd)
+            output.unlink(missing_ok=True)  # what was committed lies elsewhere by now
+        return {"id": object_id, "byte_count": byte_count, **described}
+
+    async def _job(self, request: dict[str, Any], out_fd: int, inputs: list[int], scratch_bytes: int) -> dict[str, Any]:
+        """What the job said of the table that it wrote; nothing of it is checked yet."""
+        mapped = sum(os.fstat(fd).st_size for fd in inputs)
+        limits = {
+            "file_bytes": self._file_bytes,
+            # Maps of files are no memory of the parser's own, yet the limit counts them.
+            "memory_bytes": self._memory_bytes + mapped + scratch_bytes,
+        }
+        async with self._turn:
+            return await self._template.job(
+                request, (out_fd, *inputs), timeout_s=parse_timeout_s(mapped), limits=limits
+            )
+
+    def _scratch(self) -> int:
+        """A new file without a name, for what a compressed upload holds."""
+        path = self._store.incoming()
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        path.unlink()
+        return fd
