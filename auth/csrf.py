@@ -1,4 +1,4 @@
-"""CSRF tokens that compare as Django's do, so that what speaks to such a server speaks to this one (contract 1.1).
+"""CSRF tokens that compare as Django's do, so that what speaks to such a server speaks to this one (protocol 1.1).
 
 A *secret* is 32 letters and digits, and lives in a cookie that other sites can neither read nor set. A *token* is what
 a request repeats beside the cookie: the secret itself, or 64 characters, a fresh random mask and the secret added to it

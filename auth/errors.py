@@ -3,11 +3,11 @@
 AuthError
 ├── Unauthenticated         no principal: not signed in, disabled, or the token's session has ended
 │   ├── TokenInvalid        malformed, forged, or not meant for this server
-│   └── TokenExpired        was good once; clients sign in again when they read this (contract 1.3)
+│   └── TokenExpired        was good once; clients sign in again when they read this (protocol 1.3)
 ├── InvalidCredentials      unknown name or wrong password: never which of the two
 ├── TooManyAttempts         too many failed log-ins lately for this name from this address
 ├── Forbidden               known, and not allowed
-│   └── EndpointDisabled    the Python endpoint is off for this user (contract 4.8)
+│   └── EndpointDisabled    the Python endpoint is off for this user (protocol 4.8)
 ├── Taken                   the name is somebody's already
 │   ├── UserExists
 │   ├── OrganizationExists
@@ -52,7 +52,7 @@ class TokenInvalid(Unauthenticated):
 
 
 class TokenExpired(Unauthenticated):
-    """The message is the very text that PyGraphistry looks up to sign in again (contract 1.3)."""
+    """The message is the very text that PyGraphistry looks up to sign in again (protocol 1.3)."""
 
     def __init__(self) -> None:
         super().__init__("Token has expired.")
@@ -104,7 +104,7 @@ class UserExists(Taken):
 
 
 class OrganizationExists(Taken):
-    """Also where a user has the name: his own organisation is called so (contract 1.7)."""
+    """Also where a user has the name: his own organisation is called so (protocol 1.7)."""
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"The name {slug} is taken, by an organization or by a user.")
@@ -128,7 +128,7 @@ class UnknownUser(Unknown):
 
 
 class UnknownOrganization(Unknown):
-    """The message is the one of contract 1.6."""
+    """The message is the one of protocol 1.6."""
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"No such organization id '{slug}'")

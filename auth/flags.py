@@ -1,4 +1,4 @@
-"""Feature flags, and the three switches that open the Python endpoint (contract 4.8).
+"""Feature flags, and the three switches that open the Python endpoint (protocol 4.8).
 
 A flag is a name; a row gives it a value for a scope. The narrowest scope that has a row for the user decides: his own,
 his groups' (true where they disagree), that of staff (administrators), that of a share of all users, everyone's; else

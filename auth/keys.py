@@ -1,4 +1,4 @@
-"""Personal keys: an id and a secret that stand for a password where a program signs in (contract 1.5)."""
+"""Personal keys: an id and a secret that stand for a password where a program signs in (protocol 1.5)."""
 
 import hashlib
 import hmac

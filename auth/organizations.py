@@ -1,4 +1,4 @@
-"""Organisations: who may share what with whom. Each user has one of his own, called as he is (contract 1.6, 1.7)."""
+"""Organisations: who may share what with whom. Each user has one of his own, called as he is (protocol 1.6, 1.7)."""
 
 import re
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ class Organizations:
             return _organization(row, _role(connection, row.id, principal.user_id))
 
     def enter(self, principal: Principal, slug: str) -> Organization:
-        """As ``find``, for a member. Raises ``Forbidden`` with the words of contract 1.6 for anybody else."""
+        """As ``find``, for a member. Raises ``Forbidden`` with the words of protocol 1.6 for anybody else."""
         found = self.find(principal, slug)
         if found.role is None:
             raise Forbidden(f"Not authorized to organization '{slug}'")

@@ -4,7 +4,7 @@
     token = tokens.issue(principal)
     claims = tokens.verify(bearer(request.headers["authorization"]))
 
-Contract 1.2 to 1.4 and 1.8. A second key, the one of before, verifies and signs nothing: keys so change without
+Protocol 1.2 to 1.4 and 1.8. A second key, the one of before, verifies and signs nothing: keys so change without
 anybody having to sign in again.
 
 A token comes with every request, and reading and verifying it costs more than all else that is asked about it. So what
@@ -31,7 +31,7 @@ __all__ = ["Claims", "SigningKey", "Tokens", "bearer", "load_or_make_key"]
 ALGORITHM: Final = "HS256"
 LEEWAY_S: Final = 5
 REFRESH_WINDOW_S: Final = 86400
-"""A chain of refreshed tokens ends this long after the log-in it began with (contract 1.8)."""
+"""A chain of refreshed tokens ends this long after the log-in it began with (protocol 1.8)."""
 
 MOST_REMEMBERED: Final = 10_000
 _REQUIRED: Final = ["exp", "iat", "orig_iat", "jti", "sid", "iss", "user_id", "username"]
@@ -133,7 +133,7 @@ class Tokens:
         """Whether more than half of the token's life remains: it then is its own refreshment.
 
         Clients refresh before nearly every call, and switch organisation whenever the string changes
-        (contract 9.3).
+        (protocol 9.3).
         """
         return claims.expires_at - time.time() > (claims.expires_at - claims.issued_at) / 2
 
@@ -178,7 +178,7 @@ class Tokens:
 
 
 def bearer(header: str) -> str:
-    """The token of an ``Authorization`` header, surplus blanks and a doubled ``Bearer`` forgiven (contract 1.1).
+    """The token of an ``Authorization`` header, surplus blanks and a doubled ``Bearer`` forgiven (protocol 1.1).
 
     Raises ``TokenInvalid`` for anything else.
     """

@@ -120,7 +120,7 @@ class Users:
             return _principal(row)
 
     def end_sessions(self, username: str) -> Principal:
-        """Ends every token issued so far (contract 1.9). Raises ``UnknownUser``."""
+        """Ends every token issued so far (protocol 1.9). Raises ``UnknownUser``."""
         with self._catalog.write() as connection:
             row = user_row(connection, username)
             _change(connection, row, tokens_valid_from=datetime.now(UTC))

@@ -43,5 +43,5 @@ def storable(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
 
 
-# JSON and not JSONB, because the order of keys is part of what clients stored (contract 3.1).
+# JSON and not JSONB, because the order of keys is part of what clients stored (protocol 3.1).
 OrderedJSON = sa.JSON(none_as_null=True)

@@ -1,7 +1,7 @@
 """The catalog's tables: who there is, what they may do, what they uploaded and ran.
 
 Migrations (``catalog/migrations``) build this schema step by step; a test holds the two together. Ids of
-files, datasets and objects are 32 lower-case hex digits (contract 0.2). Times are UTC, sizes bytes.
+files, datasets and objects are 32 lower-case hex digits (protocol 0.2). Times are UTC, sizes bytes.
 """
 
 import sqlalchemy as sa
@@ -72,7 +72,7 @@ revoked_tokens = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
-# Those that somebody made. Each user besides has one of his own, called as he is, that has no row (contract 1.7).
+# Those that somebody made. Each user besides has one of his own, called as he is, that has no row (protocol 1.7).
 organizations = Table(
     "organizations",
     metadata,
@@ -145,7 +145,7 @@ objects = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-# ``is_valid`` is null until bytes were parsed; ``object_id`` is set while they are valid (contract 2).
+# ``is_valid`` is null until bytes were parsed; ``object_id`` is set while they are valid (protocol 2).
 files = Table(
     "files",
     metadata,
@@ -170,7 +170,7 @@ files = Table(
     Index(None, "owner_id", "created_at"),
 )
 
-# ``payload`` is the body that created it, verbatim (contract 3.4). A deleted dataset keeps its row, and no
+# ``payload`` is the body that created it, verbatim (protocol 3.4). A deleted dataset keeps its row, and no
 # tables.
 datasets = Table(
     "datasets",

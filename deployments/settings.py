@@ -108,7 +108,7 @@ class Settings(_Frozen):
     store_cache_bytes: int = Field(16 * 1024 * MIB, ge=1024, description="The most that a node's copies may take.")
     jwt_key_file: Path | None = Field(None, description="File with the signing key; absent: keys/jwt.key in data_dir.")
     token_lifetime_s: int = Field(3600, ge=60, description="Life of a token, in seconds.")
-    python_endpoint: bool = Field(True, description="False turns the Python endpoint off for everybody (contract 4.8).")
+    python_endpoint: bool = Field(True, description="False turns the Python endpoint off for everybody (protocol 4.8).")
     direct_calls: bool = Field(
         True, description="Runs go over a socket to a runner on the ingress's machine, at places that Serve gave there."
     )
@@ -150,7 +150,7 @@ class Settings(_Frozen):
     logs_dir: Path | None = Field(None, description="Where replicas log; absent: in Ray's session directory.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
     default_access: Literal["private", "organization", "public"] = Field(
-        "private", description="Who may use a dataset that nobody has shared yet, besides its owner (contract 3.6)."
+        "private", description="Who may use a dataset that nobody has shared yet, besides its owner (protocol 3.6)."
     )
     plot_expiry_s: int | None = Field(
         None, ge=1, description="Life of a dataset that was created without files, as plot() does; absent: for ever."

@@ -1,4 +1,4 @@
-"""From source text as it was sent to a function that can be called with a graph (contract 4.3)."""
+"""From source text as it was sent to a function that can be called with a graph (protocol 4.3)."""
 
 import ast
 import inspect

@@ -34,7 +34,7 @@ class TaskSpec:
     """One request to run a task.
 
     ``accepts_text`` says whether a ``str`` result may be answered as ``text/plain``; otherwise it becomes a JSON string
-    (contract 4.6, the string dilemma). ``owner``: who may be given the process of an earlier run of theirs, and whose
+    (protocol 4.6, the string dilemma). ``owner``: who may be given the process of an earlier run of theirs, and whose
     later runs may be given this one's; None for a process that nobody had, or will have.
     """
 

@@ -31,19 +31,19 @@ class Server:
         return f"Server({self.url!r})"
 
     def log_in(self, username: str, password: str) -> Session:
-        """A session of that user's (contract 1.2)."""
+        """A session of that user's (protocol 1.2)."""
         answer = self.send("POST", "/api-token-auth/", {"username": username, "password": password})
         return Session(self.url, expect(answer, "token", str))
 
     def log_in_with_key(self, key: str) -> Session:
-        """A session for a personal key, ``<id>:<secret>`` (contract 1.5)."""
+        """A session for a personal key, ``<id>:<secret>`` (protocol 1.5)."""
         headers = {"Authorization": f"PersonalKey {key}"}
         with self.exchange("POST", "/api/v2/auth/pkey/jwt/", json={}, headers=headers) as response:
             response.read()
             return Session(self.url, expect(object_of(self.url, response), "token", str))
 
     def refresh(self) -> Session:
-        """The same session, with a token that has at least half of its life before it (contract 1.3)."""
+        """The same session, with a token that has at least half of its life before it (protocol 1.3)."""
         answer = self.send("POST", "/api/v2/auth/token/refresh", {"token": self._token})
         return Session(self.url, expect(answer, "token", str))
 

@@ -30,7 +30,7 @@ def too_large(limit: int) -> TooLarge:
 
 
 async def read_json(request: Request, limit: int = JSON_BODY_BYTES, *, empty: Any = None) -> dict[str, Any]:
-    """The body as a JSON object, whatever Content-Type says (contract 2.2); ``empty`` where there is no body.
+    """The body as a JSON object, whatever Content-Type says (protocol 2.2); ``empty`` where there is no body.
 
     Raises ``InvalidRequest``, ``TooLarge``.
     """
@@ -73,7 +73,7 @@ def checked(model: type[Model], body: dict[str, Any]) -> Model:
 
 
 def page_of(request: Request, most: int = 1000) -> tuple[int, int]:
-    """``limit`` and ``offset`` of a list request (contract 2.3). Raises ``InvalidRequest``."""
+    """``limit`` and ``offset`` of a list request (protocol 2.3). Raises ``InvalidRequest``."""
     values = []
     for name, default in (("limit", "100"), ("offset", "0")):
         text = request.query_params.get(name, default)
@@ -84,7 +84,7 @@ def page_of(request: Request, most: int = 1000) -> tuple[int, int]:
 
 
 def page_body(request: Request, count: int, limit: int, offset: int, results: list[Any]) -> dict[str, Any]:
-    """The envelope of a list (contract 2.3, 3.3)."""
+    """The envelope of a list (protocol 2.3, 3.3)."""
 
     def link(start: int) -> str:
         return str(request.url.include_query_params(limit=limit, offset=start))

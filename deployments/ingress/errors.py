@@ -1,7 +1,7 @@
 """The one table from what went wrong to what a client sees, and the one shape of an error body.
 
 Every error is ``{"error": sentence, "type": name, "request_id": id, ...}`` with a status that is not 2xx; where a
-client reads other keys, they are added to the same object (contract 0.3).
+client reads other keys, they are added to the same object (protocol 0.3).
 """
 
 from typing import Any, Final, Literal
@@ -95,7 +95,7 @@ class TooManyRequests(RequestError):
 
 
 Family = Literal["log-in", "files", "sharing", "datasets", "other"]
-"""Routes whose clients read the same keys beside ``error`` (contract 0.3)."""
+"""Routes whose clients read the same keys beside ``error`` (protocol 0.3)."""
 
 
 def status_of(error: Exception) -> int:
@@ -151,7 +151,7 @@ def family_of(path: str) -> Family:
 
 
 def _family_fields(path: str, message: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Keys beside ``error`` that clients of a route family look for (contract 0.3)."""
+    """Keys beside ``error`` that clients of a route family look for (protocol 0.3)."""
     match family_of(path):
         case "log-in":
             return {"non_field_errors": [message], "detail": message}

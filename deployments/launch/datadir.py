@@ -144,7 +144,7 @@ def _place_given_key(options: Options) -> None:
 
 
 def _first_admin(catalog: Catalog, username: str, chosen: SecretStr | None) -> FirstAdmin | None:
-    """Adds one where there is no user at all, with the Python endpoint enabled (contract 4.8)."""
+    """Adds one where there is no user at all, with the Python endpoint enabled (protocol 4.8)."""
     users = Users(catalog)
     if users.count() > 0:
         return None

@@ -31,7 +31,7 @@ MAX_NAMES_BYTES = 2 * 1024 * 1024
 def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int, scratch_fd: int | None = None) -> Report:
     """Writes the table in ``in_fd`` to ``out_fd`` in canonical form.
 
-    ``request`` has ``file_type``, ``file_compression`` and ``options`` (contract 2.1, 2.5), and
+    ``request`` has ``file_type``, ``file_compression`` and ``options`` (protocol 2.1, 2.5), and
     ``decompressed_bytes``, the most that a compressed upload may hold. That goes to ``scratch_fd``, an empty file
     (memory where there is none). The answer has ``row_count``, ``column_count``, ``dtypes`` (column name to pandas
     dtype) and ``byte_count`` (of what was written). Raises ``InvalidTable`` (with ``errors``) and ``StorageFull``.

@@ -1,6 +1,6 @@
 """From frames and a dataset's create request to the graph that a task receives.
 
-The request is the one of contract 3.1. It is read with the client's own adapter, so that a task sees what
+The request is the one of protocol 3.1. It is read with the client's own adapter, so that a task sees what
 ``graphistry.from_dataset_id`` shows the client; what the adapter leaves behind (weights, geography, style in
 the metadata) is added.
 
@@ -33,8 +33,8 @@ def build_plottable(
 ) -> Any:  # Any: graphistry's Plottable is a protocol that mypy cannot follow
     """The graph of a dataset: frames as given (``_nodes`` None without node table), bindings as uploaded.
 
-    ``payload`` is the JSON object of contract 3.1, with or without ``dataset_id``. Keys that are unknown or
-    of a wrong shape are ignored, and no binding is invented (contract 4.4).
+    ``payload`` is the JSON object of protocol 3.1, with or without ``dataset_id``. Keys that are unknown or
+    of a wrong shape are ignored, and no binding is invented (protocol 4.4).
     """
     request = _checked(payload)
     metadata = adapt_graphistry_server_dataset_payload_to_plottable_metadata(request)  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ def _checked(payload: Mapping[str, Any]) -> dict[str, Any]:
     metadata = payload.get("metadata")
     if isinstance(metadata, dict):
         request["metadata"] = {key: metadata[key] for key in _TEXTS if isinstance(metadata.get(key), str)}
-    # PyGraphistry sends style as keys of the metadata (contract 3.1), the answers of contract 3.4 name it.
+    # PyGraphistry sends style as keys of the metadata (protocol 3.1), the answers of protocol 3.4 name it.
     style = _style(payload.get("style")) or _style(metadata)
     if style:
         request["style"] = style

@@ -43,7 +43,7 @@ def canonical(table: pa.Table) -> pa.Table:
     need them.
 
     Strings become ``large_string``, binary ``large_binary``. Of dictionaries, those that pandas wrote stay
-    categories; the ones that graphistry-js makes of every string column become strings (contract 2.2). Index
+    categories; the ones that graphistry-js makes of every string column become strings (protocol 2.2). Index
     columns without a name go, named ones stay as ordinary columns.
 
     Columns are rewritten one after the other and only where needed: pass the table as an expression that

@@ -1,4 +1,4 @@
-"""What a task returned, as the bytes of an answer (contract 4.5, 4.6; the rules for values are in
+"""What a task returned, as the bytes of an answer (protocol 4.5, 4.6; the rules for values are in
 docs/results.md)."""
 
 from runtime.results.encoding import ResultKind, encode

@@ -1,4 +1,4 @@
-"""The way from what a task returned to the bytes that its caller gets: one cell of contract 4.6 a branch."""
+"""The way from what a task returned to the bytes that its caller gets: one cell of protocol 4.6 a branch."""
 
 import zipfile
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, cast
@@ -25,7 +25,7 @@ def encode(
 ) -> ResultKind:
     """Write what a task returned, in the form asked for, to a raw binary file open at its start.
 
-    ``accepts_text`` sends a ``str`` under json as it is (contract 4.6, the string dilemma). After a return
+    ``accepts_text`` sends a ``str`` under json as it is (protocol 4.6, the string dilemma). After a return
     the file stands at the end of the result (``sink.tell()`` is its length, which may be 0); after an error
     what it holds is void.
 
@@ -101,7 +101,7 @@ def _within(name: str, part: "Frame | None", file_format: Format, out: Sink) -> 
 
 
 def _write_table(part: "Frame | None", file_format: Format, out: Sink) -> ResultKind:
-    """One table; a missing one is an empty list, or no bytes at all (contract 4.6)."""
+    """One table; a missing one is an empty list, or no bytes at all (protocol 4.6)."""
     if file_format == "json":
         write_json([] if part is None else part, out)
     elif part is not None and file_format == "csv":

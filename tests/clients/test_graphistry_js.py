@@ -1,4 +1,4 @@
-"""graphistry-js from npm under node: what it uploads, shares and is refused, and the same data read back (contract 8).
+"""graphistry-js from npm under node: what it uploads, shares and is refused, and the same data read back (protocol 8).
 
 ``@graphistry/js-upload-api`` is what today's JavaScript packages are made of; ``@graphistry/node-api`` is the last one
 on npm that was still on its own. One process does it all (``js/session.mjs``), the tests look at its report.

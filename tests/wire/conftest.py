@@ -33,7 +33,7 @@ def new_client() -> Any:
 
 @pytest.fixture(autouse=True)
 def _client_remembers_no_files() -> None:
-    """PyGraphistry keeps file ids for the whole process, by content, whoever uploaded where (contract 9.4)."""
+    """PyGraphistry keeps file ids for the whole process, by content, whoever uploaded where (protocol 9.4)."""
     FILES_OF_THIS_PROCESS.clear()
 
 

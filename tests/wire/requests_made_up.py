@@ -26,10 +26,10 @@ Headers = dict[str, str]
 Case = schemathesis.Case[Any]  # Any: their operation of a document of any kind
 
 NOT_EVERY_VALID_BODY_WORKS: Final = {
-    "auth_log_in": "a name and password are right or wrong, 400 (contract 1.2)",
+    "auth_log_in": "a name and password are right or wrong, 400 (protocol 1.2)",
     "auth_log_in_api_v2_auth_token_generate": "the same",
     "pages_sign_in": "the same",
-    "auth_verify": "a token that does not count is 400 (contract 1.4)",
+    "auth_verify": "a token that does not count is 400 (protocol 1.4)",
     "flags_set_flag": "which of the four scopes go together is said in words",
     "admin_add_user": "names are normalised before they are looked at, and a password is counted in bytes too",
     "admin_set_password": "the current one must be right where it is sent",

@@ -1,4 +1,4 @@
-"""The checklist of contract 11, one test an item, less GFQL and named functions (7, and parts of 1 and 10).
+"""The checklist of protocol 11, one test an item, less GFQL and named functions (7, and parts of 1 and 10).
 
 What other tests prove stands in ``PROVED_ELSEWHERE``, by name; the first test here looks whether they are there.
 """

@@ -1,4 +1,4 @@
-"""The traps that clients of this protocol set for a server (contract 9), one test each, against the live server.
+"""The traps that clients of this protocol set for a server (protocol 9), one test each, against the live server.
 
 A trap that other tests walk into anyway stands in ``PROVED_ELSEWHERE``; ``test_contract_checklist.py`` looks whether
 those tests are there. Traps of GFQL and named functions are not among them yet, nor are bugs that stay in the client

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.e2e
 REPOSITORY = str(Path(__file__).parents[2])
 NOWHERE = "0" * 32
 
-# Keys beside error, type and request_id, by what the path is about (contract 0.3).
+# Keys beside error, type and request_id, by what the path is about (protocol 0.3).
 FAMILIES = {
     "auth": {"non_field_errors"},
     "files": {"is_valid", "is_uploaded", "errors"},
@@ -421,7 +421,7 @@ def test_somebody_elses_dataset_is_not_listed(alice: Person, bob: Person, people
     assert people not in {item["dataset_id"] for item in others}
 
 
-# The switches of contract 4.8: off by flag_python_endpoint_disabled, on by flag_python_endpoint_enabled_users
+# The switches of protocol 4.8: off by flag_python_endpoint_disabled, on by flag_python_endpoint_enabled_users
 
 DISABLED, ENABLED = "flag_python_endpoint_disabled", "flag_python_endpoint_enabled_users"
 

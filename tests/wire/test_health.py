@@ -1,4 +1,4 @@
-"""Probes ask without signing in (contract 7)."""
+"""Probes ask without signing in (protocol 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task may return (contract 4.5) and how it reaches the client in every output type and format (4.6)."""
+"""What a task may return (protocol 4.5) and how it reaches the client in every output type and format (4.6)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 # The functions below travel as source text, where an annotation would need its import.
-"""PyGraphistry's demo notebook for remote Python, a test a cell (contract 10.1).
+"""PyGraphistry's demo notebook for remote Python, a test a cell (protocol 10.1).
 
 Where a cell leaves the engine to the client, the client picks the one of its frames: pandas.
 """

@@ -1,4 +1,4 @@
-"""The request of the page that documents the endpoint, typed into a shell (contract 4.3, 4.9)."""
+"""The request of the page that documents the endpoint, typed into a shell (protocol 4.3, 4.9)."""
 
 from __future__ import annotations
 

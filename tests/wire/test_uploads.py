@@ -1,4 +1,4 @@
-"""Tables on their way in: files and inline, every format, what is refused, and what is left behind (contract 2, 3)."""
+"""Tables on their way in: files and inline, every format, what is refused, and what is left behind (protocol 2, 3)."""
 
 from __future__ import annotations
 

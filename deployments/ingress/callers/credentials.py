@@ -79,7 +79,7 @@ class Credentials:
         return SignedIn(principal, self.tokens.issue(principal, at=began))
 
     async def sign_in_with_key(self, header: str, address: str) -> SignedIn:
-        """With the ``Authorization`` header of a personal key (contract 1.5)."""
+        """With the ``Authorization`` header of a personal key (protocol 1.5)."""
         began = time.time()
         try:
             key_id, secret = read_header(header)
@@ -91,7 +91,7 @@ class Credentials:
         return SignedIn(principal, self.tokens.issue(principal, at=began, key_id=key_id))
 
     async def refresh(self, token: str) -> str:
-        """The same token while it has plenty of life left or is another server's, else a new one (contract 1.3)."""
+        """The same token while it has plenty of life left or is another server's, else a new one (protocol 1.3)."""
         claims = await self._verified(token)
         principal = await self._principal_for(claims)
         if not isinstance(claims, Claims) or self.tokens.is_young(claims):

@@ -52,7 +52,7 @@ SECURITY_SCHEMES: Final = {
     },
 }
 
-_CONTRACT = re.compile(r" \(contract [^)]*\)")
+_CONTRACT = re.compile(r" \(protocol [^)]*\)")
 
 Document = dict[str, Any]
 

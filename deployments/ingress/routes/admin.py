@@ -206,7 +206,7 @@ def _time_of(request: Request, name: str) -> datetime | None:
 
 
 def shown_user(principal: Principal) -> dict[str, Any]:
-    """A user as log-ins show him (contract 1.2)."""
+    """A user as log-ins show him (protocol 1.2)."""
     return {
         "id": principal.user_id,
         "username": principal.username,

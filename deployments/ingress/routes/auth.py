@@ -1,4 +1,4 @@
-"""Log-in, refresh, verify, log-out (contract 1.2-1.5, 1.9)."""
+"""Log-in, refresh, verify, log-out (protocol 1.2-1.5, 1.9)."""
 
 from typing import Any, Final
 
@@ -73,7 +73,7 @@ async def log_in(request: Request) -> Response:
     answers={200: LoggedIn},
 )
 async def log_in_with_key(request: Request) -> Response:
-    """A token for a personal key: ``Authorization: PersonalKey <id>:<secret>`` (contract 1.5).
+    """A token for a personal key: ``Authorization: PersonalKey <id>:<secret>`` (protocol 1.5).
 
     The body, with ``org_name``, may be left out. A GET is read as a POST is, its body too: PyGraphistry sends one.
     """
@@ -106,7 +106,7 @@ async def refresh(request: Request) -> Response:
     "POST", "/api-token-verify", access="open", body=TokenBody, answers={200: TokenShown}, errors=(CatalogUnavailable,)
 )
 async def verify(request: Request) -> Response:
-    """Whether a token counts; 400 where it does not (contract 1.4)."""
+    """Whether a token counts; 400 where it does not (protocol 1.4)."""
     body = checked(TokenBody, await read_json(request))
     try:
         await services_of(request).principal_of(body.token.strip())
@@ -137,7 +137,7 @@ async def log_out(request: Request) -> Response:
     errors=(UnknownUser, CatalogFull),
 )
 async def log_out_user(request: Request) -> Response:
-    """End every log-in of a user; for administrators (contract 1.9).
+    """End every log-in of a user; for administrators (protocol 1.9).
 
     A GET needs a Bearer token: a cookie would come along with any link.
     """
@@ -151,7 +151,7 @@ async def log_out_user(request: Request) -> Response:
 
 
 async def _answer(services: Services, signed_in: SignedIn, org_name: str | None) -> Response:
-    """What contract 1.2 has for a log-in."""
+    """What protocol 1.2 has for a log-in."""
     answer: dict[str, Any] = {"token": signed_in.token, "user": shown_user(signed_in.principal)}
     organization = await active_organization(services, signed_in.principal, org_name)
     if organization is not None:

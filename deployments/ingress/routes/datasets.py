@@ -1,4 +1,4 @@
-"""Datasets: bindings and encodings over tables (contract 3)."""
+"""Datasets: bindings and encodings over tables (protocol 3)."""
 
 import asyncio
 import time
@@ -58,7 +58,7 @@ class Encodings(BaseModel):
 
 
 class NewDataset(BaseModel):
-    """Body of ``POST /api/v2/upload/datasets/`` (contract 3.1), stored verbatim; unknown keys are kept."""
+    """Body of ``POST /api/v2/upload/datasets/`` (protocol 3.1), stored verbatim; unknown keys are kept."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -131,7 +131,7 @@ async def create(request: Request) -> Response:
     errors=(Forbidden, InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
 )
 async def attach(request: Request) -> Response:
-    """Give a dataset one table inline (contract 3.2)."""
+    """Give a dataset one table inline (protocol 3.2)."""
     services = services_of(request)
     principal = await services.principal(request)
     action = "dataset.attach"
@@ -168,7 +168,7 @@ async def attach(request: Request) -> Response:
 
 @routes.on("GET", "/api/v2/upload/datasets/{dataset_id}", answers={200: DatasetDescribed}, errors=(NotFound,))
 async def describe(request: Request) -> Response:
-    """What a dataset was created with (contract 3.4)."""
+    """What a dataset was created with (protocol 3.4)."""
     services = services_of(request)
     record = (await find(services, await services.principal(request), request.path_params["dataset_id"])).record
     return JSONResponse({"success": True, "message": "", "data": {**record.payload, "dataset_id": record.id}})
@@ -204,7 +204,7 @@ async def get(request: Request) -> Response:
 
 @routes.on("DELETE", "/api/v2/datasets/{dataset_id}", answers={204: None}, errors=(Forbidden, NotFound))
 async def delete(request: Request) -> Response:
-    """Delete a dataset: running tasks finish, then its bytes go (contract 3.5). Its owner's alone."""
+    """Delete a dataset: running tasks finish, then its bytes go (protocol 3.5). Its owner's alone."""
     services = services_of(request)
     principal = await services.principal(request)
     action = "dataset.delete"
@@ -219,7 +219,7 @@ async def delete(request: Request) -> Response:
 async def _organization_of(
     request: Request, services: Services, principal: Principal, org_name: str | None
 ) -> int | None:
-    """The organisation that a new dataset belongs to, which ``org_name`` names. Raises as a switch does (contract 1.6).
+    """The organisation that a new dataset belongs to, which ``org_name`` names. Raises as a switch does (protocol 1.6).
 
     None for the user's own, and where none is named; unless datasets are open to their organisation by default: then
     the only one that he is in is meant.
@@ -275,7 +275,7 @@ async def _objects_of(services: Services, principal: Principal, items: list[Any]
 
 
 def _shown(record: DatasetRecord, access: Access) -> dict[str, Any]:
-    """A dataset as the list shows it (contract 3.3), with ``expires_at``, and what the caller may do (``access``)."""
+    """A dataset as the list shows it (protocol 3.3), with ``expires_at``, and what the caller may do (``access``)."""
     payload, tables = record.payload, record.tables
     metadata = payload.get("metadata") or {}
     created = record.created_at.isoformat()

@@ -1,4 +1,4 @@
-"""Files: a declared type, then its bytes (contract 2)."""
+"""Files: a declared type, then its bytes (protocol 2)."""
 
 import asyncio
 from typing import Any, Final, Literal
@@ -31,7 +31,7 @@ _NO_TRANSFORMS: Final[Any] = Field(
 
 
 class NewFile(BaseModel):
-    """Body of ``POST /api/v2/files/`` (contract 2.1); unknown keys are ignored."""
+    """Body of ``POST /api/v2/files/`` (protocol 2.1); unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -47,7 +47,7 @@ class NewFile(BaseModel):
 
 
 class FileChange(BaseModel):
-    """Body of ``PATCH /api/v2/files/<file_id>`` (contract 2.3); unknown keys are ignored. ``null`` empties a field."""
+    """Body of ``PATCH /api/v2/files/<file_id>`` (protocol 2.3); unknown keys are ignored. ``null`` empties a field."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -145,7 +145,7 @@ async def delete(request: Request) -> Response:
     errors=(InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
 )
 async def upload(request: Request) -> Response:
-    """Take a file's bytes. Whatever the ``Content-Type``, the declared type decides (contract 2.2)."""
+    """Take a file's bytes. Whatever the ``Content-Type``, the declared type decides (protocol 2.2)."""
     services = services_of(request)
     principal = await services.principal(request)
     record = await _own_file(request, services, principal)
@@ -198,7 +198,7 @@ def _query_options(request: Request) -> dict[str, Any]:
 
 
 def _shown(record: FileRecord) -> dict[str, Any]:
-    """A file as clients see it (contract 2.2)."""
+    """A file as clients see it (protocol 2.2)."""
     table = record.object
     schemas = []
     if table is not None:

@@ -1,4 +1,4 @@
-"""Health checks, without authentication (contract 7)."""
+"""Health checks, without authentication (protocol 7)."""
 
 import asyncio
 

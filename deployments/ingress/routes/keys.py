@@ -1,4 +1,4 @@
-"""Personal keys, made and revoked by whose they are (contract 1.5)."""
+"""Personal keys, made and revoked by whose they are (protocol 1.5)."""
 
 import asyncio
 from dataclasses import asdict

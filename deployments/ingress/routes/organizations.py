@@ -1,4 +1,4 @@
-"""Organisations: which there are, who is in them, which one is active (contract 1.2, 1.6)."""
+"""Organisations: which there are, who is in them, which one is active (protocol 1.2, 1.6)."""
 
 import asyncio
 from dataclasses import asdict
@@ -45,10 +45,10 @@ class NewRole(BaseModel):
 async def active_organization(
     services: Services, principal: Principal, asked: str | None
 ) -> dict[str, str | bool] | None:
-    """What a log-in answers (contract 1.2): what the client asked for, else the user's own.
+    """What a log-in answers (protocol 1.2): what the client asked for, else the user's own.
 
     None, which leaves the key out, where nobody asked and there is no choice (at most one was ever made): clients
-    then switch nothing, which saves them a request with every token (contract 9.3).
+    then switch nothing, which saves them a request with every token (protocol 9.3).
     """
     if asked is None:
         count = await services.snapshot.get(("organizations",), services.organizations.count)
@@ -64,7 +64,7 @@ async def active_organization(
 
 @routes.on("POST", "/api/v2/o/{slug}/switch", answers={200: Switched}, errors=(Forbidden, UnknownOrganization))
 async def switch(request: Request) -> Response:
-    """Whether an organization can be made the active one (contract 1.6).
+    """Whether an organization can be made the active one (protocol 1.6).
 
     Requests name theirs, so nothing is kept. A body is not read.
     """

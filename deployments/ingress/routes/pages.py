@@ -167,7 +167,7 @@ async def sign_out(request: Request) -> Response:
     answers={200: json_answer(CsrfToken, headers=("Set-Cookie",))},
 )
 async def csrf_token(request: Request) -> Response:
-    """A token for ``X-CSRFToken``, and the cookie that it goes with where the browser has none (contract 1.1)."""
+    """A token for ``X-CSRFToken``, and the cookie that it goes with where the browser has none (protocol 1.1)."""
     known = usable_secret(request)
     secret = known or csrf.new_secret()
     response = JSONResponse({"csrfmiddlewaretoken": csrf.mask(secret)})
@@ -188,7 +188,7 @@ async def csrf_token(request: Request) -> Response:
     errors=(CatalogUnavailable,),
 )
 async def viewer(request: Request) -> Response:
-    """What a dataset is and how to run Python on it, at the address that clients compute (contract 3.7).
+    """What a dataset is and how to run Python on it, at the address that clients compute (protocol 3.7).
 
     Only for those who may read it: to others this page says nothing, not even whether it exists.
     """

@@ -1,4 +1,4 @@
-"""The Python endpoint: run a task beside a dataset (contract 4)."""
+"""The Python endpoint: run a task beside a dataset (protocol 4)."""
 
 import asyncio
 from typing import Any, Final
@@ -161,7 +161,7 @@ async def _run_id(services: Services, chosen: str | None) -> str:
 
 
 async def check_switches(services: Services, principal: Principal) -> None:
-    """Raise ``EndpointDisabled`` unless the three switches of contract 4.8 let this user in."""
+    """Raise ``EndpointDisabled`` unless the three switches of protocol 4.8 let this user in."""
 
     def ask() -> bool:
         services.flags.check_python_endpoint(principal.user_id, services.settings.python_endpoint)
@@ -173,7 +173,7 @@ async def check_switches(services: Services, principal: Principal) -> None:
 def _engine(asked: EngineName | None, services: Services) -> tuple[EngineName, bool]:
     """What is to run it, and whether an operator's setting replaced the one asked for.
 
-    Who names none gets cuDF where it is to be had at the moment (contract 4.2).
+    Who names none gets cuDF where it is to be had at the moment (protocol 4.2).
     """
     on_gpu = services.settings.gpu is not None and services.runners.gpu_running
     if asked is None:

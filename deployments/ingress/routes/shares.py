@@ -1,4 +1,4 @@
-"""Share links: who else may use a dataset (contract 3.6)."""
+"""Share links: who else may use a dataset (protocol 3.6)."""
 
 import asyncio
 import re

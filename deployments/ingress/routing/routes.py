@@ -1,4 +1,4 @@
-"""Routes with and without a trailing slash, by direct dispatch (contract 0.2): a redirect would lose a POST's body."""
+"""Routes with and without a trailing slash, by direct dispatch (protocol 0.2): a redirect would lose a POST's body."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping

@@ -17,7 +17,7 @@ _EXAMPLE: Final = 'def task(g):\n    return {"edges": len(g._edges)}'
 
 class RunRequest(BaseModel):
     """Body of the endpoint. ``execute`` is the documented field; PyGraphistry sends the next four; unknown keys are
-    ignored (contract 4.2). The others are ours (``docs/api.md``)."""
+    ignored (protocol 4.2). The others are ours (``docs/api.md``)."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 

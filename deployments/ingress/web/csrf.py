@@ -7,7 +7,7 @@ and both are asked of every request that may change something:
   written by the browser (``check_source``);
 - repeat the secret of the ``csrftoken`` cookie, in ``X-CSRFToken`` or in the form field ``csrfmiddlewaretoken``.
 
-The second is Django's scheme, which clients of this protocol know (contract 1.1); the first holds even where somebody
+The second is Django's scheme, which clients of this protocol know (protocol 1.1); the first holds even where somebody
 managed to plant a cookie. Requests with a Bearer token need neither: no page can make a browser add one.
 """
 

@@ -1,6 +1,6 @@
 """Readers of uploaded bytes, one a file type.
 
-A reader takes the mapped body and the caller's options (contract 2.5) and returns a table, or raises
+A reader takes the mapped body and the caller's options (protocol 2.5) and returns a table, or raises
 ``InvalidTable`` with a sentence for the person who sent the bytes. To add a file type: write its module and name
 it in ``READERS``. To add a compression: a stream in ``compression``.
 """

@@ -1,4 +1,4 @@
-"""Arrow IPC, the file format and the stream format, told apart by their first bytes (contract 2.2)."""
+"""Arrow IPC, the file format and the stream format, told apart by their first bytes (protocol 2.2)."""
 
 from typing import Any
 

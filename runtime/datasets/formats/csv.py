@@ -75,7 +75,7 @@ AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would he
 
 
 def read(body: Body, options: Options) -> pa.Table:
-    """The table. Options: those of contract 2.5 and what ``csv_pandas`` adds."""
+    """The table. Options: those of protocol 2.5 and what ``csv_pandas`` adds."""
     refuse_unknown(options, KNOWN, "csv")
     encoding, separator = charsets.checked(text(options, "encoding")), Separator.asked(options)
     body.refuse_binary("CSV", zeros=charsets.has_zeros(encoding))

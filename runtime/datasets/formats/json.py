@@ -1,4 +1,4 @@
-"""JSON: rows, columns, JSON Lines, and pandas' orientations (contract 2.5, 8).
+"""JSON: rows, columns, JSON Lines, and pandas' orientations (protocol 2.5, 8).
 
 Without a hint: a list is rows (of objects, or of arrays), an object whose values are arrays or objects is
 columns, an object of plain values is one row, and several documents on lines of their own are JSON Lines. Of a
@@ -25,7 +25,7 @@ from runtime.errors import InvalidTable
 
 KNOWN = {"orient", "lines", "dtype", "compression"}
 _ORIENTS = {"columnar", "columns", "records", "rows", "split", "index", "values", "table"}
-# graphistry-js adds these two to the columns of a columnar table (contract 8).
+# graphistry-js adds these two to the columns of a columnar table (protocol 8).
 _AGENT_KEYS = {"agent_name", "agent_version"}
 _BOM = b"\xef\xbb\xbf"
 # What orjson may need for each byte of a document: its buffer (12), and objects of the smallest kind (30).

@@ -1,4 +1,4 @@
-"""Reader options (contract 2.5): JSON values from a file's ``parser_options`` or text from a query string.
+"""Reader options (protocol 2.5): JSON values from a file's ``parser_options`` or text from a query string.
 
 Both mean the same, so ``header=0`` in a URL is the number and ``lines=true`` the flag; lists and objects in a
 URL are JSON, and a list of words may also be written ``a,b``.

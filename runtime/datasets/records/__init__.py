@@ -1,4 +1,4 @@
-"""What the catalog knows of files, datasets, who may use them, and the stored tables under them (contract 2 and 3).
+"""What the catalog knows of files, datasets, who may use them, and the stored tables under them (protocol 2 and 3).
 
 An *object* is a stored table. Files and datasets name objects; an object that nobody names any more is
 garbage. The order that keeps a crash harmless: bytes first, then the row that names them; and at the end the

@@ -20,7 +20,7 @@ Action = Literal["10", "20", "30"]
 
 
 class Access(IntEnum):
-    """What somebody may do with a dataset; each includes those below it (contract 3.6)."""
+    """What somebody may do with a dataset; each includes those below it (protocol 3.6)."""
 
     NONE = 0
     VIEW = 10

@@ -1,4 +1,4 @@
-"""Datasets: a description as the client sent it, and the tables it is made of (contract 3)."""
+"""Datasets: a description as the client sent it, and the tables it is made of (protocol 3)."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +75,7 @@ class Datasets:
         organization_id: int | None = None,
         expires_at: datetime | None = None,
     ) -> DatasetRecord:
-        """A dataset of these tables, possibly of none yet (contract 3.1).
+        """A dataset of these tables, possibly of none yet (protocol 3.1).
 
         A table is the id of an object that a file has, or a new object. ``RecordGone`` where the id is not
         known any more; ``StorageFull`` where new objects are more than the owner may have.
@@ -101,7 +101,7 @@ class Datasets:
             return _dataset(connection, dataset_id)
 
     def attach(self, dataset_id: str, role: Role, table: ObjectRecord) -> DatasetRecord:
-        """Gives the dataset a table that was posted inline (contract 3.2), in place of an earlier one of that
+        """Gives the dataset a table that was posted inline (protocol 3.2), in place of an earlier one of that
         role.
 
         ``RecordGone`` where the dataset was deleted meanwhile, ``StorageFull`` where its owner may not have that much.

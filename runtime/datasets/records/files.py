@@ -1,4 +1,4 @@
-"""Files: a declared type, and the table that its bytes turned out to be (contract 2)."""
+"""Files: a declared type, and the table that its bytes turned out to be (protocol 2)."""
 
 import uuid
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _FILES = sa.select(files, *OBJECT_COLUMNS).select_from(files.outerjoin(objects))
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file (contract 2.2). ``is_valid`` is None until bytes came; ``object`` is there while they are valid.
+    """A file (protocol 2.2). ``is_valid`` is None until bytes came; ``object`` is there while they are valid.
 
     ``bytes_count`` is what was sent, ``object.byte_count`` what is stored. ``errors`` is what ``failed`` was
     given.
@@ -74,7 +74,7 @@ class Files:
         agent_version: str | None = None,
         org_name: str | None = None,
     ) -> FileRecord:
-        """A file that has no bytes yet. The fields are those of contract 2.1, checked by the caller."""
+        """A file that has no bytes yet. The fields are those of protocol 2.1, checked by the caller."""
         now = datetime.now(UTC)
         file_id = uuid.uuid4().hex
         row = sa.insert(files).values(

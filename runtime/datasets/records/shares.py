@@ -1,4 +1,4 @@
-"""Shares: which of its readers a dataset has besides its owner (contract 3.6)."""
+"""Shares: which of its readers a dataset has besides its owner (protocol 3.6)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

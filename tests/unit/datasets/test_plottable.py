@@ -67,7 +67,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _sent(g: Any) -> dict[str, Any]:
-    """The create request that ``g.upload()`` would send (contract 3.1), made by the client's own code."""
+    """The create request that ``g.upload()`` would send (protocol 3.1), made by the client's own code."""
     uploader = g._plot_dispatch(
         g._edges, g._nodes, g._name or "Untitled", g._description or "", g._style, memoize=False
     )

@@ -1,4 +1,4 @@
-"""Log-in in every way, log-out, organisations, keys, flags, and the audit of it all, over HTTP (contract 1, 4.8)."""
+"""Log-in in every way, log-out, organisations, keys, flags, and the audit of it all, over HTTP (protocol 1, 4.8)."""
 
 import time
 from collections.abc import Callable, Iterator

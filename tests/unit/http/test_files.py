@@ -1,4 +1,4 @@
-"""Files over HTTP without a runner: their metadata, how much of them one may have, and the audit (contract 2)."""
+"""Files over HTTP without a runner: their metadata, how much of them one may have, and the audit (protocol 2)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Share links, organisations and expiry of datasets over HTTP (contract 3.1, 3.6), and what others may not learn."""
+"""Share links, organisations and expiry of datasets over HTTP (protocol 3.1, 3.6), and what others may not learn."""
 
 import time
 from collections.abc import Iterator

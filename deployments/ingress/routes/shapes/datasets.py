@@ -1,4 +1,4 @@
-"""Datasets, as those see them who may (contract 3)."""
+"""Datasets, as those see them who may (protocol 3)."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""Files, as their owner sees them (contract 2)."""
+"""Files, as their owner sees them (protocol 2)."""
 
 from typing import Annotated, Any
 

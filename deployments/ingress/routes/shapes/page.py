@@ -1,4 +1,4 @@
-"""The envelope of a list that comes in pages (contract 2.3)."""
+"""The envelope of a list that comes in pages (protocol 2.3)."""
 
 from typing import Generic, TypeVar
 

@@ -10,7 +10,7 @@ Username = Annotated[str, Field(min_length=1, max_length=150, examples=["ann"])]
 
 
 class UserShown(Shape):
-    """A user (contract 1.2)."""
+    """A user (protocol 1.2)."""
 
     id: int = Field(examples=[7])
     username: Username
