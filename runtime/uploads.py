@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+from runtime.datasets.store.base import Store
 from runtime.datasets.store.descriptors import opened
-from runtime.datasets.store.local import Store
 from runtime.memory import memory_bytes
 from runtime.sandbox.host.claims import described_told
 from runtime.sandbox.host.template import TemplateProcess

@@ -28,8 +28,8 @@ from deployments.ingress.runs.quota import RunQuota
 from deployments.ingress.runs.request import RunRequest, run_request_model
 from deployments.settings import Settings
 from runtime.datasets.records import Datasets, Files, ObjectRecord, Shares, StoredBytes
-from runtime.datasets.store.local import Store
-from runtime.datasets.store.location import open_store
+from runtime.datasets.store.base import Store
+from runtime.datasets.store.opening import open_store
 from runtime.datasets.store.sweep import forget_unreferenced
 from runtime.errors import StoreUnavailable
 from runtime.receipts import Receipts

@@ -24,7 +24,7 @@ from deployments.launch.datadir import explained, make_private, opened_store, pr
 from deployments.launch.errors import LaunchError
 from deployments.launch.instance import Instance
 from deployments.launch.options import Options
-from runtime.datasets.store.local import Store
+from runtime.datasets.store.base import Store
 from runtime.errors import DatasetUnreadable
 
 ATTEMPTS: Final = 3

@@ -21,8 +21,9 @@ from deployments.launch.errors import LaunchError
 from deployments.launch.options import Options, given_key_file
 from deployments.launch.secret_files import load_or_make_token, write_secret
 from runtime.datasets.records import Datasets
-from runtime.datasets.store.local import LocalStore, Store
-from runtime.datasets.store.location import open_store
+from runtime.datasets.store.base import Store
+from runtime.datasets.store.local import LocalStore
+from runtime.datasets.store.opening import open_store
 from runtime.datasets.store.sweep import StoreTaken, claim, sweep
 from runtime.errors import RuntimeFailure
 from runtime.receipts import Receipts

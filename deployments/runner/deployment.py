@@ -18,8 +18,8 @@ from deployments.calls.direct.server import DirectServer
 from deployments.replica.start import begin_replica
 from deployments.runner.metrics import RunnerMetrics
 from deployments.settings import LiveSettings, Settings
-from runtime.datasets.store.local import Store
-from runtime.datasets.store.location import open_store
+from runtime.datasets.store.base import Store
+from runtime.datasets.store.opening import open_store
 from runtime.engines.base import DatasetSource, Engine
 from runtime.engines.pandas import HOLDER_BYTES, PandasEngine, SeatSettings
 from runtime.errors import LimitTooHigh, RuntimeFailure

@@ -10,7 +10,7 @@ import ray
 from deployments.replica.start import begin_replica
 from deployments.runner.deployment import Runner, seat_settings
 from deployments.settings import GpuSettings, Settings
-from runtime.datasets.store.local import Store
+from runtime.datasets.store.base import Store
 from runtime.engines.base import Engine
 from runtime.engines.cudf import CudfEngine, DeviceSettings
 from runtime.engines.device.driver import Driver, DriverFailed

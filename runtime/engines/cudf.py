@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from runtime.datasets.store.base import Store
 from runtime.datasets.store.descriptors import opened
-from runtime.datasets.store.local import Store
 from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.device.blocks import Blocks
 from runtime.engines.device.driver import Block, Driver, DriverFailed

@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from runtime.datasets.store.base import Store
 from runtime.datasets.store.descriptors import opened
-from runtime.datasets.store.local import Store
 from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.kept_seats import KeptSeats
 from runtime.errors import RuntimeFailure

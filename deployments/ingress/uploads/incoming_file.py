@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from runtime.datasets.store.durable import begin_to_settle
+from runtime.datasets.store.durable import begin_fsync
 from runtime.errors import StorageFull
 
 BATCH_BYTES: Final = 1024 * 1024
@@ -69,15 +69,15 @@ class IncomingFile:
         os.close(self._fd)
 
 
-def _write_all(descriptor: int, chunks: Sequence[bytes], settle_from: int | None) -> None:
-    """Raises ``StorageFull``. ``settle_from``: where these bytes stand, if their way to the disk begins now."""
+def _write_all(descriptor: int, chunks: Sequence[bytes], fsync_from: int | None) -> None:
+    """Raises ``StorageFull``. ``fsync_from``: where these bytes stand, if their way to the disk begins now."""
     views = [memoryview(chunk) for chunk in chunks]
     try:
         while views:
             sent = os.writev(descriptor, views)
-            if settle_from is not None:
-                begin_to_settle(descriptor, settle_from, sent)
-                settle_from += sent
+            if fsync_from is not None:
+                begin_fsync(descriptor, fsync_from, sent)
+                fsync_from += sent
             views = _rest(views, sent)
     except OSError as error:
         raise StorageFull("the server has no room for this upload") from error

@@ -21,7 +21,7 @@ from uuid import uuid4
 import pyarrow as pa
 from pyarrow import fs
 
-from runtime.datasets.store.durable import settle, storing, sync_directory
+from runtime.datasets.store.durable import fsync_directory, fsync_file, storing
 from runtime.datasets.store.location import StoreLocation
 from runtime.errors import RuntimeFailure, StoreUnavailable
 
@@ -189,10 +189,10 @@ class MountBucket(Bucket):
         try:
             with open(source, "rb", buffering=0) as data, os.fdopen(descriptor, "wb", buffering=0) as out, storing():
                 _copy(data, out)
-            settle(draft)
+            fsync_file(draft)
             draft.rename(target)
-            sync_directory(target.parent)
-            sync_directory(target.parent.parent)
+            fsync_directory(target.parent)
+            fsync_directory(target.parent.parent)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise

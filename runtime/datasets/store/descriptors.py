@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from runtime.datasets.store.local import Store
+from runtime.datasets.store.base import Store
 
 
 @asynccontextmanager

@@ -27,8 +27,8 @@ def storing() -> Iterator[None]:
         raise
 
 
-def begin_to_settle(descriptor: int, start: int, count: int) -> None:
-    """Has the kernel begin to write a part of a file to disk, so that ``settle`` has less to wait for.
+def begin_fsync(descriptor: int, start: int, count: int) -> None:
+    """Has the kernel begin to write a part of a file to disk, so that ``fsync_file`` has less to wait for.
 
     Promises nothing: where it cannot be done, settling does it all.
     """
@@ -36,7 +36,7 @@ def begin_to_settle(descriptor: int, start: int, count: int) -> None:
     _libc.sync_file_range(descriptor, *part, ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))
 
 
-def settle(path: Path) -> None:
+def fsync_file(path: Path) -> None:
     """Flushes a regular file to disk and makes it read-only. A link is refused."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
@@ -48,7 +48,7 @@ def settle(path: Path) -> None:
         os.close(descriptor)
 
 
-def sync_directory(directory: Path) -> None:
+def fsync_directory(directory: Path) -> None:
     """What was renamed into or out of the directory stays so after a crash."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

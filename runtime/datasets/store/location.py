@@ -1,4 +1,4 @@
-"""Which store a server has: the data directory, or a URL.
+"""Where a server keeps its tables: the data directory, or a store at a URL.
 
     s3://bucket/prefix?region=eu-central-1
     s3://bucket?endpoint_override=127.0.0.1:9000&scheme=http
@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
-
-from runtime.datasets.store.local import LocalStore, Store
 
 _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "s3": frozenset(
@@ -61,22 +59,6 @@ class StoreOptions:
     credentials_file: Path | None
     cache_dir: Path
     cache_bytes: int
-
-
-def open_store(data_dir: Path, options: StoreOptions) -> Store:
-    """The store, for this process. Raises ``ValueError`` where its options are no good. Connects nowhere yet.
-
-    Never call this in the template: clients of remote stores start threads.
-    """
-    if options.location is None:
-        return LocalStore(data_dir)
-    # Here, not above: these import pyarrow's file systems, which a local store does without.
-    from runtime.datasets.store.bucket import open_bucket
-    from runtime.datasets.store.node_cache import NodeCache
-    from runtime.datasets.store.remote import RemoteStore
-
-    bucket = open_bucket(options.location, options.credentials_file)
-    return RemoteStore(data_dir, bucket, NodeCache(options.cache_dir, options.cache_bytes))
 
 
 def _base(scheme: str, host: str, path: str) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from runtime.datasets.store.durable import settle, storing, sync_directory
+from runtime.datasets.store.durable import fsync_directory, fsync_file, storing
 from runtime.datasets.store.folders import make_private
 from runtime.errors import DatasetTooLarge, Overloaded
 
@@ -207,11 +207,11 @@ class Part:
 
         Closes ``fd``. Where this raises, it can still be given up.
         """
-        settle(self.path)
+        fsync_file(self.path)
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             self.path.rename(self._copy)
-            sync_directory(self._copy.parent)
+            fsync_directory(self._copy.parent)
         except BaseException:
             os.close(descriptor)
             raise

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from runtime.datasets.store.base import StoredObject, missing, object_id_of, object_name
 from runtime.datasets.store.bucket import Bucket
-from runtime.datasets.store.durable import settle, storing
+from runtime.datasets.store.durable import fsync_file, storing
 from runtime.datasets.store.folders import Folders
-from runtime.datasets.store.local import StoredObject, missing, object_id_of, object_name
 from runtime.datasets.store.node_cache import NodeCache
 from runtime.errors import StoreUnavailable
 
@@ -39,7 +39,7 @@ class RemoteStore:
     def commit(self, path: Path, object_id: str) -> None:
         name = _name(object_id)
         with storing():
-            settle(path)
+            fsync_file(path)
         if self._bucket.size(name) is not None:
             raise FileExistsError(errno.EEXIST, "the object exists", object_id)
         self._bucket.put(path, name)

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final
 
 from runtime.datasets.records import Datasets
-from runtime.datasets.store.local import Store
+from runtime.datasets.store.base import Store
 
 log = logging.getLogger("graphside.store")
 

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
+from runtime.datasets.store.base import Store
 from runtime.datasets.store.descriptors import close_all
-from runtime.datasets.store.local import Store
 from runtime.datasets.store.node_cache import NodeCache, Part
 from runtime.engines.device.conversation import begun
 from runtime.engines.device.loading import DeviceLimits, DeviceTable

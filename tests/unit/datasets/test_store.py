@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.datasets.store.local import LocalStore, Store
-from runtime.datasets.store.location import StoreLocation, StoreOptions, open_store
+from runtime.datasets.store.base import Store
+from runtime.datasets.store.local import LocalStore
+from runtime.datasets.store.location import StoreLocation, StoreOptions
+from runtime.datasets.store.opening import open_store
 from runtime.errors import DatasetUnreadable
 from tests.s3_server import S3Server, write_credentials
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from runtime.datasets.store import bucket
+from runtime.datasets.store.base import Store
 from runtime.datasets.store.bucket import MountBucket, open_bucket, read_credentials
-from runtime.datasets.store.local import LocalStore, Store
-from runtime.datasets.store.location import StoreLocation, StoreOptions, open_store
+from runtime.datasets.store.local import LocalStore
+from runtime.datasets.store.location import StoreLocation, StoreOptions
+from runtime.datasets.store.opening import open_store
 from runtime.errors import StorageFull, StoreUnavailable
 from runtime.sandbox.host.template import template_environment
 from tests.free_ports import free_port

@@ -77,7 +77,7 @@ async def test_only_what_may_be_stored_as_it_is_goes_to_disk_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins: bytes, settled: bool
 ) -> None:
     parts: list[tuple[int, int]] = []
-    monkeypatch.setattr(incoming_file, "begin_to_settle", lambda _, start, count: parts.append((start, count)))
+    monkeypatch.setattr(incoming_file, "begin_fsync", lambda _, start, count: parts.append((start, count)))
     await _take_all(tmp_path / "file", [begins[:3], begins[3:], *[ONE_BATCH] * 2])
     if not settled:
         assert parts == []

@@ -18,7 +18,7 @@ from deployments.launch import datadir
 from deployments.launch.backup import Summary
 from deployments.launch.options import Options
 from runtime.datasets.records import Datasets, Files, ObjectRecord
-from runtime.datasets.store.local import Store
+from runtime.datasets.store.base import Store
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from deployments.launch.archive import ArchiveWriter
 from deployments.launch.backup import Summary, back_up, restore
 from deployments.launch.errors import LaunchError
 from runtime.datasets.records import Datasets
-from runtime.datasets.store.local import Store
+from runtime.datasets.store.base import Store
 from tests.unit.launch.installation import NOW, PLACES, Install, fill
 
 
