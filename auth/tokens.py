@@ -26,7 +26,10 @@ from auth.jose import MAXIMUM_BYTES, read_unverified
 from auth.principal import Principal
 from auth.signing_key import SigningKey, load_or_make_key
 
-__all__ = ["Claims", "SigningKey", "Tokens", "bearer", "load_or_make_key"]
+__all__ = ["ISSUER", "Claims", "SigningKey", "Tokens", "bearer", "load_or_make_key"]
+
+ISSUER: Final = "graphside"
+"""The issuer that our own tokens name (``iss``)."""
 
 ALGORITHM: Final = "HS256"
 LEEWAY_S: Final = 5

@@ -1,7 +1,7 @@
-"""The old place of ``front_middlewares``: a ``graphside.env`` that was written before 0.2 names it.
+"""The former import path of ``front_middlewares``, which an older ``graphside.env`` may still name.
 
-Its replicas warn of the line (``flag.missing RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=…``). This file goes in the
-release after.
+A replica that starts with it warns (``flag.outdated``) and names the line to write instead. The next release drops
+this file, together with ``Flag.former`` in ``deployments/replica/flags.py``.
 """
 
 from deployments.ingress.middleware.serve_controls import front_middlewares

@@ -18,7 +18,7 @@ from auth.principal import Principal
 from auth.revocations import Revocations
 from auth.signing_key import load_key_if_there, load_or_make_key
 from auth.throttle import LoginThrottle
-from auth.tokens import Tokens
+from auth.tokens import ISSUER, Tokens
 from auth.users import Users
 from catalog.engine import Catalog, open_catalog
 from deployments.ingress.callers.credentials import Credentials
@@ -42,7 +42,6 @@ log = logging.getLogger("graphside.store")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ISSUER = "graphside"
 PREVIOUS_KEY_NAME = "jwt.previous.key"
 
 

@@ -5,11 +5,10 @@ import shlex
 
 from auth.errors import AuthError
 from auth.principal import Principal
-from auth.tokens import Tokens, load_or_make_key
+from auth.tokens import ISSUER, Tokens, load_or_make_key
 from auth.users import Users
 from catalog.engine import open_catalog
 from catalog.errors import CatalogError
-from deployments.ingress.services import ISSUER
 from deployments.launch import demo
 from deployments.launch.errors import LaunchError
 from deployments.launch.options import Options

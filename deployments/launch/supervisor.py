@@ -20,12 +20,14 @@ from queue import Empty, Queue
 from types import FrameType
 from typing import Any  # events are JSON values
 
-from deployments.launch import datadir, flags, front, ports, processes
+from deployments.launch import datadir, front, ports, processes
 from deployments.launch.demo import TASK, DemoFailed
 from deployments.launch.errors import LaunchError
+from deployments.launch.flags import front_flags
 from deployments.launch.instance import Instance
 from deployments.launch.options import SECRETS, Options, read_options
 from deployments.launch.server import STOP_S, Plan
+from deployments.replica.flags import fixed_flags
 from runtime.sandbox.walls.delegation import settle
 
 BUILDER = "deployments.app:build"
@@ -131,7 +133,7 @@ class Supervisor:
         }
         wrapper = front.write_wrapper(folder, self._options.address)
         token = {"RAY_AUTH_TOKEN_PATH": str(datadir.ray_token_file(self._options.data_dir))}
-        return {**kept, **flags.fixed_flags(), **flags.front_flags(folder, wrapper), **side, **token}
+        return {**kept, **fixed_flags(), **front_flags(folder, wrapper), **side, **token}
 
     def _wait_until_ready(self, instance: Instance) -> None:
         """Until the front itself answers, through which callers come."""

@@ -1,20 +1,21 @@
-"""The one port of Serve that no option moves: gRPC between replicas, on all interfaces wherever the node's address is.
+"""Move the replica's gRPC port to loopback, because no option of Serve does.
 
-It asks for Ray's token, but only after it has parsed a message of up to 1 GiB, so on a machine of its own it belongs on
-loopback like the rest. A replica calls this from its constructor; Serve opens the port after that.
+Serve opens the port on all interfaces unless the node's address is loopback. The port asks for Ray's token, but only
+after it has parsed a message of up to 1 GiB, so on a one-machine server it belongs on loopback like all other ports.
+A replica calls this from its constructor; Serve opens the port afterwards.
 """
 
 import logging
 import os
 from typing import Any  # Serve's gRPC server, which grpc does not type
 
-from deployments.launch.flags import ONE_MACHINE
+from deployments.replica.flags import ONE_MACHINE
 
 _ALONE = ONE_MACHINE[0]
 
 
 def keep_replica_port_local() -> bool:
-    """Makes Serve open this replica's gRPC port on loopback, if this server is alone. Returns whether it does."""
+    """Make Serve open this replica's gRPC port on loopback if the server is on one machine. Return whether it will."""
     if os.environ.get(_ALONE.name) != _ALONE.value:
         return False
     from ray.serve._private import replica

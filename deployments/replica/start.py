@@ -1,23 +1,23 @@
-"""What every replica does first. Our log lines go into its own log file, beside Serve's, with Serve's format."""
+"""What every replica does first: send our log lines to its own log file, in Serve's format, and check its flags."""
 
 import gc
 import logging
 import os
 from typing import Final
 
-from deployments.launch.flags import missing_flags
+from deployments.replica.flags import missing_flags, outdated_flags
 from deployments.replica.loopback import keep_replica_port_local
 
 log = logging.getLogger("graphside.start")
 
 OBJECTS_A_COLLECTION: Final = 10_000
-"""Python's 700 is a collection every few calls, which finds next to nothing. Serve does the same in its proxies."""
+"""Python's default of 700 collects every few calls and finds next to nothing. Serve does the same in its proxies."""
 
 
 def begin_replica() -> None:
-    """Send what ``graphside.*`` logs to Serve's handlers, keep the replica's own port local, name missing flags.
+    """Send ``graphside.*`` logs to Serve's handlers, keep the gRPC port local, and warn of missing or outdated flags.
 
-    Also has garbage collected less often.
+    Also makes garbage collection less frequent.
     """
     gc.set_threshold(OBJECTS_A_COLLECTION, *gc.get_threshold()[1:])
     serve_logger = logging.getLogger("ray.serve")
@@ -28,3 +28,5 @@ def begin_replica() -> None:
     keep_replica_port_local()
     for flag in missing_flags(os.environ):
         log.warning("flag.missing %s", flag)
+    for flag in outdated_flags(os.environ):
+        log.warning("flag.outdated %s", flag)

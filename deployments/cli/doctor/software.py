@@ -68,7 +68,7 @@ def _haproxy() -> Finding:
 
 
 def _ray_flags(environment: Mapping[str, str]) -> Iterator[Finding]:
-    from deployments.launch.flags import EVERYWHERE, ONE_MACHINE, missing_flags
+    from deployments.replica.flags import EVERYWHERE, ONE_MACHINE, missing_flags
 
     missing = [line.split("=")[0].split(" ")[0] for line in missing_flags(environment)]
     data: dict[str, object] = {"missing_for_serve_run": missing}

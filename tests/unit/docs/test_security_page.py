@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from deployments.launch.flags import EVERYWHERE, ONE_MACHINE
+from deployments.replica.flags import EVERYWHERE, ONE_MACHINE
 from runtime.sandbox.guest import confine
 from runtime.sandbox.walls import identity, policy
 from runtime.sandbox.walls.isolation import REQUIRED, remark
