@@ -183,6 +183,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Event loop of the tests marked ``anyio``: the one that the server runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The one live server of this test session."""
     live = LiveServer(tmp_path_factory.mktemp("live") / "data", free_port()).start()

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.anyio
 ONE_BATCH = b"x" * BATCH_BYTES
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def _take_all(path: Path, chunks: Sequence[bytes]) -> None:
     file = IncomingFile(path)
     try:

@@ -1,0 +1,40 @@
+"""Wait for a condition with a deadline; no test sleeps for a fixed time instead."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+WITHIN_S = 5.0
+_POLL_S = 0.01
+
+
+def eventually(condition: Callable[[], T], within_s: float = WITHIN_S, poll_s: float = _POLL_S) -> T:
+    """Return the first true value of ``condition()``; fail if there is none within ``within_s`` seconds."""
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(_failure(condition, value, within_s))
+        time.sleep(poll_s)
+    return value
+
+
+async def eventually_async(condition: Callable[[], T], within_s: float = WITHIN_S, poll_s: float = _POLL_S) -> T:
+    """The same on an event loop, which goes on meanwhile."""
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(_failure(condition, value, within_s))
+        await asyncio.sleep(poll_s)
+    return value
+
+
+def _failure(condition: Callable[[], Any], value: object, within_s: float) -> str:
+    try:
+        text = " ".join(inspect.getsource(condition).split())
+    except (OSError, TypeError):  # a builtin, a bound method of a C type
+        text = repr(condition)
+    return f"still {value!r} after {within_s:g} s: {text}"
