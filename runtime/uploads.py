@@ -10,7 +10,7 @@ from uuid import uuid4
 from runtime.datasets.store.base import Store
 from runtime.datasets.store.descriptors import opened
 from runtime.memory import memory_bytes
-from runtime.sandbox.host.claims import described_told
+from runtime.sandbox.host.claims import validated_description
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.protocol import MAX_FDS
 
@@ -110,7 +110,7 @@ class Uploads:
         out_fd = os.open(output, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             table = await self._job(request, out_fd, inputs, scratch_bytes)
-            described = described_told(table)
+            described = validated_description(table)
             # Here the parser is dead: what it has checked can change no more.
             adopted = given if given is not None and table.get("adopted") is True else None
             byte_count = os.fstat(inputs[0] if adopted else out_fd).st_size

@@ -10,7 +10,7 @@ from deployments.calls.affinity import REPLICA_PREFIX
 from deployments.calls.runner_handle import GpuRunnerHandle, RunnerHandle
 from runtime.errors import RuntimeFailure
 from runtime.receipts import State
-from runtime.sandbox.host.large_result import open_result
+from runtime.sandbox.host.large_result import ResultLocation, open_result
 from runtime.task import EngineName
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -53,7 +53,7 @@ class RunnerClient:
         return reply
 
     async def fetch(
-        self, replica: str, run_id: str, place: Reply | None, engine: EngineName = "pandas"
+        self, replica: str, run_id: str, place: ResultLocation | None, engine: EngineName = "pandas"
     ) -> AsyncIterator[bytes]:
         """The chunks of a large result: from its file where that is in reach, else from the replica that made it."""
         runners = self._of(engine)

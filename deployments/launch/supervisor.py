@@ -28,7 +28,7 @@ from deployments.launch.instance import Instance
 from deployments.launch.options import SECRETS, Options, read_options
 from deployments.launch.server import STOP_S, Plan
 from deployments.replica.flags import fixed_flags
-from runtime.sandbox.walls.delegation import settle
+from runtime.sandbox.walls.delegation import enter_leaf
 
 BUILDER = "deployments.app:build"
 START_S = 300.0
@@ -79,7 +79,7 @@ class Supervisor:
         for name in self._options.unknown:
             self._say(f"{name} is set but names no setting")
         dashboard = ports.claim(_DASHBOARD_PORT)
-        settle()
+        enter_leaf()
         self._start_child(instance.folder, dashboard)
         self._say("preparing the data directory")
         admin = datadir.prepare(self._options)
@@ -172,10 +172,10 @@ class Supervisor:
     def _isolation(self) -> str:
         """What will stand around runs, as each runner finds it. Raises ``LaunchError`` where it is too little."""
         from runtime.sandbox.host.template import template_environment
-        from runtime.sandbox.walls.isolation import WallMissing, put_up_here
+        from runtime.sandbox.walls.isolation import WallMissing, find_walls
 
         try:
-            return put_up_here(self._options.settings.isolation, template_environment())[1]
+            return find_walls(self._options.settings.isolation, template_environment())[1]
         except (WallMissing, OSError) as error:
             raise LaunchError(f"{error}; `graphside doctor` says more") from error
 

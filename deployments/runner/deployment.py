@@ -31,7 +31,7 @@ from runtime.sandbox.host.template import TemplateProcess, template_environment
 from runtime.sandbox.walls.cgroup import SHARE, GroupLimits, TaskGroup, open_group, sweep
 from runtime.sandbox.walls.delegation import divide, given_group
 from runtime.sandbox.walls.enclosure import Walls
-from runtime.sandbox.walls.isolation import Isolation, put_up_here, remark
+from runtime.sandbox.walls.isolation import Isolation, find_walls, remark
 from runtime.task import MIB, Limits, TaskSpec
 from runtime.uploads import Uploads
 from runtime.versions import library_versions
@@ -115,7 +115,7 @@ class Runner:
         if outcome.length <= INLINE_BYTES:
             return {**reply, "result": outcome.result}
         self._keep(spec.run_id, outcome.result)
-        place = outcome.result.place if isinstance(outcome.result, LargeResult) else None
+        place = outcome.result.location if isinstance(outcome.result, LargeResult) else None
         return {**reply, "replica": self._replica_id, "length": outcome.length, "place": place}
 
     async def place(self) -> AsyncIterator[Reply]:
@@ -254,7 +254,7 @@ class Runner:
 
 def standing_walls(isolation: Isolation) -> Walls:
     """The walls that runs get here. Raises ``WallMissing`` where one that ``isolation`` requires does not hold."""
-    walls, line = put_up_here(isolation, template_environment())
+    walls, line = find_walls(isolation, template_environment())
     (log.warning if remark(isolation) else log.info)(line)
     return walls
 

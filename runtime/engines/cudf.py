@@ -18,12 +18,12 @@ from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.device.blocks import Blocks
 from runtime.engines.device.driver import Block, Driver, DriverFailed
 from runtime.engines.device.images import Images
-from runtime.engines.device.loading import DeviceLimits, DeviceTable, Loader, let_go, open_loader
+from runtime.engines.device.loading import DeviceLimits, DeviceTable, Loader, open_loader, release_tables
 from runtime.engines.device.pool import WarmPool
 from runtime.engines.device.seats import DeviceSeat, open_device_seat, payload_file
 from runtime.engines.pandas import SeatSettings
 from runtime.errors import DatasetTooLarge, DatasetUnreadable, EngineUnavailable, RunInterrupted, RuntimeFailure
-from runtime.sandbox.host.seat import SeatProcess, not_made
+from runtime.sandbox.host.seat import SeatProcess, seat_not_made
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.identity import new_uid
 from runtime.task import MIB, TaskSpec
@@ -71,8 +71,8 @@ class CudfDataset:
         self._closed = False
         self.imaging: asyncio.Task[None] | None = None
         """What writes images of it, until they are written."""
-        self.unread = asyncio.Event()
-        self.unread.set()
+        self.no_readers = asyncio.Event()
+        self.no_readers.set()
         self.charge_bytes = sum(table.block.byte_count for table in tables)
         self.load_s = load_s
 
@@ -102,7 +102,7 @@ class CudfDataset:
         self._closed = True
         if self.imaging is not None:
             self.imaging.cancel()
-            await self.unread.wait()  # whoever makes room by this counts on the blocks
+            await self.no_readers.wait()  # whoever makes room by this counts on the blocks
         os.close(self._payload_fd)
         for table in self.tables:
             os.close(table.header_fd)
@@ -244,7 +244,7 @@ class CudfEngine:
         try:
             payload_fd = payload_file(source.payload)
         except BaseException:
-            let_go(tables, self.blocks.give_up)
+            release_tables(tables, self.blocks.give_up)
             raise
         log.info(
             "dataset.loaded dataset_id=%s engine=cudf load_s=%.3f tables=%d from_images=%d",
@@ -263,7 +263,7 @@ class CudfEngine:
                 except (RuntimeFailure, TimeoutError):
                     return  # the next load of this dataset is another occasion
                 self.blocks.lease(table.block)
-                dataset.unread.clear()
+                dataset.no_readers.clear()
                 await images.write(
                     client, object_id, table, self._new_uid(), self._limits(WRITING_BYTES),
                     partial(self._end_reading, dataset, table),
@@ -271,7 +271,7 @@ class CudfEngine:
 
     def _end_reading(self, dataset: CudfDataset, table: DeviceTable) -> None:
         self.blocks.end_lease(table.block)
-        dataset.unread.set()
+        dataset.no_readers.set()
 
     async def _forget_deleted(self, images: Images) -> None:
         while True:
@@ -300,7 +300,7 @@ class CudfEngine:
                 self._limits(self._device.seat_bytes),
             )  # fmt: skip
         except OSError as error:
-            raise not_made(error) from error
+            raise seat_not_made(error) from error
 
     def _limits(self, device_bytes: int) -> DeviceLimits:
         settings = self._settings

@@ -25,7 +25,7 @@ class KeptSeats:
     def take(self, owner: str, limits: Limits) -> SeatProcess | None:
         """The owner's last one that takes a run with these limits."""
         for waiting in reversed(self._waiting):
-            if waiting.owner == owner and waiting.seat.fits(limits):
+            if waiting.owner == owner and waiting.seat.accepts(limits):
                 self._remove(waiting)
                 return waiting.seat
         return None
@@ -36,7 +36,7 @@ class KeptSeats:
             return False
         while len(self._waiting) >= self._most:
             self._close(self._waiting[0])
-        seat.rest()
+        seat.mark_idle()
         waiting = _Waiting(owner, seat)
         self._waiting.append(waiting)
         self._look_later(waiting)
@@ -54,7 +54,7 @@ class KeptSeats:
 
     def _look(self, waiting: "_Waiting") -> None:
         waiting.looks += 1
-        if waiting.looks >= MOST_LOOKS or not waiting.seat.is_quiet:
+        if waiting.looks >= MOST_LOOKS or not waiting.seat.is_idle:
             self._close(waiting)
         else:
             self._look_later(waiting)

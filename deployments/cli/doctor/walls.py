@@ -7,7 +7,7 @@ from typing import Final, get_args
 
 from deployments.cli.doctor.findings import Finding
 from deployments.cli.doctor.probing import ProbeFailed, run_probe
-from runtime.sandbox.walls.delegation import settle
+from runtime.sandbox.walls.delegation import enter_leaf
 from runtime.sandbox.walls.isolation import Isolation, WallMissing, choose_walls, standing
 from runtime.sandbox.walls.probe import Found, examine
 
@@ -99,7 +99,7 @@ def _layer(layer: Layer, answer: dict[str, object]) -> Finding:
 
 
 def _walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Finding, ...]:
-    settle()  # as `graphside serve` does
+    enter_leaf()  # as `graphside serve` does
     try:
         found = examine(environment)
     except OSError as error:

@@ -7,14 +7,14 @@ from typing import Any
 
 from runtime.errors import DatasetUnreadable, EngineUnavailable, RunInterrupted
 from runtime.sandbox.host.children import Child, ForkerClient
-from runtime.sandbox.host.claims import MOST_CHARACTERS, failure_to_load
+from runtime.sandbox.host.claims import MOST_CHARACTERS, validated_load_failure
 from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, ancillary_of, encode_frame
 from runtime.text import clip
 
 log = logging.getLogger("graphside.engine")
 
 
-async def begun(template: ForkerClient, fds: tuple[int, ...] = (), **message: Any) -> "Conversation":
+async def begin_conversation(template: ForkerClient, fds: tuple[int, ...] = (), **message: Any) -> "Conversation":
     """Fork such a process. ``fds``, which stay the caller's, and ``message`` are what it begins with.
 
     Raises ``RunInterrupted`` where the template is gone.
@@ -76,9 +76,9 @@ class Conversation:
         except (OSError, ProtocolError):
             raise await self._ended() from None
         if message.get("event") == "no_device":
-            raise no_device(message)
+            raise device_unavailable(message)
         if message.get("event") != event:
-            raise failure_to_load(message.get("failure"))
+            raise validated_load_failure(message.get("failure"))
         return message
 
     async def _ended(self) -> Exception:
@@ -89,7 +89,7 @@ class Conversation:
         return RunInterrupted("the process that loads the dataset ended; send the request again", retry_after_s=1)
 
 
-def no_device(message: Message) -> EngineUnavailable:
+def device_unavailable(message: Message) -> EngineUnavailable:
     """What a process tells that could not use the device. The reason is for the log."""
     log.error("device.unusable why=%a", clip(str(message.get("why")), MOST_CHARACTERS))
     text = "this server's GPU cannot be used just now; send the run with engine='pandas', or ask its operator"

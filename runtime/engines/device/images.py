@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from runtime.datasets.store.base import Store
 from runtime.datasets.store.descriptors import close_all
 from runtime.datasets.store.node_cache import NodeCache, Part
-from runtime.engines.device.conversation import begun
+from runtime.engines.device.conversation import begin_conversation
 from runtime.engines.device.loading import DeviceLimits, DeviceTable
 from runtime.errors import DatasetUnreadable, RuntimeFailure, StorageFull
 from runtime.sandbox.device_image import image_bytes
@@ -122,7 +122,7 @@ async def _written(
 ) -> None:
     """``fds``: block, header, file."""
     message = {**limits.to_wire(), "header_bytes": table.header_bytes, "file_bytes": size}
-    conversation = await begun(
+    conversation = await begin_conversation(
         template, fds, kind="device_imager", uid=uid, byte_count=table.block.byte_count, **message
     )
     try:

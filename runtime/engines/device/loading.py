@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.engines.device.conversation import Conversation, begun
+from runtime.engines.device.conversation import Conversation, begin_conversation
 from runtime.engines.device.driver import Block
 from runtime.errors import DatasetUnreadable, RunInterrupted
 from runtime.sandbox.host.children import ForkerClient
-from runtime.sandbox.host.claims import failure_to_load
+from runtime.sandbox.host.claims import validated_load_failure
 from runtime.sandbox.protocol import Message
 
 LOAD_TIMEOUT_S: Final = 300.0
@@ -96,7 +96,7 @@ class Loader:
         """
         loaded: list[DeviceTable] = []
         with ExitStack() as undo:
-            undo.callback(let_go, loaded, give_up)
+            undo.callback(release_tables, loaded, give_up)
             try:
                 async with asyncio.timeout(LOAD_TIMEOUT_S):
                     fds = (*stored.values(), *(image for image in images if image is not None))
@@ -121,7 +121,7 @@ class Loader:
 
 async def open_loader(template: ForkerClient, uid: int | None, limits: DeviceLimits) -> Loader:
     """A loader that has a context. Raises ``RunInterrupted``, ``EngineUnavailable``."""
-    conversation = await begun(template, kind="device_loader", uid=uid, **limits.to_wire())
+    conversation = await begin_conversation(template, kind="device_loader", uid=uid, **limits.to_wire())
     try:
         async with asyncio.timeout(WARM_TIMEOUT_S):
             await conversation.next("warm")
@@ -145,9 +145,9 @@ async def _load(
     packed = await conversation.next("packed")
     byte_count, header_bytes = packed.get("byte_count"), packed.get("header_bytes")
     if type(byte_count) is not int or type(header_bytes) is not int:
-        raise failure_to_load(None)
+        raise validated_load_failure(None)
     if byte_count < 0 or not 0 <= header_bytes <= HEADER_BYTES:
-        raise failure_to_load(None)
+        raise validated_load_failure(None)
     header_fd = os.memfd_create("header", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(header_fd, header_bytes)
@@ -162,7 +162,7 @@ async def _load(
     await conversation.next("filled")
 
 
-def let_go(loaded: list[DeviceTable], give_up: Callable[[Block], None]) -> None:
+def release_tables(loaded: list[DeviceTable], give_up: Callable[[Block], None]) -> None:
     """Give up tables that no dataset has."""
     for table in loaded:
         os.close(table.header_fd)

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import orjson
 
-from runtime.engines.device.conversation import no_device
+from runtime.engines.device.conversation import device_unavailable
 from runtime.engines.device.loading import SEALS, WARM_TIMEOUT_S, DeviceLimits, DeviceTable
 from runtime.errors import RunFailed, RunInterrupted, TaskMemoryExceeded
 from runtime.sandbox.host.children import ForkerClient
-from runtime.sandbox.host.claims import failure_to_load
+from runtime.sandbox.host.claims import validated_load_failure
 from runtime.sandbox.host.gauge import Gauge
 from runtime.sandbox.host.scratch import ScratchRoot
 from runtime.sandbox.host.seat import SeatProcess
@@ -73,9 +73,9 @@ class DeviceSeat(SeatProcess):
         except TimeoutError:
             event = None
         if event is not None and event.get("event") == "no_device":
-            raise no_device(event)
+            raise device_unavailable(event)
         if event is not None and event.get("event") == "failed":
-            raise failure_to_load(event.get("failure"))
+            raise validated_load_failure(event.get("failure"))
         if event is None or event.get("event") != name:
             text = "the process that was to run this task ended; nothing was changed, send the request again"
             raise RunInterrupted(text, retry_after_s=1)

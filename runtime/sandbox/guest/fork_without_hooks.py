@@ -23,7 +23,7 @@ def _find() -> Callable[[], int] | None:
 _fork = _find()
 
 
-def bare_fork() -> int:
+def fork_without_hooks() -> int:
     """Like ``os.fork``, of a process with one thread. Raises ``OSError``."""
     if _fork is None:
         return os.fork()

@@ -21,9 +21,9 @@ from runtime.datasets.frames import map_frame
 from runtime.datasets.plottable import build_plottable
 from runtime.errors import DatasetTooLarge, DatasetUnreadable, RuntimeFailure
 from runtime.sandbox.guest import confine, seat, surroundings
-from runtime.sandbox.guest.fork_without_hooks import bare_fork
+from runtime.sandbox.guest.fork_without_hooks import fork_without_hooks
 from runtime.sandbox.guest.forker import Forker
-from runtime.sandbox.guest.merge_mappings import Fold, fold
+from runtime.sandbox.guest.merge_mappings import Merge, merge
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls.enclosure import Enclosure
 from runtime.text import legal_text
@@ -35,7 +35,7 @@ PAYLOAD_FD: Final = 4
 FIRST_TABLE_FD: Final = 5
 
 
-def main(fds: list[int], message: Message, enclosure: Enclosure, folds: list[Fold], *, parent_pid: int) -> NoReturn:
+def main(fds: list[int], message: Message, enclosure: Enclosure, merges: list[Merge], *, parent_pid: int) -> NoReturn:
     """Be a holder: load behind walls, say so, serve until the control channel ends.
 
     ``fds`` become 0 (nothing), 1 and 2 (the template's log), 3 (control), 4 (the dataset's description, JSON), then
@@ -59,10 +59,10 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, folds: list[Fol
     except Exception as error:  # a boundary: whatever went wrong is the replica's to know
         send_packet(control, {"event": "failed", "failure": _failure(error, most).to_wire()})
         os._exit(1)
-    surroundings.furnish()
+    surroundings.prepare_holder()
     gc.collect()
     gc.freeze()  # a collection in a seat would otherwise copy every page that holds an object (90 ms, 30 MB)
-    fold(folds)
+    merge(merges)
     confine.outlive_parent()
     grown = max(0, own.anonymous_bytes() - before)
     send_packet(control, {"event": "ready", "anonymous_bytes": grown, "load_s": time.perf_counter() - started})
@@ -135,7 +135,7 @@ def _forker(control: socket.socket, plottable: Any, threads: int, own: _Own, enc
     def fork() -> int:
         surroundings.reseed()
         own.out_of_memory.first()  # what is forked now
-        pid = bare_fork()
+        pid = fork_without_hooks()
         if pid:
             own.out_of_memory.after_runs()
         return pid

@@ -30,28 +30,28 @@ class _Mapping:
         )
 
 
-Fold = tuple[int, int, int]
+Merge = tuple[int, int, int]
 """Address and length in bytes of a mapping, and the rights that it is to have."""
 
 
-def find_folds() -> list[Fold]:
+def find_merges() -> list[Merge]:
     """What to change so that adjacent mappings of one library have the same rights."""
     with open("/proc/self/maps", "rb") as file:
         mappings = [_mapping(line) for line in file]
     libraries = {one.file for one in mappings if one.rights == b"r-xp" and one.file[1] != b"0"}
-    folds = []
+    merges = []
     for number, one in enumerate(mappings):
         if one.rights == b"r--p" and one.file in libraries:
             neighbours = mappings[max(0, number - 1) : number + 2]
             writable = any(other.rights == b"rw-p" and one.goes_on_in(other) for other in neighbours)
             rights = mmap.PROT_READ | (mmap.PROT_WRITE if writable else mmap.PROT_EXEC)
-            folds.append((one.start, one.end - one.start, rights))
-    return folds
+            merges.append((one.start, one.end - one.start, rights))
+    return merges
 
 
-def fold(folds: list[Fold]) -> None:
+def merge(merges: list[Merge]) -> None:
     """Change it, here or in a process forked from where it was found: the kernel makes one mapping of several."""
-    for address, length, rights in folds:
+    for address, length, rights in merges:
         _libc.mprotect(address, length, rights)  # where it fails, things stay as they were
 
 

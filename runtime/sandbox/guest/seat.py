@@ -71,7 +71,7 @@ def enter(
     os.fchdir(scratch_fd)  # that user's alone: a holder has no right of its own to enter it
     if uid is not None or enclosure.walls.landlock:  # else other runs, of the same user, could look into its memory
         confine.show_files()
-    surroundings.settle(os.getcwd())
+    surroundings.prepare_seat(os.getcwd())
     enclosure.seat(scratch_fd)
     os.close(scratch_fd)
 

@@ -32,7 +32,7 @@ def remember_own_modules() -> None:
     _own_modules.extend(name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES)
 
 
-def furnish() -> None:
+def prepare_holder() -> None:
     """Once, in a holder: what all its seats have. Nothing of the server's own can be imported any more."""
     sys.stdin = open(0, encoding="utf-8", closefd=False)
     for name, fd in (("stdout", 1), ("stderr", 2)):
@@ -74,7 +74,7 @@ def reseed() -> None:
     np.random.seed(int.from_bytes(os.urandom(4), "big"))
 
 
-def settle(scratch: str) -> None:
+def prepare_seat(scratch: str) -> None:
     """In a seat: what leads to its own scratch directory."""
     os.environ["HOME"] = scratch  # not update(), which goes through every kind of mapping that there is
     os.environ["TMPDIR"] = scratch

@@ -71,13 +71,13 @@ def _becoming(enclosure: Enclosure, frames: DeviceFrames | None) -> Become:
     from runtime.sandbox.guest.device import loader as device_loader
     from runtime.sandbox.guest.device import seat as device_seat
 
-    folds = merge_mappings.find_folds()
+    merges = merge_mappings.find_merges()
 
     def become(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
         fds = [0, *fds] if message["kind"] == "device_seat" else [0, 1, 2, *fds]
         match message["kind"]:
             case "holder":
-                holder.main(fds, message, enclosure, folds, parent_pid=parent_pid)
+                holder.main(fds, message, enclosure, merges, parent_pid=parent_pid)
             case "job":
                 parse_job.main(fds, message, enclosure, parent_pid=parent_pid)
             case "device_seat" if frames is not None:

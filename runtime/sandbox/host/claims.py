@@ -17,9 +17,9 @@ _MOST_SENTENCES: Final = 20
 _NUMBERS: Final = ("limit", "observed")
 
 
-def refusal_told(failure: Any) -> InvalidTable:  # Any: JSON
+def validated_refusal(failure: Any) -> InvalidTable:  # Any: JSON
     """The refusal of an upload: its sentences, and nothing else that was sent with them."""
-    message, fields = _told(failure)
+    message, fields = _validated_failure(failure)
     if message is None:
         return InvalidTable("the parser gave an answer that is not one")
     errors = fields.get("errors")
@@ -27,7 +27,7 @@ def refusal_told(failure: Any) -> InvalidTable:  # Any: JSON
     return InvalidTable(message, errors=sentences[:_MOST_SENTENCES] or [message])
 
 
-def described_told(table: Message) -> Message:
+def validated_description(table: Message) -> Message:
     """``row_count``, ``column_count`` and ``dtypes`` of the table that a job wrote. Raises ``InvalidTable``."""
     dtypes, counts = table.get("dtypes"), {name: table.get(name) for name in ("row_count", "column_count")}
     fits = (
@@ -37,13 +37,13 @@ def described_told(table: Message) -> Message:
         and counts["column_count"] == len(dtypes)
     )
     if not fits:
-        raise refusal_told(None)
+        raise validated_refusal(None)
     return {**counts, "dtypes": dtypes}
 
 
-def failure_to_load(failure: Any) -> RuntimeFailure:  # Any: JSON
+def validated_load_failure(failure: Any) -> RuntimeFailure:  # Any: JSON
     """Why a holder has no dataset."""
-    message, fields = _told(failure)
+    message, fields = _validated_failure(failure)
     if message is None:
         return DatasetUnreadable("the dataset cannot be loaded: its process gave an answer that is not one")
     if failure.get("type") != DatasetTooLarge.__name__:
@@ -52,20 +52,20 @@ def failure_to_load(failure: Any) -> RuntimeFailure:  # Any: JSON
     return DatasetTooLarge(message, limit_name="cache_bytes", **numbers)
 
 
-def loaded_told(event: Message, most_bytes: int, most_s: float) -> tuple[int, float]:
+def validated_load(event: Message, most_bytes: int, most_s: float) -> tuple[int, float]:
     """What a dataset added to a holder's private memory, and how long it took.
 
     Raises ``DatasetUnreadable`` for what cannot be: the cache would make room for it.
     """
     anonymous_bytes, load_s = event.get("anonymous_bytes"), event.get("load_s")
     if type(anonymous_bytes) is not int or not 0 <= anonymous_bytes <= most_bytes:
-        raise failure_to_load(None)
+        raise validated_load_failure(None)
     if not isinstance(load_s, (int, float)) or not math.isfinite(load_s) or not 0 <= load_s <= most_s:
-        raise failure_to_load(None)
+        raise validated_load_failure(None)
     return anonymous_bytes, float(load_s)
 
 
-def _told(failure: Any) -> tuple[str | None, Message]:  # Any: JSON
+def _validated_failure(failure: Any) -> tuple[str | None, Message]:  # Any: JSON
     """Message and fields of a failure's wire form; no message where it is none."""
     if not isinstance(failure, dict) or not isinstance(failure.get("message"), str):
         return None, {}

@@ -26,14 +26,14 @@ class TooManyMappings(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Unlinked:
+class DeletedFiles:
     """Deleted files that a process holds."""
 
     byte_count: int = 0
     file_count: int = 0
 
 
-def unlinked(pid: int, uid: int | None, directory: Path) -> Unlinked:
+def deleted_files(pid: int, uid: int | None, directory: Path) -> DeletedFiles:
     """Deleted files of ``directory`` that process ``pid`` of user ``uid`` (None: ours) holds.
 
     None where the process does not show them, or has ended. Raises ``TooManyMappings``.
@@ -43,9 +43,9 @@ def unlinked(pid: int, uid: int | None, directory: Path) -> Unlinked:
             held = _open_files(pid, directory.stat().st_dev)
             mapped = _mappings(pid, directory)
         except OSError:
-            return Unlinked()
+            return DeletedFiles()
     found = {**mapped, **held}
-    return Unlinked(sum(found.values()), len(found))
+    return DeletedFiles(sum(found.values()), len(found))
 
 
 def _open_files(pid: int, device: int) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""What no kernel limit counts for one process: its resident memory as a whole, its threads."""
+"""Measures what no kernel limit counts for one process: its resident memory as a whole, and its threads."""
 
 import os
 import re
@@ -10,11 +10,12 @@ _THREADS = re.compile(rb"\nThreads:\s*(\d+)")
 
 
 class Gauge:
-    """Reads the private and shared-anonymous memory, page tables included, that a process has taken since the gauge was
-    made, and ``threads``, how many it had at the last reading.
+    """Reads what one process has used since the gauge was made: private and shared anonymous memory, page tables
+    included, and CPU time.
 
-    ``headless``: its first thread has ended then. The kernel tells no more of its memory or files, though other threads
-    may go on."""
+    ``threads``: how many it had at the last reading. ``main_thread_exited``: its first thread had ended by then. The
+    kernel then no longer shows its memory or files, although other threads may go on.
+    """
 
     def __init__(self, pid: int) -> None:
         self._fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
@@ -23,22 +24,22 @@ class Gauge:
         self._base_cpu_s = 0.0
         self.peak_bytes = 0
         self.threads = 1
-        self.headless = False
+        self.main_thread_exited = False
 
     def begin(self) -> None:
-        """Count CPU from here on. Memory counts from when the gauge was made: what an earlier run left is used."""
+        """Count CPU from here on. Memory counts from when the gauge was made: what an earlier run left is included."""
         self._base_cpu_s += self.cpu_s()
 
     def used_bytes(self) -> int:
-        """Bytes taken since the start; 0 once the process has ended."""
+        """Return the bytes taken since the gauge was made; 0 once the process has ended."""
         status = self._read()
-        self.threads, self.headless = status.threads, status.headless
+        self.threads, self.main_thread_exited = status.threads, status.main_thread_exited
         used = max(0, status.counted_bytes - self._base.counted_bytes)
         self.peak_bytes = max(self.peak_bytes, used)
         return used
 
     def cpu_s(self) -> float:
-        """Seconds of CPU that all its threads have used since ``begin``; 0 once the process has ended."""
+        """Return the seconds of CPU that all its threads have used since ``begin``; 0 once the process has ended."""
         try:
             stat = os.pread(self._stat_fd, 1024, 0)
         except ProcessLookupError:
@@ -47,7 +48,6 @@ class Gauge:
         return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND - self._base_cpu_s
 
     def close(self) -> None:
-        """Close the files; no reading after that."""
         os.close(self._fd)
         os.close(self._stat_fd)
 
@@ -55,14 +55,14 @@ class Gauge:
         try:
             status = os.pread(self._fd, 4096, 0)
         except ProcessLookupError:
-            return _Status(0, 0, headless=False)
+            return _Status(0, 0, main_thread_exited=False)
         counted = 1024 * sum(map(int, _COUNTED.findall(status)))
         threads = _THREADS.search(status)
-        return _Status(counted, int(threads[1]) if threads else 0, headless=b"\nState:\tZ" in status)
+        return _Status(counted, int(threads[1]) if threads else 0, main_thread_exited=b"\nState:\tZ" in status)
 
 
 @dataclass(frozen=True, slots=True)
 class _Status:
     counted_bytes: int
     threads: int
-    headless: bool
+    main_thread_exited: bool

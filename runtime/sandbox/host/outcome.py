@@ -70,12 +70,15 @@ def outcome_of(answer: Message, limits: Limits) -> RunOutcome:
     return RunOutcome(kind=kind, length=length, run_s=run_s, encode_s=_seconds(answer["encode_s"], limits))
 
 
-def crash(code: int | None, *, beheaded: bool) -> RuntimeFailure:
-    """Name the end of a process that gave no answer. ``beheaded``: it was killed since its first thread had ended."""
+def crash(code: int | None, *, main_thread_exited: bool) -> RuntimeFailure:
+    """Name the end of a process that gave no answer.
+
+    ``main_thread_exited``: we killed it because its first thread had ended and others went on.
+    """
     if code is None:
         text = "the process that ran this task ended with its holder; nothing was changed, send the request again"
         return RunInterrupted(text, retry_after_s=1)
-    if beheaded and code == -signal.SIGKILL:
+    if main_thread_exited and code == -signal.SIGKILL:
         return TaskCrashed("the task ended its process's first thread, and left others running", signal="SIGKILL")
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else f"signal {-code}"

@@ -17,7 +17,7 @@ from runtime.sandbox.host.large_result import LargeResult
 from runtime.sandbox.host.outcome import RunOutcome, crash, outcome_of
 from runtime.sandbox.host.output import OutputPipe
 from runtime.sandbox.host.scratch import ScratchRoot, remove, scratch_use
-from runtime.sandbox.host.watchdog import Place, Watchdog
+from runtime.sandbox.host.watchdog import Watchdog, Writable
 from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, ancillary_of, encode_frame
 from runtime.task import Limits, TaskSpec
 
@@ -103,8 +103,8 @@ class SeatProcess:
         started = time.monotonic()
         self.reusable = False
         self._memory_bytes = spec.limits.memory_bytes
-        place = Place(self._scratch, self._uid)
-        watchdog = Watchdog(child, self._gauge, place, spec.limits, self._end, self._other_look)
+        writable = Writable(self._scratch, self._uid)
+        watchdog = Watchdog(child, self._gauge, writable, spec.limits, self._end, self._other_look)
         listening = asyncio.get_running_loop().call_later(LISTEN_AFTER_S, self._listen)
         answer = None
         try:
@@ -123,7 +123,7 @@ class SeatProcess:
         if answer is not None and answer.get("status") == "ok" and not self.reusable:
             too_much = await watchdog.last_look()
             self._ended_by = self._ended_by or too_much  # it may have been cancelled meanwhile
-        outcome = await self._outcome(child, spec, answer, beheaded=watchdog.beheaded)
+        outcome = await self._outcome(child, spec, answer, main_thread_exited=watchdog.main_thread_exited)
         if outcome.failure is not None and self.reusable:  # an answer that only looked like one
             self.reusable = False
             child.kill()
@@ -132,19 +132,19 @@ class SeatProcess:
             outcome.run_s = time.monotonic() - started
         return outcome
 
-    def fits(self, limits: Limits) -> bool:
+    def accepts(self, limits: Limits) -> bool:
         """Whether a kept process can take a run with these limits, and has been quiet meanwhile."""
-        return self.is_quiet and limits.memory_bytes == self._memory_bytes
+        return self.is_idle and limits.memory_bytes == self._memory_bytes
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether it lives, and has computed nothing and said nothing since ``rest``."""
+    def is_idle(self) -> bool:
+        """Whether it lives, and has computed nothing and said nothing since ``mark_idle``."""
         if not self.alive or self._gauge is None or self._gauge.cpu_s() > IDLE_CPU_S:
             return False
         # A second answer would be taken for that of the next run.
         return not readable(self._channel.fileno())
 
-    def rest(self) -> None:
+    def mark_idle(self) -> None:
         """Count its CPU anew: from here on it has nothing to do."""
         if self._gauge is not None:
             self._gauge.begin()
@@ -158,7 +158,7 @@ class SeatProcess:
             type(length) is int
             and length <= COPY_BYTES
             and self._gauge.threads == 1
-            and not self._gauge.headless
+            and not self._gauge.main_thread_exited
             and self._gauge.peak_bytes <= KEPT_BYTES
             and scratch_use(self._scratch, 1).file_count == 0
         )
@@ -230,7 +230,9 @@ class SeatProcess:
             loop.remove_reader(channel)
             forget()
 
-    async def _outcome(self, child: Child, spec: TaskSpec, answer: Message | None, *, beheaded: bool) -> RunOutcome:
+    async def _outcome(
+        self, child: Child, spec: TaskSpec, answer: Message | None, *, main_thread_exited: bool
+    ) -> RunOutcome:
         failure = self._ended_by
         if failure is None and answer is not None:
             try:
@@ -241,7 +243,7 @@ class SeatProcess:
             except (KeyError, TypeError, ValueError, ProtocolError):
                 failure = TaskCrashed("the task's process gave an answer that is not one")
         if failure is None:
-            failure = crash(await child.exit_code(), beheaded=beheaded)
+            failure = crash(await child.exit_code(), main_thread_exited=main_thread_exited)
         outcome = RunOutcome(failure=failure)
         self._add_output(outcome)
         return outcome
@@ -277,7 +279,7 @@ async def open_seat(
     try:
         seat = SeatProcess(root, uid, output_bytes, result_bytes)
     except OSError as error:
-        raise not_made(error) from error
+        raise seat_not_made(error) from error
     try:
         await seat.open(holder)
     except BaseException:
@@ -286,7 +288,7 @@ async def open_seat(
     return seat
 
 
-def not_made(error: OSError) -> Overloaded:
+def seat_not_made(error: OSError) -> Overloaded:
     """Where the machine has no descriptors, disk or processes left for a seat. The reason is for the log."""
     log.error("seat.not_made errno=%s %s", error.errno, error.strerror)
     return Overloaded("this server cannot start another run just now; try again", retry_after_s=1)

@@ -16,7 +16,7 @@ import orjson
 
 from runtime.errors import DatasetUnreadable, InvalidTable, RunInterrupted
 from runtime.sandbox.host.children import Child, ForkerClient
-from runtime.sandbox.host.claims import MOST_CHARACTERS, failure_to_load, loaded_told, refusal_told
+from runtime.sandbox.host.claims import MOST_CHARACTERS, validated_load, validated_load_failure, validated_refusal
 from runtime.sandbox.protocol import FrameBuffer, Message, ProtocolError, encode_frame
 from runtime.sandbox.walls import identity, namespaces
 from runtime.sandbox.walls.cgroup import TaskGroup
@@ -157,8 +157,8 @@ class TemplateProcess:
         try:
             event = await holder.first_event(LOAD_TIMEOUT_S)
             if event.get("event") != "ready":
-                raise failure_to_load(event.get("failure"))
-            anonymous_bytes, load_s = loaded_told(event, memory_bytes, LOAD_TIMEOUT_S)
+                raise validated_load_failure(event.get("failure"))
+            anonymous_bytes, load_s = validated_load(event, memory_bytes, LOAD_TIMEOUT_S)
         except TimeoutError:
             holder.close()
             child.kill()
@@ -208,7 +208,7 @@ class TemplateProcess:
         table = answer.get("table")
         if answer.get("status") == "ok" and isinstance(table, dict):
             return table
-        raise refusal_told(answer.get("failure"))
+        raise validated_refusal(answer.get("failure"))
 
     async def close(self) -> None:
         """End the template."""

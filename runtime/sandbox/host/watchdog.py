@@ -15,7 +15,7 @@ from typing import Final
 
 from runtime.errors import RunFailed, TaskCrashed, TaskMemoryExceeded, TaskScratchExceeded, TaskTimeout
 from runtime.sandbox.host.children import Child
-from runtime.sandbox.host.deleted_files import TooManyMappings, Unlinked, unlinked
+from runtime.sandbox.host.deleted_files import DeletedFiles, TooManyMappings, deleted_files
 from runtime.sandbox.host.gauge import Gauge
 from runtime.sandbox.host.scratch import DEEPEST, ScratchUse, scratch_use
 from runtime.task import Limits
@@ -30,7 +30,7 @@ _COUNTERS: Final = ThreadPoolExecutor(4, thread_name_prefix="scratch")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Writable:
     """What a run can write to: its scratch directory, and whose processes may be asked for what they hold open."""
 
     scratch: Path
@@ -44,7 +44,7 @@ class Watchdog:
         self,
         child: Child,
         gauge: Gauge | None,
-        place: Place,
+        writable: Writable,
         limits: Limits,
         end: Callable[[RunFailed], None],
         other_look: Callable[[], RunFailed | None] | None = None,
@@ -52,13 +52,13 @@ class Watchdog:
         """``other_look``: at what else the run may use up; the failure where it has."""
         self._child = child
         self._gauge = gauge
-        self._place = place
+        self._writable = writable
         self._limits = limits
         self._end = end
         self._other_look = other_look
         self._started = time.monotonic()
         self._seen_scratch_bytes = 0
-        self.beheaded = False
+        self.main_thread_exited = False
         """Whether the run was killed since its first thread had ended and others went on."""
         loop = asyncio.get_running_loop()
         self._timers = [
@@ -97,8 +97,8 @@ class Watchdog:
         if used > limit:
             text = f"the task used {used} bytes of memory, more than its limit of {limit} bytes"
             return self._end(TaskMemoryExceeded(text, limit_name="memory_bytes", limit=limit, observed=used))
-        if self._gauge.headless and not self._child.dead:
-            self.beheaded = True
+        if self._gauge.main_thread_exited and not self._child.dead:
+            self.main_thread_exited = True
             return self._child.kill()  # no more than that: where it is about to end by itself, its answer counts
         threads, most = self._gauge.threads, self._limits.threads
         if threads > most:
@@ -114,7 +114,7 @@ class Watchdog:
             text = f"the task used {used_s:g} s of CPU, more than its limit of {limit:g} s"
             return self._end(TaskTimeout(text, limit_name="cpu_s", limit=limit, observed=used_s))
         census = asyncio.get_running_loop().run_in_executor(
-            _COUNTERS, _census, self._child.pid, self._place, self._limits.scratch_files
+            _COUNTERS, _census, self._child.pid, self._writable, self._limits.scratch_files
         )
         census.add_done_callback(self._on_census)
 
@@ -136,11 +136,11 @@ class Watchdog:
 
     async def last_look(self) -> RunFailed | None:
         """At what a run leaves in its scratch directory: a quick one may have filled it between two looks."""
-        if scratch_use(self._place.scratch, 1).file_count == 0:
+        if scratch_use(self._writable.scratch, 1).file_count == 0:
             return None  # as most do, and no thread has to be asked
         loop = asyncio.get_running_loop()
         return self._judge(
-            await loop.run_in_executor(_COUNTERS, scratch_use, self._place.scratch, self._limits.scratch_files)
+            await loop.run_in_executor(_COUNTERS, scratch_use, self._writable.scratch, self._limits.scratch_files)
         )
 
     def _judge(self, use: ScratchUse) -> RunFailed | None:
@@ -163,10 +163,10 @@ class _Census:
     cpu_s: float
 
 
-def _census(pid: int, place: Place, most_files: int) -> _Census:
+def _census(pid: int, writable: Writable, most_files: int) -> _Census:
     """Raises ``TooManyMappings``."""
     began = time.thread_time()
-    use = scratch_use(place.scratch, most_files)
-    held: Unlinked = unlinked(pid, place.uid, place.scratch)
+    use = scratch_use(writable.scratch, most_files)
+    held: DeletedFiles = deleted_files(pid, writable.uid, writable.scratch)
     use = ScratchUse(use.byte_count + held.byte_count, use.file_count + held.file_count, use.depth)
     return _Census(use, time.thread_time() - began)

@@ -5,7 +5,7 @@ the groups of its units. So a group counts as given where systemd says so (``Del
 container sees, where its owner was given it by somebody else, or where it was made by hand.
 
 A group that has processes cannot divide memory among groups below it, and one that divides the rest among them makes
-those useless. So a server that is alone in its group first goes into a leaf of that (``settle``), and all that it
+those useless. So a server that is alone in its group first goes into a leaf of that (``enter_leaf``), and all that it
 starts is born there. Processes of others are never moved.
 """
 
@@ -51,7 +51,7 @@ def given_group(process: Path = _SELF) -> Path:
     raise NotDelegated("its control group is systemd's, without Delegate=yes")
 
 
-def settle(process: Path = _SELF) -> bool:
+def enter_leaf(process: Path = _SELF) -> bool:
     """Go into a leaf of our group, where it was given to us and we are alone in it. Whether we went."""
     try:
         group = given_group(process)

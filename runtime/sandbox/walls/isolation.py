@@ -58,7 +58,7 @@ def describe(isolation: Isolation, walls: Walls, found: Mapping[str, Found]) -> 
     return f"isolation {isolation}: rlimits on | no_new_privs on | {' | '.join(told)}"
 
 
-def put_up_here(isolation: Isolation, environment: dict[str, str]) -> tuple[Walls, str]:
+def find_walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Walls, str]:
     """The walls for runs on this machine, found out by trying, and the line that tells of them.
 
     Raises ``WallMissing``, and ``OSError`` where they could not be tried.

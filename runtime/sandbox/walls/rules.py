@@ -11,7 +11,7 @@ OWN_PID: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ErrnoAnswer:
     """The call does not happen. ``errno`` 0: its caller is told that it did."""
 
     errno: int
@@ -49,15 +49,15 @@ class When:
     """``then`` where every check holds; else ``otherwise``. Each may be such a choice itself."""
 
     checks: tuple[Check | AtMost, ...]
-    otherwise: Rule = Answer(errno.EPERM)
+    otherwise: Rule = ErrnoAnswer(errno.EPERM)
     then: Rule = Allow()
 
 
-Rule = Allow | Answer | When
+Rule = Allow | ErrnoAnswer | When
 
 ALLOW: Final = Allow()
-DENY: Final = Answer(errno.EPERM)
-PRETEND: Final = Answer(0)
-INVALID: Final = Answer(errno.EINVAL)
-UNKNOWN: Final = Answer(errno.ENOSYS)
-UNSUPPORTED: Final = Answer(errno.EOPNOTSUPP)
+DENY: Final = ErrnoAnswer(errno.EPERM)
+PRETEND: Final = ErrnoAnswer(0)
+INVALID: Final = ErrnoAnswer(errno.EINVAL)
+UNKNOWN: Final = ErrnoAnswer(errno.ENOSYS)
+UNSUPPORTED: Final = ErrnoAnswer(errno.EOPNOTSUPP)

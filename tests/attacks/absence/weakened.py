@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from runtime.sandbox.guest import confine, template
-from runtime.sandbox.guest.merge_mappings import Fold
+from runtime.sandbox.guest.merge_mappings import Merge
 from runtime.sandbox.protocol import Message
 from runtime.sandbox.walls import identity, kernel
 from runtime.sandbox.walls.enclosure import Enclosure, Walls
@@ -109,12 +109,12 @@ def main() -> NoReturn:
     be_holder = holder.main
 
     def weak_holder(
-        fds: list[int], message: Message, enclosure: Enclosure, folds: list[Fold], *, parent_pid: int
+        fds: list[int], message: Message, enclosure: Enclosure, merges: list[Merge], *, parent_pid: int
     ) -> NoReturn:
         told: dict[str, Any] = json.loads(path.read_text())
         for name in told["absent"]:
             ABSENT[name]()
-        be_holder(fds, message, Enclosure(Walls(**told["walls"])), folds, parent_pid=parent_pid)
+        be_holder(fds, message, Enclosure(Walls(**told["walls"])), merges, parent_pid=parent_pid)
 
     setattr(holder, "main", weak_holder)  # noqa: B010
     template.main()

@@ -16,7 +16,7 @@ from deployments.settings import GpuSettings, LimitSettings, MaximumSettings, Se
 from runtime.errors import RuntimeFailure
 from runtime.sandbox.host.scratch import DEEPEST
 from runtime.sandbox.walls import policy
-from runtime.sandbox.walls.rules import Answer
+from runtime.sandbox.walls.rules import ErrnoAnswer
 from runtime.task import MIB, Limits
 from tests.unit.docs.markdown import ROOT, code, rows
 
@@ -99,7 +99,7 @@ def test_every_end_by_a_limit_is_named() -> None:
 
 
 def test_the_number_of_system_calls_is_true() -> None:
-    let_through = sum(not isinstance(rule, Answer) for rule in policy.SEAT.values())
+    let_through = sum(not isinstance(rule, ErrnoAnswer) for rule in policy.SEAT.values())
     assert f"| {let_through} system calls are let through" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from deployments.replica.flags import EVERYWHERE, ONE_MACHINE
 from runtime.sandbox.guest import confine
 from runtime.sandbox.walls import identity, policy
 from runtime.sandbox.walls.isolation import REQUIRED, remark
-from runtime.sandbox.walls.rules import Answer
+from runtime.sandbox.walls.rules import ErrnoAnswer
 from tests.unit.docs.markdown import ROOT, code, rows
 
 PAGE = "docs/security.md"
@@ -43,7 +43,7 @@ def test_calls_that_are_named_as_refused_are_in_no_list(rules: policy.Policy) ->
 def test_calls_that_are_answered_without_happening_are_named() -> None:
     row = next(row for row in rows(PAGE, "calls that work needs") if "as if" in row["how far"])
     for call in CALLS.findall(row["calls that work needs"]):
-        assert policy.SEAT[call] == Answer(0)
+        assert policy.SEAT[call] == ErrnoAnswer(0)
 
 
 def test_bounds_of_the_kernels_memory_are_those_of_the_code() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from deployments.calls.affinity import REPLICA_PREFIX
 from deployments.calls.runner_client import CHUNK_BYTES, RunnerClient
-from runtime.sandbox.host.large_result import LargeResult
+from runtime.sandbox.host.large_result import LargeResult, ResultLocation
 
 DATA = os.urandom(3 * CHUNK_BYTES + 17)
 
@@ -50,21 +50,22 @@ def _result() -> LargeResult:
     return result
 
 
-async def _fetched(handle: OneReplica, place: dict[str, Any] | None) -> bytes:
-    return b"".join([chunk async for chunk in RunnerClient(handle).fetch("a", "run", place)])
+async def _fetched(handle: OneReplica, location: ResultLocation | None) -> bytes:
+    return b"".join([chunk async for chunk in RunnerClient(handle).fetch("a", "run", location)])
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["alive", "dead meanwhile"])
 def test_a_file_in_reach_is_read_and_its_replica_lets_go(broken: bool) -> None:
     result, handle = _result(), OneReplica(broken=broken)
-    assert asyncio.run(_fetched(handle, result.place)) == DATA
+    assert asyncio.run(_fetched(handle, result.location)) == DATA
     assert handle.calls == [("drop", REPLICA_PREFIX + "a")]
 
 
 def test_one_that_is_elsewhere_comes_from_its_replica() -> None:
     result, handle = _result(), OneReplica()
-    place = {**(result.place or {}), "machine": ["another", "one"]}
-    assert asyncio.run(_fetched(handle, place)) == DATA
+    assert result.location is not None
+    location: ResultLocation = {**result.location, "machine": ["another", "one"]}
+    assert asyncio.run(_fetched(handle, location)) == DATA
     assert asyncio.run(_fetched(handle, None)) == DATA
     assert handle.calls == [("fetch", REPLICA_PREFIX + "a")] * 2
 
@@ -74,7 +75,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_no_file_open() -> None:
 
     async def leave() -> int:
         before = len(os.listdir("/proc/self/fd"))
-        chunks = RunnerClient(handle).fetch("a", "run", result.place)
+        chunks = RunnerClient(handle).fetch("a", "run", result.location)
         assert await anext(chunks) == DATA[:CHUNK_BYTES]
         await chunks.aclose()  # type: ignore[attr-defined]  # it is a generator
         return len(os.listdir("/proc/self/fd")) - before

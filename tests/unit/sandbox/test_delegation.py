@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.sandbox.walls import delegation, probe
-from runtime.sandbox.walls.delegation import LEAF, NotDelegated, divide, given_group, settle
+from runtime.sandbox.walls.delegation import LEAF, NotDelegated, divide, enter_leaf, given_group
 from tests.unit.sandbox.fake_groups import FakeGroups
 
 UNIT = "/system.slice/graphside.service"
@@ -108,7 +108,7 @@ class TestSettle:
     def test_a_server_alone_in_its_group_goes_into_a_leaf(self, fake: FakeGroups) -> None:
         mine = fake.make("/mine", os.getpid())
         fake.live_in("/mine")
-        assert settle(fake.process)
+        assert enter_leaf(fake.process)
         assert (mine / LEAF / "cgroup.procs").read_text().split() == [str(os.getpid())]
         assert divide(mine) == ("memory", "pids", "cpu")
 
@@ -116,14 +116,14 @@ class TestSettle:
         fake.make(f"/mine/{LEAF}")
         mine = fake.make("/mine", os.getpid())
         fake.live_in("/mine")
-        assert settle(fake.process)
+        assert enter_leaf(fake.process)
         assert (mine / LEAF / "cgroup.procs").read_text().split() == [str(os.getpid())]
 
     @pytest.mark.parametrize("others", [(1,), (0,)])  # 0 is how a process outside the pid namespace shows
     def test_processes_of_others_are_not_moved_nor_left_alone(self, fake: FakeGroups, others: tuple[int, ...]) -> None:
         mine = fake.make("/mine", os.getpid(), *others)
         fake.live_in("/mine")
-        assert not settle(fake.process)
+        assert not enter_leaf(fake.process)
         with pytest.raises(NotDelegated, match="2 processes are in the group itself"):
             divide(mine)
         assert fake.written == [], "nor is anything enabled, which would make groups below useless"
@@ -134,7 +134,7 @@ class TestSettle:
     ) -> None:
         fake.make(name, os.getpid())
         fake.live_in(name)
-        assert not settle(fake.process)
+        assert not enter_leaf(fake.process)
         assert fake.written == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from runtime.sandbox.walls import policy
 from runtime.sandbox.walls.bpf import MOST_INSTRUCTIONS, compile_filter
 from runtime.sandbox.walls.rules import ALLOW as LET_THROUGH
-from runtime.sandbox.walls.rules import DENY, OWN_PID, PRETEND, Allow, Answer, AtMost, Check, Rule, When
+from runtime.sandbox.walls.rules import DENY, OWN_PID, PRETEND, Allow, AtMost, Check, ErrnoAnswer, Rule, When
 from runtime.sandbox.walls.syscalls import ARCHITECTURES, NEWEST_CALL, NUMBERS, number_of
 from tests.unit.sandbox.bpf_machine import ALLOW, KILL, verdict
 
@@ -67,7 +67,7 @@ def says(rule: Rule, arguments: list[int]) -> str | int:
     match rule:
         case Allow():
             return ALLOW
-        case Answer(answer):
+        case ErrnoAnswer(answer):
             return answer
         case When(checks, otherwise, then):
             return says(then if all(_holds(check, arguments) for check in checks) else otherwise, arguments)
@@ -349,7 +349,7 @@ def test_every_name_of_a_policy_is_in_the_table_and_no_number_twice() -> None:
 
 
 def test_choices_may_lie_within_choices() -> None:
-    inner = When((AtMost(2, 7), Check(1, (3, 4))), Answer(errno.EXDEV), then=PRETEND)
+    inner = When((AtMost(2, 7), Check(1, (3, 4))), ErrnoAnswer(errno.EXDEV), then=PRETEND)
     rules: dict[int, Rule] = {1: When((Check(0, (1, 2)),), otherwise=inner, then=inner), 2: inner}
     code = compile_filter(rules, 0xC000003E, 5).code
     for number in rules:
@@ -360,7 +360,7 @@ def test_choices_may_lie_within_choices() -> None:
 @pytest.mark.parametrize("size", [1, 40, 400])
 def test_trees_of_any_size_are_right(size: int) -> None:
     """Long runs of rules with arguments need jumps that do not fit one instruction."""
-    checked = When((Check(1, tuple(range(10, 40))),), Answer(errno.EXDEV))
+    checked = When((Check(1, tuple(range(10, 40))),), ErrnoAnswer(errno.EXDEV))
     rules: dict[int, Rule] = {number: checked if number % 2 else LET_THROUGH for number in range(size)}
     try:
         code = compile_filter(rules, 0xC000003E, size + 5).code

@@ -98,13 +98,13 @@ class TestLauncher:
             steps.append("start")
             raise Stopped
 
-        monkeypatch.setattr(supervisors, "settle", lambda: steps.append("settle"))
+        monkeypatch.setattr(supervisors, "enter_leaf", lambda: steps.append("enter_leaf"))
         monkeypatch.setattr(Supervisor, "_start_child", start)
         environment = {"GRAPHSIDE_DATA": str(tmp_path)}
         (tmp_path / "logs").mkdir()
         with Instance(tmp_path) as instance, pytest.raises(Stopped):
             Supervisor(read_options(environment), environment)._serve(instance)
-        assert steps == ["settle", "start"]
+        assert steps == ["enter_leaf", "start"]
 
     def test_a_wall_that_is_missing_is_one_sentence_before_anything_is_deployed(
         self, monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from runtime.errors import RunInterrupted, RuntimeFailure, TaskCrashed, TaskMemo
 from runtime.executor import ExecutorSettings
 from runtime.sandbox.walls import cgroup, probe
 from runtime.sandbox.walls.cgroup import PREFIX, GroupLimits, MemoryEvents, TaskGroup, open_group, sweep
-from runtime.sandbox.walls.delegation import NotDelegated, divide, given_group, settle, write
+from runtime.sandbox.walls.delegation import NotDelegated, divide, enter_leaf, given_group, write
 from runtime.sandbox.walls.delegation import _mount_of as mount_of
 from runtime.sandbox.walls.delegation import _name_of as name_of
 from runtime.task import MIB
@@ -47,7 +47,7 @@ def mine(fake: FakeGroups) -> Path:
 def real() -> Iterator[Path]:
     """A group of this machine, below the one that was given to these tests or, where none was, below their own."""
     here = Path("/proc/self")
-    settle()
+    enter_leaf()
     try:
         above = given_group()
         divide(above)
@@ -362,7 +362,14 @@ class TestWhereItLimits:
 
         def act() -> list[object]:
             write(mine / "cgroup.procs", "0")
-            return [given_group() == mine, refused_why(mine), settle(), settle(), divide(mine), given_group() == mine]
+            return [
+                given_group() == mine,
+                refused_why(mine),
+                enter_leaf(),
+                enter_leaf(),
+                divide(mine),
+                given_group() == mine,
+            ]
 
         own, why, went, again, controllers, found = in_a_child(act)
         assert own, "made by hand"

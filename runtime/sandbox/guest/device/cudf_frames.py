@@ -41,7 +41,7 @@ _BROKEN: Final = re.compile(
 )
 """What the driver says once a context is past use: every later call of the process fails with the same."""
 
-_Place = tuple[int, int] | bytes
+_Buffer = tuple[int, int] | bytes
 """Of a buffer: offset and length in its block, or what it holds."""
 
 
@@ -81,7 +81,7 @@ class CudfFrames:
 
     def pack(self, frame: Any) -> Packing:
         header, buffers = frame.device_serialize()
-        places: list[_Place] = []
+        places: list[_Buffer] = []
         byte_count = 0
         for buffer in buffers:
             if isinstance(buffer, memoryview):  # small things that cuDF has in host memory
@@ -183,7 +183,7 @@ def _by_stages(byte_count: int, step: Callable[[_Stage, int, int], None]) -> Non
         list(pool.map(work, range(copiers)))
 
 
-def _fill(buffers: list[Any], places: list[_Place], byte_count: int, fd: int) -> None:
+def _fill(buffers: list[Any], places: list[_Buffer], byte_count: int, fd: int) -> None:
     address = _map(fd, _whole_granules(byte_count), write=True)
     for buffer, place in zip(buffers, places, strict=True):
         if not isinstance(place, bytes) and place[1]:

@@ -27,7 +27,7 @@ def be_seat(
     go_first(parent_pid)
     confine.take_fds(fds)
     confine.raise_walls(open_files=message["open_files"], file_bytes=message["file_bytes"])
-    surroundings.furnish()
+    surroundings.prepare_holder()
     surroundings.reseed()
     channel = socket.socket(fileno=seat.CHANNEL_FD)  # before the walls: it asks what kind of socket it is
     walled = list(range(len(fds)))

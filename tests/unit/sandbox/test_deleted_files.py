@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.sandbox.guest import confine
-from runtime.sandbox.host.deleted_files import Unlinked, unlinked
+from runtime.sandbox.host.deleted_files import DeletedFiles, deleted_files
 from runtime.sandbox.walls import identity
 from tests.unit.sandbox.forked import as_user, in_a_child
 
@@ -59,7 +59,7 @@ def test_root_without_the_right_to_trace_counts_those_of_another_user(scratch: P
     def count() -> list[int]:
         identity.drop_capabilities(OF_A_CONTAINER)
         pid = holding(scratch, shown, OTHER)
-        counted = [unlinked(pid, OTHER, scratch).byte_count, unlinked(pid, None, scratch).byte_count]
+        counted = [deleted_files(pid, OTHER, scratch).byte_count, deleted_files(pid, None, scratch).byte_count]
         os.kill(pid, signal.SIGKILL)
         os.setresuid(0, 0, 0)
         return [*counted, os.waitpid(pid, 0)[1], os.geteuid()]
@@ -74,7 +74,7 @@ def test_root_without_the_right_to_trace_counts_those_of_another_user(scratch: P
 def test_an_ordinary_user_counts_his_own(scratch: Path, shown: bool) -> None:
     def count() -> int:
         pid = holding(scratch, shown, None)
-        counted = unlinked(pid, None, scratch).byte_count
+        counted = deleted_files(pid, None, scratch).byte_count
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return counted
@@ -87,6 +87,6 @@ def test_files_of_elsewhere_and_processes_that_ended_count_nothing(scratch: Path
     with tempfile.TemporaryFile(dir=tmp_path.parent) as file:
         file.write(bytes(1 << 20))
         file.flush()
-        elsewhere = unlinked(os.getpid(), None, Path("/proc")).byte_count
+        elsewhere = deleted_files(os.getpid(), None, Path("/proc")).byte_count
     assert elsewhere == 0
-    assert unlinked(2**22 + 1, None, scratch) == Unlinked()
+    assert deleted_files(2**22 + 1, None, scratch) == DeletedFiles()
