@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from auth.errors import WeakSecret
+from catalog.whole_file import fsync_directory, whole_file
 
 MINIMUM_BYTES = 32
 """256 bits: what HS256 asks of a key (RFC 7518, 3.2)."""
@@ -88,23 +89,11 @@ def _check_private(path: Path, status: os.stat_result) -> None:
 
 
 def _make(path: Path) -> None:
-    """Writes a whole file under another name, then gives it its own: nobody ever reads half a key."""
+    """Make a key file, unless another process was faster: its key stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "wb") as file:
+        with whole_file(path, 0o600, replace=False) as file:
             file.write(secrets.token_urlsafe(_MADE_BYTES).encode() + b"\n")
-            file.flush()
-            os.fsync(descriptor)
-        try:
-            os.link(draft, path)  # fails where somebody was faster; a rename would replace their key
-        except FileExistsError:
-            return
-    finally:
-        draft.unlink()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    except FileExistsError:
+        return
+    fsync_directory(path.parent)

@@ -1,13 +1,13 @@
 """``-o FILE``: a result that takes its place when it is whole, and not before."""
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from catalog.whole_file import whole_file
 from deployments.cli.errors import WrongInput
 from deployments.cli.terminal import printable
 
@@ -31,14 +31,7 @@ def result_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _replacing(target: Path, mode: int | None) -> Iterator[BinaryIO]:
-    draft = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}")
-    try:
-        with open(draft, "xb") as file:
-            if mode is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(mode))
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole_file(target, 0o666) as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), stat.S_IMODE(mode))
+        yield file

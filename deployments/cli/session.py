@@ -2,11 +2,11 @@
 
 import json
 import os
-import secrets
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from catalog.whole_file import whole_file
 from deployments.cli.errors import WrongInput
 
 
@@ -47,16 +47,10 @@ def load_session() -> Session | None:
 def save_session(session: Session) -> Path:
     """Remembers this one in the place of any other; whole or not at all. Raises ``WrongInput``."""
     path = session_file()
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"url": session.url, "token": session.token}, file)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with whole_file(path, 0o600) as file:
+            file.write(json.dumps({"url": session.url, "token": session.token}).encode())
     except OSError as error:
         raise WrongInput(f"{path} cannot be written: {error.strerror}") from None
     return path

@@ -8,14 +8,12 @@ manifest.json            last: the schema's revision; bytes and SHA-256 of every
 import hashlib
 import io
 import json
-import os
 import re
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import IO, Any, BinaryIO, Final  # Any: JSON values
 
 from catalog.rows import JsonRow
@@ -151,22 +149,6 @@ class Archive:
                 yield tar
         except (tarfile.TarError, EOFError, UnicodeError) as error:
             raise DamagedArchive(f"the archive is damaged or cut off: {error}") from error
-
-
-@contextmanager
-def new_file(target: Path) -> Iterator[BinaryIO]:
-    """A file (0600) that gets its name when it is whole and on disk, and vanishes where the block fails."""
-    draft = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-        draft.rename(target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 class _Hashing:

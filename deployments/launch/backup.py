@@ -19,7 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from catalog.engine import Catalog, migrate, open_catalog, sqlite_url
 from catalog.rows import found_tables, insert_rows, moved_tables, read_rows
 from catalog.tables import REVISION, datasets, files, objects, users
-from deployments.launch.archive import Archive, ArchiveWriter, DamagedArchive, Member, new_file
+from catalog.whole_file import whole_file
+from deployments.launch.archive import Archive, ArchiveWriter, DamagedArchive, Member
 from deployments.launch.datadir import explained, make_private, opened_store, prepared, remove_given_key, require_unused
 from deployments.launch.errors import LaunchError
 from deployments.launch.instance import Instance
@@ -50,7 +51,8 @@ def back_up(options: Options, target: Path) -> Summary:
         raise LaunchError(f"{target.parent} is no directory.")
     with explained(options):
         store = opened_store(options)
-        with closing(open_catalog(options.settings.catalog_url)) as catalog, _named(target), new_file(target) as file:
+        opened = closing(open_catalog(options.settings.catalog_url))
+        with opened as catalog, _named(target), whole_file(target, 0o600) as file:
             for _ in range(ATTEMPTS):
                 file.seek(0)
                 file.truncate()

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from catalog.whole_file import whole_file
 from deployments.launch.errors import LaunchError
 from deployments.launch.processes import Process, age_s, boot_id, descendants, identify, kill
 
@@ -98,18 +99,14 @@ class Instance:
     def _write(self, processes: frozenset[Process]) -> None:
         own = identify(os.getpid())
         everybody = [*sorted(processes, key=lambda process: process.started), *([own] if own else [])]
-        draft = self._record.with_suffix(".draft")
-        draft.write_text(
-            json.dumps(
-                {
-                    "boot_id": boot_id(),
-                    "pid": os.getpid(),
-                    "folder": str(self.folder),
-                    "processes": [[process.pid, process.started] for process in everybody],
-                }
-            )
-        )
-        draft.replace(self._record)
+        record = {
+            "boot_id": boot_id(),
+            "pid": os.getpid(),
+            "folder": str(self.folder),
+            "processes": [[process.pid, process.started] for process in everybody],
+        }
+        with whole_file(self._record, 0o600) as file:
+            file.write(json.dumps(record).encode())
         self._recorded = processes
 
 

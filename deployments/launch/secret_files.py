@@ -5,6 +5,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from catalog.whole_file import whole_file
 from deployments.launch.errors import LaunchError
 
 
@@ -24,13 +25,5 @@ def load_or_make_token(path: Path) -> str:
 
 def write_secret(path: Path, secret: str) -> None:
     """A new file, mode 0600. Raises ``FileExistsError`` where the name is taken, by whatever it may be."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "w") as file:
-            file.write(secret + "\n")
-            file.flush()
-            os.fsync(descriptor)
-        os.link(draft, path)  # unlike a rename it replaces nothing
-    finally:
-        draft.unlink()
+    with whole_file(path, 0o600, replace=False) as file:
+        file.write(secret.encode() + b"\n")

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar, cast
-from uuid import uuid4
 
 import pyarrow as pa
 from pyarrow import fs
 
-from runtime.datasets.store.durable import fsync_directory, fsync_file, storing
+from catalog.whole_file import fsync_directory, whole_file
+from runtime.datasets.store.durable import storing
 from runtime.datasets.store.location import StoreLocation
 from runtime.errors import RuntimeFailure, StoreUnavailable
 
@@ -184,18 +184,11 @@ class MountBucket(Bucket):
         target = Path(self._path(name))
         for folder in (target.parent.parent, target.parent):  # one by one: their mode is not given to parents
             folder.mkdir(mode=0o700, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{uuid4().hex}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(source, "rb", buffering=0) as data, os.fdopen(descriptor, "wb", buffering=0) as out, storing():
-                _copy(data, out)
-            fsync_file(draft)
-            draft.rename(target)
-            fsync_directory(target.parent)
-            fsync_directory(target.parent.parent)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        with storing(), open(source, "rb", buffering=0) as data, whole_file(target, 0o600) as out:
+            _copy(data, out)
+            os.fchmod(out.fileno(), 0o444)
+        fsync_directory(target.parent)
+        fsync_directory(target.parent.parent)
 
 
 def open_bucket(location: StoreLocation, credentials_file: Path | None) -> Bucket:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from catalog.whole_file import fsync_directory
 from runtime.datasets.store.base import SUFFIX, StoredObject, missing, object_id_of, object_name
-from runtime.datasets.store.durable import fsync_directory, fsync_file, storing
+from runtime.datasets.store.durable import fsync_file, storing
 from runtime.datasets.store.folders import Folders, make_private
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from runtime.datasets.store.durable import fsync_directory, fsync_file, storing
+from catalog.whole_file import fsync_directory
+from runtime.datasets.store.durable import fsync_file, storing
 from runtime.datasets.store.folders import make_private
 from runtime.errors import DatasetTooLarge, Overloaded
 
