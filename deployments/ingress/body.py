@@ -72,6 +72,16 @@ def checked(model: type[Model], body: dict[str, Any]) -> Model:
         raise InvalidRequest("; ".join(problems)) from None
 
 
+async def read_model(
+    request: Request, model: type[Model], limit: int = JSON_BODY_BYTES, *, is_required: bool = True
+) -> Model:
+    """Return the JSON body as ``model``; an absent one is ``{}`` unless it ``is_required``.
+
+    Raises ``InvalidRequest``, ``TooLarge``.
+    """
+    return checked(model, await read_json(request, limit, empty=None if is_required else {}))
+
+
 def page_of(request: Request, most: int = 1000) -> tuple[int, int]:
     """``limit`` and ``offset`` of a list request (protocol 2.3). Raises ``InvalidRequest``."""
     values = []

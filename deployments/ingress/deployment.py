@@ -47,6 +47,11 @@ from runtime.errors import RuntimeFailure
 
 log = logging.getLogger("graphside.ingress")
 
+MODULES = (
+    auth, keys, users, organizations, files, datasets, shares, python, runs, admin, flags, health, pages, reference
+)  # fmt: skip
+"""All modules with routes, in the order of the document."""
+
 _STATUS_NAMES = {404: "NotFound", 405: "MethodNotAllowed"}
 
 
@@ -77,16 +82,13 @@ class Ingress:
 
 def build_asgi_app(services: Services) -> FastAPI:
     """The HTTP app over ``services``."""
-    modules = (
-        auth, keys, users, organizations, files, datasets, shares, python, runs, admin, flags, health, pages, reference
-    )  # fmt: skip
     # Routes are tried in turn, by Serve and then by the app, and nearly all requests are runs.
     routes = [
-        route for module in sorted(modules, key=lambda module: module is not python) for route in module.routes.routes
+        route for module in sorted(MODULES, key=lambda module: module is not python) for route in module.routes.routes
     ]
     app = FastAPI(routes=list(routes), redirect_slashes=False, openapi_url=None)
     app.state.services = services
-    families = [Family(_name_of(module), _about(module), tuple(module.routes.operations)) for module in modules]
+    families = [Family(_name_of(module), _about(module), tuple(module.routes.operations)) for module in MODULES]
     # Made when it is asked for: it takes a tenth of a second, and most apps are never asked.
     app.openapi = cache(lambda: document_of(families, services.settings))  # type: ignore[method-assign]
     for kind in (RequestError, RuntimeFailure, AuthError, CatalogError):

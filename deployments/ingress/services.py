@@ -22,7 +22,6 @@ from auth.tokens import ISSUER, Tokens
 from auth.users import Users
 from catalog.engine import Catalog, open_catalog
 from deployments.ingress.callers.credentials import Credentials
-from deployments.ingress.callers.session import principal
 from deployments.ingress.callers.snapshot import Snapshot
 from deployments.ingress.runs.quota import RunQuota
 from deployments.ingress.runs.request import RunRequest, run_request_model
@@ -107,14 +106,6 @@ class Services:
             receipts=Receipts(catalog, settings.receipt_output_bytes),
             run_request=run_request_model(settings),
         )
-
-    async def principal(self, request: Request) -> Principal:
-        """Who sends this request. Raises ``Unauthenticated`` (401), ``CsrfFailed`` (403)."""
-        return await principal(request, self)
-
-    async def principal_of(self, token: str) -> Principal:
-        """Whose token this is, provided that it still counts. Raises ``Unauthenticated``."""
-        return await self.credentials.principal_of(token)
 
     async def change(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A write to the catalog, in a thread. This replica knows of it when this returns, the others in seconds."""

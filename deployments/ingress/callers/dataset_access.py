@@ -7,12 +7,11 @@ nor owners of an organisation are more than anybody else here.
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
-
-from starlette.requests import Request
+from typing import Any, Final
 
 from auth.errors import Forbidden
 from auth.principal import Principal
+from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import NotFound
 from deployments.ingress.services import Services
 from runtime.datasets.records import Access, DatasetRecord, Reader, is_id
@@ -50,16 +49,14 @@ async def find(services: Services, caller: Principal | None, dataset_id: str) ->
     return Found(record, access)
 
 
-async def permitted(
-    request: Request, services: Services, caller: Principal, dataset_id: str, needed: Access, action: str
-) -> DatasetRecord:
+async def permitted(call: Call[Any], dataset_id: str, needed: Access, action: str) -> DatasetRecord:
     """The dataset, for a caller who may do ``action`` (its name in the audit).
 
     Raises ``NotFound``; ``Forbidden`` for one who may read it.
     """
-    found = await find(services, caller, dataset_id)
+    found = await find(call.services, call.principal, dataset_id)
     if found.access < needed:
-        services.note(request, caller, action, f"dataset:{dataset_id}", "refused", access=found.access.name.lower())
+        call.note(action, f"dataset:{dataset_id}", "refused", access=found.access.name.lower())
         raise Forbidden(_NEEDED[needed].format(id=dataset_id, has=found.access.name.lower()))
     return found.record
 

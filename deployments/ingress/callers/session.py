@@ -5,18 +5,15 @@ that may change something must prove that it was meant (``deployments/ingress/we
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
-from auth.errors import Unauthenticated
+from auth.errors import Forbidden, Unauthenticated
 from auth.principal import Principal
 from auth.tokens import bearer
+from deployments.ingress.services import Services
 from deployments.ingress.web.cookies import SESSION, read_cookie
 from deployments.ingress.web.csrf import CsrfFailed, check_csrf
-
-if TYPE_CHECKING:
-    from deployments.ingress.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,12 @@ def credential_of(request: Request) -> Credential | None:
     return None if session is None else Credential(session, from_cookie=True)
 
 
-async def principal(request: Request, services: "Services") -> Principal:
+async def principal(request: Request, services: Services) -> Principal:
     """Who sends this request. Raises ``Unauthenticated`` (401), ``CsrfFailed`` (403)."""
     credential = credential_of(request)
     if credential is None:
         raise Unauthenticated
-    found = await services.principal_of(credential.token)
+    found = await services.credentials.principal_of(credential.token)
     if credential.from_cookie:
         try:
             await check_csrf(request)
@@ -55,7 +52,16 @@ async def principal(request: Request, services: "Services") -> Principal:
     return found
 
 
-async def reader(request: Request, services: "Services") -> Principal | None:
+async def administrator(request: Request, services: Services) -> Principal:
+    """As ``principal``; a refusal is audited. Raises ``Forbidden`` (403) if the caller is not an administrator."""
+    found = await principal(request, services)
+    if not found.is_admin:
+        services.note(request, found, "admin", request.url.path, "refused", method=request.method)
+        raise Forbidden("Only an administrator may do this.")
+    return found
+
+
+async def reader(request: Request, services: Services) -> Principal | None:
     """As ``principal`` for a page, which shows strangers something else: None for somebody not signed in."""
     try:
         return await principal(request, services)

@@ -13,7 +13,7 @@ from deployments.ingress.errors import InvalidRequest, TooLarge, family_of
 from deployments.ingress.openapi.errors import INTERNAL, WRONG_METHOD, ErrorAnswers, error_schemas
 from deployments.ingress.openapi.headers import HEADERS, header_references
 from deployments.ingress.openapi.schemas import Mode, example_of, schemas_of, unwrapped
-from deployments.ingress.routing.declarations import Access, Answer, Body, Model, Parameter, Shape
+from deployments.ingress.routing.declarations import Answer, Body, Model, Parameter, RouteAccess, Shape
 from deployments.ingress.routing.routes import Operation
 from deployments.ingress.web.csrf import SAFE_METHODS, CsrfFailed
 from deployments.settings import Settings
@@ -107,7 +107,7 @@ class _Shapes:
             wanted += [(shape, "serialization") for shape in sent if isinstance(shape, type)]
         self._references, self.schemas = schemas_of(wanted)
 
-    def body(self, body: Body) -> dict[str, Any]:
+    def body(self, body: Body[Any]) -> dict[str, Any]:
         said = {"description": body.description} if body.description else {}
         contents = {kind: self._content(self._shape(shape), "validation") for kind, shape in body.contents.items()}
         return {**said, "required": body.is_required, "content": contents}
@@ -134,7 +134,7 @@ class _Shapes:
 
 
 def _operation(operation: Operation, operation_id: str, shapes: _Shapes, errors: ErrorAnswers) -> dict[str, Any]:
-    summary, _, description = unwrapped(inspect.cleandoc(operation.endpoint.__doc__ or "")).partition("\n\n")
+    summary, _, description = unwrapped(inspect.cleandoc(operation.handler.__doc__ or "")).partition("\n\n")
     made: dict[str, Any] = {"operationId": operation_id, "summary": summary}
     made["description"] = description or made["summary"]
     if operation.access == "admin" and "administrators" not in made["description"] + made["summary"]:
@@ -164,13 +164,13 @@ def _usual_errors(operation: Operation) -> Iterator[type[Exception]]:
         yield from (Unauthenticated, CatalogUnavailable)
         if not is_safe:
             yield CatalogFull
-    if operation.access in ("optional", "user", "admin") and not is_safe:
+    if operation.access in ("optional", "credential", "user", "admin") and not is_safe:
         yield CsrfFailed
     if operation.access == "admin":
         yield Forbidden
 
 
-def _security(access: Access, *, is_safe: bool) -> list[dict[str, list[str]]]:
+def _security(access: RouteAccess, *, is_safe: bool) -> list[dict[str, list[str]]]:
     """Any one of these, each with all its parts; one that is empty asks for nothing."""
     session: dict[str, list[str]] = {"session": []} if is_safe else {"session": [], "csrf": []}
     match access:
@@ -178,7 +178,7 @@ def _security(access: Access, *, is_safe: bool) -> list[dict[str, list[str]]]:
             return []
         case "key":
             return [{"personalKey": []}]
-        case "optional":
+        case "optional" | "credential":
             return [{}, {"bearer": []}, session]
         case "user" | "admin":
             return [{"bearer": []}, session]
@@ -195,8 +195,8 @@ def _ids(families: Iterable[Family]) -> dict[Operation, str]:
     ids = {}
     for family in families:
         for operation in family.operations:
-            same = [other for other in family.operations if other.endpoint is operation.endpoint]
-            name = f"{family.name}_{operation.endpoint.__name__}"
+            same = [other for other in family.operations if other.handler is operation.handler]
+            name = f"{family.name}_{operation.handler.__name__}"
             if len({other.method for other in same}) > 1:
                 name += f"_{operation.method.lower()}"
             if operation.path != same[0].path:

@@ -20,15 +20,16 @@ from auth.errors import (
     WeakSecret,
 )
 from auth.principal import Principal
-from deployments.ingress.body import checked, page_body, page_of, read_json
+from deployments.ingress.body import page_body, page_of, read_model
+from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest
 from deployments.ingress.routes.shapes.administration import AuditPage
 from deployments.ingress.routes.shapes.base import Done
 from deployments.ingress.routes.shapes.users import AccountList, UserAdded
-from deployments.ingress.routing.declarations import Parameter, json_answer, link
+from deployments.ingress.routing.declarations import JSON, Parameter, json_answer, link, unread_body
 from deployments.ingress.routing.parameters import NAME, PAGE
 from deployments.ingress.routing.routes import Routes
-from deployments.ingress.services import Services, address_of, services_of
+from deployments.ingress.services import address_of
 
 routes = Routes()
 
@@ -76,22 +77,20 @@ class NewPassword(BaseModel):
     },
     errors=(InvalidUsername, WeakSecret, UserExists),
 )
-async def add_user(request: Request) -> Response:
+async def add_user(call: Call[NewUser]) -> Response:
     """Add a user. The Python endpoint stays closed to him until a flag opens it."""
-    services, admin = await admin_of(request)
-    body = checked(NewUser, await read_json(request))
-    principal = await services.change(
-        services.users.add, body.username, body.password, body.email, body.name, body.admin
+    body = call.body
+    added = await call.services.change(
+        call.services.users.add, body.username, body.password, body.email, body.name, body.admin
     )
-    services.note(request, admin, "user.add", f"user:{principal.username}", is_admin=body.admin)
-    return JSONResponse({"success": True, "user": shown_account(principal)}, 201)
+    call.note("user.add", f"user:{added.username}", is_admin=body.admin)
+    return JSONResponse({"success": True, "user": shown_account(added)}, 201)
 
 
 @routes.on("GET", "/api/v2/admin/users", access="admin", answers={200: AccountList})
-async def list_users(request: Request) -> Response:
+async def list_users(call: Call[None]) -> Response:
     """All users."""
-    services, _ = await admin_of(request)
-    accounts = await asyncio.to_thread(services.users.list)
+    accounts = await asyncio.to_thread(call.services.users.list)
     shown = [{**shown_account(account.principal), "is_active": account.is_active} for account in accounts]
     return JSONResponse({"success": True, "users": shown})
 
@@ -99,47 +98,43 @@ async def list_users(request: Request) -> Response:
 @routes.on(
     "POST",
     "/api/v2/admin/users/{username}/password",
-    body=NewPassword,
+    body=unread_body({JSON: NewPassword}),
     answers={200: Done},
     errors=(InvalidCredentials, WeakSecret, Forbidden, UnknownUser, TooManyAttempts),
 )
-async def set_password(request: Request) -> Response:
+async def set_password(call: Call[None]) -> Response:
     """Set a password: one's own, or as an administrator anybody's. Earlier tokens of that user end.
 
     ``current_password``, where it is sent, must be right.
     """
-    services = services_of(request)
-    principal = await services.principal(request)
-    username = request.path_params["username"]
-    if not principal.is_admin and principal.username != username:
-        services.note(request, principal, "user.password", f"user:{username}", "refused")
+    username = call.path["username"]
+    if not call.principal.is_admin and call.principal.username != username:
+        call.note("user.password", f"user:{username}", "refused")
         raise Forbidden
-    body = checked(NewPassword, await read_json(request))
+    body = await read_model(call.request, NewPassword)
     if body.current_password is not None:
-        await _check_password(request, services, principal, username, body.current_password)
-    await services.change(services.users.set_password, username, body.password)
-    services.note(request, principal, "user.password", f"user:{username}")
+        await _check_password(call, username, body.current_password)
+    await call.services.change(call.services.users.set_password, username, body.password)
+    call.note("user.password", f"user:{username}")
     return JSONResponse({"success": True})
 
 
 @routes.on("POST", "/api/v2/admin/users/{username}/disable", access="admin", answers={200: Done}, errors=(UnknownUser,))
-async def disable_user(request: Request) -> Response:
+async def disable_user(call: Call[None]) -> Response:
     """Lock a user out, and end every token of his within seconds.
 
     Not the last active administrator.
     """
-    services, admin = await admin_of(request)
-    principal = await services.change(services.users.disable, request.path_params["username"])
-    services.note(request, admin, "user.disable", f"user:{principal.username}")
+    user = await call.services.change(call.services.users.disable, call.path["username"])
+    call.note("user.disable", f"user:{user.username}")
     return JSONResponse({"success": True})
 
 
 @routes.on("POST", "/api/v2/admin/users/{username}/enable", access="admin", answers={200: Done}, errors=(UnknownUser,))
-async def enable_user(request: Request) -> Response:
+async def enable_user(call: Call[None]) -> Response:
     """Let a user in again."""
-    services, admin = await admin_of(request)
-    principal = await services.change(services.users.enable, request.path_params["username"])
-    services.note(request, admin, "user.enable", f"user:{principal.username}")
+    user = await call.services.change(call.services.users.enable, call.path["username"])
+    call.note("user.enable", f"user:{user.username}")
     return JSONResponse({"success": True})
 
 
@@ -157,40 +152,27 @@ async def enable_user(request: Request) -> Response:
     answers={200: AuditPage},
     errors=(InvalidRequest,),
 )
-async def list_audit(request: Request) -> Response:
+async def list_audit(call: Call[None]) -> Response:
     """The audit, newest first."""
-    services, _ = await admin_of(request)
-    limit, offset = page_of(request)
-    query = request.query_params
+    limit, offset = page_of(call.request)
+    query = call.request.query_params
     actor, action = query.get("actor") or None, query.get("action") or None
-    since, until = _time_of(request, "since"), _time_of(request, "until")
+    since, until = _time_of(call.request, "since"), _time_of(call.request, "until")
 
     def ask() -> tuple[int, tuple[AuditLine, ...]]:
-        return services.audit.listing(limit, offset, actor=actor, action=action, since=since, until=until)
+        return call.services.audit.listing(limit, offset, actor=actor, action=action, since=since, until=until)
 
     count, lines = await asyncio.to_thread(ask)
     results = [{**asdict(line), "at": line.at.isoformat()} for line in lines]
-    return JSONResponse(page_body(request, count, limit, offset, results))
+    return JSONResponse(page_body(call.request, count, limit, offset, results))
 
 
-async def admin_of(request: Request) -> tuple[Services, Principal]:
-    """The services and the administrator who asks for them. Raises ``Unauthenticated``, ``Forbidden``."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    if not principal.is_admin:
-        services.note(request, principal, "admin", request.url.path, "refused", method=request.method)
-        raise Forbidden("Only an administrator may do this.")
-    return services, principal
-
-
-async def _check_password(
-    request: Request, services: Services, principal: Principal, username: str, password: str
-) -> None:
+async def _check_password(call: Call[None], username: str, password: str) -> None:
     try:
-        async with services.credentials.throttle.attempt(username, address_of(request)):
-            await asyncio.to_thread(services.users.authenticate, username, password)
+        async with call.services.credentials.throttle.attempt(username, address_of(call.request)):
+            await asyncio.to_thread(call.services.users.authenticate, username, password)
     except InvalidCredentials:
-        services.note(request, principal, "user.password", f"user:{username}", "refused")
+        call.note("user.password", f"user:{username}", "refused")
         raise
 
 

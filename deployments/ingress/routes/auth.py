@@ -3,22 +3,22 @@
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden, InvalidCredentials, TooManyAttempts, Unauthenticated, UnknownUser
 from catalog.errors import CatalogFull, CatalogUnavailable
-from deployments.ingress.body import checked, read_json
+from deployments.ingress.body import read_model
+from deployments.ingress.callers.call import Call, OpenCall
 from deployments.ingress.callers.credentials import SignedIn
 from deployments.ingress.callers.session import credential_of
 from deployments.ingress.errors import InvalidRequest, TooLarge
-from deployments.ingress.routes.admin import admin_of, shown_user
+from deployments.ingress.routes.admin import shown_user
 from deployments.ingress.routes.organizations import active_organization
 from deployments.ingress.routes.shapes.base import StatusOk
 from deployments.ingress.routes.shapes.log_in import LoggedIn, LoggedOut, TokenShown
-from deployments.ingress.routing.declarations import json_body
+from deployments.ingress.routing.declarations import JSON, unread_body
 from deployments.ingress.routing.routes import Routes
-from deployments.ingress.services import Services, address_of, services_of
+from deployments.ingress.services import Services, address_of
 from deployments.ingress.web.cookies import forget_both
 
 routes = Routes()
@@ -56,12 +56,11 @@ class TokenBody(BaseModel):
     answers={200: LoggedIn},
     errors=(InvalidCredentials, TooManyAttempts, *_CATALOG),
 )
-async def log_in(request: Request) -> Response:
+async def log_in(call: OpenCall[LogIn]) -> Response:
     """A token for a name and password."""
-    body = checked(LogIn, await read_json(request))
-    services = services_of(request)
-    signed_in = await services.credentials.sign_in(body.username, body.password, address_of(request))
-    return await _answer(services, signed_in, body.org_name)
+    body, address = call.body, address_of(call.request)
+    signed_in = await call.services.credentials.sign_in(body.username, body.password, address)
+    return await _answer(call.services, signed_in, body.org_name)
 
 
 @routes.on("GET", "/api/v2/auth/pkey/jwt", access="key", answers={200: LoggedIn}, errors=(InvalidRequest, TooLarge))
@@ -69,19 +68,18 @@ async def log_in(request: Request) -> Response:
     "POST",
     "/api/v2/auth/pkey/jwt",
     access="key",
-    body=json_body(KeyLogIn, is_required=False),
+    body=unread_body({JSON: KeyLogIn}, is_required=False),
     answers={200: LoggedIn},
 )
-async def log_in_with_key(request: Request) -> Response:
+async def log_in_with_key(call: OpenCall[None]) -> Response:
     """A token for a personal key: ``Authorization: PersonalKey <id>:<secret>`` (protocol 1.5).
 
     The body, with ``org_name``, may be left out. A GET is read as a POST is, its body too: PyGraphistry sends one.
     """
-    body = checked(KeyLogIn, await read_json(request, empty={}))
-    services = services_of(request)
-    header = request.headers.get("authorization", "")
-    signed_in = await services.credentials.sign_in_with_key(header, address_of(request))
-    return await _answer(services, signed_in, body.org_name)
+    body = await read_model(call.request, KeyLogIn, is_required=False)
+    header = call.request.headers.get("authorization", "")
+    signed_in = await call.services.credentials.sign_in_with_key(header, address_of(call.request))
+    return await _answer(call.services, signed_in, body.org_name)
 
 
 @routes.on(
@@ -93,39 +91,35 @@ async def log_in_with_key(request: Request) -> Response:
     answers={200: TokenShown},
     errors=(Unauthenticated, *_CATALOG),
 )
-async def refresh(request: Request) -> Response:
+async def refresh(call: OpenCall[TokenBody]) -> Response:
     """The same token while more than half of its life remains, else a new one.
 
     Clients call this before nearly every call. A chain of tokens ends a day after the log-in.
     """
-    body = checked(TokenBody, await read_json(request))
-    return JSONResponse({"token": await services_of(request).credentials.refresh(body.token.strip())})
+    return JSONResponse({"token": await call.services.credentials.refresh(call.body.token.strip())})
 
 
 @routes.on(
     "POST", "/api-token-verify", access="open", body=TokenBody, answers={200: TokenShown}, errors=(CatalogUnavailable,)
 )
-async def verify(request: Request) -> Response:
+async def verify(call: OpenCall[TokenBody]) -> Response:
     """Whether a token counts; 400 where it does not (protocol 1.4)."""
-    body = checked(TokenBody, await read_json(request))
     try:
-        await services_of(request).principal_of(body.token.strip())
+        await call.services.credentials.principal_of(call.body.token.strip())
     except Unauthenticated as error:
         raise InvalidRequest(error.message) from None
-    return JSONResponse({"token": body.token.strip()})
+    return JSONResponse({"token": call.body.token.strip()})
 
 
 @routes.on("POST", "/api/v2/auth/logout", answers={200: LoggedOut})
-async def log_out(request: Request) -> Response:
+async def log_out(call: Call[None]) -> Response:
     """End the log-in that this request's token comes from, on every replica within seconds."""
-    services = services_of(request)
-    await services.principal(request)
-    credential = credential_of(request)
+    credential = credential_of(call.request)
     assert credential is not None, "a request without a credential has no principal"
-    await services.credentials.sign_out(credential.token, address_of(request))
+    await call.services.credentials.sign_out(credential.token, address_of(call.request))
     response = JSONResponse({"success": True, "status": "OK"})
     if credential.from_cookie:
-        forget_both(request, response)
+        forget_both(call.request, response)
     return response
 
 
@@ -136,17 +130,16 @@ async def log_out(request: Request) -> Response:
     answers={200: StatusOk},
     errors=(UnknownUser, CatalogFull),
 )
-async def log_out_user(request: Request) -> Response:
+async def log_out_user(call: Call[None]) -> Response:
     """End every log-in of a user; for administrators (protocol 1.9).
 
     A GET needs a Bearer token: a cookie would come along with any link.
     """
-    services, admin = await admin_of(request)
-    credential = credential_of(request)
-    if request.method != "POST" and credential is not None and credential.from_cookie:
+    credential = credential_of(call.request)
+    if call.request.method != "POST" and credential is not None and credential.from_cookie:
         raise Forbidden("Send a Bearer token with this request, or a POST: a cookie would come along with any link.")
-    principal = await services.change(services.users.end_sessions, request.path_params["username"])
-    services.note(request, admin, "user.log_out", f"user:{principal.username}")
+    user = await call.services.change(call.services.users.end_sessions, call.path["username"])
+    call.note("user.log_out", f"user:{user.username}")
     return JSONResponse({"status": "OK"})
 
 

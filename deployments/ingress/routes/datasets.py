@@ -6,12 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden
-from auth.principal import Principal
 from deployments.ingress.body import checked, page_body, page_of, read_json
+from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import find, permitted, reader_of
 from deployments.ingress.errors import InvalidRequest, NotFound
 from deployments.ingress.routes.shapes.datasets import (
@@ -21,11 +20,11 @@ from deployments.ingress.routes.shapes.datasets import (
     DatasetShown,
     TableAttached,
 )
-from deployments.ingress.routing.declarations import Parameter, json_answer, link, upload_body
+from deployments.ingress.routing.declarations import JSON, Parameter, json_answer, link, unread_body, upload_body
 from deployments.ingress.routing.parameters import FILE_TYPES as INLINE_FORMATS
 from deployments.ingress.routing.parameters import PAGE
 from deployments.ingress.routing.routes import Routes
-from deployments.ingress.services import Services, services_of
+from deployments.ingress.services import Services
 from deployments.ingress.uploads.receiving import parsed, received
 from deployments.ingress.uploads.storage_room import check_room
 from runtime.datasets.records import Access, DatasetRecord, ObjectRecord, RecordGone, Role
@@ -75,7 +74,7 @@ class NewDataset(BaseModel):
 @routes.on(
     "POST",
     "/api/v2/upload/datasets",
-    body=NewDataset,
+    body=unread_body({JSON: NewDataset}),
     answers={
         201: json_answer(
             DatasetMade,
@@ -90,19 +89,17 @@ class NewDataset(BaseModel):
     },
     errors=(Forbidden, InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
 )
-async def create(request: Request) -> Response:
+async def create(call: Call[None]) -> Response:
     """Create a dataset of files, or an empty one whose tables follow inline."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    payload = await read_json(request)
+    payload = await read_json(call.request)
     body = checked(NewDataset, payload)
-    organization_id = await _organization_of(request, services, principal, body.org_name)
-    tables = await _tables_of(services, principal, body)
-    expires_at = _expiry(services, payload)
+    organization_id = await _organization_of(call, body.org_name)
+    tables = await _tables_of(call, body)
+    expires_at = _expiry(call.services, payload)
     try:
         record = await asyncio.to_thread(
-            lambda: services.datasets.create(
-                principal.user_id,
+            lambda: call.services.datasets.create(
+                call.principal.user_id,
                 body.name or "",
                 body.description or "",
                 payload,
@@ -114,11 +111,11 @@ async def create(request: Request) -> Response:
     except (RecordGone, StorageFull) as failure:
         for table in tables.values():
             if isinstance(table, ObjectRecord):
-                await services.discard(table)
+                await call.services.discard(table)
         if isinstance(failure, RecordGone):
             raise NotFound("a file of this dataset was deleted meanwhile") from None
         raise
-    services.note(request, principal, "dataset.create", f"dataset:{record.id}")
+    call.note("dataset.create", f"dataset:{record.id}")
     data = {"dataset_id": record.id}
     return JSONResponse({"success": True, "message": "Dataset created", "data": data}, 201)
 
@@ -130,32 +127,30 @@ async def create(request: Request) -> Response:
     answers={200: TableAttached},
     errors=(Forbidden, InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
 )
-async def attach(request: Request) -> Response:
+async def attach(call: Call[None]) -> Response:
     """Give a dataset one table inline (protocol 3.2)."""
-    services = services_of(request)
-    principal = await services.principal(request)
     action = "dataset.attach"
-    record = await permitted(request, services, principal, request.path_params["dataset_id"], Access.EDIT, action)
-    role, file_type = request.path_params["role"], request.path_params["file_type"]
-    if role not in ("nodes", "edges") or file_type not in INLINE_FORMATS:
-        raise NotFound(
-            f"no such upload: {role}/{file_type}; use nodes or edges, and one of {', '.join(INLINE_FORMATS)}"
-        )
+    record = await permitted(call, call.path["dataset_id"], Access.EDIT, action)
+    file_type = call.path["file_type"]
+    role = next((role for role, _ in _ROLE_FILES if role == call.path["role"]), None)
+    if role is None or file_type not in INLINE_FORMATS:
+        asked = f"{call.path['role']}/{file_type}"
+        raise NotFound(f"no such upload: {asked}; use nodes or edges, and one of {', '.join(INLINE_FORMATS)}")
     started = time.perf_counter()
-    await check_room(request, services, record.owner_id, file_type, "", record.tables.get(role))
-    async with received(request, services) as upload:
-        table = await parsed(services, upload, file_type, "", dict(request.query_params))
+    await check_room(call.request, call.services, record.owner_id, file_type, "", record.tables.get(role))
+    async with received(call.request, call.services) as upload:
+        table = await parsed(call.services, upload, file_type, "", dict(call.request.query_params))
     try:
-        await services.change(services.datasets.attach, record.id, role, table)
+        await call.services.change(call.services.datasets.attach, record.id, role, table)
     except (RecordGone, StorageFull) as failure:
-        await services.discard(table)
+        await call.services.discard(table)
         if isinstance(failure, RecordGone):
             raise NotFound(f"dataset {record.id} not found") from None
         raise
-    services.note(request, principal, action, f"dataset:{record.id}", role=role, stored_bytes=table.byte_count)
+    call.note(action, f"dataset:{record.id}", role=role, stored_bytes=table.byte_count)
     if role in record.tables:
-        await services.runners.evict(record.id)
-        await services.collect_garbage()
+        await call.services.runners.evict(record.id)
+        await call.services.collect_garbage()
     data = {
         "dataset_id": record.id,
         "dtypes": dict(table.dtypes),
@@ -167,10 +162,9 @@ async def attach(request: Request) -> Response:
 
 
 @routes.on("GET", "/api/v2/upload/datasets/{dataset_id}", answers={200: DatasetDescribed}, errors=(NotFound,))
-async def describe(request: Request) -> Response:
+async def describe(call: Call[None]) -> Response:
     """What a dataset was created with (protocol 3.4)."""
-    services = services_of(request)
-    record = (await find(services, await services.principal(request), request.path_params["dataset_id"])).record
+    record = (await find(call.services, call.principal, call.path["dataset_id"])).record
     return JSONResponse({"success": True, "message": "", "data": {**record.payload, "dataset_id": record.id}})
 
 
@@ -184,55 +178,50 @@ async def describe(request: Request) -> Response:
     answers={200: DatasetPage},
     errors=(InvalidRequest,),
 )
-async def page(request: Request) -> Response:
+async def page(call: Call[None]) -> Response:
     """One's own datasets and those shared with one, newest first."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    limit, offset = page_of(request)
-    search = request.query_params.get("search") or None
-    count, found = await asyncio.to_thread(services.datasets.page, reader_of(principal), limit, offset, search)
-    return JSONResponse(page_body(request, count, limit, offset, [_shown(*item) for item in found]))
+    limit, offset = page_of(call.request)
+    search = call.request.query_params.get("search") or None
+    reader = reader_of(call.principal)
+    count, found = await asyncio.to_thread(call.services.datasets.page, reader, limit, offset, search)
+    return JSONResponse(page_body(call.request, count, limit, offset, [_shown(*item) for item in found]))
 
 
 @routes.on("GET", "/api/v2/datasets/{dataset_id}", answers={200: DatasetShown}, errors=(NotFound,))
-async def get(request: Request) -> Response:
+async def get(call: Call[None]) -> Response:
     """One dataset, as the list shows it."""
-    services = services_of(request)
-    found = await find(services, await services.principal(request), request.path_params["dataset_id"])
+    found = await find(call.services, call.principal, call.path["dataset_id"])
     return JSONResponse(_shown(found.record, found.access))
 
 
 @routes.on("DELETE", "/api/v2/datasets/{dataset_id}", answers={204: None}, errors=(Forbidden, NotFound))
-async def delete(request: Request) -> Response:
+async def delete(call: Call[None]) -> Response:
     """Delete a dataset: running tasks finish, then its bytes go (protocol 3.5). Its owner's alone."""
-    services = services_of(request)
-    principal = await services.principal(request)
     action = "dataset.delete"
-    record = await permitted(request, services, principal, request.path_params["dataset_id"], Access.OWNER, action)
-    if await services.change(services.datasets.delete, record.id):
-        services.note(request, principal, action, f"dataset:{record.id}")
-    await services.runners.evict(record.id)
-    await services.collect_garbage()
+    record = await permitted(call, call.path["dataset_id"], Access.OWNER, action)
+    if await call.services.change(call.services.datasets.delete, record.id):
+        call.note(action, f"dataset:{record.id}")
+    await call.services.runners.evict(record.id)
+    await call.services.collect_garbage()
     return Response(status_code=204)
 
 
-async def _organization_of(
-    request: Request, services: Services, principal: Principal, org_name: str | None
-) -> int | None:
+async def _organization_of(call: Call[None], org_name: str | None) -> int | None:
     """The organisation that a new dataset belongs to, which ``org_name`` names. Raises as a switch does (protocol 1.6).
 
     None for the user's own, and where none is named; unless datasets are open to their organisation by default: then
     the only one that he is in is meant.
     """
+    organizations = call.services.organizations
     if org_name:
         try:
-            return (await asyncio.to_thread(services.organizations.enter, principal, org_name)).id
+            return (await asyncio.to_thread(organizations.enter, call.principal, org_name)).id
         except Forbidden:
-            services.note(request, principal, "dataset.create", f"organization:{org_name}", "refused")
+            call.note("dataset.create", f"organization:{org_name}", "refused")
             raise
-    if services.settings.default_access != "organization":
+    if call.services.settings.default_access != "organization":
         return None
-    ours = [item.id for item in await asyncio.to_thread(services.organizations.of, principal) if item.id is not None]
+    ours = [item.id for item in await asyncio.to_thread(organizations.of, call.principal) if item.id is not None]
     return ours[0] if len(ours) == 1 else None
 
 
@@ -244,19 +233,19 @@ def _expiry(services: Services, payload: dict[str, Any]) -> datetime | None:
     return datetime.now(UTC) + timedelta(seconds=life_s)
 
 
-async def _tables_of(services: Services, principal: Principal, body: NewDataset) -> dict[Role, str | ObjectRecord]:
+async def _tables_of(call: Call[None], body: NewDataset) -> dict[Role, str | ObjectRecord]:
     """The tables of a new dataset: that of a file, or a new one where several files of a role are concatenated."""
-    named = {role: await _objects_of(services, principal, getattr(body, key) or []) for role, key in _ROLE_FILES}
+    named = {role: await _objects_of(call, getattr(body, key) or []) for role, key in _ROLE_FILES}
     tables: dict[Role, str | ObjectRecord] = {}
     for role, object_ids in named.items():
         if len(object_ids) == 1:
             tables[role] = object_ids[0]
         elif object_ids:
-            tables[role] = ObjectRecord(**await services.runners.concatenate(object_ids))
+            tables[role] = ObjectRecord(**await call.services.runners.concatenate(object_ids))
     return tables
 
 
-async def _objects_of(services: Services, principal: Principal, items: list[Any]) -> list[str]:
+async def _objects_of(call: Call[None], items: list[Any]) -> list[str]:
     """Ids of the stored tables that ``node_files`` / ``edge_files`` name: file ids, or ``[file_id, table_index]``."""
     if len(items) > MOST_PARTS:
         raise InvalidRequest(f"a table can be made of {MOST_PARTS} files at most, not of {len(items)}")
@@ -265,7 +254,7 @@ async def _objects_of(services: Services, principal: Principal, items: list[Any]
         file_id, index = (item[0], item[1]) if isinstance(item, list) and len(item) == 2 else (item, 0)
         if not isinstance(file_id, str) or index != 0:
             raise InvalidRequest("a file must be given as its id, or as [id, 0]")
-        record = await asyncio.to_thread(services.files.get, file_id, principal.user_id)
+        record = await asyncio.to_thread(call.services.files.get, file_id, call.principal.user_id)
         if record is None:
             raise NotFound(f"file {file_id} not found")
         if record.object is None:

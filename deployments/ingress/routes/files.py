@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from auth.principal import Principal
-from deployments.ingress.body import checked, page_body, page_of, read_json
+from deployments.ingress.body import page_body, page_of, read_model
+from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest, NotFound
 from deployments.ingress.routes.shapes.files import FilePage, FileShown
-from deployments.ingress.routing.declarations import Parameter, json_answer, link, upload_body
+from deployments.ingress.routing.declarations import JSON, Parameter, json_answer, link, unread_body, upload_body
 from deployments.ingress.routing.parameters import PAGE
 from deployments.ingress.routing.routes import Routes
-from deployments.ingress.services import Services, services_of
+from deployments.ingress.services import Services
 from deployments.ingress.uploads.receiving import parsed, received
 from deployments.ingress.uploads.storage_room import check_room
 from runtime.datasets.records import FileRecord, RecordGone
@@ -72,65 +72,60 @@ class FileChange(BaseModel):
         )
     },
 )
-async def create(request: Request) -> Response:
+async def create(call: Call[NewFile]) -> Response:
     """Declare a file; its bytes come next."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    body = checked(NewFile, await read_json(request))
-    _refuse_transforms(body.sql_transforms)
-    fields = body.model_dump()
-    fields["file_compression"] = body.file_compression or ""
-    fields["parser_options"] = body.parser_options or {}
-    record = await asyncio.to_thread(lambda: services.files.create(principal.user_id, **fields))
+    _refuse_transforms(call.body.sql_transforms)
+    fields = call.body.model_dump()
+    fields["file_compression"] = call.body.file_compression or ""
+    fields["parser_options"] = call.body.parser_options or {}
+    record = await asyncio.to_thread(lambda: call.services.files.create(call.principal.user_id, **fields))
     return JSONResponse(_shown(record), 201)
 
 
 @routes.on("GET", "/api/v2/files", parameters=PAGE, answers={200: FilePage}, errors=(InvalidRequest,))
-async def page(request: Request) -> Response:
+async def page(call: Call[None]) -> Response:
     """One's own files, newest first."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    limit, offset = page_of(request)
-    count, records = await asyncio.to_thread(services.files.page, principal.user_id, limit, offset)
-    return JSONResponse(page_body(request, count, limit, offset, [_shown(record) for record in records]))
+    limit, offset = page_of(call.request)
+    count, records = await asyncio.to_thread(call.services.files.page, call.principal.user_id, limit, offset)
+    return JSONResponse(page_body(call.request, count, limit, offset, [_shown(record) for record in records]))
 
 
 @routes.on("GET", "/api/v2/files/{file_id}", answers={200: FileShown}, errors=(NotFound,))
-async def get(request: Request) -> Response:
+async def get(call: Call[None]) -> Response:
     """One file."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    return JSONResponse(_shown(await _own_file(request, services, principal)))
+    return JSONResponse(_shown(await _own_file(call)))
 
 
-@routes.on("PATCH", "/api/v2/files/{file_id}", body=FileChange, answers={200: FileShown}, errors=(NotFound,))
-async def change(request: Request) -> Response:
+@routes.on(
+    "PATCH",
+    "/api/v2/files/{file_id}",
+    body=unread_body({JSON: FileChange}),
+    answers={200: FileShown},
+    errors=(NotFound,),
+)
+async def change(call: Call[None]) -> Response:
     """Change a file's name, description or parser options; these count from its next upload on."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    record = await _own_file(request, services, principal)
-    body = checked(FileChange, await read_json(request))
+    record = await _own_file(call)
+    body = await read_model(call.request, FileChange)
     _refuse_transforms(body.sql_transforms)
     given = body.model_dump(include=body.model_fields_set - {"sql_transforms"})
     if "parser_options" in given:
         given["parser_options"] = given["parser_options"] or {}
     if given:
         try:
-            record = await asyncio.to_thread(lambda: services.files.change(record.id, **given))
+            record = await asyncio.to_thread(lambda: call.services.files.change(record.id, **given))
         except RecordGone:
             raise NotFound(f"file {record.id} not found") from None
     return JSONResponse(_shown(record))
 
 
 @routes.on("DELETE", "/api/v2/files/{file_id}", answers={204: None}, errors=(NotFound,))
-async def delete(request: Request) -> Response:
+async def delete(call: Call[None]) -> Response:
     """Delete a file. Datasets made from it stay whole."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    record = await _own_file(request, services, principal)
-    if await asyncio.to_thread(services.files.delete, record.id, record.owner_id):
-        services.note(request, principal, "file.delete", f"file:{record.id}")
-    await services.collect_garbage()
+    record = await _own_file(call)
+    if await asyncio.to_thread(call.services.files.delete, record.id, record.owner_id):
+        call.note("file.delete", f"file:{record.id}")
+    await call.services.collect_garbage()
     return Response(status_code=204)
 
 
@@ -144,31 +139,28 @@ async def delete(request: Request) -> Response:
     answers={200: FileShown},
     errors=(InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
 )
-async def upload(request: Request) -> Response:
+async def upload(call: Call[None]) -> Response:
     """Take a file's bytes. Whatever the ``Content-Type``, the declared type decides (protocol 2.2)."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    record = await _own_file(request, services, principal)
-    options = {**record.parser_options, **_query_options(request)}
-    await check_room(request, services, record.owner_id, record.file_type, record.file_compression, record.object)
-    async with received(request, services) as upload:
+    record = await _own_file(call)
+    options = {**record.parser_options, **_query_options(call.request)}
+    file_type, compression = record.file_type, record.file_compression
+    await check_room(call.request, call.services, record.owner_id, file_type, compression, record.object)
+    async with received(call.request, call.services) as upload:
         try:
-            table = await parsed(services, upload, record.file_type, record.file_compression, options)
+            table = await parsed(call.services, upload, file_type, compression, options)
         except InvalidTable as failure:
             # Nothing is kept of bytes that are no table, with or without ``erase``; the id can be used again.
-            await _failed(services, record, failure.message)
+            await _failed(call.services, record, failure.message)
             raise
     try:
-        record = await asyncio.to_thread(services.files.uploaded, record.id, table, upload.byte_count)
+        record = await asyncio.to_thread(call.services.files.uploaded, record.id, table, upload.byte_count)
     except (RecordGone, StorageFull) as failure:
-        await services.discard(table)
+        await call.services.discard(table)
         if isinstance(failure, RecordGone):
             raise NotFound(f"file {record.id} not found") from None
         raise
-    services.note(
-        request, principal, "file.upload", f"file:{record.id}", bytes=upload.byte_count, stored_bytes=table.byte_count
-    )
-    await services.collect_garbage()
+    call.note("file.upload", f"file:{record.id}", bytes=upload.byte_count, stored_bytes=table.byte_count)
+    await call.services.collect_garbage()
     return JSONResponse(_shown(record))
 
 
@@ -179,9 +171,9 @@ async def _failed(services: Services, record: FileRecord, message: str) -> None:
         raise NotFound(f"file {record.id} not found") from None
 
 
-async def _own_file(request: Request, services: Services, principal: Principal) -> FileRecord:
-    file_id = request.path_params["file_id"]
-    record = await asyncio.to_thread(services.files.get, file_id, principal.user_id)
+async def _own_file(call: Call[Any]) -> FileRecord:
+    file_id = call.path["file_id"]
+    record = await asyncio.to_thread(call.services.files.get, file_id, call.principal.user_id)
     if record is None:
         raise NotFound(f"file {file_id} not found")
     return record

@@ -5,13 +5,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import GroupExists, InvalidName, UnknownFlag, UnknownGroup, UnknownUser
-from deployments.ingress.body import checked, read_json
+from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest
-from deployments.ingress.routes.admin import admin_of
 from deployments.ingress.routes.shapes.administration import FlagList, GroupList, GroupMade
 from deployments.ingress.routes.shapes.base import Done
 from deployments.ingress.routing.declarations import json_answer, link
@@ -44,10 +42,9 @@ class FlagChange(BaseModel):
 
 
 @routes.on("GET", "/api/v2/admin/flags", access="admin", answers={200: FlagList})
-async def list_flags(request: Request) -> Response:
+async def list_flags(call: Call[None]) -> Response:
     """Every setting of a flag: ``name``, ``scope``, ``value``, and ``username``, ``group`` or ``percent``."""
-    services, _ = await admin_of(request)
-    settings = await asyncio.to_thread(services.flags.listing)
+    settings = await asyncio.to_thread(call.services.flags.listing)
     return JSONResponse({"success": True, "flags": [asdict(setting) for setting in settings]})
 
 
@@ -59,36 +56,30 @@ async def list_flags(request: Request) -> Response:
     answers={200: Done},
     errors=(UnknownFlag, UnknownGroup, UnknownUser),
 )
-async def set_flag(request: Request) -> Response:
+async def set_flag(call: Call[FlagChange]) -> Response:
     """Set a flag; it holds on every replica within seconds."""
-    services, admin = await admin_of(request)
-    raw = await read_json(request)
-    if "value" not in raw:
-        raise InvalidRequest("value: must be true, false or null")
-    body = checked(FlagChange, raw)
-    flag = request.path_params["flag"]
+    body, flags, flag = call.body, call.services.flags, call.path["flag"]
     scopes = [body.user is not None, body.group is not None, body.staff, body.percent is not None]
     if sum(scopes) > 1:
         raise InvalidRequest("give one of user, group, staff and percent")
     if body.user is not None:
-        await services.change(services.flags.set_for_user, flag, body.user, body.value)
+        await call.services.change(flags.set_for_user, flag, body.user, body.value)
     elif body.group is not None:
-        await services.change(services.flags.set_for_group, flag, body.group, body.value)
+        await call.services.change(flags.set_for_group, flag, body.group, body.value)
     elif body.staff:
-        await services.change(services.flags.set_for_staff, flag, body.value)
+        await call.services.change(flags.set_for_staff, flag, body.value)
     elif body.percent is not None:
-        await services.change(services.flags.set_for_percent, flag, body.percent, body.value)
+        await call.services.change(flags.set_for_percent, flag, body.percent, body.value)
     else:
-        await services.change(services.flags.set_for_everyone, flag, body.value)
-    services.note(request, admin, "flag.set", f"flag:{flag}", **body.model_dump(exclude_defaults=True))
+        await call.services.change(flags.set_for_everyone, flag, body.value)
+    call.note("flag.set", f"flag:{flag}", **body.model_dump(exclude_defaults=True))
     return JSONResponse({"success": True})
 
 
 @routes.on("GET", "/api/v2/admin/groups", access="admin", answers={200: GroupList})
-async def list_groups(request: Request) -> Response:
+async def list_groups(call: Call[None]) -> Response:
     """Every group of users for whom a flag can be set, with its members' names."""
-    services, _ = await admin_of(request)
-    groups = await asyncio.to_thread(services.groups.list)
+    groups = await asyncio.to_thread(call.services.groups.list)
     return JSONResponse({"success": True, "groups": [asdict(group) for group in groups]})
 
 
@@ -102,22 +93,19 @@ async def list_groups(request: Request) -> Response:
     },
     errors=(InvalidName, GroupExists),
 )
-async def add_group(request: Request) -> Response:
+async def add_group(call: Call[NewGroup]) -> Response:
     """Make a group."""
-    services, admin = await admin_of(request)
-    body = checked(NewGroup, await read_json(request))
-    await services.change(services.groups.add, body.name)
-    services.note(request, admin, "group.add", f"group:{body.name}")
-    return JSONResponse({"success": True, "group": {"name": body.name, "members": []}}, 201)
+    await call.services.change(call.services.groups.add, call.body.name)
+    call.note("group.add", f"group:{call.body.name}")
+    return JSONResponse({"success": True, "group": {"name": call.body.name, "members": []}}, 201)
 
 
 @routes.on("DELETE", "/api/v2/admin/groups/{group}", access="admin", answers={204: None}, errors=(UnknownGroup,))
-async def remove_group(request: Request) -> Response:
+async def remove_group(call: Call[None]) -> Response:
     """Take a group away, and what flags were set for it."""
-    services, admin = await admin_of(request)
-    group = request.path_params["group"]
-    await services.change(services.groups.remove, group)
-    services.note(request, admin, "group.remove", f"group:{group}")
+    group = call.path["group"]
+    await call.services.change(call.services.groups.remove, group)
+    call.note("group.remove", f"group:{group}")
     return Response(status_code=204)
 
 
@@ -128,12 +116,11 @@ async def remove_group(request: Request) -> Response:
     answers={200: Done},
     errors=(UnknownGroup, UnknownUser),
 )
-async def add_member(request: Request) -> Response:
+async def add_member(call: Call[None]) -> Response:
     """Put a user into a group. Twice is once."""
-    services, admin = await admin_of(request)
-    group, username = request.path_params["group"], request.path_params["username"]
-    await services.change(services.groups.add_member, group, username)
-    services.note(request, admin, "group.add_member", f"group:{group}", username=username)
+    group, username = call.path["group"], call.path["username"]
+    await call.services.change(call.services.groups.add_member, group, username)
+    call.note("group.add_member", f"group:{group}", username=username)
     return JSONResponse({"success": True})
 
 
@@ -144,10 +131,9 @@ async def add_member(request: Request) -> Response:
     answers={204: None},
     errors=(UnknownGroup, UnknownUser),
 )
-async def remove_member(request: Request) -> Response:
+async def remove_member(call: Call[None]) -> Response:
     """Take a user out of a group, if he is in it."""
-    services, admin = await admin_of(request)
-    group, username = request.path_params["group"], request.path_params["username"]
-    await services.change(services.groups.remove_member, group, username)
-    services.note(request, admin, "group.remove_member", f"group:{group}", username=username)
+    group, username = call.path["group"], call.path["username"]
+    await call.services.change(call.services.groups.remove_member, group, username)
+    call.note("group.remove_member", f"group:{group}", username=username)
     return Response(status_code=204)

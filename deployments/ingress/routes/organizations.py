@@ -5,14 +5,13 @@ from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden, InvalidName, OrganizationExists, UnknownOrganization, UnknownUser
 from auth.organizations import Organization, Role
 from auth.principal import Principal
-from deployments.ingress.body import checked, read_json
-from deployments.ingress.routes.admin import admin_of
+from deployments.ingress.body import read_model
+from deployments.ingress.callers.call import Call
 from deployments.ingress.routes.shapes.organizations import (
     MemberList,
     MemberSet,
@@ -20,9 +19,9 @@ from deployments.ingress.routes.shapes.organizations import (
     OrganizationMade,
     Switched,
 )
-from deployments.ingress.routing.declarations import json_answer, json_body, link
+from deployments.ingress.routing.declarations import JSON, json_answer, link, unread_body
 from deployments.ingress.routing.routes import Routes
-from deployments.ingress.services import Services, services_of
+from deployments.ingress.services import Services
 
 routes = Routes()
 
@@ -63,36 +62,31 @@ async def active_organization(
 
 
 @routes.on("POST", "/api/v2/o/{slug}/switch", answers={200: Switched}, errors=(Forbidden, UnknownOrganization))
-async def switch(request: Request) -> Response:
+async def switch(call: Call[None]) -> Response:
     """Whether an organization can be made the active one (protocol 1.6).
 
     Requests name theirs, so nothing is kept. A body is not read.
     """
-    services = services_of(request)
-    principal = await services.principal(request)
-    slug = request.path_params["slug"]
+    slug = call.path["slug"]
     try:
-        await asyncio.to_thread(services.organizations.enter, principal, slug)
+        await asyncio.to_thread(call.services.organizations.enter, call.principal, slug)
     except Forbidden:
-        services.note(request, principal, "organization.switch", f"organization:{slug}", "refused")
+        call.note("organization.switch", f"organization:{slug}", "refused")
         raise
     return JSONResponse({"status": "OK", "message": f"Switched to organization: {slug}", "data": []})
 
 
 @routes.on("GET", "/api/v2/organizations", answers={200: OrganizationList})
-async def list_own(request: Request) -> Response:
+async def list_own(call: Call[None]) -> Response:
     """The organizations that one is in: one's own first."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    found = await asyncio.to_thread(services.organizations.of, principal)
+    found = await asyncio.to_thread(call.services.organizations.of, call.principal)
     return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
 
 
 @routes.on("GET", "/api/v2/admin/organizations", access="admin", answers={200: OrganizationList})
-async def list_all(request: Request) -> Response:
+async def list_all(call: Call[None]) -> Response:
     """Every organization that was made; for administrators."""
-    services, _ = await admin_of(request)
-    found = await asyncio.to_thread(services.organizations.list)
+    found = await asyncio.to_thread(call.services.organizations.list)
     return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
 
 
@@ -109,39 +103,35 @@ async def list_all(request: Request) -> Response:
     },
     errors=(InvalidName, OrganizationExists),
 )
-async def add(request: Request) -> Response:
+async def add(call: Call[NewOrganization]) -> Response:
     """Make an organization, without members; for administrators."""
-    services, admin = await admin_of(request)
-    body = checked(NewOrganization, await read_json(request))
-    made = await services.change(services.organizations.add, body.slug, body.name)
-    services.note(request, admin, "organization.add", f"organization:{made.slug}")
+    made = await call.services.change(call.services.organizations.add, call.body.slug, call.body.name)
+    call.note("organization.add", f"organization:{made.slug}")
     return JSONResponse({"success": True, "organization": shown_organization(made)}, 201)
 
 
 @routes.on("GET", "/api/v2/o/{slug}/members", answers={200: MemberList}, errors=(Forbidden, UnknownOrganization))
-async def list_members(request: Request) -> Response:
+async def list_members(call: Call[None]) -> Response:
     """Who is in it; for its members and for administrators."""
-    services, _ = await _within(request, ("member", "admin"))
-    members = await asyncio.to_thread(services.organizations.members, request.path_params["slug"])
+    await _check_role(call, ("member", "admin"))
+    members = await asyncio.to_thread(call.services.organizations.members, call.path["slug"])
     return JSONResponse({"success": True, "results": [asdict(member) for member in members]})
 
 
 @routes.on(
     "PUT",
     "/api/v2/o/{slug}/members/{username}",
-    body=json_body(NewRole, is_required=False),
+    body=unread_body({JSON: NewRole}, is_required=False),
     answers={200: MemberSet},
     errors=(Forbidden, UnknownOrganization, UnknownUser),
 )
-async def set_member(request: Request) -> Response:
+async def set_member(call: Call[None]) -> Response:
     """Take somebody in, or change his role; for the organization's admins and for administrators."""
-    services, principal = await _within(request, ("admin",))
-    body = checked(NewRole, await read_json(request, empty={}))
-    slug, username = request.path_params["slug"], request.path_params["username"]
-    await services.change(services.organizations.set_member, slug, username, body.role)
-    services.note(
-        request, principal, "organization.set_member", f"organization:{slug}", username=username, role=body.role
-    )
+    await _check_role(call, ("admin",))
+    body = await read_model(call.request, NewRole, is_required=False)
+    slug, username = call.path["slug"], call.path["username"]
+    await call.services.change(call.services.organizations.set_member, slug, username, body.role)
+    call.note("organization.set_member", f"organization:{slug}", username=username, role=body.role)
     return JSONResponse({"success": True, "status": "OK"})
 
 
@@ -151,27 +141,24 @@ async def set_member(request: Request) -> Response:
     answers={204: None},
     errors=(Forbidden, UnknownOrganization, UnknownUser),
 )
-async def remove_member(request: Request) -> Response:
+async def remove_member(call: Call[None]) -> Response:
     """Let somebody go; for the organization's admins and for administrators."""
-    services, principal = await _within(request, ("admin",))
-    slug, username = request.path_params["slug"], request.path_params["username"]
-    await services.change(services.organizations.remove_member, slug, username)
-    services.note(request, principal, "organization.remove_member", f"organization:{slug}", username=username)
+    await _check_role(call, ("admin",))
+    slug, username = call.path["slug"], call.path["username"]
+    await call.services.change(call.services.organizations.remove_member, slug, username)
+    call.note("organization.remove_member", f"organization:{slug}", username=username)
     return Response(status_code=204)
 
 
-async def _within(request: Request, roles: tuple[Role, ...]) -> tuple[Services, Principal]:
-    """Raises ``UnknownOrganization``, ``Forbidden`` for somebody with no such role who is no administrator either."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    slug = request.path_params["slug"]
-    found = await asyncio.to_thread(services.organizations.find, principal, slug)
+async def _check_role(call: Call[None], roles: tuple[Role, ...]) -> None:
+    """Raise ``UnknownOrganization``; ``Forbidden`` if the caller has none of the roles and is not an administrator."""
+    slug = call.path["slug"]
+    found = await asyncio.to_thread(call.services.organizations.find, call.principal, slug)
     if found.id is None:
         raise Forbidden("Your own organization has one member, you.")
-    if found.role not in roles and not principal.is_admin:
-        services.note(request, principal, "organization.members", f"organization:{slug}", "refused")
+    if found.role not in roles and not call.principal.is_admin:
+        call.note("organization.members", f"organization:{slug}", "refused")
         raise Forbidden(f"Not authorized to organization '{slug}'")
-    return services, principal
 
 
 def shown_organization(organization: Organization) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from auth.errors import AuthError, InvalidCredentials, TooManyAttempts, Unauthen
 from auth.principal import Principal
 from catalog.errors import CatalogFull, CatalogUnavailable
 from deployments.ingress.body import checked, read_json
+from deployments.ingress.callers.call import OpenCall, OptionalCall
 from deployments.ingress.callers.dataset_access import find
-from deployments.ingress.callers.session import credential_of, reader
+from deployments.ingress.callers.session import credential_of
 from deployments.ingress.errors import InvalidRequest, NotFound, RequestError, status_of
 from deployments.ingress.middleware.security_headers import VIEWER_PATH
 from deployments.ingress.routes.admin import shown_user
@@ -23,15 +24,15 @@ from deployments.ingress.routing.declarations import (
     JSON,
     TEXT,
     Answer,
-    Body,
     Parameter,
     json_answer,
     page_answer,
     redirect_answer,
+    unread_body,
 )
 from deployments.ingress.routing.parameters import IN_PATHS
 from deployments.ingress.routing.routes import Routes
-from deployments.ingress.services import Services, address_of, services_of
+from deployments.ingress.services import Services, address_of
 from deployments.ingress.web import snippets
 from deployments.ingress.web.assets import MEDIA_TYPES, assets
 from deployments.ingress.web.cookies import forget_both, set_csrf, set_session
@@ -64,11 +65,11 @@ class SignIn(BaseModel):
 
 
 @routes.on("GET", "/", access="optional", answers={200: page_answer("A page.")}, errors=(CatalogUnavailable,))
-async def landing(request: Request) -> Response:
+async def landing(call: OptionalCall[None]) -> Response:
     """What this server is, and where to go from here."""
-    who = await reader(request, services_of(request))
-    example = snippets.pygraphistry(_server(request), "DATASET_ID", None if who is None else who.username)
-    return page(request, "landing.html", reader=who, example=example)
+    who = call.principal
+    example = snippets.pygraphistry(_server(call.request), "DATASET_ID", None if who is None else who.username)
+    return page(call.request, "landing.html", reader=who, example=example)
 
 
 @routes.on(
@@ -79,19 +80,19 @@ async def landing(request: Request) -> Response:
     answers={200: page_answer("The sign-in page."), 303: redirect_answer("To ``next``, for somebody signed in.")},
     errors=(CatalogUnavailable,),
 )
-async def sign_in_page(request: Request) -> Response:
+async def sign_in_page(call: OptionalCall[None]) -> Response:
     """The sign-in page; somebody who is signed in goes on to ``next``."""
-    following = safe_next(request.query_params.get("next"))
-    if await reader(request, services_of(request)) is not None:
+    following = safe_next(call.request.query_params.get("next"))
+    if call.principal is not None:
         return RedirectResponse(following, 303)
-    return _sign_in_page(request, following)
+    return _sign_in_page(call.request, following)
 
 
 @routes.on(
     "POST",
     "/login",
     access="open",
-    body=Body({JSON: SignIn, FORM: SignIn}),
+    body=unread_body({JSON: SignIn, FORM: SignIn}),
     answers={
         200: json_answer(SessionBegun, "To JSON: who has signed in.", headers=("Set-Cookie",)),
         303: Answer("To a form: on to ``next``.", headers=("Location", "Set-Cookie")),
@@ -99,38 +100,37 @@ async def sign_in_page(request: Request) -> Response:
     errors=(InvalidCredentials, CsrfFailed, TooManyAttempts, CatalogUnavailable, CatalogFull),
     answers_page=True,
 )
-async def sign_in(request: Request) -> Response:
+async def sign_in(call: OpenCall[None]) -> Response:
     """Sign in with a form or JSON: sets the session cookie and a new CSRF secret.
 
     There is no session yet that a foreign page could misuse. What it could do is sign its visitor in as somebody else,
     and against that it is enough to know where a request comes from: programs that are no browser need no token.
     """
-    services = services_of(request)
     fields: dict[str, Any] = {}
     try:
-        check_source(request, referer_required=False)
-        fields = await _sign_in_fields(request)
+        check_source(call.request, referer_required=False)
+        fields = await _sign_in_fields(call.request)
         body = checked(SignIn, fields)
-        signed_in = await services.credentials.sign_in(body.username, body.password, address_of(request))
+        signed_in = await call.services.credentials.sign_in(body.username, body.password, address_of(call.request))
     except (AuthError, RequestError) as error:
-        if not wants_page(request):
+        if not wants_page(call.request):
             raise
         typed = {name: value for name, value in fields.items() if isinstance(value, str)}
-        return _sign_in_page(request, safe_next(typed.get("next")), typed.get("username", ""), error)
+        return _sign_in_page(call.request, safe_next(typed.get("next")), typed.get("username", ""), error)
     response: Response
-    if _is_form(request):
+    if _is_form(call.request):
         response = RedirectResponse(safe_next(body.next), 303)
     else:
         response = JSONResponse({"success": True, "user": shown_user(signed_in.principal)})
-    set_session(request, response, signed_in.token, services.settings.token_lifetime_s)
-    set_csrf(request, response, csrf.new_secret())
+    set_session(call.request, response, signed_in.token, call.services.settings.token_lifetime_s)
+    set_csrf(call.request, response, csrf.new_secret())
     return response
 
 
 @routes.on(
     "POST",
     "/logout",
-    access="optional",
+    access="credential",
     answers={
         200: json_answer(Done, headers=("Set-Cookie",)),
         303: Answer("From a page: on to the sign-in page.", headers=("Location", "Set-Cookie")),
@@ -138,25 +138,25 @@ async def sign_in(request: Request) -> Response:
     errors=(Unauthenticated, CatalogUnavailable, CatalogFull),
     answers_page=True,
 )
-async def sign_out(request: Request) -> Response:
+async def sign_out(call: OpenCall[None]) -> Response:
     """End the session, or the Bearer token, that this request shows."""
-    credential = credential_of(request)
+    credential = credential_of(call.request)
     try:
         if credential is None:
-            check_source(request)
+            check_source(call.request)
         elif credential.from_cookie:
-            await check_csrf(request)
+            await check_csrf(call.request)
     except RequestError as error:
-        if not wants_page(request):
+        if not wants_page(call.request):
             raise
-        return page(request, "notice.html", error.status, title="You are still signed in", text=error.message)
+        return page(call.request, "notice.html", error.status, title="You are still signed in", text=error.message)
     if credential is not None:
         try:
-            await services_of(request).credentials.sign_out(credential.token, address_of(request))
+            await call.services.credentials.sign_out(credential.token, address_of(call.request))
         except Unauthenticated:
             pass  # it had ended before
-    response = RedirectResponse("/login", 303) if wants_page(request) else JSONResponse({"success": True})
-    forget_both(request, response)
+    response = RedirectResponse("/login", 303) if wants_page(call.request) else JSONResponse({"success": True})
+    forget_both(call.request, response)
     return response
 
 
@@ -166,13 +166,13 @@ async def sign_out(request: Request) -> Response:
     access="open",
     answers={200: json_answer(CsrfToken, headers=("Set-Cookie",))},
 )
-async def csrf_token(request: Request) -> Response:
+async def csrf_token(call: OpenCall[None]) -> Response:
     """A token for ``X-CSRFToken``, and the cookie that it goes with where the browser has none (protocol 1.1)."""
-    known = usable_secret(request)
+    known = usable_secret(call.request)
     secret = known or csrf.new_secret()
     response = JSONResponse({"csrfmiddlewaretoken": csrf.mask(secret)})
     if known is None:
-        set_csrf(request, response, secret)
+        set_csrf(call.request, response, secret)
     return response
 
 
@@ -187,17 +187,16 @@ async def csrf_token(request: Request) -> Response:
     },
     errors=(CatalogUnavailable,),
 )
-async def viewer(request: Request) -> Response:
+async def viewer(call: OptionalCall[None]) -> Response:
     """What a dataset is and how to run Python on it, at the address that clients compute (protocol 3.7).
 
     Only for those who may read it: to others this page says nothing, not even whether it exists.
     """
-    services = services_of(request)
-    who = await reader(request, services)
-    record = await _readable(services, who, request.query_params.get("dataset", ""))
+    who = call.principal
+    record = await _readable(call.services, who, call.request.query_params.get("dataset", ""))
     if record is None:
-        return page(request, "unreadable.html", 200 if who is None else 404, reader=who)
-    server = _server(request)
+        return page(call.request, "unreadable.html", 200 if who is None else 404, reader=who)
+    server = _server(call.request)
     username = None if who is None else who.username
     bindings = {
         name: column
@@ -205,7 +204,7 @@ async def viewer(request: Request) -> Response:
         for name, column in ((record.payload.get(role) or {}).get("bindings") or {}).items()
     }
     return page(
-        request,
+        call.request,
         "viewer.html",
         reader=who,
         dataset=record,
@@ -224,12 +223,12 @@ async def viewer(request: Request) -> Response:
     answers={200: Answer("The file.", {kind.partition(";")[0]: TEXT for kind in MEDIA_TYPES.values()})},
     errors=(NotFound,),
 )
-async def static(request: Request) -> Response:
+async def static(call: OpenCall[None]) -> Response:
     """Styles and pictures of these pages; browsers keep what they fetched under the address of its version."""
-    asset = assets().get(request.path_params["name"])
+    asset = assets().get(call.path["name"])
     if asset is None:
         raise NotFound("no such file")
-    is_current = request.query_params.get("v") == asset.digest
+    is_current = call.request.query_params.get("v") == asset.digest
     keep = "public, max-age=31536000, immutable" if is_current else "no-cache"
     return Response(asset.content, headers={"Cache-Control": keep}, media_type=asset.media_type)
 

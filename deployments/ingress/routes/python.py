@@ -9,14 +9,16 @@ from starlette.responses import Response, StreamingResponse
 
 from auth.errors import EndpointDisabled
 from auth.principal import Principal
-from deployments.ingress.body import checked, read_json
+from deployments.ingress.body import read_model
+from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import find
 from deployments.ingress.errors import NotFound, TooManyRequests, error_response
 from deployments.ingress.routes.shapes.results import RESULT
+from deployments.ingress.routing.declarations import JSON, unread_body
 from deployments.ingress.routing.routes import Routes
 from deployments.ingress.runs.recording import recorded
 from deployments.ingress.runs.request import run_request_model
-from deployments.ingress.services import Services, services_of
+from deployments.ingress.services import Services
 from runtime.datasets.records import DatasetRecord
 from runtime.errors import (
     DatasetTooLarge,
@@ -92,21 +94,20 @@ ENDINGS: Final = (
     "POST",
     "/api/v2/datasets/{dataset_id}/python",
     "/api/v2/etl/datasets/{dataset_id}/python",
-    body=run_request_model,
+    body=unread_body({JSON: run_request_model}),
     answers={200: RESULT},
     errors=(*REFUSALS, *ENDINGS),
 )
-async def run(request: Request) -> Response:
+async def run(call: Call[None]) -> Response:
     """Run ``task(g)`` and answer what it returns.
 
     The task runs in a process of its own beside the dataset. What it does wrong is answered with 422, with its output
     so far; a string is answered as text where ``Accept`` allows that and the body names no engine.
     """
-    services = services_of(request)
-    principal = await services.principal(request)
+    request, services, principal = call.request, call.services, call.principal
     await check_switches(services, principal)
-    body = checked(services.run_request, await read_json(request, 8 * services.settings.max_source_bytes))
-    record = (await find(services, principal, request.path_params["dataset_id"])).record
+    body = await read_model(request, services.run_request, 8 * services.settings.max_source_bytes)
+    record = (await find(services, principal, call.path["dataset_id"])).record
     run_id = await _run_id(services, body.run_id)
     engine, fell_back = _engine(body.engine, services)
     message = {

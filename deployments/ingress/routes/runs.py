@@ -5,19 +5,19 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.principal import Principal
 from catalog.batches import PERIOD_S
 from deployments.ingress.body import page_body, page_of
+from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest, NotFound
 from deployments.ingress.routes.shapes.runs import RunCancelled, RunPage
 from deployments.ingress.routes.shapes.runs import RunReceipt as Receipt
 from deployments.ingress.routing.declarations import Parameter
 from deployments.ingress.routing.parameters import PAGE
 from deployments.ingress.routing.routes import Routes
-from deployments.ingress.services import Services, services_of
+from deployments.ingress.services import Services
 from runtime.receipts import RunReceipt, State
 
 routes = Routes()
@@ -41,12 +41,10 @@ _LOOK_AGAIN_S: Final = PERIOD_S / 2
     answers={200: RunPage},
     errors=(InvalidRequest,),
 )
-async def page(request: Request) -> Response:
+async def page(call: Call[None]) -> Response:
     """One's own runs, newest first, without what they printed; of a ``state``, ``dataset_id`` or ``run_label``."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    limit, offset = page_of(request)
-    query = request.query_params
+    limit, offset = page_of(call.request)
+    query = call.request.query_params
     state = query.get("state") or None
     if state is not None and state not in STATES:
         raise InvalidRequest(f"state must be one of {', '.join(STATES)}, not {state[:40]!r}")
@@ -54,39 +52,35 @@ async def page(request: Request) -> Response:
     ended = None if state is None else state == "ended"
 
     def ask(limit: int, offset: int) -> tuple[int, list[RunReceipt]]:
-        return services.receipts.page(
-            principal.user_id, limit, offset, ended=ended, dataset_id=dataset_id, run_label=run_label
+        return call.services.receipts.page(
+            call.principal.user_id, limit, offset, ended=ended, dataset_id=dataset_id, run_label=run_label
         )
 
     if state in (None, "ended"):
         count, receipts = await asyncio.to_thread(ask, limit, offset)
-        receipts = await _as_they_are_now(services, receipts)
+        receipts = await _as_they_are_now(call.services, receipts)
     else:  # which of those that have not ended run is the runners' knowledge; a user has few of them
         _, going_on = await asyncio.to_thread(ask, MOST_GOING_ON, 0)
-        matching = [receipt for receipt in await _as_they_are_now(services, going_on) if receipt.state == state]
+        matching = [receipt for receipt in await _as_they_are_now(call.services, going_on) if receipt.state == state]
         count, receipts = len(matching), matching[offset : offset + limit]
-    return JSONResponse(page_body(request, count, limit, offset, [_listed(receipt) for receipt in receipts]))
+    return JSONResponse(page_body(call.request, count, limit, offset, [_listed(receipt) for receipt in receipts]))
 
 
 @routes.on("GET", "/api/v2/runs/{run_id}", answers={200: Receipt}, errors=(NotFound,))
-async def get(request: Request) -> Response:
+async def get(call: Call[None]) -> Response:
     """One run: its state, how it ended, what it printed and what it cost."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    receipt = await _own_run(services, principal, request.path_params["run_id"])
-    (receipt,) = await _as_they_are_now(services, [receipt])
+    receipt = await _own_run(call.services, call.principal, call.path["run_id"])
+    (receipt,) = await _as_they_are_now(call.services, [receipt])
     return JSONResponse(_shown(receipt))
 
 
 @routes.on("POST", "/api/v2/runs/{run_id}/cancel", answers={200: RunCancelled}, errors=(NotFound,))
-async def cancel(request: Request) -> Response:
+async def cancel(call: Call[None]) -> Response:
     """End a run; whoever waits for it gets ``TaskCancelled``. For one that has ended this changes nothing."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    receipt = await _own_run(services, principal, request.path_params["run_id"])
+    receipt = await _own_run(call.services, call.principal, call.path["run_id"])
     if receipt.state != "ended":
-        await services.runners.cancel(receipt.id)
-        services.note(request, principal, "run.cancel", f"run:{receipt.id}")
+        await call.services.runners.cancel(receipt.id)
+        call.note("run.cancel", f"run:{receipt.id}")
     return JSONResponse({"success": True, "run_id": receipt.id, "state": "ended"})
 
 

@@ -6,16 +6,14 @@ import unicodedata
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden
-from deployments.ingress.body import checked, read_json
+from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import permitted
 from deployments.ingress.errors import InvalidRequest, NotFound
 from deployments.ingress.routes.shapes.datasets import Shared
 from deployments.ingress.routing.routes import Routes
-from deployments.ingress.services import services_of
 from runtime.datasets.records import Access, Action, Mode, NoOrganization, RecordGone, Share
 
 routes = Routes()
@@ -54,17 +52,15 @@ class ShareLink(BaseModel):
 
 
 @routes.on("POST", "/api/v2/share/link", body=ShareLink, answers={200: Shared}, errors=(Forbidden, NotFound))
-async def share(request: Request) -> Response:
+async def share(call: Call[ShareLink]) -> Response:
     """Set who else may use a dataset, in place of what held before."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    body = checked(ShareLink, await read_json(request))
-    record = await permitted(request, services, principal, body.obj_pk, Access.SHARE, ACTION)
+    body = call.body
+    record = await permitted(call, body.obj_pk, Access.SHARE, ACTION)
     # Public means reading, whatever the action says.
     action: Action = "10" if body.mode == "public" else body.mode_action or "10"
     asked = Share(body.mode, action, invites=_invites(body, action), message=body.message or "")
     try:
-        held = await services.change(services.shares.set, record.id, asked)
+        held = await call.services.change(call.services.shares.set, record.id, asked)
     except RecordGone:
         raise NotFound(f"dataset {record.id} not found") from None
     except NoOrganization:
@@ -73,21 +69,17 @@ async def share(request: Request) -> Response:
             "name the organization as org_name when creating the dataset"
         ) from None
     shown = _shown(record.id, held)
-    services.note(
-        request, principal, ACTION, f"dataset:{record.id}", **{k: v for k, v in shown.items() if k != "obj_pk"}
-    )
+    call.note(ACTION, f"dataset:{record.id}", **{k: v for k, v in shown.items() if k != "obj_pk"})
     return JSONResponse({"status": "OK", "message": "", "data": shown})
 
 
 @routes.on("GET", "/api/v2/share/link/{dataset_id}", answers={200: Shared}, errors=(Forbidden, NotFound))
-async def get(request: Request) -> Response:
+async def get(call: Call[None]) -> Response:
     """Who else may use a dataset; for its owner and for those who may share it."""
-    services = services_of(request)
-    principal = await services.principal(request)
-    dataset_id = request.path_params["dataset_id"]
-    record = await permitted(request, services, principal, dataset_id, Access.SHARE, ACTION)
+    dataset_id = call.path["dataset_id"]
+    record = await permitted(call, dataset_id, Access.SHARE, ACTION)
     try:
-        held = await asyncio.to_thread(services.shares.get, record.id)
+        held = await asyncio.to_thread(call.services.shares.get, record.id)
     except RecordGone:
         raise NotFound(f"dataset {record.id} not found") from None
     return JSONResponse({"status": "OK", "message": "", "data": _shown(record.id, held)})

@@ -1,11 +1,11 @@
-"""What a route says of itself in ``/openapi.json``: what it takes, what it answers.
+"""What a route declares: who may call it, what it takes, what it answers.
 
-Nothing here touches a request: handlers read and check what they need, and the tests hold both together.
+``routes.py`` enforces the access and the body; ``/openapi.json`` is made of all of it.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias  # Any: JSON Schema
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar  # Any: JSON Schema
 
 from pydantic import BaseModel
 
@@ -16,8 +16,21 @@ Model: TypeAlias = type[BaseModel]
 Shape: TypeAlias = Model | Schema
 """A model of what is sent, or a schema where no model says it."""
 
-Access = Literal["open", "optional", "key", "user", "admin"]
-"""Who may call: anybody; anybody, with more to see for somebody signed in; a personal key; a user; an administrator."""
+BodyT = TypeVar("BodyT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+WithoutPrincipal = Literal["open", "key", "credential"]
+WithPrincipal = Literal["user", "admin"]
+RouteAccess = WithoutPrincipal | Literal["optional"] | WithPrincipal
+"""Who may call a route.
+
+- ``open``: anybody.
+- ``key``: who sends a personal key, which the handler exchanges for a token.
+- ``credential``: anybody; the handler acts on the credential that is sent.
+- ``optional``: anybody; users are shown more.
+- ``user``: a user.
+- ``admin``: an administrator.
+"""
 
 TEXT: Final[Schema] = {"type": "string"}
 BYTES: Final[Schema] = {"type": "string", "format": "binary"}
@@ -39,10 +52,14 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """What a request brings, by media type. A function is given this server's settings and answers the model."""
+class Body(Generic[BodyT]):
+    """The body of a request, by media type. A function is given this server's settings and returns the model.
+
+    ``model`` is what the body is checked against before the handler is called; None if the handler reads the body.
+    """
 
     contents: Mapping[str, Shape | Callable[[Settings], Model]]
+    model: type[BodyT] | None = None
     is_required: bool = True
     description: str = ""
 
@@ -82,14 +99,21 @@ NOTHING: Final = Answer("Done; nothing more is said.")
 """204."""
 
 
-def json_body(model: Model | Callable[[Settings], Model], *, is_required: bool = True) -> Body:
-    """A body of JSON."""
-    return Body({JSON: model}, is_required)
+def json_body(model: type[ModelT]) -> Body[ModelT]:
+    """A body of JSON that is read and checked before the handler is called."""
+    return Body({JSON: model}, model)
 
 
-def upload_body(description: str) -> Body:
-    """Bytes, whatever their ``Content-Type``."""
-    return Body({"application/octet-stream": BYTES}, description=description)
+def unread_body(
+    contents: Mapping[str, Shape | Callable[[Settings], Model]], description: str = "", *, is_required: bool = True
+) -> Body[None]:
+    """A body that the handler reads, because something else has to be checked first."""
+    return Body(contents, None, is_required, description)
+
+
+def upload_body(description: str) -> Body[None]:
+    """Bytes, whatever their ``Content-Type``, that the handler reads as they come."""
+    return unread_body({"application/octet-stream": BYTES}, description)
 
 
 def _first_line(model: Model) -> str:

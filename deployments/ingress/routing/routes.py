@@ -1,109 +1,193 @@
-"""Routes with and without a trailing slash, by direct dispatch (protocol 0.2): a redirect would lose a POST's body."""
+"""Registers handlers with what their routes declare, and enforces it: the caller and the body before the handler.
+
+Routes answer with and without a trailing slash, by direct dispatch: a redirect would lose a POST's body (protocol 0.2).
+"""
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload  # Any: a body of whichever model
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from auth.principal import Principal
+from deployments.ingress.body import read_model
+from deployments.ingress.callers.call import Call, OpenCall, OptionalCall
+from deployments.ingress.callers.session import administrator, principal, reader
 from deployments.ingress.routing.declarations import (
     NOTHING,
-    Access,
     Answer,
     Body,
-    Model,
+    BodyT,
+    ModelT,
     Parameter,
+    RouteAccess,
+    WithoutPrincipal,
+    WithPrincipal,
     json_answer,
     json_body,
 )
 from deployments.ingress.routing.parameters import IN_PATHS
-from deployments.settings import Settings
+from deployments.ingress.services import services_of
 
-Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+CallT = TypeVar("CallT", bound=OpenCall[Any])
+Handler: TypeAlias = Callable[[CallT], Awaitable[Response]]
+Register: TypeAlias = Callable[[Handler[CallT]], Handler[CallT]]
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Operation:
-    """A method on a path: the function that serves it, and what it says of itself in ``/openapi.json``.
+    """A method on a path, its handler, and what it declares.
 
-    ``errors`` are those that are its own; what can go wrong everywhere stands in ``openapi/document.py``.
-    ``answers_page``: errors too are pages where ``Accept`` names ``text/html``.
+    ``errors`` are the operation's own; ``openapi/document.py`` adds what can go wrong everywhere.
+    ``answers_page``: errors too are pages if ``Accept`` names ``text/html``.
     """
 
     method: str
     path: str
-    endpoint: Endpoint
-    access: Access
+    handler: Handler[Any]
+    access: RouteAccess
     parameters: tuple[Parameter, ...]
-    body: Body | None
+    body: Body[Any] | None
     answers: Mapping[int, Answer]
+    errors: tuple[type[Exception], ...]
+    answers_page: bool
+
+    async def serve(self, request: Request) -> Response:
+        """Call the handler for a caller who may call it, with the body that it takes.
+
+        Raises ``Unauthenticated``, ``CsrfFailed`` and ``Forbidden`` for the caller; then ``TooLarge`` and
+        ``InvalidRequest`` for the body.
+        """
+        services = services_of(request)
+        caller: Principal | None
+        match self.access:
+            case "open" | "key" | "credential":
+                return await self.handler(OpenCall(request, services, await self._body_of(request)))
+            case "optional":
+                caller = await reader(request, services)
+                return await self.handler(OptionalCall(request, services, await self._body_of(request), caller))
+            case "user":
+                caller = await principal(request, services)
+            case "admin":
+                caller = await administrator(request, services)
+        return await self.handler(Call(request, services, await self._body_of(request), caller))
+
+    async def _body_of(self, request: Request) -> Any:
+        if self.body is None or self.body.model is None:
+            return None
+        return await read_model(request, self.body.model)
+
+
+class Declared(TypedDict, total=False):
+    """What any route may declare beside its access and its body."""
+
+    parameters: tuple[Parameter, ...]
+    answers: Mapping[int, Answer | type[BaseModel] | None]
     errors: tuple[type[Exception], ...]
     answers_page: bool
 
 
 class Routes:
-    """Collects a family of routes. Its module's docstring begins with what the family is about.
+    """Collects the routes of a module, whose docstring begins with what they are about.
 
         @routes.on(
             "POST",
-            "/api/v2/files",
-            body=NewFile,                                # a model: JSON; or a Body
-            answers={201: FileShown},                    # a model: JSON; None: nothing, as with 204; or an Answer
-            errors=(NotFound,),                          # classes, which ``ingress/errors.py`` gives a status
+            "/api/v2/admin/groups",
+            access="admin",
+            body=NewGroup,                               # a model: JSON; or a Body
+            answers={201: GroupMade},                    # a model: JSON; None: no content; or an Answer
+            errors=(GroupExists,),                       # classes to which ``ingress/errors.py`` gives a status
         )
-        async def create(request: Request) -> Response:
-            \"""Declare a file; its bytes come next.         <- the summary
+        async def add_group(call: Call[NewGroup]) -> Response:
+            \"""Make a group.                                <- the summary
 
             What follows is the description.
             \"""
 
-    ``access`` is ``"user"`` unless it is given. Parameters in paths are known by name (``openapi/parameters.py``),
-    those of the query are given as ``parameters``. Errors that follow from the access, from a body, and from having a
-    catalog at all are added by themselves. Handlers check all of it: nothing here does.
+    ``access`` is ``"user"`` by default. The caller is found and the body is checked before the handler is called; a
+    handler that has to check something else first takes an ``unread_body``. Parameters in paths are known by name
+    (``parameters.py``), those of the query are given as ``parameters``. Errors that follow from the access, from a
+    body, and from having a catalog at all are added to the document by themselves.
     """
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
 
+    @overload
+    def on(
+        self, methods: str, *paths: str, access: WithPrincipal = "user", body: None = None, **more: Unpack[Declared]
+    ) -> Register[Call[None]]: ...
+    @overload
     def on(
         self,
         methods: str,
         *paths: str,
-        access: Access = "user",
+        access: WithPrincipal = "user",
+        body: type[ModelT],
+        **more: Unpack[Declared],
+    ) -> Register[Call[ModelT]]: ...
+    @overload
+    def on(
+        self, methods: str, *paths: str, access: WithPrincipal = "user", body: Body[BodyT], **more: Unpack[Declared]
+    ) -> Register[Call[BodyT]]: ...
+    @overload
+    def on(
+        self,
+        methods: str,
+        *paths: str,
+        access: WithoutPrincipal,
+        body: type[ModelT],
+        **more: Unpack[Declared],
+    ) -> Register[OpenCall[ModelT]]: ...
+    @overload
+    def on(
+        self, methods: str, *paths: str, access: WithoutPrincipal, body: Body[None] | None = None,
+        **more: Unpack[Declared],
+    ) -> Register[OpenCall[None]]: ...  # fmt: skip
+    @overload
+    def on(
+        self, methods: str, *paths: str, access: Literal["optional"], body: None = None, **more: Unpack[Declared]
+    ) -> Register[OptionalCall[None]]: ...
+
+    def on(
+        self,
+        methods: str,
+        *paths: str,
+        access: RouteAccess = "user",
+        body: Body[Any] | type[BaseModel] | None = None,
         parameters: tuple[Parameter, ...] = (),
-        body: Body | Model | Callable[[Settings], Model] | None = None,
-        answers: Mapping[int, Answer | Model | None] | None = None,
+        answers: Mapping[int, Answer | type[BaseModel] | None] | None = None,
         errors: tuple[type[Exception], ...] = (),
         answers_page: bool = False,
-    ) -> Callable[[Endpoint], Endpoint]:
+    ) -> Register[Any]:
         """Serve ``methods`` (space-separated) of every path, in both slash forms.
 
-        Raises ``ValueError`` for a parameter in a path that nobody has described.
+        Raises ``ValueError`` for a parameter in a path that ``parameters.py`` does not describe.
         """
         described = {status: _answer(answer) for status, answer in (answers or {}).items()}
 
-        def register(endpoint: Endpoint) -> Endpoint:
+        def register(handler: Handler[Any]) -> Handler[Any]:
             for path in paths:
                 for method in methods.split():
                     operation = Operation(
                         method=method,
                         path=path,
-                        endpoint=endpoint,
+                        handler=handler,
                         access=access,
                         parameters=(*_parameters_in(path), *parameters),
-                        body=json_body(body) if callable(body) else body,
+                        body=json_body(body) if isinstance(body, type) else body,
                         answers=described,
                         errors=errors,
                         answers_page=answers_page,
                     )
                     self.operations.append(operation)
-            return endpoint
+            return handler
 
         return register
 
@@ -111,7 +195,7 @@ class Routes:
     def routes(self) -> list[Route]:
         """One for each operation and slash form."""
         return [
-            Route(form, operation.endpoint, methods=[operation.method])
+            Route(form, operation.serve, methods=[operation.method])
             for operation in self.operations
             for form in dict.fromkeys((operation.path, operation.path.rstrip("/") + "/"))
         ]
