@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pytest
 from pyarrow import fs
 
 from tests.free_ports import free_port
+from tests.waiting import eventually
 
 _PYTHON = Path(__file__).parents[1] / ".clients" / "s3" / "bin" / "python"
 KEY, SECRET = "test-key", "test-secret-of-the-store"
@@ -70,11 +70,8 @@ def s3_server(log: Path) -> Iterator[S3Server]:
         )
     server = S3Server(port, process)
     try:
-        deadline = time.monotonic() + 60
-        while not _answers(server):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, f"the S3 server does not answer:\n{log.read_text()}"
-            time.sleep(0.05)
+        eventually(lambda: process.poll() is not None or _answers(server), 60)
+        assert process.poll() is None, f"the S3 server ended:\n{log.read_text()}"
         yield server
     finally:
         process.kill()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ import pytest
 from tests.attacks import reaches
 from tests.attacks.arena import Arena
 from tests.conftest import PASSWORD, Person
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -64,18 +64,11 @@ def running(
         target=lambda: answers.append(person.run(arena.dataset_id, code, run_id=run_id, run_label=marker))
     )
     thread.start()
-    until(lambda: bool(list(arena.place.scratch_root.glob(f"*/note-{marker}"))))
+    eventually(lambda: bool(list(arena.place.scratch_root.glob(f"*/note-{marker}"))))
     try:
         yield run_id, answers
     finally:
         thread.join()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def looked(person: Person, arena: Arena, code: str) -> list[object]:

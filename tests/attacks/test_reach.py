@@ -6,7 +6,6 @@ Each test first shows that the way is open to a process that nothing confines.
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +16,7 @@ import pytest
 from tests.attacks import reaches
 from tests.attacks.arena import Arena
 from tests.attacks.surroundings import Surroundings, answers
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -117,10 +117,7 @@ def test_a_task_cannot_reach_the_scratch_of_another_run(arena: Arena) -> None:
     code = "import time\ndef task(g):\n    open('note', 'w').write('mine')\n    time.sleep(3)"
     other = threading.Thread(target=arena.person.run, args=(arena.dataset_id, code))
     other.start()
-    deadline = time.monotonic() + 5
-    while not (found := list(arena.place.scratch_root.glob("*/note"))):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    found = eventually(lambda: list(arena.place.scratch_root.glob("*/note")))
     unreadable(arena, [found[0], found[0].parent])
     assert found[0].read_text() == "mine"
     other.join()

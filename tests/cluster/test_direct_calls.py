@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.test_two_runners import PARENT
+from tests.cluster.conftest import PARENT
 from tests.conftest import SMALL_EDGES, LiveServer, Person, free_port
-from tests.faults.test_kills import within
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
@@ -65,7 +65,7 @@ def in_a_row(person: Person, dataset_id: str) -> None:
 
 def test_runs_in_a_row_go_over_a_socket_of_their_own(scaled: LiveServer, person: Person) -> None:
     in_a_row(person, person.upload(SMALL_EDGES))
-    within(5, lambda: lines(scaled) == 1)
+    eventually(lambda: lines(scaled) == 1, 5)
 
 
 def test_runners_come_with_work_and_go_without_it_and_no_run_is_lost(scaled: LiveServer, person: Person) -> None:
@@ -81,7 +81,7 @@ def test_runners_come_with_work_and_go_without_it_and_no_run_is_lost(scaled: Liv
     with ThreadPoolExecutor(6) as pool:
         working = [pool.submit(work, dataset_id) for dataset_id in datasets]
         try:
-            within(60, lambda: len(replicas(scaled, "Runner")) == 2)
+            eventually(lambda: len(replicas(scaled, "Runner")) == 2, 60)
             homes = one_in_each_of_two(person)
         finally:
             ending.set()
@@ -92,6 +92,6 @@ def test_runners_come_with_work_and_go_without_it_and_no_run_is_lost(scaled: Liv
         # As little to do as one runner can: the other one is to end, and has one of these.
         long = [pool.submit(person.run, dataset_id, AWHILE.format(15), timeout_s=30) for dataset_id in homes.values()]
         assert {answer.result().status_code for answer in long} == {200}
-    within(60, lambda: len(replicas(scaled, "Runner")) == 1)
+    eventually(lambda: len(replicas(scaled, "Runner")) == 1, 60)
     for dataset_id in datasets:
         in_a_row(person, dataset_id)

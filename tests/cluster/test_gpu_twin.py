@@ -1,7 +1,6 @@
 """GPU runners end to end, over a device of host memory: who goes where, and what happens when one dies."""
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import SMALL_EDGES, LiveServer, Person, free_port
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
@@ -51,12 +51,15 @@ def _running(person: Person, dataset_id: str) -> None:
 
 def wait_for_cudf(person: Person, dataset_id: str) -> None:
     """Until a GPU runner answers. Until then everybody is told at once that there is none."""
-    deadline = time.monotonic() + DEADLINE_S
-    while (answer := person.run(dataset_id, ON_TWIN, engine="cudf")).status_code != 200:
+
+    def answered() -> list[object] | None:
+        answer = person.run(dataset_id, ON_TWIN, engine="cudf")
+        if answer.status_code == 200:
+            return list(answer.json())
         assert (answer.status_code, answer.json()["type"]) in {(503, "Overloaded"), (503, "RunInterrupted")}
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.2)
-    assert answer.json() == [True, 3]
+        return None
+
+    assert eventually(answered, DEADLINE_S, poll_s=0.2) == [True, 3]
 
 
 def test_its_start_has_nothing_to_say_of_a_missing_gpu(twin_server: LiveServer) -> None:
@@ -98,10 +101,7 @@ def test_a_run_on_a_gpu_runner_is_seen_and_can_be_cancelled(person: Person, data
         running = pool.submit(
             person.run, dataset_id, "def task(g):\n    while True: pass", engine="cudf", run_id=run_id
         )
-        deadline = time.monotonic() + DEADLINE_S
-        while person.http.get(f"/api/v2/runs/{run_id}").json().get("state") != "running":
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        eventually(lambda: person.http.get(f"/api/v2/runs/{run_id}").json().get("state") == "running", DEADLINE_S)
         assert person.http.post(f"/api/v2/runs/{run_id}/cancel").status_code == 200
         answer = running.result(DEADLINE_S)
     assert (answer.status_code, answer.json()["type"]) == (422, "TaskCancelled")

@@ -7,12 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.cluster.conftest import PARENT
 from tests.conftest import SMALL_EDGES, LiveServer, Person, free_port
 
 pytestmark = pytest.mark.e2e
-
-# As seen from outside: in a namespace of its own a process has other numbers.
-PARENT = "def task(g): return int(open('/proc/self/stat').read().rpartition(')')[2].split()[1])"
 
 
 @pytest.fixture(scope="module")

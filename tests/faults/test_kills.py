@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 
 from runtime.sandbox.walls.namespaces import inhabitant
 from tests.conftest import SMALL_EDGES, LiveServer, Person, arrow_file, free_port
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -36,15 +37,6 @@ def person(victim: LiveServer) -> Iterator[Person]:
     signed_in = victim.log_in()
     yield signed_in
     signed_in.http.close()
-
-
-def within(timeout_s: float, condition: Callable[[], bool]) -> float:
-    """Seconds until ``condition()`` holds; fails where it does not in time."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < timeout_s, f"not within {timeout_s} s"
-        time.sleep(0.05)
-    return time.monotonic() - started
 
 
 def works(person: Person, dataset_id: str) -> bool:
@@ -103,7 +95,7 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
     below = replica(victim, "Runner").children(recursive=True)
     with ThreadPoolExecutor(1) as pool:
         in_flight = pool.submit(person.run, dataset_id, SLEEP)
-        within(10, lambda: any(process.is_running() for process in below))
+        eventually(lambda: any(process.is_running() for process in below), 10)
         time.sleep(0.5)
         replica(victim, deployment).kill()
         try:
@@ -116,9 +108,9 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
                 assert answer.status_code == 503
                 assert answer.json()["type"] == "RunInterrupted"
                 assert "Retry-After" in answer.headers
-    within(60, lambda: works(person, dataset_id))
+    eventually(lambda: works(person, dataset_id), 60)
     if deployment == "Runner":
-        within(10, lambda: not any(process.is_running() for process in below))
+        eventually(lambda: not any(process.is_running() for process in below), 10)
 
 
 @pytest.mark.soak
@@ -163,7 +155,7 @@ def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
             run.result(30)
     assert victim.process is not None
     victim.process.wait(10)
-    within(10, lambda: not any(is_alive(process) for process in everything))
+    eventually(lambda: not any(is_alive(process) for process in everything), 10)
 
     victim.start()
     again = victim.log_in()

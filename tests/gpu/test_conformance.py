@@ -1,7 +1,7 @@
-"""What every engine does alike, on a real device: the tests that pandas' engine and the twin pass everywhere."""
+"""The conformance tests of all engines, on a real GPU."""
 
 import pytest
 
-from tests.unit.engines.test_conformance import *  # noqa: F403  its tests, with this folder's ``engine_rig``
+from tests.unit.engines.conformance import *  # noqa: F403  its tests, with this folder's ``engine_rig``
 
 pytestmark = pytest.mark.gpu

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from tests.gpu.conftest import GIB, MIB, GpuRig
-from tests.unit.sandbox.test_seats import answer, eventually
+from tests.unit.sandbox.conftest import answer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.gpu
 
@@ -65,7 +66,7 @@ class TestImages:
             "    return [int(e['s'].sum()), float(e['w'].sum()), kinds.to_arrow().to_pylist()]"
         )
         first = answer(gpu.rig.run(source, code))
-        assert eventually((gpu.images / "copies" / f"{source.tables['edges']}.image").exists)
+        eventually((gpu.images / "copies" / f"{source.tables['edges']}.image").exists)
         gpu.rig.wait(gpu.rig.executor.evict(source.dataset_id))
         assert answer(gpu.rig.run(source, code)) == first
 
@@ -105,7 +106,7 @@ def task(g):
         assert gpu.rig.run(source, code, timeout_s=2).cause == "TaskTimeout"
         assert time.monotonic() - began < 4
         assert answer(gpu.rig.run(source, COUNT)) == 3
-        assert eventually(lambda: before - gpu.free_bytes < GIB)
+        eventually(lambda: before - gpu.free_bytes < GIB)
 
 
 class TestFaults:
@@ -166,7 +167,7 @@ class TestMemoryComesBack:
     def test_after_a_kill(self, gpu: GpuRig, how: str) -> None:
         source = gpu.rig.dataset(edges(100_000))
         assert answer(gpu.rig.run(source, COUNT)) == 100_000
-        assert eventually(lambda: len(gpu.engine.seats.pids) == 2)
+        eventually(lambda: len(gpu.engine.seats.pids) == 2)
         before = gpu.free_bytes
         code = {
             "idle": "import time, cupy\ndef task(g):\n    kept = cupy.zeros(1 << 30, 'u1')\n    time.sleep(60)",
@@ -175,13 +176,13 @@ class TestMemoryComesBack:
         }[how]
         gpu.rig.run(source, code, timeout_s=1.5)
         assert answer(gpu.rig.run(source, COUNT)) == 100_000
-        assert eventually(lambda: len(gpu.engine.seats.pids) == 2 and abs(before - gpu.free_bytes) < 256 * MIB)
+        eventually(lambda: len(gpu.engine.seats.pids) == 2 and abs(before - gpu.free_bytes) < 256 * MIB)
 
     def test_after_a_hundred_runs(self, gpu: GpuRig) -> None:
         source = gpu.rig.dataset(edges(100_000))
         gpu.rig.run(source, COUNT)
-        assert eventually(lambda: len(gpu.engine.seats.pids) == 2)
+        eventually(lambda: len(gpu.engine.seats.pids) == 2)
         before = gpu.free_bytes
         for _ in range(100):
             assert answer(gpu.rig.run(source, "def task(g): return int(g._edges['s'].max() > 0)")) == 1
-        assert eventually(lambda: len(gpu.engine.seats.pids) == 2 and abs(before - gpu.free_bytes) < 256 * MIB)
+        eventually(lambda: len(gpu.engine.seats.pids) == 2 and abs(before - gpu.free_bytes) < 256 * MIB)

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.waiting import eventually
 from tests.wire.test_errors import assert_error
-from tests.wire.test_runs import wait_until
 
 if TYPE_CHECKING:
     import httpx
@@ -69,8 +69,8 @@ def test_a_cancel_ends_the_run_within_half_a_second(alice: Person, people: str) 
     run_id = uuid4().hex
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(alice.run, people, SPINS, run_id=run_id, timeout_s=60)
-        wait_until(lambda: alice.http.get(f"/api/v2/runs/{run_id}").status_code == 200, 10)
-        wait_until(lambda: receipt_of(alice, run_id)["state"] == "running", 10)
+        eventually(lambda: alice.http.get(f"/api/v2/runs/{run_id}").status_code == 200, 10)
+        eventually(lambda: receipt_of(alice, run_id)["state"] == "running", 10)
         began = time.monotonic()
         answer = cancel(alice, run_id)
         refused = run.result(10)
@@ -133,7 +133,7 @@ def test_those_that_run_now_are_found_by_state(alice: Person, people: str) -> No
             found = alice.http.get("/api/v2/runs", params={"state": "running", "dataset_id": people}).json()["results"]
             return run_id in [receipt["run_id"] for receipt in found]
 
-        wait_until(listed, 10)
+        eventually(listed, 10)
         cancel(alice, run_id)
         assert run.result(10).status_code == 422
 
@@ -148,7 +148,7 @@ def test_a_client_that_leaves_is_the_cause_of_the_end(alice: Person, people: str
             json={"execute": SPINS, "run_id": run_id, "timeout_s": 30},
             timeout=1.0,
         )
-    wait_until(lambda: receipt_of(alice, run_id)["state"] == "ended", 5)
+    eventually(lambda: receipt_of(alice, run_id)["state"] == "ended", 5)
     assert receipt_of(alice, run_id)["cause"] == "ClientLeft"
 
 
@@ -160,7 +160,7 @@ def test_runs_and_cancels_are_audited(admin: Person, alice: Person, people: str)
         found: dict[str, Any] = admin.http.get("/api/v2/admin/audit", params=query).json()["results"][0]
         return found
 
-    wait_until(lambda: line()["detail"]["run_id"] == run_id, 5)
+    eventually(lambda: line()["detail"]["run_id"] == run_id, 5)
     assert (line()["target"], line()["outcome"]) == (f"dataset:{people}", "ok")
     assert line()["detail"]["run_label"] == "two\\u000alines"
     assert "hello" not in str(line())

@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.waiting import eventually
 from tests.wire.test_errors import assert_error
 
 if TYPE_CHECKING:
@@ -46,15 +47,6 @@ def processes_called(name: str) -> list[int]:
         except OSError:  # it ended meanwhile
             continue
     return found
-
-
-def wait_until(condition: Any, timeout_s: float) -> float:
-    """Seconds until ``condition()`` held. Fails where it does not within ``timeout_s``."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < timeout_s, "it did not come about in time"
-        threading.Event().wait(0.01)
-    return time.monotonic() - started
 
 
 def timed(person: Person, dataset_id: str, source: str, **fields: Any) -> tuple[httpx.Response, float]:
@@ -151,7 +143,7 @@ def test_three_endless_loops_end_on_time_and_leave_no_process(alice: Person, peo
     for answer, seconds in runs:
         assert_error(answer, 422, "TaskTimeout")
         assert 2 <= seconds < 2.5
-    wait_until(lambda: not processes_called(name), 1)
+    eventually(lambda: not processes_called(name), 1)
     answer, seconds = timed(alice, people, "def task(g): return len(g._edges)")
     assert answer.json() == 3
     assert seconds < 1
@@ -277,7 +269,7 @@ def task(g):
     for _ in range(3):
         assert alice.run(people, source).json() == [[], True, True, 2]
     scratch = server.data / "scratch"
-    wait_until(lambda: not [name for _, _, files in os.walk(scratch) for name in files], 2)
+    eventually(lambda: not [name for _, _, files in os.walk(scratch) for name in files], 2)
 
 
 RESULTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -375,8 +367,8 @@ def test_a_run_ends_when_its_client_leaves(server: LiveServer, alice: Person, pe
         if apart:
             threading.Event().wait(0.1)
             connection.sendall(body)
-        wait_until(lambda: processes_called(name), 10)
-    wait_until(lambda: not processes_called(name), 1)
+        eventually(lambda: processes_called(name), 10)
+    eventually(lambda: not processes_called(name), 1)
     assert alice.run(people, "def task(g): return 1").json() == 1
 
 
@@ -392,7 +384,7 @@ def test_runs_leave_no_process_behind(server: LiveServer, alice: Person, people:
     for source in ("def task(g): return 1", CRASHES[0][1], ENDLESS["in the task"], HOGS["bytes"], "def task(g): 1 / 0"):
         for _ in range(3):
             alice.run(people, source, timeout_s=0.3)
-    wait_until(lambda: running() <= before + 2, 5)  # spare seats come and go
+    eventually(lambda: running() <= before + 2, 5)  # spare seats come and go
 
 
 # What a task can see of the server

@@ -1,8 +1,6 @@
 """A command of a benchmark is held with everything that comes of it, and leaves nothing."""
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -10,6 +8,7 @@ import pytest
 
 from bench.peers.held import Held, tree_cpu_s
 from bench.servers import StartFailed
+from tests.waiting import eventually
 
 LEAVES_A_DAEMON = """
 import os, signal, sys, time
@@ -41,23 +40,14 @@ def python(source: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", source, *arguments]
 
 
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def test_a_daemon_is_counted_and_killed(tmp_path: Path) -> None:
     told = tmp_path / "pid"
     held = Held.start(python(LEAVES_A_DAEMON, str(told)), {}, tmp_path / "log")
     held.wait(lambda: told.exists() and bool(told.read_text()), 30)
     leavings = held.stop()
     assert (leavings.ended, leavings.left) == (True, 1)
-    assert within(5, lambda: not psutil.pid_exists(int(told.read_text())))
-    assert within(5, lambda: not psutil.pid_exists(held.pid))
+    eventually(lambda: not psutil.pid_exists(int(told.read_text())), 5)
+    eventually(lambda: not psutil.pid_exists(held.pid), 5)
 
 
 def test_a_command_that_ends_by_itself_has_not_started(tmp_path: Path) -> None:
@@ -70,13 +60,13 @@ def test_a_command_that_is_never_ready_is_stopped(tmp_path: Path) -> None:
     held = Held.start(python("import time; time.sleep(600)"), {}, tmp_path / "log")
     with pytest.raises(StartFailed, match=r"^not ready within 0\.2 s: it said nothing"):
         held.wait(lambda: False, 0.2)
-    assert within(5, lambda: not psutil.pid_exists(held.pid))
+    eventually(lambda: not psutil.pid_exists(held.pid), 5)
 
 
 def test_cpu_of_the_whole_tree_counts(tmp_path: Path) -> None:
     held = Held.start(python(BURNS), {}, tmp_path / "log")
     try:
-        assert within(30, lambda: tree_cpu_s(held.pid) > 0.5)
+        eventually(lambda: tree_cpu_s(held.pid) > 0.5, 30)
     finally:
         held.stop()
 

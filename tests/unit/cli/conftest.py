@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -175,3 +176,8 @@ def complaint(result: Result) -> str:
     assert lines[0].startswith("graphside: ")
     assert "Traceback" not in result.output
     return lines[0].removeprefix("graphside: ")
+
+
+def query(path: str) -> dict[str, list[str]]:
+    """The query of a path."""
+    return parse_qs(urlsplit(path).query)

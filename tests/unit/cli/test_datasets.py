@@ -1,12 +1,11 @@
 """``dataset list``, ``dataset show``, ``dataset rm``."""
 
 import json
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.terminal import Terminal
-from tests.unit.cli.conftest import Cli, SmallServer, complaint
+from tests.unit.cli.conftest import Cli, SmallServer, complaint, query
 
 DATASETS = "/api/v2/datasets/"
 ONE = {
@@ -103,8 +102,3 @@ class TestRm:
             assert terminal.end() == status
         assert len(signed_in.calls) == deleted
         assert ("nothing was changed" in terminal.text) is (status == 1)
-
-
-def query(path: str) -> dict[str, list[str]]:
-    """The query of a path."""
-    return parse_qs(urlsplit(path).query)

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from tests.terminal import Terminal
-from tests.unit.cli.conftest import Cli, SmallServer, complaint
-from tests.unit.cli.test_datasets import query
+from tests.unit.cli.conftest import Cli, SmallServer, complaint, query
 
 RUNS = "/api/v2/runs"
 RECEIPT: dict[str, Any] = {

@@ -1,6 +1,5 @@
 """Compressed uploads: every compression, its bombs, and what is said of data that is none."""
 
-import bz2
 import gzip
 import io
 import lzma
@@ -20,33 +19,13 @@ import pytest
 from runtime.datasets.formats.compression import COMPRESSIONS
 from runtime.datasets.parser import parse_upload
 from runtime.errors import InvalidTable
+from tests.unit.datasets.compressions import compressed, zipped
 from tests.unit.datasets.workbooks import XLS
 
 Upload = Callable[..., Any]
 
 CSV = b"a,b\n" + b"1,x\n" * 1000
 EXPECTED = {"a": [1] * 1000, "b": ["x"] * 1000}
-
-
-def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """An archive of members."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w", method) as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-    return sink.getvalue()
-
-
-def compressed(content: bytes, compression: str) -> bytes:
-    """The content as a file of that compression."""
-    pack: dict[str, Callable[[bytes], bytes]] = {
-        "gzip": gzip.compress,
-        "bz2": bz2.compress,
-        "xz": lzma.compress,
-        "zip": lambda data: zipped(("table.csv", data)),
-        "zstd": lambda data: bytes(pa.compress(data, codec="zstd", asbytes=True)),
-    }
-    return pack[compression](content)
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from runtime.datasets.frames import map_frame
 from runtime.datasets.tables import write_canonical
 from runtime.errors import InvalidTable
-from tests.unit.datasets.test_compression import compressed
+from tests.unit.datasets.compressions import compressed
 from tests.unit.datasets.workbooks import DATE, XLS, cell, sheet, xlsx
 
 Parse = Callable[..., pa.Table]

@@ -13,7 +13,8 @@ from runtime.errors import DatasetUnreadable, EngineUnavailable, Overloaded, Run
 from tests.gpu import no_device
 from tests.gpu.twin import MIB, HostDriver
 from tests.unit.engines.conftest import SEAT_BYTES, DeviceRig, MakeDeviceRig
-from tests.unit.sandbox.test_seats import answer, eventually
+from tests.unit.sandbox.conftest import answer
+from tests.waiting import eventually
 
 COUNT = "def task(g): return len(g._edges)"
 GIB = 1024 * MIB
@@ -134,7 +135,7 @@ class TestDatasets:
             return (await run)[0]
 
         assert answer(rig.wait(forgotten_meanwhile())) == 3
-        assert eventually(lambda: not device_rig.driver.live and not device_rig.engine.blocks.used_bytes)
+        eventually(lambda: not device_rig.driver.live and not device_rig.engine.blocks.used_bytes)
 
     def test_a_driver_that_fails_is_an_error_and_leaves_nothing(self, device_rig: DeviceRig) -> None:
         device_rig.driver.fails = True
@@ -163,22 +164,22 @@ def test_a_device_that_cannot_be_used_is_no_engine_and_its_reason_is_not_told(
 
 class TestSeats:
     def test_one_waits_before_anybody_asks(self, device_rig: DeviceRig) -> None:
-        assert eventually(lambda: len(device_rig.engine.seats.pids) == 1)
+        eventually(lambda: len(device_rig.engine.seats.pids) == 1)
 
     def test_one_that_was_killed_while_it_waited_is_replaced_unseen(self, device_rig: DeviceRig) -> None:
-        assert eventually(lambda: len(device_rig.engine.seats.pids) == 1)
+        eventually(lambda: len(device_rig.engine.seats.pids) == 1)
         os.kill(device_rig.engine.seats.pids[0], 9)
         assert answer(device_rig.rig.run(device_rig.rig.dataset(), COUNT)) == 3
 
     @pytest.mark.parametrize("killed", [False, True])
     def test_a_loader_waits_too_and_is_replaced_unseen(self, device_rig: DeviceRig, killed: bool) -> None:
         loaders = device_rig.engine.loaders
-        assert eventually(lambda: len(loaders.pids) == 1)
+        eventually(lambda: len(loaders.pids) == 1)
         waiting = loaders.pids
         if killed:
             os.kill(waiting[0], 9)
         assert answer(device_rig.rig.run(device_rig.rig.dataset(), COUNT)) == 3
-        assert eventually(lambda: len(loaders.pids) == 1 and loaders.pids != waiting)
+        eventually(lambda: len(loaders.pids) == 1 and loaders.pids != waiting)
 
     def test_a_killed_template_is_replaced_and_datasets_stay(self, device_rig: DeviceRig) -> None:
         source = device_rig.rig.dataset()
@@ -236,7 +237,7 @@ def task(g):
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(5):
             device_rig.rig.run(device_rig.rig.dataset(), COUNT)
-        assert eventually(lambda: len(os.listdir("/proc/self/fd")) <= before + 8)
+        eventually(lambda: len(os.listdir("/proc/self/fd")) <= before + 8)
         device_rig.rig.wait(device_rig.engine.close())
         assert device_rig.driver.closed
-        assert eventually(lambda: not device_rig.rig.scratch_dirs())
+        eventually(lambda: not device_rig.rig.scratch_dirs())

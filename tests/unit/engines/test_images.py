@@ -17,7 +17,8 @@ from runtime.engines.device.images import Images
 from tests.gpu import bad_images, twin
 from tests.gpu.twin import MIB
 from tests.unit.engines.conftest import DeviceRig, MakeDeviceRig
-from tests.unit.sandbox.test_seats import answer, eventually
+from tests.unit.sandbox.conftest import answer
+from tests.waiting import eventually
 
 SUM = "def task(g): return g._edges['w'].sum()"
 
@@ -49,7 +50,7 @@ class Imaged:
     def written(self, source: DatasetSource) -> Path:
         """Its image, once there is one."""
         path = self.root / "copies" / f"{source.tables['edges']}.image"
-        assert eventually(path.exists)
+        eventually(path.exists)
         return path
 
 
@@ -134,11 +135,11 @@ def test_one_that_cannot_be_read_is_dropped_and_the_table_is_loaded(
         imaged.load(source)
         imaged.written(source)
         # The file is there a moment before its writer says so, and a load ends a writer.
-        assert eventually(lambda: caplog.text.count("image.written") == 1)
+        eventually(lambda: caplog.text.count("image.written") == 1)
         assert not imaged.load(source)
         assert "image.of_no_use" in caplog.text
-        assert eventually(lambda: caplog.text.count("image.written") == 2)
-        assert eventually(lambda: imaged.device.engine.blocks.used_bytes == 2 * MIB)
+        eventually(lambda: caplog.text.count("image.written") == 2)
+        eventually(lambda: imaged.device.engine.blocks.used_bytes == 2 * MIB)
 
 
 def test_a_disk_that_would_be_full_keeps_none(imaged: Imaged, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +158,7 @@ def test_one_of_no_use_is_written_anew(imaged: Imaged) -> None:
     image.chmod(0o600)
     os.truncate(image, 0)
     imaged.load(source)
-    assert eventually(lambda: imaged.written(source).stat().st_ino != before)
+    eventually(lambda: imaged.written(source).stat().st_ino != before)
     assert imaged.load(source)
 
 
@@ -177,7 +178,7 @@ def test_one_that_does_not_fit_is_not_kept_and_nobody_is_the_worse(
     with images_of(make_device_rig, tmp_path, caplog, budget_bytes=MIB) as imaged:
         source = imaged.device.rig.dataset()
         assert not imaged.load(source)
-        assert eventually(lambda: "image.not_written" in caplog.text)
+        eventually(lambda: "image.not_written" in caplog.text)
         assert (imaged.files, imaged.parts, imaged.load(source)) == ([], [], False)
 
 
@@ -191,8 +192,8 @@ def test_a_dataset_that_is_given_up_while_its_image_is_written_gives_its_memory_
 
     for _ in range(3):
         rig.wait(load_and_forget())
-    assert eventually(lambda: not imaged.device.driver.live and not imaged.device.engine.blocks.used_bytes)
-    assert eventually(lambda: not imaged.parts)
+    eventually(lambda: not imaged.device.driver.live and not imaged.device.engine.blocks.used_bytes)
+    eventually(lambda: not imaged.parts)
 
 
 def test_nothing_is_kept_where_it_is_not_wanted(make_device_rig: MakeDeviceRig, tmp_path: Path) -> None:

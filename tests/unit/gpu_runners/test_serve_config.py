@@ -10,7 +10,7 @@ from ray.serve.schema import ServeDeploySchema
 from deployments.launch.deploying import GPU_RUNNER
 from deployments.settings import GpuSettings, LiveSettings, Settings
 from tests.unit.docs.markdown import ROOT
-from tests.unit.gpu_runners.test_starting import deployments_of
+from tests.unit.gpu_runners.deployments import deployments_of
 
 TEXT = (ROOT / "serve_config.yaml").read_text(encoding="utf-8")
 

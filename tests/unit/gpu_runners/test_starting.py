@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import ray
 
-from deployments.app import application
 from deployments.launch.deploying import GPU_RUNNER, others_are_up
 from deployments.launch.errors import LaunchError
 from deployments.runner import gpu
@@ -22,6 +21,7 @@ from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
 from runtime.sandbox.walls.enclosure import Walls
 from tests.gpu.twin import HostDriver
+from tests.unit.gpu_runners.deployments import deployments_of
 
 GIB = 1024**3
 CARD = Device("NVIDIA H100", 80 * GIB)
@@ -123,13 +123,6 @@ class TestEngine:
         with pytest.raises(RuntimeError, match=r"9 runs of .* leave none for datasets"):
             self.engine_of(tmp_path, seats=9)
         assert "gpu.no_room device='NVIDIA H100' share=0.50" in caplog.text
-
-
-def deployments_of(settings: Settings) -> dict[str, Any]:
-    """The deployments of the application, by name."""
-    ingress = application(settings)._bound_deployment
-    bound = [argument._bound_deployment for argument in ingress.init_args if hasattr(argument, "_bound_deployment")]
-    return {deployment.name: deployment for deployment in (ingress, *bound)}
 
 
 def test_the_application_has_gpu_runners_where_the_settings_have_the_section() -> None:

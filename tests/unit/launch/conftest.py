@@ -62,3 +62,6 @@ def install(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Install]
     yield make
     for url in databases:
         request.getfixturevalue("postgresql").drop(url)
+
+
+SLEEP = "import time; print('ready', flush=True); time.sleep(60)"

@@ -6,8 +6,7 @@ import pytest
 from deployments.launch.errors import LaunchError
 from deployments.launch.instance import Instance
 from deployments.launch.processes import Process, boot_id
-from tests.unit.launch.conftest import Start
-from tests.unit.launch.test_processes import SLEEP
+from tests.unit.launch.conftest import SLEEP, Start
 
 
 def leave_record(data_dir: Path, folder: Path, processes: list[Process], boot: str | None = None) -> None:

@@ -6,9 +6,8 @@ import pytest
 
 from deployments.launch import processes
 from deployments.launch.processes import Process
-from tests.unit.launch.conftest import Start
+from tests.unit.launch.conftest import SLEEP, Start
 
-SLEEP = "import time; print('ready', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
 FAMILY = (
     "import subprocess, sys, time\n"

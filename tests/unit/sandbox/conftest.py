@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import orjson
 import pyarrow as pa
 import pytest
 
@@ -85,6 +86,12 @@ class Rig:
     def scratch_dirs(self) -> set[str]:
         """Scratch directories that exist now; spare seats have one each."""
         return {path.name for path in self.scratch.iterdir()}
+
+
+def answer(outcome: Any) -> Any:
+    """Return the JSON result of a run that went well."""
+    assert outcome.failure is None, outcome.failure and outcome.failure.to_wire()
+    return orjson.loads(bytes(outcome.result))
 
 
 @pytest.fixture(scope="session")

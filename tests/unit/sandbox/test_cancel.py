@@ -13,8 +13,8 @@ from runtime.errors import RunExists
 from runtime.executor import Receipt
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.task import Limits, TaskSpec
-from tests.unit.sandbox.conftest import Rig
-from tests.unit.sandbox.test_seats import answer, eventually
+from tests.unit.sandbox.conftest import Rig, answer
+from tests.waiting import eventually
 
 SPINS = "def task(g):\n    print('begun', flush=True)\n    open('begun', 'w').close()\n    while True: pass"
 
@@ -41,7 +41,7 @@ def states(rig: Rig) -> dict[str, str]:
 def test_a_run_that_is_cancelled_ends_at_once_with_what_it_printed(rig: Rig, source: DatasetSource) -> None:
     task = spec()
     run = start(rig, source, task)
-    assert eventually(lambda: any(rig.scratch.glob("*/begun")))
+    eventually(lambda: any(rig.scratch.glob("*/begun")))
     assert states(rig) == {task.run_id: "running"}
     began = time.monotonic()
     assert cancel(rig, task.run_id)
@@ -54,7 +54,7 @@ def test_a_run_that_is_cancelled_ends_at_once_with_what_it_printed(rig: Rig, sou
 def test_a_second_cancel_changes_nothing(rig: Rig, source: DatasetSource) -> None:
     task = spec()
     run = start(rig, source, task)
-    assert eventually(lambda: states(rig).get(task.run_id) == "running")
+    eventually(lambda: states(rig).get(task.run_id) == "running")
     assert cancel(rig, task.run_id)
     cancel(rig, task.run_id)
     assert run.result(5)[0].cause == "TaskCancelled"
@@ -66,7 +66,7 @@ def test_a_run_that_waits_for_a_seat_is_cancelled_too(make_rig: Callable[..., Ri
     source = rig.dataset()
     first, second = spec(), spec()
     runs = [start(rig, source, task) for task in (first, second)]
-    assert eventually(lambda: states(rig) == {first.run_id: "running", second.run_id: "queued"})
+    eventually(lambda: states(rig) == {first.run_id: "running", second.run_id: "queued"})
     assert cancel(rig, second.run_id)
     outcome, receipt = runs[1].result(5)
     assert outcome.cause == "TaskCancelled"
@@ -86,7 +86,7 @@ def test_a_cancel_that_comes_before_its_run_waits_for_it(rig: Rig, source: Datas
 def test_two_runs_cannot_have_one_id(rig: Rig, source: DatasetSource) -> None:
     task = spec()
     run = start(rig, source, task)
-    assert eventually(lambda: task.run_id in states(rig))
+    eventually(lambda: task.run_id in states(rig))
     with pytest.raises(RunExists):
         start(rig, source, task).result(5)
     assert cancel(rig, task.run_id)

@@ -20,8 +20,7 @@ import pytest
 
 from runtime.engines.base import DatasetSource
 from runtime.errors import RuntimeFailure
-from tests.unit.sandbox.conftest import EDGES, PAYLOAD, Rig
-from tests.unit.sandbox.test_seats import answer
+from tests.unit.sandbox.conftest import EDGES, PAYLOAD, Rig, answer
 
 GOOD = "def task(g): return len(g._edges)"
 LOOK = """

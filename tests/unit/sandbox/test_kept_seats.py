@@ -9,8 +9,7 @@ import pytest
 from runtime.engines.base import DatasetSource
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.task import MIB
-from tests.unit.sandbox.conftest import Rig
-from tests.unit.sandbox.test_seats import answer
+from tests.unit.sandbox.conftest import Rig, answer
 
 WHO = "import os, sys\ndef task(g):\n    n = getattr(sys, 'n', 0); sys.n = n + 1\n    return [os.getpid(), n]"
 

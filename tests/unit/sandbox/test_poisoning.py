@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from runtime.engines.base import DatasetSource
-from tests.unit.sandbox.conftest import Rig
-from tests.unit.sandbox.test_seats import answer
+from tests.unit.sandbox.conftest import Rig, answer
 
 LOOK = """
 import builtins, ctypes, decimal, gc, json, linecache, locale, logging, math, os, random, signal, sys, threading, time

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from runtime.errors import InvalidTable, Overloaded
-from tests.unit.sandbox.conftest import Rig
-from tests.unit.sandbox.test_seats import answer, eventually
+from tests.unit.sandbox.conftest import Rig, answer
+from tests.waiting import eventually
 
 COUNT = "def task(g): return len(g._edges)"
 
@@ -41,7 +41,7 @@ def test_a_killed_holder_costs_the_next_run_a_load_and_nothing_else(own_rig: Rig
     loads = own_rig.executor.cache.counts.loads
     (holder,) = holders(own_rig)
     holder.kill()
-    assert eventually(lambda: ended(holder))
+    eventually(lambda: ended(holder))
     assert answer(own_rig.run(source, COUNT)) == 3
     assert own_rig.executor.cache.counts.loads == loads + 1
 
@@ -123,7 +123,7 @@ def test_the_kernel_ends_a_run_for_memory_before_its_holder_and_that_before_the_
 
     source = own_rig.dataset()
     assert answer(own_rig.run(source, COUNT)) == 3
-    assert eventually(lambda: any(holder.children() for holder in holders(own_rig))), "a spare seat waits"
+    eventually(lambda: any(holder.children() for holder in holders(own_rig)))  # a spare seat waits
     template = score(psutil.Process(own_rig.template.pid))
     for holder in holders(own_rig):
         assert template < score(holder) == 100
@@ -142,7 +142,7 @@ def test_a_file_descriptor_is_given_back_for_each_one_taken(own_rig: Rig) -> Non
     before = descriptors()
     for _ in range(20):
         own_rig.run(source, COUNT)
-    assert eventually(lambda: descriptors() <= before + 4)
+    eventually(lambda: descriptors() <= before + 4)
 
 
 @pytest.mark.parametrize("call", ["memfd_create", "ftruncate", "pipe2"])
@@ -156,13 +156,13 @@ def test_a_seat_that_cannot_be_made_is_overload_and_leaves_nothing(
     def state() -> tuple[int, set[str]]:
         return len(os.listdir("/proc/self/fd")), rig.scratch_dirs()
 
-    assert eventually(lambda: state()[1] == set())
+    eventually(lambda: state()[1] == set())
     before = state()
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refuse)
         with pytest.raises(Overloaded):
             rig.run(source, COUNT)
-    assert eventually(lambda: state() == before), (before, state())
+    eventually(lambda: state() == before)
     assert answer(rig.run(source, COUNT)) == 3
 
 

@@ -1,7 +1,6 @@
 """What a task may do, and how its end is named."""
 
 import os
-import time
 from typing import Any
 
 import orjson
@@ -10,22 +9,8 @@ import pytest
 
 from runtime.engines.base import DatasetSource
 from runtime.sandbox.host import watchdog
-from tests.unit.sandbox.conftest import Rig
-
-
-def answer(outcome: Any) -> Any:
-    assert outcome.failure is None, outcome.failure and outcome.failure.to_wire()
-    return orjson.loads(bytes(outcome.result))
-
-
-def eventually(condition: Any, timeout_s: float = 3) -> bool:
-    """Whether ``condition()`` becomes true in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return bool(condition())
+from tests.unit.sandbox.conftest import Rig, answer
+from tests.waiting import eventually
 
 
 def test_a_task_gets_the_graph(rig: Rig, source: DatasetSource) -> None:
@@ -198,7 +183,7 @@ def task(g):
 """
     first, second = answer(rig.run(source, code)), answer(rig.run(source, code))
     assert first[0] == first[1] != second[0]
-    assert eventually(lambda: not os.path.exists(first[0]))
+    eventually(lambda: not os.path.exists(first[0]))
 
 
 @pytest.mark.parametrize(
@@ -280,7 +265,7 @@ def test_cancelling_a_run_kills_it(rig: Rig, source: DatasetSource) -> None:
         except psutil.NoSuchProcess:
             return True  # one that has just ended; look again
 
-    assert eventually(lambda: not spinning())
+    eventually(lambda: not spinning())
 
 
 def test_an_exception_that_lies_about_its_class_is_still_a_task_error(rig: Rig, source: DatasetSource) -> None:

@@ -20,9 +20,9 @@ from runtime.errors import DatasetUnreadable, InvalidTable, RuntimeFailure
 from runtime.sandbox.host.template import TemplateProcess, template_environment
 from tests.attacks import reaches, takeover
 from tests.attacks.listeners import Listener
-from tests.unit.sandbox.conftest import EDGES, PAYLOAD, Rig
-from tests.unit.sandbox.test_seats import answer, eventually
+from tests.unit.sandbox.conftest import EDGES, PAYLOAD, Rig, answer
 from tests.unit.standing_walls import walls
+from tests.waiting import eventually
 
 JOB = "\ndef attack(request, *descriptors):\n    return {'through': task(None)}\n"
 HOLDER = (
@@ -251,7 +251,7 @@ def test_no_job_outlives_its_deadline(taken: Rig, code: str) -> None:
     except InvalidTable:
         pass
     assert time.monotonic() - started < 5
-    assert eventually(lambda: _children(template) <= before)
+    eventually(lambda: _children(template) <= before)
     assert taken.template.pid == template
 
 
@@ -519,5 +519,5 @@ def _open_when_calm() -> int:
         seen.append(len(os.listdir("/proc/self/fd")))
         return len(seen) > 30 and len(set(seen[-30:])) == 1
 
-    assert eventually(calm, 10)
+    eventually(calm, 10)
     return seen[-1]

@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from runtime.task import MIB
 from tests.unit.sandbox.conftest import Rig
 from tests.unit.sandbox.fake_groups import FakeGroups
 from tests.unit.sandbox.forked import in_a_child
+from tests.waiting import eventually
 
 ALL = ("memory", "pids", "cpu")
 LIMITS = GroupLimits(memory_bytes=512 * MIB, pids=500)
@@ -83,13 +83,6 @@ def living_in(group: Path) -> list[int]:
     return [int(line) for line in (group / "cgroup.procs").read_text().split()]
 
 
-def wait_until(claim: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def refused_why(group: Path) -> str:
     with pytest.raises(NotDelegated) as refusal:
         divide(group)
@@ -111,7 +104,7 @@ def sleeper_in(group: TaskGroup) -> int:
         with ending():
             cgroup.enter(group.door)
             signal.pause()
-    wait_until(lambda: pid in living_in(group.path))
+    eventually(lambda: pid in living_in(group.path))
     return pid
 
 
@@ -302,7 +295,7 @@ class TestEnd:
         pid, path = os.read(reading, 4096).split()
         os.close(reading)
         left_behind = Path(os.fsdecode(path))
-        wait_until(lambda: int(pid) in living_in(left_behind))
+        eventually(lambda: int(pid) in living_in(left_behind))
         sweep(real)
         assert left_behind.exists(), "its replica lives"
         os.kill(replica, signal.SIGKILL)
@@ -336,7 +329,7 @@ class TestOfAReplica:
         first = rig.template.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: rig.template.pid not in (first, None))
+        eventually(lambda: rig.template.pid not in (first, None))
         rig.wait(rig.template.wait_ready())
         assert rig.run(rig.dataset(), code).failure is None
         assert rig.template.pid in living_in(group.path)

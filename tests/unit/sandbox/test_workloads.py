@@ -9,8 +9,7 @@ import pytest
 
 from runtime.engines.base import DatasetSource
 from tests.attacks import workloads
-from tests.unit.sandbox.conftest import Rig
-from tests.unit.sandbox.test_seats import answer
+from tests.unit.sandbox.conftest import Rig, answer
 
 ANSWERS = {
     "event_loops": [["a line\n", 7]] * 3,

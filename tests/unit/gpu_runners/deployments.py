@@ -1,0 +1,13 @@
+"""Read the deployments out of an application that nobody deploys."""
+
+from typing import Any
+
+from deployments.app import application
+from deployments.settings import Settings
+
+
+def deployments_of(settings: Settings) -> dict[str, Any]:
+    """The deployments of the application, by name."""
+    ingress = application(settings)._bound_deployment
+    bound = [argument._bound_deployment for argument in ingress.init_args if hasattr(argument, "_bound_deployment")]
+    return {deployment.name: deployment for deployment in (ingress, *bound)}
