@@ -93,7 +93,7 @@ class Audit:
         """Writes what waits and ends the thread. Lines that could not be stored go to the log."""
         self._writer.close(timeout_s)
 
-    def listing(
+    def list(
         self,
         limit: int,
         offset: int,

@@ -66,7 +66,7 @@ class Flags:
             raise ValueError("a share is 0 to 100 percent")
         self._set(name, "percent", value, percent=percent)
 
-    def listing(self) -> tuple[FlagSetting, ...]:
+    def list(self) -> tuple[FlagSetting, ...]:
         """All settings, by flag, then by scope, then by name."""
         joined = flags.outerjoin(users, flags.c.user_id == users.c.id).outerjoin(
             groups, flags.c.group_id == groups.c.id

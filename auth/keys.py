@@ -72,7 +72,7 @@ class PersonalKeys:
             connection.execute(sa.insert(personal_keys).values(**row, secret_hash=_hash(secret)))
         return NewKey(key, secret)
 
-    def listing(self, user_id: int) -> tuple[PersonalKey, ...]:
+    def list(self, user_id: int) -> tuple[PersonalKey, ...]:
         """The user's keys, revoked ones too, newest first."""
         query = sa.select(personal_keys).where(personal_keys.c.user_id == user_id)
         with self._catalog.read() as connection:

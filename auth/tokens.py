@@ -1,21 +1,22 @@
-"""Bearer tokens: JWT, HS256 and nothing else, short-lived, and the same string for as long as it serves.
+"""Bearer tokens: short-lived JWTs that are signed with HS256 and nothing else (protocol 1.2 to 1.4 and 1.8).
 
     tokens = Tokens(load_or_make_key(path), issuer="graphside", lifetime_s=3600)
     token = tokens.issue(principal)
     claims = tokens.verify(bearer(request.headers["authorization"]))
 
-Protocol 1.2 to 1.4 and 1.8. A second key, the one of before, verifies and signs nothing: keys so change without
-anybody having to sign in again.
+The previous key still verifies tokens, but no longer signs them, so that nobody has to sign in again after a change of
+keys. Keys change only with a restart.
 
-A token comes with every request, and reading and verifying it costs more than all else that is asked about it. So what
-a token was found to say is remembered, by the SHA-256 of the whole of it: that finds nothing but the same token, the
-time that it takes tells of digests, which nobody can steer, and memory holds no token. Only tokens of ours get there.
-Keys change with a restart; times are looked at each time; whether user and log-in still count was never asked here.
+Every request brings a token, and verifying its signature costs more than every other check of it. So verified claims
+are cached under the token's SHA-256. A lookup can match only the identical token, its timing reveals nothing that an
+attacker controls, and no token is kept in memory. A token that fails to verify is not cached. The times of a token are
+checked again at every use. ``Users.active``, not this module, says if the user and the log-in of a token still count.
 """
 
 import hashlib
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
@@ -34,20 +35,20 @@ ISSUER: Final = "graphside"
 ALGORITHM: Final = "HS256"
 LEEWAY_S: Final = 5
 REFRESH_WINDOW_S: Final = 86400
-"""A chain of refreshed tokens ends this long after the log-in it began with (protocol 1.8)."""
+"""A chain of refreshed tokens ends this long after the log-in that it began with (protocol 1.8)."""
 
-MOST_REMEMBERED: Final = 10_000
+MOST_CACHED: Final = 10_000
 _REQUIRED: Final = ["exp", "iat", "orig_iat", "jti", "sid", "iss", "user_id", "username"]
 _HEADER: Final = frozenset(("alg", "typ", "kid"))
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. Times are Unix seconds.
+    """The claims of a verified token. Times are Unix seconds.
 
-    ``issued_at`` has microseconds, so that a token from just before a change of password differs from one
-    just after. ``session`` is the same for a log-in and all that was refreshed from it. ``key_id`` is the personal
-    key that the log-in was made with, if one was.
+    ``issued_at`` has microseconds, so that a token issued just before a change of password differs from one issued
+    just after. ``session`` is the same for all tokens of one log-in. ``key_id`` is the personal key that was used to
+    log in; None for a password.
     """
 
     user_id: int
@@ -62,7 +63,10 @@ class Claims:
 
 
 class Tokens:
-    """Issues, verifies and renews. Whether the user still is active is another question: ``Users.active``."""
+    """Issues, verifies and refreshes tokens.
+
+    ``clock`` returns Unix seconds. PyJWT reads the machine's own clock when a token is verified for the first time.
+    """
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Tokens:
         lifetime_s: int,
         refresh_window_s: int = REFRESH_WINDOW_S,
         previous_key: SigningKey | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if not issuer or lifetime_s <= 0:
             raise ValueError("tokens need an issuer and a lifetime")
@@ -79,31 +84,29 @@ class Tokens:
         self._issuer = issuer
         self._lifetime_s = lifetime_s
         self._refresh_window_s = refresh_window_s
+        self._clock = clock
         self._verified: dict[bytes, Claims] = {}
 
-    @property
-    def issuer(self) -> str:
-        return self._issuer
-
     def issue(self, principal: Principal, *, at: float | None = None, key_id: str | None = None) -> str:
-        """A new token for somebody who has proved who they are, with the personal key ``key_id`` if with one.
+        """Return a new token for a user who has just proved who they are.
 
-        ``at``: when the proof began, in Unix seconds. Whatever ended this user's tokens since then ends this one.
+        ``at`` is when that proof began, in Unix seconds (default: now). Whatever ended the user's tokens since then
+        ends this token too. ``key_id`` is the personal key that was the proof; None for a password.
         """
-        now = time.time() if at is None else at
+        now = self._clock() if at is None else at
         jti = secrets.token_hex(16)
         return self._sign(principal, now, int(now), jti, jti, key_id)
 
     def verify(self, token: str) -> Claims:
-        """The claims of a token of ours that is in force. Raises ``TokenExpired`` or ``TokenInvalid``."""
+        """Return the claims of a token that this server signed. Raises ``TokenExpired`` or ``TokenInvalid``."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         claims = self._verified.get(digest)
         if claims is None:
             claims = self._read(token)
-            if len(self._verified) >= MOST_REMEMBERED:
+            if len(self._verified) >= MOST_CACHED:
                 self._verified.clear()
             self._verified[digest] = claims
-        now = time.time()
+        now = self._clock()
         if claims.expires_at <= now - LEEWAY_S:
             raise TokenExpired
         if int(claims.issued_at) > now + LEEWAY_S:  # the clock went back
@@ -116,7 +119,7 @@ class Tokens:
             raise TokenInvalid("not a plain JWT")
         key = self._keys.get(header["kid"]) if isinstance(header["kid"], str) else None
         if key is None:
-            raise TokenInvalid("signed by a key that is not ours")
+            raise TokenInvalid("signed by an unknown key")
         try:
             payload = jwt.decode(
                 token,
@@ -133,32 +136,32 @@ class Tokens:
         return _claims(payload)
 
     def is_young(self, claims: Claims) -> bool:
-        """Whether more than half of the token's life remains: it then is its own refreshment.
+        """Return True if more than half of the token's life remains; ``refresh`` then returns the same token.
 
-        Clients refresh before nearly every call, and switch organisation whenever the string changes
+        Clients refresh before nearly every call, and switch the organization whenever the string changes
         (protocol 9.3).
         """
-        return claims.expires_at - time.time() > (claims.expires_at - claims.issued_at) / 2
+        return claims.expires_at - self._clock() > (claims.expires_at - claims.issued_at) / 2
 
     def refresh(self, token: str, principal: Principal, *, at: float | None = None) -> str:
-        """The same string while it is young, else a new token of the same log-in.
+        """Return the same string while the token is young, else a new token of the same log-in.
 
-        ``principal`` is the token's user, looked up afresh no earlier than ``at``. ``TokenExpired`` also where the
-        log-in itself is too old.
+        ``principal`` is the token's user, looked up at or after ``at`` (default: now). Raises ``TokenExpired`` also if
+        the log-in itself is too old.
         """
         claims = self.verify(token)
         if claims.user_id != principal.user_id:
             raise TokenInvalid("another user's token")
         if self.is_young(claims):
             return token
-        now = time.time() if at is None else at
+        now = self._clock() if at is None else at
         if now > claims.first_issued_at + self._refresh_window_s:
             raise TokenExpired
         jti = secrets.token_hex(16)
         return self._sign(principal, now, claims.first_issued_at, claims.session, jti, claims.key_id)
 
     def last_of_session(self, claims: Claims) -> float:
-        """When the last token that could come of this log-in will have expired, in Unix seconds."""
+        """Return when the last token that this log-in can lead to will have expired, in Unix seconds."""
         return claims.first_issued_at + self._refresh_window_s + self._lifetime_s + 2 * LEEWAY_S
 
     def _sign(
@@ -181,9 +184,9 @@ class Tokens:
 
 
 def bearer(header: str) -> str:
-    """The token of an ``Authorization`` header, surplus blanks and a doubled ``Bearer`` forgiven (protocol 1.1).
+    """Return the token of an ``Authorization`` header. Raises ``TokenInvalid`` for any other header.
 
-    Raises ``TokenInvalid`` for anything else.
+    Surplus blanks and a doubled ``Bearer`` are accepted (protocol 1.1).
     """
     if len(header) > MAXIMUM_BYTES + 64:
         raise TokenInvalid("too long")
@@ -201,13 +204,13 @@ def _claims(payload: dict[str, object]) -> Claims:
     issued_at, expires_at, first_issued_at = payload["iat"], payload["exp"], payload["orig_iat"]
     jti, session, key_id = payload["jti"], payload["sid"], payload.get("pkey")
     if not (isinstance(username, str) and isinstance(email, str) and isinstance(jti, str) and isinstance(session, str)):
-        raise TokenInvalid("a claim that is no text")
+        raise TokenInvalid("a claim that is not a string")
     if not (key_id is None or isinstance(key_id, str)):
-        raise TokenInvalid("a claim that is no text")
+        raise TokenInvalid("a claim that is not a string")
     if not (_is_whole(user_id) and _is_whole(expires_at) and _is_whole(first_issued_at)):
-        raise TokenInvalid("a claim that is no whole number")
+        raise TokenInvalid("a claim that is not a whole number")
     if not (_is_whole(issued_at) or isinstance(issued_at, float)):
-        raise TokenInvalid("a claim that is no number")
+        raise TokenInvalid("a claim that is not a number")
     return Claims(user_id, username, email, float(issued_at), expires_at, first_issued_at, jti, session, key_id)
 
 

@@ -23,8 +23,8 @@ import pytest
 from auth.signing_key import SigningKey
 from auth.tokens import LEEWAY_S
 from tests.conftest import PASSWORD, LiveServer, Person
-from tests.unit.auth import test_foreign as foreign
-from tests.unit.auth.test_tokens import sealed
+from tests.unit.auth import foreign_tokens as foreign
+from tests.unit.auth.forged_tokens import sealed
 from tests.unit.http.site import Site
 
 pytestmark = pytest.mark.e2e

@@ -160,7 +160,7 @@ async def list_audit(call: Call[None]) -> Response:
     since, until = _time_of(call.request, "since"), _time_of(call.request, "until")
 
     def ask() -> tuple[int, tuple[AuditLine, ...]]:
-        return call.services.audit.listing(limit, offset, actor=actor, action=action, since=since, until=until)
+        return call.services.audit.list(limit, offset, actor=actor, action=action, since=since, until=until)
 
     count, lines = await asyncio.to_thread(ask)
     results = [{**asdict(line), "at": line.at.isoformat()} for line in lines]

@@ -44,7 +44,7 @@ class FlagChange(BaseModel):
 @routes.on("GET", "/api/v2/admin/flags", access="admin", answers={200: FlagList})
 async def list_flags(call: Call[None]) -> Response:
     """Every setting of a flag: ``name``, ``scope``, ``value``, and ``username``, ``group`` or ``percent``."""
-    settings = await asyncio.to_thread(call.services.flags.listing)
+    settings = await asyncio.to_thread(call.services.flags.list)
     return JSONResponse({"success": True, "flags": [asdict(setting) for setting in settings]})
 
 

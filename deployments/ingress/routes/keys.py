@@ -50,7 +50,7 @@ async def create(call: Call[None]) -> Response:
 @routes.on("GET", "/api/v2/auth/pkey", answers={200: KeyList})
 async def list_keys(call: Call[None]) -> Response:
     """One's own keys, revoked ones too, newest first; no secrets."""
-    keys = await asyncio.to_thread(call.services.keys.listing, call.principal.user_id)
+    keys = await asyncio.to_thread(call.services.keys.list, call.principal.user_id)
     return JSONResponse({"success": True, "results": [_shown(key) for key in keys]})
 
 

@@ -30,7 +30,7 @@ def test_a_line_says_who_when_whence_what_and_how_it_ended(audit: Audit) -> None
     audit.append(ANN, "203.0.113.9", "flag.set", "flag:f", "ok", {"value": True, "list": [1, None, 2.5]})
     audit.append(None, "203.0.113.9", "log_in", outcome="refused")
     assert audit.flush()
-    count, (refused, flag) = audit.listing(10, 0)
+    count, (refused, flag) = audit.list(10, 0)
     assert count == 2
     assert (flag.actor_id, flag.actor, flag.address, flag.action) == (7, "ann", "203.0.113.9", "flag.set")
     assert (flag.target, flag.outcome, flag.detail) == ("flag:f", "ok", {"value": True, "list": [1, None, 2.5]})
@@ -54,7 +54,7 @@ def test_a_line_says_who_when_whence_what_and_how_it_ended(audit: Audit) -> None
 def test_no_text_breaks_out_of_its_line(audit: Audit, text: str, stored: str) -> None:
     audit.append(text, text, "log_in", text, text[:8], {text: text, "deep": [[[text], {text: {text: text}}]]})
     assert audit.flush()
-    _, (line,) = audit.listing(10, 0)
+    _, (line,) = audit.list(10, 0)
     assert (line.actor, line.address, line.target) == (stored, stored, stored)
     assert line.detail[stored] == stored
     assert one_line(text) == stored
@@ -93,7 +93,7 @@ def test_lines_of_many_threads_are_all_there_and_few_writes_are_made(
     for thread in threads:
         thread.join()
     audit.close()
-    count, lines = audit.listing(1000, 0)
+    count, lines = audit.list(1000, 0)
     assert count == 400
     assert {line.target for line in lines} == {f"{number}.{line}" for number in range(8) for line in range(50)}
     assert len(writes) < 40
@@ -110,7 +110,7 @@ def test_appending_waits_for_nothing(catalog: Catalog) -> None:
         assert not audit.flush(timeout_s=0.2)
     assert audit.flush()
     audit.close()
-    assert audit.listing(1, 0)[0] == 100
+    assert audit.list(1, 0)[0] == 100
     with pytest.raises(RuntimeError):
         audit.append(ANN, "", "x")
 
@@ -130,7 +130,7 @@ def test_lines_wait_for_a_catalog_that_is_away(catalog: Catalog, monkeypatch: py
         assert tried.wait(10)
         audit.append(ANN, "", "second")
     assert audit.flush()
-    assert [line.action for line in audit.listing(10, 0)[1]] == ["second", "first"]
+    assert [line.action for line in audit.list(10, 0)[1]] == ["second", "first"]
     audit.close()
 
 
@@ -154,15 +154,15 @@ def test_lines_are_found_by_actor_action_and_time_and_come_in_pages(audit: Audit
     for number in range(5):
         audit.append(ANN if number % 2 else "bob", "", f"a{number % 3}", str(number))
     assert audit.flush()
-    _, lines = audit.listing(100, 0)
+    _, lines = audit.list(100, 0)
     assert [line.target for line in lines] == ["4", "3", "2", "1", "0"]
-    assert [line.target for line in audit.listing(2, 1)[1]] == ["3", "2"]
-    assert (audit.listing(0, 0)[0], audit.listing(10, 99)[1]) == (5, ())
-    assert [line.target for line in audit.listing(9, 0, actor="ann")[1]] == ["3", "1"]
-    assert [line.target for line in audit.listing(9, 0, action="a0")[1]] == ["3", "0"]
-    assert audit.listing(9, 0, since=datetime.now(UTC) + timedelta(hours=1))[0] == 0
-    assert audit.listing(9, 0, until=datetime.now(UTC) + timedelta(hours=1))[0] == 5
+    assert [line.target for line in audit.list(2, 1)[1]] == ["3", "2"]
+    assert (audit.list(0, 0)[0], audit.list(10, 99)[1]) == (5, ())
+    assert [line.target for line in audit.list(9, 0, actor="ann")[1]] == ["3", "1"]
+    assert [line.target for line in audit.list(9, 0, action="a0")[1]] == ["3", "0"]
+    assert audit.list(9, 0, since=datetime.now(UTC) + timedelta(hours=1))[0] == 0
+    assert audit.list(9, 0, until=datetime.now(UTC) + timedelta(hours=1))[0] == 5
 
 
 def test_nothing_here_alters_or_removes_a_line() -> None:
-    assert {name for name in vars(Audit) if not name.startswith("_")} == {"append", "flush", "close", "listing"}
+    assert {name for name in vars(Audit) if not name.startswith("_")} == {"append", "flush", "close", "list"}

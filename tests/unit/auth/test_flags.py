@@ -60,14 +60,14 @@ def test_setting_again_replaces_and_none_takes_away(flags: Flags, ann: int) -> N
     for value in (True, False, True):
         flags.set_for_everyone(DISABLED, value)
         flags.set_for_user(DISABLED, "ann", value)
-    assert flags.listing() == (
+    assert flags.list() == (
         FlagSetting(DISABLED, "everyone", None, True),
         FlagSetting(DISABLED, "user", "ann", True),
     )
     flags.set_for_user(DISABLED, "ann", None)
-    assert flags.listing() == (FlagSetting(DISABLED, "everyone", None, True),)
+    assert flags.list() == (FlagSetting(DISABLED, "everyone", None, True),)
     flags.set_for_everyone(DISABLED, None)
-    assert flags.listing() == ()
+    assert flags.list() == ()
     assert flags.value(DISABLED, ann) is False
 
 
@@ -110,7 +110,7 @@ def test_what_is_not_there_is_named(flags: Flags, ann: int) -> None:
     for username in ("nobody", "", "a\0"):
         with pytest.raises(UnknownUser):
             flags.set_for_user(DISABLED, username, True)
-    assert flags.listing() == ()
+    assert flags.list() == ()
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_the_narrowest_scope_decides(flags: Flags, users: Users, groups: Groups,
             SETTERS[narrower][1](flags, value)
             assert flags.value(DISABLED, root) is value
         SETTERS[narrower][1](flags, None)
-    assert [setting.scope for setting in flags.listing()] == ([SETTERS[wider][0]] if wider < 4 else [])
+    assert [setting.scope for setting in flags.list()] == ([SETTERS[wider][0]] if wider < 4 else [])
 
 
 def test_scopes_do_not_reach_whom_they_do_not_mean(flags: Flags, groups: Groups, ann: int, bob: int) -> None:
@@ -175,7 +175,7 @@ def test_a_share_is_always_of_the_same_users_and_grows(flags: Flags, ann: int) -
     assert not flags.value(DISABLED, ann)
     flags.set_for_percent(DISABLED, 100, True)
     assert flags.value(DISABLED, ann)
-    assert flags.listing() == (FlagSetting(DISABLED, "percent", None, True, None, 100),)
+    assert flags.list() == (FlagSetting(DISABLED, "percent", None, True, None, 100),)
 
 
 def test_groups_are_named_once_listed_and_taken_away_with_their_flags(flags: Flags, groups: Groups, ann: int) -> None:
@@ -189,9 +189,9 @@ def test_groups_are_named_once_listed_and_taken_away_with_their_flags(flags: Fla
     with pytest.raises(InvalidName):
         groups.add("a b")
     flags.set_for_group(DISABLED, "b", True)
-    assert flags.listing() == (FlagSetting(DISABLED, "group", None, True, "b", None),)
+    assert flags.list() == (FlagSetting(DISABLED, "group", None, True, "b", None),)
     groups.remove("b")
-    assert flags.listing() == ()
+    assert flags.list() == ()
     assert groups.list() == (Group("a", ()),)
     attempts: tuple[Callable[[], None], ...] = (
         lambda: groups.remove("b"),

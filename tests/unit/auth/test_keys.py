@@ -31,7 +31,7 @@ def bob(users: Users) -> Principal:
 def test_a_key_stands_for_its_owner(keys: PersonalKeys, ann: Principal) -> None:
     made = keys.create(ann.user_id, "laptop")
     assert keys.authenticate(made.key.id, made.secret) == ann
-    (listed,) = keys.listing(ann.user_id)
+    (listed,) = keys.list(ann.user_id)
     assert (listed.id, listed.name, listed.revoked_at) == (made.key.id, "laptop", None)
     assert listed.last_used_at is not None
 
@@ -43,7 +43,7 @@ def test_its_secret_has_256_bits_and_is_shown_once(keys: PersonalKeys, ann: Prin
     with catalog.read() as connection:
         stored = repr(connection.execute(sa.select(personal_keys)).all())
     for key in made:
-        assert key.secret not in stored + repr(key) + repr(keys.listing(ann.user_id))
+        assert key.secret not in stored + repr(key) + repr(keys.list(ann.user_id))
 
 
 def test_any_other_pair_is_refused(keys: PersonalKeys, ann: Principal) -> None:
@@ -65,12 +65,12 @@ def test_a_revoked_key_is_dead_and_with_it_the_tokens_had_for_it(
     with pytest.raises(Unauthenticated):
         users.active(ann.user_id, time.time(), "s", made.key.id)
     assert users.active(ann.user_id, time.time(), "s", other.key.id) == ann
-    assert [key.revoked_at is None for key in keys.listing(ann.user_id) if key.id == made.key.id] == [False]
+    assert [key.revoked_at is None for key in keys.list(ann.user_id) if key.id == made.key.id] == [False]
 
 
 def test_only_its_owner_sees_and_revokes_a_key(keys: PersonalKeys, ann: Principal, bob: Principal) -> None:
     made = keys.create(ann.user_id, "")
-    assert keys.listing(bob.user_id) == ()
+    assert keys.list(bob.user_id) == ()
     for key_id in (made.key.id, "0" * 32, "x", "\0"):
         with pytest.raises(UnknownKey):
             keys.revoke(bob.user_id, key_id)
@@ -90,9 +90,9 @@ def test_use_is_noted_once_a_minute_and_moves_no_version(keys: PersonalKeys, ann
     made = keys.create(ann.user_id, "")
     before = catalog.version()
     keys.authenticate(made.key.id, made.secret)
-    (first,) = keys.listing(ann.user_id)
+    (first,) = keys.list(ann.user_id)
     keys.authenticate(made.key.id, made.secret)
-    assert keys.listing(ann.user_id) == (first,)
+    assert keys.list(ann.user_id) == (first,)
     assert catalog.version() == before
 
 

@@ -1,22 +1,19 @@
 """Ten failed log-ins a minute for a name from an address; in bounded memory, and in nobody else's way."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from auth.errors import InvalidCredentials, TooManyAttempts
 from auth.throttle import LoginThrottle
+from tests.unit.auth.clock import Clock
+
+pytestmark = pytest.mark.anyio
 
 
-class Clock:
-    """A clock that a test turns on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(1000.0)
 
 
 async def fail(throttle: LoginThrottle, username: str = "ann", address: str = "203.0.113.9") -> None:
@@ -44,10 +41,7 @@ async def spent(clock: Clock, **options: int) -> LoginThrottle:
     return throttle
 
 
-Scenario = Callable[[Clock], Awaitable[None]]
-
-
-async def ten_failures_and_no_more(clock: Clock) -> None:
+async def test_ten_failures_and_no_more(clock: Clock) -> None:
     throttle = await spent(clock)
     error = await refused(throttle)
     assert (error.limit, error.retry_after_s, error.fields["retry_after_s"]) == (10, 60, 60)
@@ -55,7 +49,7 @@ async def ten_failures_and_no_more(clock: Clock) -> None:
     assert not (await refused(throttle)).is_first
 
 
-async def it_passes_with_time(clock: Clock) -> None:
+async def test_it_passes_with_time(clock: Clock) -> None:
     throttle = await spent(clock)
     clock.now += 59.5
     assert (await refused(throttle)).retry_after_s == 1
@@ -64,13 +58,13 @@ async def it_passes_with_time(clock: Clock) -> None:
     await fail(throttle)
 
 
-async def others_are_not_held_up(clock: Clock) -> None:
+async def test_others_are_not_held_up(clock: Clock) -> None:
     throttle = await spent(clock)
     await succeed(throttle, username="bob")
     await succeed(throttle, address="203.0.113.10")
 
 
-async def a_name_is_one_however_it_is_composed(clock: Clock) -> None:
+async def test_a_name_is_one_however_it_is_composed(clock: Clock) -> None:
     throttle = LoginThrottle(clock=clock)
     for _ in range(5):
         await fail(throttle, "e\u0301lodie")
@@ -78,7 +72,7 @@ async def a_name_is_one_however_it_is_composed(clock: Clock) -> None:
     await refused(throttle, "\u00e9lodie")
 
 
-async def an_ipv6_network_is_one_address(clock: Clock) -> None:
+async def test_an_ipv6_network_is_one_address(clock: Clock) -> None:
     throttle = LoginThrottle(clock=clock)
     for number in range(10):
         await fail(throttle, address=f"2001:db8:1:2::{number:x}")
@@ -90,7 +84,7 @@ async def an_ipv6_network_is_one_address(clock: Clock) -> None:
     await succeed(throttle, address="::ffff:198.51.100.8")
 
 
-async def right_passwords_are_not_counted(clock: Clock) -> None:
+async def test_right_passwords_are_not_counted(clock: Clock) -> None:
     throttle = LoginThrottle(clock=clock)
     for _ in range(50):
         await succeed(throttle)
@@ -101,7 +95,7 @@ async def right_passwords_are_not_counted(clock: Clock) -> None:
     assert len(throttle) == 0
 
 
-async def sending_many_at_once_gains_nothing(clock: Clock) -> None:
+async def test_sending_many_at_once_gains_nothing(clock: Clock) -> None:
     throttle = LoginThrottle(clock=clock)
     checked = 0
 
@@ -117,7 +111,7 @@ async def sending_many_at_once_gains_nothing(clock: Clock) -> None:
     assert sum(isinstance(result, TooManyAttempts) for result in results) == 90
 
 
-async def many_right_ones_at_once_all_come_through(clock: Clock) -> None:
+async def test_many_right_ones_at_once_all_come_through(clock: Clock) -> None:
     throttle = LoginThrottle(clock=clock)
 
     async def sign_in() -> None:
@@ -128,7 +122,7 @@ async def many_right_ones_at_once_all_come_through(clock: Clock) -> None:
     assert len(throttle) == 0
 
 
-async def memory_is_bounded(clock: Clock) -> None:
+async def test_memory_is_bounded(clock: Clock) -> None:
     throttle = LoginThrottle(clock=clock, most_pairs=100)
     for number in range(1000):
         await fail(throttle, username=f"user{number}" + "x" * 10_000)
@@ -139,7 +133,7 @@ async def memory_is_bounded(clock: Clock) -> None:
     assert len(throttle) == 1
 
 
-async def a_cancelled_log_in_lets_the_next_one_on(clock: Clock) -> None:
+async def test_a_cancelled_log_in_lets_the_next_one_on(clock: Clock) -> None:
     throttle = LoginThrottle(limit=1, clock=clock)
 
     async def hang() -> None:
@@ -153,25 +147,3 @@ async def a_cancelled_log_in_lets_the_next_one_on(clock: Clock) -> None:
     assert not waiting.done()
     hanging.cancel()
     await asyncio.wait_for(waiting, 10)
-
-
-SCENARIOS: tuple[Scenario, ...] = (
-    ten_failures_and_no_more,
-    it_passes_with_time,
-    others_are_not_held_up,
-    a_name_is_one_however_it_is_composed,
-    an_ipv6_network_is_one_address,
-    right_passwords_are_not_counted,
-    sending_many_at_once_gains_nothing,
-    many_right_ones_at_once_all_come_through,
-    memory_is_bounded,
-    a_cancelled_log_in_lets_the_next_one_on,
-)
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.__name__ for scenario in SCENARIOS])
-def test_the_throttle(scenario: Scenario) -> None:
-    async def run() -> None:
-        await scenario(Clock())
-
-    asyncio.run(run())

@@ -68,7 +68,7 @@ def counts(client: Browser, headers: dict[str, str]) -> bool:
 
 def audit(services: Services, **wanted: Any) -> tuple[AuditLine, ...]:
     assert services.audit.flush()
-    return services.audit.listing(100, 0, **wanted)[1]
+    return services.audit.list(100, 0, **wanted)[1]
 
 
 def make_key(client: Browser, headers: dict[str, str], name: str = "laptop") -> dict[str, Any]:

@@ -93,7 +93,7 @@ class Desk:
 
     def audited(self, target: str) -> list[tuple[str, str, str, dict[str, Any]]]:
         assert self.site.services.audit.flush()
-        _, lines = self.site.services.audit.listing(1000, 0)
+        _, lines = self.site.services.audit.list(1000, 0)
         return [
             (line.actor, line.action, line.outcome, dict(line.detail)) for line in lines[::-1] if line.target == target
         ]

@@ -89,7 +89,7 @@ def views(site: Site, username: str | None, dataset_id: str) -> bool:
 def audited(site: Site, dataset_id: str) -> list[tuple[str, str, str, dict[str, Any]]]:
     """(actor, action, outcome, detail) of the lines about a dataset, oldest first."""
     assert site.services.audit.flush()
-    _, lines = site.services.audit.listing(1000, 0)
+    _, lines = site.services.audit.list(1000, 0)
     target = f"dataset:{dataset_id}"
     return [(line.actor, line.action, line.outcome, dict(line.detail)) for line in lines[::-1] if line.target == target]
 
