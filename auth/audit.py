@@ -1,11 +1,11 @@
-"""Who did what, when, from where, and how it ended: lines that are written once and never changed.
+"""The audit log: who did what, when, from which address, and how it ended. Lines are written once and never changed.
 
     audit = Audit(catalog)
     audit.append(principal, "203.0.113.9", "log_in", outcome="ok")
     audit.close()
 
-``append`` never waits: one thread writes what has gathered, every 0.2 s. So a line is on disk about that long
-after what it tells of; a server killed in between loses it. There is no way here to alter or remove a line.
+``append`` never waits: a thread writes all new lines every 0.2 s. A server that is killed loses the lines of the last
+0.2 s. Nothing here alters or removes a line.
 """
 
 import logging
@@ -26,16 +26,16 @@ from catalog.tables import audit as table
 
 log = logging.getLogger("graphside.audit")
 
-_TEXT: Final = 500
+_CHARACTERS: Final = 500
 _ITEMS: Final = 50
 _DEPTH: Final = 3
-_ESCAPED: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_ESCAPED_CATEGORIES: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _SECRETS: Final = frozenset(("password", "token", "secret", "code", "source", "execute", "authorization", "cookie"))
 
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """One line. ``actor_id`` is None for nobody, and for somebody who could not prove who he is."""
+    """One line of the audit log. ``actor_id`` is None if the actor did not prove who they are."""
 
     id: int
     at: datetime
@@ -49,7 +49,7 @@ class AuditLine:
 
 
 class Audit:
-    """The audit table of one catalog. Threads may share it; each process has its own."""
+    """The audit log in one catalog. Threads may share it; each process has its own."""
 
     def __init__(self, catalog: Catalog, period_s: float = PERIOD_S, most_waiting: int = MOST_WAITING) -> None:
         self._catalog = catalog
@@ -64,13 +64,13 @@ class Audit:
         outcome: str = "ok",
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Has a line written soon. Any text may come from a stranger: it is cut, and escaped onto one line.
+        """Add a line, which is written soon. Texts may come from strangers: they are cut and escaped onto one line.
 
-        Give no passwords, tokens or code: ``ValueError`` for a detail that is called so.
+        Raises ``ValueError`` if ``detail`` has a key that names a secret: lines hold no passwords, tokens or code.
         """
-        named = _SECRETS.intersection(detail or {})
-        if named:
-            raise ValueError(f"an audit line holds no {', '.join(sorted(named))}")
+        secret = _SECRETS.intersection(detail or {})
+        if secret:
+            raise ValueError(f"an audit line must not hold a {', '.join(sorted(secret))}")
         known = actor if isinstance(actor, Principal) else None
         self._writer.put(
             {
@@ -86,11 +86,11 @@ class Audit:
         )
 
     def flush(self, timeout_s: float = 10) -> bool:
-        """Waits until all that was appended is on disk; False where that took too long."""
+        """Wait until all appended lines are on disk. Returns False if that takes longer than ``timeout_s``."""
         return self._writer.flush(timeout_s)
 
     def close(self, timeout_s: float = 10) -> None:
-        """Writes what waits and ends the thread. Lines that could not be stored go to the log."""
+        """Write the remaining lines and end the thread. Lines that cannot be stored go to the server's log."""
         self._writer.close(timeout_s)
 
     def list(
@@ -103,9 +103,9 @@ class Audit:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> tuple[int, tuple[AuditLine, ...]]:
-        """How many lines there are of that kind, and a page of them, newest first. Blocks on SQL.
+        """Return the number of lines that match, and one page of them, newest first. Blocks on SQL.
 
-        ``since`` is inclusive, ``until`` is not.
+        ``since`` is inclusive, ``until`` exclusive.
         """
         wanted = []
         if actor is not None:
@@ -135,26 +135,27 @@ def _into_log(lines: Iterable[dict[str, Any]]) -> None:
 
 
 def one_line(text: str) -> str:
-    """The text on one line, at most 500 characters: control characters and whatever turns or hides text as ``\\u…``.
+    """Return the text on one line of at most 500 characters.
 
-    A backslash is doubled, so that nobody can write what looks escaped.
+    Control characters, and characters that reverse or hide text, become ``\\u…``. A backslash is doubled, so that no
+    text can pretend to be escaped.
     """
-    if len(text) <= _TEXT and text.isascii() and text.isprintable() and "\\" not in text:
-        return text  # as nearly all are
-    cut = text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"
-    return "".join(_shown(character) for character in cut)
+    if len(text) <= _CHARACTERS and text.isascii() and text.isprintable() and "\\" not in text:
+        return text  # nearly every text
+    cut = text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…"
+    return "".join(_escaped(character) for character in cut)
 
 
-def _shown(character: str) -> str:
+def _escaped(character: str) -> str:
     if character == "\\":
         return "\\\\"
-    if unicodedata.category(character) in _ESCAPED:
+    if unicodedata.category(character) in _ESCAPED_CATEGORIES:
         return f"\\u{ord(character):04x}"
     return character
 
 
 def _plain(value: object, depth: int) -> Any:
-    """The value as JSON that is safe to print: texts on one line, nothing deep, nothing long."""
+    """Return the value as JSON that is safe to print: each text on one line, few items, not deeply nested."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):

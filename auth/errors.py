@@ -1,26 +1,26 @@
-"""What can go wrong when somebody says who they are, or asks for what they may not have.
+"""Errors of signing in and of permissions.
 
 AuthError
-├── Unauthenticated         no principal: not signed in, disabled, or the token's session has ended
-│   ├── TokenInvalid        malformed, forged, or not meant for this server
-│   └── TokenExpired        was good once; clients sign in again when they read this (protocol 1.3)
-├── InvalidCredentials      unknown name or wrong password: never which of the two
-├── TooManyAttempts         too many failed log-ins lately for this name from this address
-├── Forbidden               known, and not allowed
+├── Unauthenticated         the caller is not signed in, or is disabled, or their session has ended
+│   ├── TokenInvalid        the token is malformed, forged, or meant for another server
+│   └── TokenExpired        the token has expired; clients then sign in again (protocol 1.3)
+├── InvalidCredentials      the name is unknown or the password is wrong; the error never says which
+├── TooManyAttempts         too many recent log-ins for this name from this address have failed
+├── Forbidden               the caller is signed in but may not do this
 │   └── EndpointDisabled    the Python endpoint is off for this user (protocol 4.8)
-├── Taken                   the name is somebody's already
+├── Taken                   the name is in use
 │   ├── UserExists
 │   ├── OrganizationExists
 │   └── GroupExists
-├── Unknown                 no such thing
+├── Unknown                 the thing does not exist, or the caller may not know that it does
 │   ├── UnknownUser
 │   ├── UnknownOrganization
 │   ├── UnknownGroup
 │   ├── UnknownKey
-│   └── UnknownFlag         no feature is switched by this flag
-├── InvalidName             a name of the wrong length or with the wrong characters
+│   └── UnknownFlag
+├── InvalidName             the name has the wrong length or wrong characters
 │   └── InvalidUsername
-└── WeakSecret              a password or a signing key that is too easy to guess or to read
+└── WeakSecret              a password or signing key is too short, or other users can read its file
 
 No message or field holds a secret.
 """
@@ -31,7 +31,7 @@ Switch = Literal["ENABLE_PYTHON_ENDPOINT", "flag_python_endpoint_disabled", "fla
 
 
 class AuthError(Exception):
-    """Base of the tree. ``message`` is one readable sentence."""
+    """Base of the tree. ``message`` is a sentence for the caller."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class Unauthenticated(AuthError):
 
 
 class TokenInvalid(Unauthenticated):
-    """``reason`` is for the log: a caller who forges learns nothing from it."""
+    """``reason`` says why, for us: the caller does not see it, so that a forger learns nothing."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("The token is not valid.")
@@ -52,14 +52,14 @@ class TokenInvalid(Unauthenticated):
 
 
 class TokenExpired(Unauthenticated):
-    """The message is the very text that PyGraphistry looks up to sign in again (protocol 1.3)."""
+    """The message never changes: PyGraphistry looks for it and then signs in again (protocol 1.3)."""
 
     def __init__(self) -> None:
         super().__init__("Token has expired.")
 
 
 class InvalidCredentials(AuthError):
-    """``username`` is whose account it would have been, None for nobody's: for the audit, never for the caller."""
+    """``username`` is the account that somebody tried, None if it does not exist. Only the audit log may see it."""
 
     def __init__(self, username: str | None = None) -> None:
         super().__init__("Unable to log in with provided credentials.")
@@ -67,13 +67,13 @@ class InvalidCredentials(AuthError):
 
 
 class TooManyAttempts(AuthError):
-    """``retry_after_s``: when the oldest of the ``limit`` failures will be forgotten, in whole seconds.
+    """``retry_after_s`` is the time until the oldest of the ``limit`` failures is forgotten, in whole seconds.
 
-    ``is_first`` of a row of refusals: one line of audit will do for all of them.
+    ``is_first`` is true for the first of several refusals in a row: the audit log gets one line for all of them.
     """
 
     def __init__(self, limit: int, retry_after_s: int, is_first: bool) -> None:
-        super().__init__("Too many failed log-ins; wait before the next one.")
+        super().__init__("Too many failed log-ins; wait before you try again.")
         self.limit = limit
         self.retry_after_s = retry_after_s
         self.is_first = is_first
@@ -86,7 +86,7 @@ class Forbidden(AuthError):
 
 
 class EndpointDisabled(Forbidden):
-    """``switch`` is the first of the three switches that says no."""
+    """``switch`` is the first of the three switches that turns the endpoint off."""
 
     def __init__(self, switch: Switch, message: str) -> None:
         super().__init__(message)
@@ -94,31 +94,31 @@ class EndpointDisabled(Forbidden):
 
 
 class Taken(AuthError):
-    """The name is somebody's already."""
+    """The name is in use."""
 
 
 class UserExists(Taken):
     def __init__(self, username: str) -> None:
-        super().__init__(f"User {username} exists already.")
+        super().__init__(f"User {username} already exists.")
         self.username = username
 
 
 class OrganizationExists(Taken):
-    """Also where a user has the name: his own organisation is called so (protocol 1.7)."""
+    """A user or an organization has the name: each user has a personal organization of that name (protocol 1.7)."""
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"The name {slug} is taken, by an organization or by a user.")
+        super().__init__(f"The name {slug} is taken by an organization or a user.")
         self.slug = slug
 
 
 class GroupExists(Taken):
     def __init__(self, name: str) -> None:
-        super().__init__(f"Group {name} exists already.")
+        super().__init__(f"Group {name} already exists.")
         self.name = name
 
 
 class Unknown(AuthError):
-    """There is no such thing, or none that the caller may know of."""
+    """The thing does not exist, or the caller may not know that it does."""
 
 
 class UnknownUser(Unknown):
@@ -128,7 +128,7 @@ class UnknownUser(Unknown):
 
 
 class UnknownOrganization(Unknown):
-    """The message is the one of protocol 1.6."""
+    """The message never changes (protocol 1.6)."""
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"No such organization id '{slug}'")
@@ -149,13 +149,13 @@ class UnknownKey(Unknown):
 
 class UnknownFlag(Unknown):
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"There is no flag {name!r}; flags are {', '.join(known)}.")
+        super().__init__(f"There is no flag {name!r}; the flags are {', '.join(known)}.")
         self.name = name
         self.known = known
 
 
 class InvalidName(AuthError):
-    """A name with the wrong characters. The message says which are right."""
+    """The message says which names are valid."""
 
 
 class InvalidUsername(InvalidName):
@@ -165,4 +165,4 @@ class InvalidUsername(InvalidName):
 
 
 class WeakSecret(AuthError):
-    """The message says what is wrong and what would do."""
+    """The message says what is wrong and what to do."""

@@ -1,8 +1,9 @@
 """Feature flags, and the three switches that open the Python endpoint (protocol 4.8).
 
-A flag is a name; a row gives it a value for a scope. The narrowest scope that has a row for the user decides: his own,
-his groups' (true where they disagree), that of staff (administrators), that of a share of all users, everyone's; else
-the flag is false. A share always is of the same users: those whose hash together with the flag's name is small.
+A setting gives a flag a value for a scope. The narrowest scope that has a setting for a user decides. From narrow to
+wide: the user, their groups (true if two groups disagree), staff (administrators), a percentage of all users, everyone.
+Without a setting the flag is false. A percentage always selects the same users, by a hash of the flag's name and the
+user's id.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ WIDEST_FIRST: Final[tuple[Scope, ...]] = ("everyone", "percent", "staff", "group
 
 @dataclass(frozen=True, slots=True)
 class FlagSetting:
-    """One row: ``name`` is ``value`` for a scope; for whom, ``username``, ``group`` or ``percent`` say."""
+    """The value of a flag for one scope, which ``username``, ``group`` or ``percent`` narrow down."""
 
     name: str
     scope: Scope
@@ -45,29 +46,32 @@ class Flags:
         self._catalog = catalog
 
     def set_for_everyone(self, name: str, value: bool | None) -> None:
-        """Sets the flag for all who have no setting of their own. None takes the setting away."""
+        """Set the flag for all users for whom no narrower scope has a setting. None removes the setting."""
         self._set(name, "everyone", value)
 
     def set_for_user(self, name: str, username: str, value: bool | None) -> None:
-        """As above for one user, whatever it is for everyone. Raises ``UnknownUser``."""
+        """Set the flag for one user; None removes the setting. Raises ``UnknownUser``."""
         self._set(name, "user", value, username=username)
 
     def set_for_group(self, name: str, group: str, value: bool | None) -> None:
-        """As above for the members of a group. Raises ``UnknownGroup``."""
+        """Set the flag for the members of a group; None removes the setting. Raises ``UnknownGroup``."""
         self._set(name, "group", value, group=group)
 
     def set_for_staff(self, name: str, value: bool | None) -> None:
-        """As above for administrators."""
+        """Set the flag for administrators; None removes the setting."""
         self._set(name, "staff", value)
 
     def set_for_percent(self, name: str, percent: int, value: bool | None) -> None:
-        """As above for that share of all users, 0 to 100 (else ``ValueError``). Who is in 10 % is in 20 % too."""
+        """Set the flag for a percentage of all users; None removes the setting.
+
+        A larger percentage includes the users of a smaller one. Raises ``ValueError`` unless ``percent`` is 0 to 100.
+        """
         if not 0 <= percent <= 100:
-            raise ValueError("a share is 0 to 100 percent")
+            raise ValueError("percent must be 0 to 100")
         self._set(name, "percent", value, percent=percent)
 
     def list(self) -> tuple[FlagSetting, ...]:
-        """All settings, by flag, then by scope, then by name."""
+        """Return all settings, sorted by flag, scope, username and group."""
         joined = flags.outerjoin(users, flags.c.user_id == users.c.id).outerjoin(
             groups, flags.c.group_id == groups.c.id
         )
@@ -78,17 +82,17 @@ class Flags:
             return tuple(FlagSetting(*row) for row in connection.execute(query))
 
     def value(self, name: str, user_id: int) -> bool:
-        """What the flag is for this user."""
-        _known(name)
+        """Return the flag's value for a user."""
+        _check_known(name)
         with self._catalog.read() as connection:
             return _values(connection, user_id).get(name, False)
 
     def check_python_endpoint(self, user_id: int, switched_on: bool) -> None:
-        """Raises ``EndpointDisabled`` unless the server, and both flags of this user, allow the endpoint."""
+        """Raise ``EndpointDisabled`` unless the server and both flags of the user allow the Python endpoint."""
         if not switched_on:
             raise EndpointDisabled(
                 "ENABLE_PYTHON_ENDPOINT",
-                "The Python endpoint is off on this server. Its operator turns it on with ENABLE_PYTHON_ENDPOINT=true.",
+                "The Python endpoint is off on this server. Its operator can turn it on: ENABLE_PYTHON_ENDPOINT=true.",
             )
         with self._catalog.read() as connection:
             values = _values(connection, user_id)
@@ -114,7 +118,7 @@ class Flags:
         group: str | None = None,
         percent: int | None = None,
     ) -> None:
-        _known(name)
+        _check_known(name)
         with self._catalog.write() as connection:
             row = {
                 "name": name,
@@ -128,19 +132,19 @@ class Flags:
                 connection.execute(sa.insert(flags).values(**row, percent=percent, value=value))
 
 
-def in_share(name: str, user_id: int, percent: int) -> bool:
-    """Whether the user is in that share of the flag ``name``; the same everywhere and always."""
+def is_selected(name: str, user_id: int, percent: int) -> bool:
+    """Return True if the user is in that percentage of the flag ``name``. Every server gives the same answer."""
     digest = hashlib.sha256(f"{name}:{user_id}".encode()).digest()
     return int.from_bytes(digest[:8]) % 100 < percent
 
 
-def _known(name: str) -> None:
+def _check_known(name: str) -> None:
     if name not in KNOWN:
         raise UnknownFlag(name, KNOWN)
 
 
 def _values(connection: Connection, user_id: int) -> dict[str, bool]:
-    """The flags that have a value for this user. Scopes that this release does not know count for nothing."""
+    """Return the user's flags that have a value. Scopes that this release does not know are ignored."""
     is_staff = sa.select(users.c.id).where(users.c.id == user_id, users.c.is_admin).exists()
     own_groups = sa.select(group_members.c.group_id).where(group_members.c.user_id == user_id)
     query = sa.select(flags).where(
@@ -152,8 +156,8 @@ def _values(connection: Connection, user_id: int) -> dict[str, bool]:
         )
     )
     values: dict[str, bool] = {}
-    # Within a scope false comes before true, and later ones win.
+    # The last row wins: narrow scopes come after wide ones, and within a scope true comes after false.
     for row in sorted(connection.execute(query), key=lambda row: (WIDEST_FIRST.index(row.scope), row.value)):
-        if row.scope != "percent" or in_share(row.name, user_id, row.percent):
+        if row.scope != "percent" or is_selected(row.name, user_id, row.percent):
             values[row.name] = bool(row.value)
     return values

@@ -1,10 +1,10 @@
-"""Tokens that another server signs: verified with its public keys, and mapped to users of ours.
+"""Tokens that another server signs. They are verified with its public keys and mapped to users here.
 
     foreign = ForeignTokens(ForeignIssuer("https://id.example", audience="graphs", jwks_url="https://id.example/jwks"))
     claims = foreign.verify(token)
 
-Algorithms are pinned and asymmetric, issuer and audience required. Keys come from where the operator said, and never
-from where a token says. Everything blocks (keys are fetched): not for an event loop.
+Algorithms are asymmetric and pinned; issuer and audience are required. Keys come from where the operator says, never
+from where a token says. Every method may block to fetch keys, so do not call it on an event loop.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal  # Any: claims
+from typing import Any, Final, Literal, get_args  # Any: claims
 from urllib.parse import urlsplit
 
 import jwt
@@ -25,6 +25,7 @@ from auth.errors import TokenExpired, TokenInvalid
 from auth.jose import read_unverified
 
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
+ALGORITHMS: Final[tuple[Algorithm, ...]] = get_args(Algorithm)
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 LEEWAY_S: Final = 5
@@ -38,17 +39,17 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class ForeignIssuer:
-    """Whom to believe. Exactly one of ``jwks_url`` and ``key_file`` (PEM, a public key).
+    """A trusted issuer. Exactly one of ``jwks_url`` and ``key_file`` (a public key in PEM) is given.
 
-    ``username_claim`` names the claim that is a username here. With ``auto_create`` a name that nobody has becomes a
-    user, without a password and without rights. Raises ``ValueError`` for what would be unsafe.
+    ``username_claim`` is the claim that holds the username. With ``auto_create`` an unknown username becomes a new
+    user, without a password and without rights. Raises ``ValueError`` for an unsafe configuration.
     """
 
     issuer: str
     audience: str
     jwks_url: str | None = None
     key_file: Path | None = None
-    algorithms: tuple[Algorithm, ...] = ("RS256", "ES256", "EdDSA")
+    algorithms: tuple[Algorithm, ...] = ALGORITHMS
     username_claim: str = "sub"
     auto_create: bool = False
 
@@ -56,18 +57,18 @@ class ForeignIssuer:
         if not self.issuer or not self.audience or not self.username_claim:
             raise ValueError("foreign tokens need an issuer, an audience and a claim that names the user")
         if (self.jwks_url is None) == (self.key_file is None):
-            raise ValueError("foreign tokens need a JWKS URL or a public key file, and not both")
-        if not self.algorithms or not set(self.algorithms) <= {"RS256", "ES256", "EdDSA"}:
-            raise ValueError("foreign tokens are signed with RS256, ES256 or EdDSA")
+            raise ValueError("foreign tokens need either a JWKS URL or a public key file")
+        if not self.algorithms or not set(self.algorithms) <= set(ALGORITHMS):
+            raise ValueError(f"foreign tokens are signed with one of {', '.join(ALGORITHMS)}")
         if self.jwks_url is not None:
             url = urlsplit(self.jwks_url)
             if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
-                raise ValueError("keys are fetched over https")
+                raise ValueError("the JWKS URL of foreign tokens must be https")
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignClaims:
-    """What a verified foreign token says. Times are Unix seconds. ``session`` names this one token."""
+    """The claims of a verified foreign token. Times are Unix seconds. ``session`` identifies this one token."""
 
     username: str
     email: str
@@ -85,17 +86,17 @@ class ForeignTokens:
         self._keys: _Keys = _OneKey(issuer.key_file) if issuer.key_file else _FetchedKeys(str(issuer.jwks_url))
 
     def verify(self, token: str) -> ForeignClaims:
-        """The claims of a token that is in force. Raises ``TokenExpired`` or ``TokenInvalid``."""
+        """Return the claims of a token. Raises ``TokenExpired`` or ``TokenInvalid``."""
         header, _ = read_unverified(token)
         algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
         if algorithm not in self.issuer.algorithms or not (kind is None or isinstance(kind, str)):
-            raise TokenInvalid("an algorithm or type that is not allowed")
+            raise TokenInvalid("the algorithm or type is not allowed")
         if (kind.lower() if kind else None) not in _TYPES or not (kid is None or isinstance(kid, str)):
-            raise TokenInvalid("a type that is not allowed")
+            raise TokenInvalid("the type is not allowed")
         try:
             payload = jwt.decode(
                 token,
-                _fitting(self._keys.find(kid), algorithm),
+                _checked(self._keys.find(kid), algorithm),
                 algorithms=[algorithm],
                 issuer=self.issuer.issuer,
                 audience=self.issuer.audience,
@@ -112,12 +113,11 @@ class ForeignTokens:
         username = payload[self.issuer.username_claim]
         issued_at, expires_at = payload["iat"], payload["exp"]
         if not isinstance(username, str) or not username:
-            raise TokenInvalid("no name in the claim that names the user")
+            raise TokenInvalid("the username claim holds no name")
         if not all(isinstance(time_, int | float) and not isinstance(time_, bool) for time_ in (issued_at, expires_at)):
-            raise TokenInvalid("a time that is no number")
-        session = hashlib.sha256(
-            token.rpartition(".")[0].encode()
-        ).hexdigest()  # less the signature: some can be varied
+            raise TokenInvalid("a time is not a number")
+        signed_part = token.rpartition(".")[0]  # without the signature: some algorithms allow several
+        session = hashlib.sha256(signed_part.encode()).hexdigest()
         email, name = payload.get("email"), payload.get("name")
         return ForeignClaims(
             username,
@@ -131,12 +131,12 @@ class ForeignTokens:
 
 class _Keys:
     def find(self, kid: str | None) -> Any:
-        """The key of that id. Raises ``TokenInvalid``."""
+        """Return the key with the id ``kid``. Raises ``TokenInvalid``."""
         raise NotImplementedError
 
 
 class _OneKey(_Keys):
-    """From a file; the id does not matter."""
+    """One key from a file, whatever id a token names."""
 
     def __init__(self, path: Path) -> None:
         self._key = load_pem_public_key(path.read_bytes())
@@ -146,7 +146,10 @@ class _OneKey(_Keys):
 
 
 class _FetchedKeys(_Keys):
-    """From a URL, kept five minutes. An unknown id fetches anew, at most twice a minute; redirects are not followed."""
+    """Keys from a URL, cached for five minutes. Redirects are not followed.
+
+    An unknown id makes us fetch again, at most twice a minute.
+    """
 
     def __init__(self, url: str) -> None:
         self._client = jwt.PyJWKClient(url, lifespan=KEYS_LIVE_S, timeout=FETCH_TIMEOUT_S, cooldown_duration=30)
@@ -155,22 +158,22 @@ class _FetchedKeys(_Keys):
 
     def find(self, kid: str | None) -> Any:
         if kid is None:
-            raise TokenInvalid("no key is named")
-        # One thread fetches, and after a failure none for a while: the others would all wait for it.
+            raise TokenInvalid("the token names no key")
+        # One thread fetches while the others wait. After a failure no thread tries for a while, so that they need not.
         with self._lock:
             if self._failed_at is not None and time.monotonic() - self._failed_at < AFTER_FAILURE_S:
-                raise TokenInvalid("the issuer's keys cannot be had")
+                raise TokenInvalid("the issuer's keys cannot be fetched")
             try:
                 return self._client.get_signing_key(kid).key
             except jwt.PyJWKClientConnectionError as error:
                 self._failed_at = time.monotonic()
-                raise TokenInvalid("the issuer's keys cannot be had") from error
+                raise TokenInvalid("the issuer's keys cannot be fetched") from error
             except (jwt.PyJWTError, ValueError) as error:
                 raise TokenInvalid(type(error).__name__) from None
 
 
-def _fitting(key: Any, algorithm: str) -> Any:
-    """The key, if it is one for this algorithm and strong enough. Raises ``TokenInvalid``."""
+def _checked(key: Any, algorithm: str) -> Any:
+    """Return the key. Raises ``TokenInvalid`` unless it is for this algorithm and strong enough."""
     if algorithm == "RS256":
         fits = isinstance(key, RSAPublicKey) and key.key_size >= _RSA_BITS
     elif algorithm == "ES256":
@@ -178,5 +181,5 @@ def _fitting(key: Any, algorithm: str) -> Any:
     else:
         fits = isinstance(key, Ed25519PublicKey)
     if not fits:
-        raise TokenInvalid("a key of another kind")
+        raise TokenInvalid("the key is too weak or for another algorithm")
     return key

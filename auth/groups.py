@@ -1,4 +1,4 @@
-"""Groups of users, for whom a flag can be set."""
+"""Groups of users. A flag can be set for a group."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Groups:
         self._catalog = catalog
 
     def add(self, name: str) -> None:
-        """A new group without members. Raises ``InvalidName``, ``GroupExists``."""
+        """Add a group without members. Raises ``InvalidName``, ``GroupExists``."""
         if not _NAME.fullmatch(name):
             raise InvalidName("A group's name has 1 to 150 characters: letters, digits and @ . + - _")
         with self._catalog.write() as connection:
@@ -39,22 +39,22 @@ class Groups:
             connection.execute(sa.insert(groups).values(name=name))
 
     def remove(self, name: str) -> None:
-        """Takes the group away, and what flags were set for it. Raises ``UnknownGroup``."""
+        """Remove the group and the flag settings for it. Raises ``UnknownGroup``."""
         with self._catalog.write() as connection:
             row = group_row(connection, name)
             connection.execute(sa.delete(flags).where(flags.c.group_id == row.id))
             connection.execute(sa.delete(groups).where(groups.c.id == row.id))
 
     def add_member(self, name: str, username: str) -> None:
-        """Raises ``UnknownGroup``, ``UnknownUser``. Twice is once."""
+        """Add a user to the group. Idempotent. Raises ``UnknownGroup``, ``UnknownUser``."""
         self._set_member(name, username, True)
 
     def remove_member(self, name: str, username: str) -> None:
-        """Raises ``UnknownGroup``, ``UnknownUser``; nothing for a user who is no member."""
+        """Remove a user from the group, if they are in it. Raises ``UnknownGroup``, ``UnknownUser``."""
         self._set_member(name, username, False)
 
     def list(self) -> tuple[Group, ...]:
-        """All groups, by name, each with its members by name."""
+        """Return all groups, sorted by name, each with its members, sorted by name."""
         joined = groups.outerjoin(group_members, group_members.c.group_id == groups.c.id)
         joined = joined.outerjoin(users, users.c.id == group_members.c.user_id)
         query = sa.select(groups.c.name, users.c.username).select_from(joined)
@@ -73,7 +73,7 @@ class Groups:
 
 
 def group_row(connection: Connection, name: str) -> Row[Any]:
-    """The row of ``groups`` with that name. Raises ``UnknownGroup``."""
+    """Return the row of ``groups`` with that name. Raises ``UnknownGroup``."""
     row = _row(connection, name) if _NAME.fullmatch(name) else None
     if row is None:
         raise UnknownGroup(name)

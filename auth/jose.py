@@ -1,4 +1,4 @@
-"""The outside of a signed token, read strictly and before anything in it is believed (RFC 7515, RFC 8725)."""
+"""Reads a signed token strictly, before its signature is verified (RFC 7515, RFC 8725)."""
 
 import base64
 import binascii
@@ -16,16 +16,16 @@ Members = dict[str, Any]
 
 
 def read_unverified(token: str) -> tuple[Members, Members]:
-    """Header and payload of what has the shape of a JWT. Nothing is verified.
+    """Return header and payload of a JWT. Nothing in them is verified.
 
-    Raises ``TokenInvalid`` for anything longer than 8 KiB, for members that occur twice (readers differ in which one
-    they take), for critical extensions, and for a header that says where its key is to be had.
+    Raises ``TokenInvalid`` if the token is not a JWT or is longer than 8 KiB, if a member occurs twice (parsers differ
+    in which of the two they take), and if the header has critical extensions or says where its key is.
     """
     if not token.isascii() or len(token) > MAXIMUM_BYTES:
         raise TokenInvalid("too long or not ASCII")
     parts = token.split(".")
     if len(parts) != 3 or not all(_BASE64URL.fullmatch(part) for part in parts):
-        raise TokenInvalid("not three parts in base64url")
+        raise TokenInvalid("not three parts of base64url")
     header, payload = _members(parts[0]), _members(parts[1])
     if "crit" in header:
         raise TokenInvalid("a critical extension")
@@ -37,15 +37,15 @@ def read_unverified(token: str) -> tuple[Members, Members]:
 def _members(part: str) -> Members:
     try:
         text = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode("utf-8")
-        members = json.loads(text, object_pairs_hook=_each_once)
+        members = json.loads(text, object_pairs_hook=_without_duplicates)
     except (binascii.Error, ValueError, RecursionError) as error:
         raise TokenInvalid(type(error).__name__) from None
     if not isinstance(members, dict):
-        raise TokenInvalid("no JSON object")
+        raise TokenInvalid("not a JSON object")
     return members
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> Members:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> Members:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("a member occurs twice")

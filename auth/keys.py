@@ -1,4 +1,4 @@
-"""Personal keys: an id and a secret that stand for a password where a program signs in (protocol 1.5)."""
+"""Personal keys: an id and a secret with which a program signs in instead of a password (protocol 1.5)."""
 
 import hashlib
 import hmac
@@ -19,20 +19,20 @@ from catalog.engine import Catalog
 from catalog.tables import personal_keys
 
 MOST_KEYS: Final = 100
-"""Keys of one user that are not revoked."""
+"""The most keys that a user can have; revoked keys do not count."""
 
 _SECRET_BYTES: Final = 32
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _HEADER_CHARACTERS: Final = 512
 _NAME_CHARACTERS: Final = 200
-_USE_NOTED_EVERY: Final = timedelta(minutes=1)
+_USE_RECORDED_EVERY: Final = timedelta(minutes=1)
 _NO_HASH: Final = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
 class PersonalKey:
-    """A key as its owner sees it. The secret was shown once and is not kept."""
+    """A key as its owner sees it. Its secret was shown once and is not stored."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ class PersonalKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NewKey:
-    """A key just made, with its secret."""
+    """A new key with its secret."""
 
     key: PersonalKey
     secret: str
@@ -53,36 +53,39 @@ class NewKey:
 
 
 class PersonalKeys:
-    """The keys in one catalog. Every method blocks on SQL."""
+    """The personal keys in one catalog. Every method blocks on SQL."""
 
     def __init__(self, catalog: Catalog, users: Users) -> None:
         self._catalog = catalog
         self._users = users
 
     def create(self, user_id: int, name: str) -> NewKey:
-        """A key with 256 random bits, stored as their SHA-256. ``Forbidden`` for one more than 100."""
+        """Create a key whose secret has 256 random bits; only their SHA-256 is stored.
+
+        Raises ``Forbidden`` if the user has ``MOST_KEYS`` keys.
+        """
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         key = PersonalKey(uuid4().hex, name[:_NAME_CHARACTERS], datetime.now(UTC), None, None)
         living = sa.select(sa.func.count()).select_from(personal_keys)
         living = living.where(personal_keys.c.user_id == user_id, personal_keys.c.revoked_at.is_(None))
         with self._catalog.write() as connection:
             if connection.execute(living).scalar_one() >= MOST_KEYS:
-                raise Forbidden(f"You have {MOST_KEYS} personal keys; revoke one before you make another.")
+                raise Forbidden(f"You have {MOST_KEYS} personal keys, the most that are allowed; revoke one first.")
             row = {"id": key.id, "user_id": user_id, "name": key.name, "created_at": key.created_at}
             connection.execute(sa.insert(personal_keys).values(**row, secret_hash=_hash(secret)))
         return NewKey(key, secret)
 
     def list(self, user_id: int) -> tuple[PersonalKey, ...]:
-        """The user's keys, revoked ones too, newest first."""
+        """Return the user's keys, newest first, revoked keys too."""
         query = sa.select(personal_keys).where(personal_keys.c.user_id == user_id)
         with self._catalog.read() as connection:
             rows = connection.execute(query.order_by(personal_keys.c.created_at.desc(), personal_keys.c.id)).all()
         return tuple(_key(row) for row in rows)
 
     def revoke(self, user_id: int, key_id: str) -> None:
-        """Ends the key and every token that was had for it. Twice is once.
+        """End the key and every token that was issued for it. Idempotent.
 
-        Raises ``UnknownKey``, for a key of somebody else too.
+        Raises ``UnknownKey``, also for another user's key.
         """
         own = (personal_keys.c.id == key_id, personal_keys.c.user_id == user_id)
         if not _ID.fullmatch(key_id):
@@ -95,7 +98,10 @@ class PersonalKeys:
                 connection.execute(sa.update(personal_keys).where(*own).values(revoked_at=datetime.now(UTC)))
 
     def authenticate(self, key_id: str, secret: str) -> Principal:
-        """Whose key this is. ``Unauthenticated`` for an unknown, wrong or revoked one, and for a disabled owner."""
+        """Return the key's owner.
+
+        Raises ``Unauthenticated`` if the key is unknown or revoked, the secret is wrong, or the owner is disabled.
+        """
         now = datetime.now(UTC)
         with self._catalog.read() as connection:
             row = connection.execute(sa.select(personal_keys).where(personal_keys.c.id == key_id)).one_or_none()
@@ -103,7 +109,7 @@ class PersonalKeys:
         if row is None or not right or row.revoked_at is not None:
             raise Unauthenticated
         principal = self._users.active(int(row.user_id), now.timestamp())
-        if row.last_used_at is None or now - row.last_used_at > _USE_NOTED_EVERY:
+        if row.last_used_at is None or now - row.last_used_at > _USE_RECORDED_EVERY:
             with self._catalog.append() as connection:
                 connection.execute(
                     sa.update(personal_keys).where(personal_keys.c.id == key_id).values(last_used_at=now)
@@ -112,7 +118,7 @@ class PersonalKeys:
 
 
 def read_header(header: str) -> tuple[str, str]:
-    """Id and secret of an ``Authorization: PersonalKey id:secret`` header. Raises ``TokenInvalid``."""
+    """Return id and secret of an ``Authorization: PersonalKey id:secret`` header. Raises ``TokenInvalid``."""
     scheme, _, rest = header[:_HEADER_CHARACTERS].strip().partition(" ")
     key_id, _, secret = rest.strip().partition(":")
     if scheme.lower() != "personalkey" or not _ID.fullmatch(key_id) or not _SECRET.fullmatch(secret):

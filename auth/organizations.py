@@ -1,4 +1,7 @@
-"""Organisations: who may share what with whom. Each user has one of his own, called as he is (protocol 1.6, 1.7)."""
+"""Organizations: users who share datasets with each other.
+
+Each user has a personal organization, whose slug is the username (protocol 1.6, 1.7). It is not stored.
+"""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}")
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """``id`` is None for the one that is a user's own. ``role`` is that of whoever asked; None: no member."""
+    """``id`` is None for a personal organization. ``role`` is the role of the user who asked; None: not a member."""
 
     id: int | None
     slug: str
@@ -31,23 +34,23 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody in an organisation."""
-
     user_id: int
     username: str
     role: Role
 
 
 class Organizations:
-    """The organisations in one catalog. Every method blocks on SQL."""
+    """The organizations in one catalog. Every method blocks on SQL."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
     def add(self, slug: str, name: str = "") -> Organization:
-        """A new one without members. Raises ``InvalidName``, ``OrganizationExists``."""
+        """Add an organization without members. Raises ``InvalidName``, ``OrganizationExists``."""
         if not _SLUG.fullmatch(slug):
-            raise InvalidName("An organization's slug has 1 to 150 characters: a-z, 0-9 and . _ -, not first.")
+            raise InvalidName(
+                "An organization's slug has 1 to 150 characters: a-z, 0-9 and . _ -; the first is a letter or a digit."
+            )
         with self._catalog.write() as connection:
             namesake = sa.select(users.c.id).where(users.c.username == slug)
             if _row(connection, slug) is not None or connection.execute(namesake).first() is not None:
@@ -57,18 +60,18 @@ class Organizations:
             return _organization(_known(connection, slug), None)
 
     def list(self) -> tuple[Organization, ...]:
-        """All that were made, by slug."""
+        """Return all organizations, sorted by slug, without the personal ones."""
         with self._catalog.read() as connection:
             rows = connection.execute(sa.select(organizations).order_by(organizations.c.slug)).all()
         return tuple(_organization(row, None) for row in rows)
 
     def count(self) -> int:
-        """How many were made."""
+        """Return the number of organizations, without the personal ones."""
         with self._catalog.read() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(organizations)).scalar_one())
 
     def of(self, principal: Principal) -> tuple[Organization, ...]:
-        """Those that the user is in: his own, then the others by slug."""
+        """Return the user's organizations: the personal one, then the others, sorted by slug."""
         query = (
             sa.select(organizations, memberships.c.role)
             .join(memberships, memberships.c.organization_id == organizations.c.id)
@@ -77,28 +80,28 @@ class Organizations:
         )
         with self._catalog.read() as connection:
             rows = connection.execute(query).all()
-        return (_own(principal), *(_organization(row, row.role) for row in rows))
+        return (_personal(principal), *(_organization(row, row.role) for row in rows))
 
     def find(self, principal: Principal, slug: str) -> Organization:
-        """The organisation of that slug, with the user's role in it. Raises ``UnknownOrganization``.
+        """Return the organization with that slug, and the user's role in it. Raises ``UnknownOrganization``.
 
-        Another user's own is unknown: whether there is such a user is nobody's business.
+        Another user's personal organization is unknown, so that nobody learns which users exist.
         """
         if slug == principal.username:
-            return _own(principal)
+            return _personal(principal)
         with self._catalog.read() as connection:
             row = _known(connection, slug)
             return _organization(row, _role(connection, row.id, principal.user_id))
 
     def enter(self, principal: Principal, slug: str) -> Organization:
-        """As ``find``, for a member. Raises ``Forbidden`` with the words of protocol 1.6 for anybody else."""
+        """Return the organization as ``find`` does. Raises ``Forbidden`` (protocol 1.6) unless the user is a member."""
         found = self.find(principal, slug)
         if found.role is None:
             raise Forbidden(f"Not authorized to organization '{slug}'")
         return found
 
     def members(self, slug: str) -> tuple[Member, ...]:
-        """By name. Raises ``UnknownOrganization``."""
+        """Return the members, sorted by name. Raises ``UnknownOrganization``."""
         query = sa.select(users.c.id, users.c.username, memberships.c.role).join(
             memberships, memberships.c.user_id == users.c.id
         )
@@ -108,19 +111,19 @@ class Organizations:
             return tuple(Member(*found) for found in connection.execute(in_it))
 
     def set_member(self, slug: str, username: str, role: Role) -> None:
-        """Makes the user a member in that role. Raises ``UnknownOrganization``, ``UnknownUser``."""
+        """Add the user to the organization, or change their role. Raises ``UnknownOrganization``, ``UnknownUser``."""
         with self._catalog.write() as connection:
             pair = _pair(connection, slug, username)
             connection.execute(sa.delete(memberships).filter_by(**pair))
             connection.execute(sa.insert(memberships).values(**pair, role=role))
 
     def remove_member(self, slug: str, username: str) -> None:
-        """Ends a membership, if there is one. Raises as ``set_member``."""
+        """Remove a user from the organization, if they are in it. Raises ``UnknownOrganization``, ``UnknownUser``."""
         with self._catalog.write() as connection:
             connection.execute(sa.delete(memberships).filter_by(**_pair(connection, slug, username)))
 
 
-def _own(principal: Principal) -> Organization:
+def _personal(principal: Principal) -> Organization:
     return Organization(None, principal.username, principal.name or principal.username, "admin")
 
 

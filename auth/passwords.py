@@ -1,4 +1,4 @@
-"""Passwords: argon2id, as slow for nobody as for somebody."""
+"""Password hashes with argon2id. Checking takes the same time for an unknown user as for a known one."""
 
 import secrets
 import threading
@@ -12,23 +12,22 @@ from auth.errors import WeakSecret
 MINIMUM_CHARACTERS = 8
 MAXIMUM_BYTES = 1024
 
-# The second choice of RFC 9106 with one lane: 0.2-0.4 s of one core and 64 MiB a password.
+# The second recommended choice of RFC 9106, with one lane: 0.2 to 0.4 s of one core and 64 MiB for each password.
 TIME_COST = 3
 MEMORY_COST_KIB = 64 * 1024
 LANES = 1
 _SALT_BYTES = 16
 _HASH_BYTES = 32
 
-_AT_ONCE = 2  # a burst of log-ins queues instead of taking 64 MiB each
+_AT_ONCE = 2  # a burst of log-ins waits in line instead of taking 64 MiB each
 
-# Crockford's base 32: no letter that reads as a digit.
-_READABLE = "0123456789abcdefghjkmnpqrstvwxyz"
+_READABLE = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letter looks like a digit
 _GROUPS = 5
-_GROUP = 5
+_GROUP_CHARACTERS = 5
 
 
 class Passwords:
-    """Makes and checks hashes. Blocks for the time that a hash takes: not for an event loop."""
+    """Makes and checks password hashes. Each call blocks while it hashes, so do not call it on an event loop."""
 
     def __init__(self, time_cost: int = TIME_COST, memory_cost_kib: int = MEMORY_COST_KIB) -> None:
         self._hasher = PasswordHasher(
@@ -43,12 +42,15 @@ class Passwords:
         self._nobody = self.hash_of_nothing()
 
     def hash(self, password: str) -> str:
-        """The encoded hash of a password that passed ``check_strength``."""
+        """Return the encoded hash of a password that passed ``check_strength``."""
         with self._slots:
             return self._hasher.hash(_encoded(password))
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is the hashed one. None, for a user who does not exist: as slow, and False."""
+        """Return True if the hash is of this password. ``password_hash`` is None if the user does not exist.
+
+        For None the answer is False and takes as long.
+        """
         encoded = _encoded(password)
         plausible = password_hash is not None and len(encoded) <= MAXIMUM_BYTES
         with self._slots:
@@ -59,11 +61,11 @@ class Passwords:
         return plausible
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """Return True if the hash was made with other parameters than the current ones."""
         return self._hasher.check_needs_rehash(password_hash)
 
     def hash_of_nothing(self) -> str:
-        """A hash with today's parameters that belongs to no known password, made without hashing."""
+        """Return a random hash with the current parameters that no known password has."""
         salt, digest = (
             b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (_SALT_BYTES, _HASH_BYTES)
         )
@@ -71,7 +73,7 @@ class Passwords:
 
 
 def check_strength(password: str) -> None:
-    """``WeakSecret`` for a password that is too short, or too long to be meant as one."""
+    """Raise ``WeakSecret`` if the password is too short or too long."""
     if len(password) < MINIMUM_CHARACTERS:
         raise WeakSecret(f"A password has at least {MINIMUM_CHARACTERS} characters.")
     if len(_encoded(password)) > MAXIMUM_BYTES:
@@ -79,8 +81,8 @@ def check_strength(password: str) -> None:
 
 
 def make_password() -> str:
-    """A random password of 125 bits that can be read aloud: ``7k2mq-x9d0c-…``."""
-    return "-".join("".join(secrets.choice(_READABLE) for _ in range(_GROUP)) for _ in range(_GROUPS))
+    """Return a random password of 125 bits that can be read aloud: ``7k2mq-x9d0c-…``."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(_GROUP_CHARACTERS)) for _ in range(_GROUPS))
 
 
 def _encoded(password: str) -> bytes:

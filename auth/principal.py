@@ -1,11 +1,11 @@
-"""Who a request acts for."""
+"""The user for whom a request acts."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user that signed in and is active."""
+    """A user who is signed in and active."""
 
     user_id: int
     username: str

@@ -1,7 +1,7 @@
-"""Slows down guessing: so many failed log-ins a minute for one name from one address, then none.
+"""Slows down guessing: after 10 failed log-ins within a minute for one name from one address, further ones are refused.
 
-Counted in the memory of one process: with *n* ingress replicas somebody who is spread over them has *n* times as many.
-Memory is bounded too; where more pairs fail within a minute than are kept, those that failed longest ago are forgotten.
+Each process counts in its own memory, so that *n* ingress replicas allow *n* times as many failures. Memory is bounded:
+if more pairs of name and address fail within a minute than are kept, the pairs that failed longest ago are forgotten.
 """
 
 import asyncio
@@ -22,20 +22,20 @@ ATTEMPTS: Final = 10
 WINDOW_S: Final = 60.0
 MOST_PAIRS: Final = 20_000
 _IPV6_PREFIX: Final = 64
-"""Whoever has one IPv6 address has the rest of its network."""
+"""All addresses of one IPv6 network count as one, because whoever has one of them usually has them all."""
 
 
 @dataclass(slots=True)
 class _Pair:
-    """A name and an address: when they failed, and how many log-ins are being checked now."""
+    """A name and an address: the times of their failures, and how many of their log-ins are being checked now."""
 
     failures: deque[float] = field(default_factory=deque)
-    under_way: int = 0
+    in_flight: int = 0
     was_refused: bool = False
 
 
 class LoginThrottle:
-    """For one event loop."""
+    """Counts failed log-ins. An instance serves one event loop."""
 
     def __init__(
         self,
@@ -52,21 +52,21 @@ class LoginThrottle:
         self._changed = asyncio.Condition()
 
     def __len__(self) -> int:
-        """How many pairs are remembered."""
+        """The number of pairs that are kept."""
         return len(self._pairs)
 
     @asynccontextmanager
     async def attempt(self, username: str, address: str) -> AsyncIterator[None]:
-        """Around the check of a password: ``InvalidCredentials`` raised in it counts as a failure.
+        """Enclose the check of a password. ``InvalidCredentials`` in the block counts as a failure.
 
-        Raises ``TooManyAttempts``, for names that nobody has as well. Checks that, were they all to fail, would be too
-        many wait for one another, so that sending many at once gains nothing and right passwords are let through.
+        Raises ``TooManyAttempts``, also for names that do not exist. Concurrent attempts wait once failures plus
+        attempts in flight reach the limit, so that sending many at once gains nothing and right passwords still pass.
         """
         key = _key(username, address)
         async with self._changed:
-            await self._changed.wait_for(lambda: self._may_go_on(key))
+            await self._changed.wait_for(lambda: self._may_start(key))
             pair = self._pairs.setdefault(key, _Pair())
-            pair.under_way += 1
+            pair.in_flight += 1
         failed = False
         try:
             yield
@@ -74,18 +74,18 @@ class LoginThrottle:
             failed = True
             raise
         finally:
-            pair.under_way -= 1
+            pair.in_flight -= 1
             if failed:
                 pair.failures.append(self._clock())
                 self._pairs[key] = pair
                 self._pairs.move_to_end(key)
-            elif not pair.failures and not pair.under_way:
+            elif not pair.failures and not pair.in_flight:
                 self._pairs.pop(key, None)
             self._forget()
-            # Not under the condition's lock: a cancelled request cannot wait for it.
+            # In a task of its own, because a cancelled request cannot wait for the condition's lock.
             asyncio.get_running_loop().create_task(self._notify())
 
-    def _may_go_on(self, key: bytes) -> bool:
+    def _may_start(self, key: bytes) -> bool:
         pair = self._pairs.get(key)
         if pair is None:
             return True
@@ -97,15 +97,15 @@ class LoginThrottle:
             is_first, pair.was_refused = not pair.was_refused, True
             raise TooManyAttempts(self._limit, max(1, math.ceil(wait_s)), is_first)
         pair.was_refused = False
-        return len(pair.failures) + pair.under_way < self._limit
+        return len(pair.failures) + pair.in_flight < self._limit
 
     def _forget(self) -> None:
-        """Drops pairs from the one that failed longest ago on: those past the window, and those over the bound."""
+        """Remove the pairs that failed longest ago: those outside the window, and those above the bound."""
         horizon = self._clock() - self._window_s
         while self._pairs:
             key, oldest = next(iter(self._pairs.items()))
             is_over = len(self._pairs) > self._most_pairs
-            is_past = not oldest.under_way and (not oldest.failures or oldest.failures[-1] <= horizon)
+            is_past = not oldest.in_flight and (not oldest.failures or oldest.failures[-1] <= horizon)
             if not is_over and not is_past:
                 return
             del self._pairs[key]

@@ -1,4 +1,4 @@
-"""Accounts: who may sign in, and which tokens of theirs still count."""
+"""Accounts: who may sign in, and which of their tokens still count."""
 
 import re
 import unicodedata
@@ -17,13 +17,13 @@ from catalog.engine import Catalog
 from catalog.tables import organizations, users
 
 _USERNAME = re.compile(r"(?!\.\.?$)[\w.@+-]{1,150}")
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""For users whose first token was made, elsewhere, before they were."""
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+"""Accepts tokens that another server issued before the account existed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user as operators see them, active or not."""
+    """A user as administrators see them, active or not."""
 
     principal: Principal
     is_active: bool
@@ -31,33 +31,38 @@ class Account:
 
 
 class Users:
-    """The accounts in one catalog. Every method blocks on SQL, and those that take a password on its hash."""
+    """The accounts in one catalog. Every method blocks on SQL, and on hashing if it takes a password."""
 
     def __init__(self, catalog: Catalog, passwords: Passwords | None = None) -> None:
         self._catalog = catalog
         self._passwords = passwords or Passwords()
 
     def add(self, username: str, password: str, email: str = "", name: str = "", is_admin: bool = False) -> Principal:
-        """A new active user. Raises ``InvalidUsername``, ``WeakSecret``, ``UserExists``."""
+        """Add an active user. Raises ``InvalidUsername``, ``WeakSecret``, ``UserExists``."""
         check_username(username)
         check_strength(password)
         password_hash = self._passwords.hash(password)
         return self._add(username, password_hash, email, name, is_admin, valid_from=datetime.now(UTC))
 
     def add_without_password(self, username: str, email: str = "", name: str = "") -> Principal:
-        """A new active user whom another server vouches for: no password is his. Raises as ``add``."""
+        """Add an active user who signs in at another server and has no password.
+
+        Raises ``InvalidUsername``, ``UserExists``.
+        """
         check_username(username)
-        return self._add(username, self._passwords.hash_of_nothing(), email, name, is_admin=False, valid_from=_EVER)
+        return self._add(username, self._passwords.hash_of_nothing(), email, name, is_admin=False, valid_from=_ALWAYS)
 
     def authenticate(self, username: str, password: str) -> Principal:
-        """Who signs in with these; else, after the same time whatever was wrong, ``InvalidCredentials``."""
+        """Return the active user with this name and password. Raises ``InvalidCredentials``.
+
+        A failure takes the same time whatever its reason.
+        """
         username = _normal(username)
         with self._catalog.read() as connection:
             found = _row(connection, username) if _USERNAME.fullmatch(username) else None
         if not self._passwords.verify(found.password_hash if found else None, password) or found is None:
             raise InvalidCredentials(username if found else None)
-        # Hashing takes long enough for the password to be changed meanwhile: what was verified must still
-        # hold.
+        # The password may have been changed while it was hashed, so what was verified must still hold.
         with self._catalog.read() as connection:
             now = _row(connection, username)
         if now is None or not now.is_active or now.password_hash != found.password_hash:
@@ -67,7 +72,7 @@ class Users:
         return _principal(now)
 
     def set_password(self, username: str, password: str) -> None:
-        """Replaces the password and ends all tokens issued so far. Raises ``WeakSecret``, ``UnknownUser``."""
+        """Replace the password and end every token issued so far. Raises ``WeakSecret``, ``UnknownUser``."""
         check_strength(password)
         password_hash = self._passwords.hash(password)
         with self._catalog.write() as connection:
@@ -77,11 +82,11 @@ class Users:
     def active(
         self, user_id: int, issued_at: float, session: str | None = None, key_id: str | None = None
     ) -> Principal:
-        """Whom a verified token speaks for, of the log-in ``session``, made with the personal key ``key_id``.
+        """Return the user of a verified token.
 
-        ``issued_at`` is the token's, in Unix seconds. ``Unauthenticated`` where the user is gone or disabled,
-        where the token is older than the user's last change of password, where the log-in was ended or the key
-        revoked.
+        ``issued_at`` is the token's, in Unix seconds; ``session`` is its log-in and ``key_id`` the personal key that
+        was used for it. Raises ``Unauthenticated`` if the user is gone or disabled, if the user's tokens were ended
+        after this one was issued, or if the log-in was ended or the key revoked.
         """
         with self._catalog.read() as connection:
             row = connection.execute(sa.select(users).where(users.c.id == user_id)).one_or_none()
@@ -91,18 +96,21 @@ class Users:
         return _principal(row)
 
     def named(self, username: str, issued_at: float, session: str) -> Principal:
-        """As ``active``, for a token of another server, which knows names only. Raises ``UnknownUser`` too."""
+        """Return the user of a verified token of another server, which knows only the name.
+
+        Raises ``UnknownUser``, and ``Unauthenticated`` as ``active`` does.
+        """
         return self.active(self.get(username).user_id, issued_at, session)
 
     def get(self, username: str) -> Principal:
-        """The user of that name, active or not. Raises ``UnknownUser``."""
+        """Return the user with that name, active or not. Raises ``UnknownUser``."""
         with self._catalog.read() as connection:
             return _principal(user_row(connection, username))
 
     def disable(self, username: str) -> Principal:
-        """Locks the user out and ends every token issued so far.
+        """Disable the user and end every token issued so far.
 
-        Raises ``UnknownUser``; ``Forbidden`` for the last active administrator.
+        Raises ``UnknownUser``, and ``Forbidden`` for the last active administrator.
         """
         with self._catalog.write() as connection:
             row = user_row(connection, username)
@@ -113,26 +121,26 @@ class Users:
             return _principal(row)
 
     def enable(self, username: str) -> Principal:
-        """Lets the user sign in again. Tokens of before stay dead. Raises ``UnknownUser``."""
+        """Let the user sign in again. Their earlier tokens stay invalid. Raises ``UnknownUser``."""
         with self._catalog.write() as connection:
             row = user_row(connection, username)
             _change(connection, row, is_active=True)
             return _principal(row)
 
     def end_sessions(self, username: str) -> Principal:
-        """Ends every token issued so far (protocol 1.9). Raises ``UnknownUser``."""
+        """End every token issued so far (protocol 1.9). Raises ``UnknownUser``."""
         with self._catalog.write() as connection:
             row = user_row(connection, username)
             _change(connection, row, tokens_valid_from=datetime.now(UTC))
             return _principal(row)
 
     def count(self) -> int:
-        """How many users there are, active or not."""
+        """Return the number of users, active or not."""
         with self._catalog.read() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(users)).scalar_one())
 
     def list(self) -> tuple[Account, ...]:
-        """All users, by name."""
+        """Return all users, sorted by name."""
         with self._catalog.read() as connection:
             rows = connection.execute(sa.select(users).order_by(users.c.username)).all()
         return tuple(Account(_principal(row), bool(row.is_active), row.created_at) for row in rows)
@@ -169,13 +177,13 @@ class Users:
 
 
 def check_username(username: str) -> None:
-    """``InvalidUsername`` for what cannot be one."""
+    """Raise ``InvalidUsername`` if the text cannot be a username."""
     if not _USERNAME.fullmatch(_normal(username)):
         raise InvalidUsername(username)
 
 
 def user_row(connection: Connection, username: str) -> Row[Any]:
-    """The row of ``users`` with that name. Raises ``UnknownUser``."""
+    """Return the row of ``users`` with that name. Raises ``UnknownUser``."""
     normal = _normal(username)
     row = _row(connection, normal) if _USERNAME.fullmatch(normal) else None
     if row is None:

@@ -14,7 +14,7 @@ from auth.errors import (
     UnknownGroup,
     UnknownUser,
 )
-from auth.flags import DISABLED, ENABLED_USERS, KNOWN, Flags, FlagSetting, in_share
+from auth.flags import DISABLED, ENABLED_USERS, KNOWN, Flags, FlagSetting, is_selected
 from auth.groups import Group, Groups
 from auth.users import Users
 from catalog.engine import Catalog
@@ -161,13 +161,13 @@ def test_groups_that_disagree_say_true(flags: Flags, groups: Groups, ann: int) -
 
 
 def test_a_share_is_always_of_the_same_users_and_grows(flags: Flags, ann: int) -> None:
-    shares = {percent: {user for user in range(2000) if in_share("f", user, percent)} for percent in (0, 10, 50, 100)}
-    assert shares[0] == set()
-    assert shares[100] == set(range(2000))
-    assert shares[10] < shares[50]
-    assert 140 < len(shares[10]) < 260
-    assert {user for user in range(2000) if in_share("g", user, 10)} != shares[10]  # each flag has its own
-    assert in_share(DISABLED, 1, 100)
+    selected = {p: {user for user in range(2000) if is_selected("f", user, p)} for p in (0, 10, 50, 100)}
+    assert selected[0] == set()
+    assert selected[100] == set(range(2000))
+    assert selected[10] < selected[50]
+    assert 140 < len(selected[10]) < 260
+    assert {user for user in range(2000) if is_selected("g", user, 10)} != selected[10]  # each flag has its own
+    assert is_selected(DISABLED, 1, 100)
     for percent in (-1, 101):
         with pytest.raises(ValueError, match="percent"):
             flags.set_for_percent(DISABLED, percent, True)
