@@ -181,7 +181,7 @@ def test_doctor_claims_what_a_run_really_wears(
     answer = admin.run(small, _LOOK)
     assert answer.status_code == 200, answer.text
     for name, worn in answer.json().items():
-        assert worn == report[(LAYERS | WALLS)[name].name]["around_runs"], name
+        assert worn == report[(LAYERS | WALLS)[name]]["around_runs"], name
 
 
 _LOOK = """

@@ -1,47 +1,38 @@
-"""What stands around a run on this machine: the walls, by the server's own probe, and what every run wears anywhere."""
+"""The walls that stand around a run on this machine, found by the server's own probe."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, get_args
 
 from deployments.cli.doctor.findings import Finding
-from deployments.cli.doctor.probing import ProbeFailed, run_probe
 from runtime.sandbox.walls.delegation import enter_leaf
 from runtime.sandbox.walls.isolation import Isolation, WallMissing, choose_walls, standing
-from runtime.sandbox.walls.probe import Found, examine
+from runtime.sandbox.walls.probe import examine
+from runtime.sandbox.walls.trial import Found
 
 MODES: Final[tuple[Isolation, ...]] = get_args(Isolation)
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """``name`` as it is shown; ``used`` by every run, whatever the setting ``isolation``: without it nothing runs."""
-
-    name: str
-    used: bool
-
-
 LAYERS: Final = {
-    "no_new_privs": Layer("no_new_privs", used=True),
-    "rlimits": Layer("rlimits", used=True),
-    "closed_descriptors": Layer("closed descriptors", used=True),
-    "scratch": Layer("own scratch directory", used=True),
-    "priority": Layer("lower priority", used=True),
-    "parent_death": Layer("death with the parent", used=True),
-    "pidfd": Layer("pidfd", used=True),
-    "memfd_sealing": Layer("memfd sealing", used=True),
+    "no_new_privs": "no_new_privs",
+    "rlimits": "rlimits",
+    "closed_descriptors": "closed descriptors",
+    "scratch": "own scratch directory",
+    "priority": "lower priority",
+    "parent_death": "death with the parent",
+    "pidfd": "pidfd",
+    "memfd_sealing": "memfd sealing",
 }
-"""By the name of their probe (``wall_probe.py``)."""
+"""What every run uses, whatever the setting ``isolation``; by the names of ``walls/basics.py``."""
 
 WALLS: Final = {
-    "landlock": Layer("Landlock", used=False),
-    "seccomp": Layer("seccomp", used=False),
-    "namespaces": Layer("namespaces", used=False),
-    "throwaway_users": Layer("throwaway users", used=False),
-    "cgroup": Layer("cgroup v2", used=False),
+    "landlock": "Landlock",
+    "seccomp": "seccomp",
+    "namespaces": "namespaces",
+    "throwaway_users": "throwaway users",
+    "cgroup": "cgroup v2",
 }
-"""By their name in ``runtime/sandbox/walls``: the ones that ``isolation`` is about."""
+"""The walls that ``isolation`` is about; by the names of ``walls/probe.py``."""
 
 _ADVICE: Final = {
     "landlock": "Linux 5.13 or newer has it, where /sys/kernel/security/lsm names it; gVisor has none",
@@ -54,8 +45,13 @@ _SUMMARY: Final = ("Around a run here", "Not around a run here", "Values of isol
 
 
 def examine_walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Finding, ...]:
-    """One finding a layer, one for ``isolation``: whether a server with that value would start here."""
-    return (*_layers(), *_walls(isolation, environment))
+    """Return one finding for each layer, and one for whether a server with this ``isolation`` would start here."""
+    enter_leaf()  # as `graphside serve` does
+    try:
+        found = examine(environment)
+    except OSError as error:
+        return (Finding("isolation", "missing", str(error)),)
+    return (*(_layer(name, found[key]) for key, name in LAYERS.items()), *_walls(isolation, found))
 
 
 def good_for(found: Mapping[str, Found], *, is_root: bool) -> dict[str, str]:
@@ -82,28 +78,14 @@ def summary(findings: tuple[Finding, ...]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _layers() -> tuple[Finding, ...]:
-    try:
-        answers = run_probe("wall_probe")
-    except ProbeFailed as error:
-        return (Finding("layers", "missing", f"could not be tried: {error}"),)
-    return tuple(_layer(layer, answers[key]) for key, layer in LAYERS.items())
+def _layer(name: str, found: Found) -> Finding:
+    data = {"works": found.works, "detail": found.detail, "around_runs": found.works}
+    if found.works:
+        return Finding(name, "ok", found.detail, data)
+    return Finding(name, "missing", f"no: {found.detail}", data)
 
 
-def _layer(layer: Layer, answer: dict[str, object]) -> Finding:
-    works = bool(answer["works"])
-    data = {**answer, "around_runs": works and layer.used}
-    if works:
-        return Finding(layer.name, "ok", f"{answer['detail']}{'' if layer.used else '; not used'}", data)
-    return Finding(layer.name, "missing" if layer.used else "absent", f"no: {answer['detail']}", data)
-
-
-def _walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Finding, ...]:
-    enter_leaf()  # as `graphside serve` does
-    try:
-        found = examine(environment)
-    except OSError as error:
-        return (Finding("isolation", "missing", str(error)),)
+def _walls(isolation: Isolation, found: Mapping[str, Found]) -> tuple[Finding, ...]:
     reasons = good_for(found, is_root=os.geteuid() == 0)
     stands: Mapping[str, bool] = dict.fromkeys(WALLS, False)
     if not reasons[isolation]:
@@ -116,12 +98,12 @@ def _walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Finding, 
         weak = isolation in ("minimal", "off")
         text = f"{isolation}; this machine is good for {', '.join(good)}"
         finding = Finding("isolation", "warning" if weak else "ok", text, data)
-    return (*(_wall(key, layer, found[key], stands[key]) for key, layer in WALLS.items()), finding)
+    return (*(_wall(key, name, found[key], stands[key]) for key, name in WALLS.items()), finding)
 
 
-def _wall(key: str, layer: Layer, found: Found, stands: bool) -> Finding:
+def _wall(key: str, name: str, found: Found, stands: bool) -> Finding:
     data = {"works": found.works, "detail": found.detail, "version": found.version, "around_runs": stands}
     if not found.works:
         advice = f" ({_ADVICE[key]})" if key in _ADVICE else ""
-        return Finding(layer.name, "absent", f"no: {found.detail}{advice}", data)
-    return Finding(layer.name, "ok", f"{found.detail}{'' if stands else '; not put up, as isolation says'}", data)
+        return Finding(name, "absent", f"no: {found.detail}{advice}", data)
+    return Finding(name, "ok", f"{found.detail}{'' if stands else '; not put up, as isolation says'}", data)

@@ -6,9 +6,6 @@ context, and prints JSON. Standard library only, since no package of ours is in 
 
 import ctypes
 import json
-import os
-import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Any, Final  # Any: JSON values
@@ -62,31 +59,16 @@ class DriverError(Exception):
 
 def find_devices(timeout_s: float = PROBE_S) -> Devices:
     """The cards that this process may use (``CUDA_VISIBLE_DEVICES`` counts). Never raises, never takes much longer."""
-    with subprocess.Popen(
-        [sys.executable, "-P", "-s", __file__],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd="/",
-        start_new_session=True,
-    ) as process:
-        try:
-            said, complaints = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            return Devices(reason=f"the NVIDIA driver does not answer within {timeout_s:g} s")
-    if process.returncode != 0:
-        last = complaints.decode(errors="replace").strip().splitlines()[-1:] or [_end(process.returncode)]
-        return Devices(reason=f"asking the NVIDIA driver failed: {last[0]}")
-    if not said:
-        return Devices(reason="asking the NVIDIA driver failed: it answers nothing")
-    answer = json.loads(said.splitlines()[-1])  # a driver may have complained before
+    from runtime.probing import ProbeFailed, ProbeHangs, run_probe  # not needed, and not there, when run by path
+
+    try:
+        answer = run_probe("-P", "-s", __file__, timeout_s=timeout_s)
+    except ProbeHangs:
+        return Devices(reason=f"the NVIDIA driver does not answer within {timeout_s:g} s")
+    except ProbeFailed as error:
+        return Devices(reason=f"asking the NVIDIA driver failed: {error}")
     found = tuple(Device(**device) for device in answer["devices"])
     return Devices(found, answer["cuda"], answer["reason"])
-
-
-def _end(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
 def ask() -> dict[str, Any]:

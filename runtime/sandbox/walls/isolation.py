@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from runtime.sandbox.walls.enclosure import NONE, Walls
-from runtime.sandbox.walls.probe import Found, examine
+from runtime.sandbox.walls.probe import examine
+from runtime.sandbox.walls.trial import Found
 
 Isolation = Literal["strict", "standard", "minimal", "off"]
 

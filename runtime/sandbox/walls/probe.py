@@ -1,7 +1,7 @@
-"""Which walls hold on this machine: each is put up in a process of its own, which then tries what the wall forbids.
+"""Try which walls hold on this machine: put each up in a process of its own, then do what the wall forbids.
 
-What counts is the refusal, not that a call exists. ``examine()`` starts this module as a program, since a wall cannot
-be taken off again; ``python -m runtime.sandbox.walls.probe`` prints what it found.
+``examine()`` runs this module as a program, because a wall cannot be taken off again;
+``python -m runtime.sandbox.walls.probe`` prints the result as JSON.
 """
 
 import errno
@@ -9,49 +9,26 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Final, NoReturn
 
+from runtime.probing import ProbeFailed, run_probe
 from runtime.sandbox.walls import cgroup, delegation, identity, kernel, landlock, namespaces, policy
+from runtime.sandbox.walls.basics import BASICS
 from runtime.sandbox.walls.seccomp import prepare_filter
+from runtime.sandbox.walls.trial import Found, NotForbidden, refused, try_in_child
 
 TIMEOUT_S: Final = 20
 _PROBED_BYTES: Final = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What came of trying one wall. ``version`` where it has one."""
-
-    works: bool
-    detail: str
-    version: int = 0
-
-
-class NotForbidden(Exception):
-    """The wall went up, and what it should forbid went through."""
-
-
-def examine(environment: dict[str, str] | None = None) -> dict[str, Found]:
-    """What holds here, by name (``PROBES``). Raises ``OSError`` where the probe itself does not come to an end."""
-    command = [sys.executable, "-P", "-s", "-m", __name__]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd="/",
-        start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            said, complaints = process.communicate(timeout=TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # what it forked holds the pipes open
-            raise OSError(f"the walls of this machine could not be tried within {TIMEOUT_S} s") from None
+def examine(environment: Mapping[str, str] | None = None) -> dict[str, Found]:
+    """Return what holds here, by the names of ``PROBES``. Raises ``OSError`` if the probe itself gives no answer."""
     try:
-        answers: dict[str, Any] = json.loads(said)
-    except ValueError:
-        last = complaints.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
-        raise OSError(f"the walls of this machine could not be tried: {last[0]}") from None
+        answers = run_probe("-P", "-s", "-m", __name__, timeout_s=TIMEOUT_S, environment=environment)
+    except ProbeFailed as error:
+        raise OSError(f"the walls of this machine could not be tried: {error}") from None
     return {name: Found(**answer) for name, answer in answers.items()}
 
 
@@ -62,8 +39,8 @@ def _landlock() -> Found:
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     readable = landlock.open_paths(landlock.library_paths())
     landlock.restrict(version, [(fd, landlock.READ) for fd in readable])
-    _refused((errno.EACCES,), "a file outside", lambda: os.open("/etc/passwd", os.O_RDONLY))
-    _refused((errno.EACCES,), "a new file", lambda: os.open("/tmp/graphside-probe", os.O_CREAT | os.O_WRONLY))  # noqa: S108
+    refused((errno.EACCES,), "a file outside", lambda: os.open("/etc/passwd", os.O_RDONLY))
+    refused((errno.EACCES,), "a new file", lambda: os.open("/tmp/graphside-probe", os.O_CREAT | os.O_WRONLY))  # noqa: S108
     __import__("colorsys")  # libraries still load
     return Found(True, f"version {version}: files outside refused, libraries load", version)
 
@@ -71,9 +48,9 @@ def _landlock() -> Found:
 def _seccomp() -> Found:
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     prepare_filter(policy.SEAT).put_up()
-    _refused((errno.EPERM,), "a socket", lambda: socket.socket().close())
-    _refused((errno.EPERM,), "a signal to another process", lambda: os.kill(os.getppid(), 0))
-    _refused((errno.EPERM,), "a new process", os.fork)
+    refused((errno.EPERM,), "a socket", lambda: socket.socket().close())
+    refused((errno.EPERM,), "a signal to another process", lambda: os.kill(os.getppid(), 0))
+    refused((errno.EPERM,), "a new process", os.fork)
     os.kill(os.getpid(), 0)
     return Found(True, "sockets, processes and signals to others refused")
 
@@ -83,7 +60,7 @@ def _namespaces() -> Found:
     identity.drop_capabilities()
     with socket.socket() as to_loopback:
         unreachable = (errno.ENETUNREACH, errno.EADDRNOTAVAIL)
-        _refused(unreachable, "the loopback network", lambda: to_loopback.connect(("127.0.0.1", 9)))
+        refused(unreachable, "the loopback network", lambda: to_loopback.connect(("127.0.0.1", 9)))
     if os.getpid() > 10:
         raise NotForbidden("processes are numbered as outside")
     return Found(True, "network, processes, shared memory of its own")
@@ -94,7 +71,7 @@ def _throwaway_users() -> Found:
         return Found(False, "the server is not root, or few user ids exist where it lives")
     paths = [path for path in (*landlock.library_paths(), *landlock.OF_THE_MACHINE) if os.path.exists(path)]
     identity.become(identity.new_uid())
-    _refused((errno.EPERM, errno.EACCES), "root's rights", lambda: os.setuid(0))
+    refused((errno.EPERM, errno.EACCES), "root's rights", lambda: os.setuid(0))
     for path in paths:
         if not os.access(path, os.R_OK):
             hidden = f"other users cannot read {path}, {_hides(path)}"
@@ -117,12 +94,12 @@ def _cgroup() -> Found:
         if pid == 0:
             _fill_group(group.door, writing)
         os.close(writing)
-        refused = os.read(reading, 1) == b"r"
+        fork_refused = os.read(reading, 1) == b"r"
         counted = "memory" not in controllers or group.used_bytes() >= _PROBED_BYTES
     finally:
         group.close()
     _, status = os.waitpid(pid, 0)
-    if "pids" in controllers and not refused:
+    if "pids" in controllers and not fork_refused:
         raise NotForbidden("a process past the limit was let through")
     if not counted:
         raise NotForbidden("memory is not counted")
@@ -147,13 +124,16 @@ def _fill_group(door: int, writing: int) -> NoReturn:
         os._exit(1)
 
 
-PROBES: Final[dict[str, Callable[[], Found]]] = {
+WALLS: Final[dict[str, Callable[[], Found]]] = {
     "landlock": _landlock,
     "seccomp": _seccomp,
     "namespaces": _namespaces,
     "throwaway_users": _throwaway_users,
     "cgroup": _cgroup,
 }
+"""Walls that a machine may lack; the setting ``isolation`` says which ones a server needs."""
+
+PROBES: Final = {**BASICS, **WALLS}
 
 
 def _hides(path: str) -> str:
@@ -166,44 +146,5 @@ def _hides(path: str) -> str:
     return "which is closed itself"
 
 
-def _refused(numbers: tuple[int, ...], what: str, act: Callable[[], object]) -> None:
-    try:
-        act()
-    except OSError as error:
-        if error.errno in numbers:
-            return
-        raise
-    raise NotForbidden(f"{what} was let through")
-
-
-def _try(probe: Callable[[], Found]) -> Found:
-    """Run one probe in a child and read its answer from a pipe."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        _answer(probe, writing)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        text = answer.read()
-    _, status = os.waitpid(pid, 0)
-    if not text:
-        return Found(False, f"the process that tried it ended with {os.waitstatus_to_exitcode(status)}")
-    return Found(**json.loads(text))
-
-
-def _answer(probe: Callable[[], Found], writing: int) -> NoReturn:
-    try:
-        found = probe()
-    except NotForbidden as error:
-        found = Found(False, str(error))
-    except OSError as error:
-        found = Found(False, error.strerror or str(error))
-    except BaseException as error:
-        found = Found(False, f"{type(error).__name__}: {error}"[:200])
-    os.write(writing, json.dumps(asdict(found)).encode())
-    os._exit(0)
-
-
 if __name__ == "__main__":
-    print(json.dumps({name: asdict(_try(probe)) for name, probe in PROBES.items()}))
+    print(json.dumps({name: asdict(try_in_child(probe)) for name, probe in PROBES.items()}))

@@ -28,7 +28,7 @@ from runtime.sandbox.host.scratch import ScratchRoot
 from runtime.sandbox.host.template import TemplateProcess, template_environment
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import choose_walls
-from runtime.sandbox.walls.probe import Found
+from runtime.sandbox.walls.trial import Found
 from runtime.uploads import Uploads
 from tests.attacks.absence.probes import Probe
 from tests.attacks.listeners import Listener

@@ -3,20 +3,18 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from deployments.cli.doctor import machine, ports, probing, software, walls
+from deployments.cli.doctor import machine, ports, software, walls
 from deployments.cli.doctor.findings import Finding, Report, size
-from deployments.cli.doctor.wall_probe import PROBES
 from deployments.launch.options import read_options
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
 from runtime.sandbox.host.template import template_environment
-from runtime.sandbox.walls.probe import PROBES as PROBES_OF_THE_SERVER
-from runtime.sandbox.walls.probe import Found, examine
+from runtime.sandbox.walls.basics import BASICS
+from runtime.sandbox.walls.probe import PROBES, WALLS, examine
+from runtime.sandbox.walls.trial import Found
 from tests.unit.cli.conftest import Cli, SmallServer
 
 CARD = Devices((Device("H100", 80 * 1024**3),), "13.0")
@@ -96,34 +94,32 @@ def found(**without: str) -> dict[str, Found]:
     """What the probe finds where all walls hold but those named, with the reason why not."""
     return {
         name: Found(name not in without, without.get(name, "fine"), version=7 if name == "landlock" else 0)
-        for name in PROBES_OF_THE_SERVER
+        for name in PROBES
     }
 
 
 class TestWalls:
     def test_every_layer_has_a_probe_and_every_probe_a_layer(self) -> None:
-        assert [probe.__name__ for probe in PROBES] == list(walls.LAYERS)
-        assert list(PROBES_OF_THE_SERVER) == list(walls.WALLS)
+        assert list(BASICS) == list(walls.LAYERS)
+        assert list(WALLS) == list(walls.WALLS)
 
     def test_what_this_version_uses_works_here(self) -> None:
-        findings = {finding.name: finding for finding in walls._layers()}
-        for layer in walls.LAYERS.values():
-            assert not layer.used or findings[layer.name].state == "ok", findings[layer.name].text
+        findings = {finding.name: finding for finding in walls.examine_walls("off", template_environment())}
+        for name in walls.LAYERS.values():
+            assert findings[name].state == "ok", findings[name].text
 
     def test_what_it_says_of_walls_is_what_the_server_finds(self) -> None:
-        environment = template_environment()
-        answers = examine(environment)
-        findings = {finding.name: finding for finding in walls._walls("minimal", environment)}
-        for key, layer in walls.WALLS.items():
-            assert findings[layer.name].data["works"] == answers[key].works
-            assert findings[layer.name].data["around_runs"] == answers[key].works
+        answers = examine(template_environment())
+        findings = {finding.name: finding for finding in walls._walls("minimal", answers)}
+        for key, name in walls.WALLS.items():
+            assert findings[name].data["works"] == answers[key].works
+            assert findings[name].data["around_runs"] == answers[key].works
 
     def test_a_used_layer_that_does_not_work_is_missing_and_another_absent(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        answers = {key: {"works": False, "detail": "not implemented"} for key in walls.LAYERS}
-        monkeypatch.setattr(walls, "run_probe", lambda name: answers)
-        monkeypatch.setattr(walls, "examine", lambda environment: found(landlock="none", cgroup="none"))
+        without = dict.fromkeys((*walls.LAYERS, "landlock", "cgroup"), "not implemented")
+        monkeypatch.setattr(walls, "examine", lambda environment: found(**without))
         findings = walls.examine_walls("off", {})
         states = {finding.name: finding.state for finding in findings}
         assert (states["rlimits"], states["cgroup v2"], states["Landlock"]) == ("missing", "absent", "absent")
@@ -148,9 +144,8 @@ class TestWalls:
         assert [mode for mode, reason in reasons.items() if not reason] == good
         assert all(any(text in reason for text in without.values()) for reason in reasons.values() if reason)
 
-    def test_off_puts_none_up_and_is_a_warning(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(walls, "examine", lambda environment: found())
-        findings = {finding.name: finding for finding in walls._walls("off", {})}
+    def test_off_puts_none_up_and_is_a_warning(self) -> None:
+        findings = {finding.name: finding for finding in walls._walls("off", found())}
         assert findings["isolation"].state == "warning"
         assert not any(finding.data.get("around_runs") for finding in findings.values())
         assert "not put up" in findings["seccomp"].text
@@ -160,42 +155,8 @@ class TestWalls:
             raise OSError("the walls of this machine could not be tried: no luck")
 
         monkeypatch.setattr(walls, "examine", fail)
-        (finding,) = walls._walls("standard", {})
+        (finding,) = walls.examine_walls("standard", {})
         assert (finding.state, finding.text) == ("missing", "the walls of this machine could not be tried: no luck")
-
-    @pytest.mark.parametrize(
-        ("body", "outcome"),
-        [
-            ("return 'fine'", {"works": True, "detail": "fine"}),
-            ("raise OSError(38, 'Function not implemented')", {"works": False, "detail": "function not implemented"}),
-            ("raise NotForbidden('reading: not refused')", {"works": False, "detail": "reading: not refused"}),
-            ("os.kill(os.getpid(), 9)", {"works": False, "detail": "the probe ended with -9"}),
-        ],
-    )
-    def test_a_layer_works_where_its_probe_says_so_and_nowhere_else(
-        self, body: str, outcome: dict[str, object]
-    ) -> None:
-        code = (
-            "import json, os\nfrom deployments.cli.doctor.wall_probe import NotForbidden, attempt\n"
-            f"def probe():\n    {body}\nprint(json.dumps(attempt(probe)))"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-        assert json.loads(done.stdout) == outcome
-
-
-class TestProbing:
-    def test_a_probe_that_fails_says_its_last_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "broken.py").write_text("raise SystemExit('no luck')")
-        monkeypatch.setattr(probing, "__file__", str(tmp_path / "probing.py"))
-        with pytest.raises(probing.ProbeFailed, match="no luck"):
-            probing.run_probe("broken")
-
-    def test_a_probe_that_hangs_is_ended(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "stuck.py").write_text("import signal; signal.pause()")
-        monkeypatch.setattr(probing, "__file__", str(tmp_path / "probing.py"))
-        monkeypatch.setattr(probing, "_PROBE_S", 0.3)
-        with pytest.raises(probing.ProbeFailed, match="no answer"):
-            probing.run_probe("stuck")
 
 
 class TestPorts:

@@ -111,7 +111,7 @@ def test_a_machine_without_a_driver_has_no_cards() -> None:
         ("import os; os.abort()", Devices(reason="asking the NVIDIA driver failed: signal 6")),
         ("import os; os._exit(3)", Devices(reason="asking the NVIDIA driver failed: exit status 3")),
         ("import signal; signal.pause()", Devices(reason="the NVIDIA driver does not answer within 2 s")),
-        ("", Devices(reason="asking the NVIDIA driver failed: it answers nothing")),
+        ("", Devices(reason="asking the NVIDIA driver failed: it ended without an answer")),
     ],
     ids=["complains", "raises", "crashes", "ends", "hangs", "says nothing"],
 )  # fmt: skip

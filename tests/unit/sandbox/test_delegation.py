@@ -9,6 +9,7 @@ import pytest
 
 from runtime.sandbox.walls import delegation, probe
 from runtime.sandbox.walls.delegation import LEAF, NotDelegated, divide, enter_leaf, given_group
+from runtime.sandbox.walls.trial import Found
 from tests.unit.sandbox.fake_groups import FakeGroups
 
 UNIT = "/system.slice/graphside.service"
@@ -161,4 +162,4 @@ def test_the_probe_tells_why_there_is_none(monkeypatch: pytest.MonkeyPatch) -> N
         raise NotDelegated("nobody gave one")
 
     monkeypatch.setattr(delegation, "given_group", none)
-    assert probe._cgroup() == probe.Found(False, "nobody gave one")
+    assert probe._cgroup() == Found(False, "nobody gave one")

@@ -20,6 +20,7 @@ from runtime.sandbox.walls.cgroup import PREFIX, GroupLimits, MemoryEvents, Task
 from runtime.sandbox.walls.delegation import NotDelegated, divide, enter_leaf, given_group, write
 from runtime.sandbox.walls.delegation import _mount_of as mount_of
 from runtime.sandbox.walls.delegation import _name_of as name_of
+from runtime.sandbox.walls.trial import try_in_child
 from runtime.task import MIB
 from tests.unit.sandbox.conftest import Rig
 from tests.unit.sandbox.fake_groups import FakeGroups
@@ -342,7 +343,7 @@ class TestWhereItLimits:
 
     def test_the_probe_tries_it(self, limiting: tuple[Path, tuple[str, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("runtime.sandbox.walls.delegation.given_group", lambda: limiting[0])
-        found = probe._try(probe._cgroup)
+        found = try_in_child(probe._cgroup)
         assert found.works, found.detail
         assert found.detail.startswith("limits of memory")
         assert not list(limiting[0].glob(f"{PREFIX}*"))
