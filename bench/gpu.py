@@ -21,11 +21,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 from bench.client import BadAnswer
 from bench.gpu_tasks import ENDLESS, TASKS, TRIVIAL, edges
-from bench.sandboxes import store_table
+from bench.sandboxes import json_run, store_table
 from bench.servers import ROOT
 from runtime.datasets.store.local import LocalStore
 from runtime.engines.base import DatasetSource, Engine
@@ -35,18 +34,19 @@ from runtime.engines.device.images import Images
 from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.pandas import PandasEngine, SeatSettings
 from runtime.errors import RuntimeFailure
-from runtime.executor import Executor, ExecutorSettings, Receipt
+from runtime.executor import Executor, ExecutorSettings
+from runtime.run_report import RunCost
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.scratch import ScratchRoot
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import choose_walls
 from runtime.sandbox.walls.probe import examine
-from runtime.task import MIB, Limits, TaskSpec
+from runtime.task import MIB
 
 FRAMES: Final = "runtime.sandbox.guest.device.cudf_frames"
 SEAT_BYTES: Final = 12 * 1024 * MIB
-LIMITS: Final = Limits(timeout_s=600, cpu_s=600, memory_bytes=24 * 1024 * MIB)
+LIMITS: Final = {"timeout_s": 600, "cpu_s": 600, "memory_bytes": 24 * 1024 * MIB}
 SOON_S: Final = 60.0
 
 Build = Callable[[LocalStore, TemplateProcess, SeatSettings], Engine]
@@ -129,8 +129,8 @@ class Bench:
         for _ in range(rounds):
             await self._seat_waits()
             began = time.perf_counter()
-            _, receipt = await self._run(self._cudf, TRIVIAL)
-            taken.append((receipt.seat_s, time.perf_counter() - began))
+            _, cost = await self._run(self._cudf, TRIVIAL)
+            taken.append((cost["seat_s"], time.perf_counter() - began))
         return {
             "first_run_ms": first_ms,
             "attach_and_rebuild_ms": _ms(statistics.median(seat for seat, _ in taken)),
@@ -142,11 +142,11 @@ class Bench:
         seats, alone, results = [], [], []
         for number in range(rounds + 1):
             await self._seat_waits()
-            outcome, receipt = await self._run(self._cudf, TASKS[name])
+            outcome, cost = await self._run(self._cudf, TASKS[name])
             beside = await asyncio.to_thread(bare.run, TASKS[name])
             results += [_result(outcome), beside["result"]]
             if number > 0:
-                seats.append(1000 * receipt.run_s)
+                seats.append(1000 * cost["run_s"])
                 alone.append(float(beside["run_ms"]))
         answer: dict[str, Any] = {
             "seat_ms": _ms(statistics.median(seats) / 1000),
@@ -154,10 +154,10 @@ class Bench:
             "over_bare": round(statistics.median(own / other for own, other in zip(seats, alone, strict=True)), 3),
         }
         if with_pandas:
-            outcome, receipt = await self._run(self._pandas, TASKS[name])
+            outcome, cost = await self._run(self._pandas, TASKS[name])
             results.append(_result(outcome))
-            answer["pandas_ms"] = _ms(receipt.run_s)
-            answer["pandas_over_seat"] = round(1000 * receipt.run_s / statistics.median(seats), 1)
+            answer["pandas_ms"] = _ms(cost["run_s"])
+            answer["pandas_over_seat"] = round(1000 * cost["run_s"] / statistics.median(seats), 1)
         answer["same_result"] = all(_near(result, results[0]) for result in results)
         return answer
 
@@ -167,8 +167,8 @@ class Bench:
         free = self._driver.capacity().free_bytes
         timeout_s = 2.0
         began = time.perf_counter()
-        spec = TaskSpec(uuid4().hex, ENDLESS[name], limits=Limits(timeout_s=timeout_s, cpu_s=60))
-        outcome, _ = await self._cudf.run(self._source, spec, None)
+        run = json_run(ENDLESS[name], timeout_s=timeout_s, cpu_s=60)
+        outcome, _ = await self._cudf.run(self._source, run, None)
         ended = time.perf_counter()
         await self._seat_waits()
         reclaimed = await _until(lambda: self._driver.capacity().free_bytes >= free - _SLACK_BYTES)
@@ -181,11 +181,11 @@ class Bench:
             "reclaimed": reclaimed,
         }
 
-    async def _run(self, executor: Executor, code: str) -> tuple[RunOutcome, Receipt]:
-        outcome, receipt = await executor.run(self._source, TaskSpec(uuid4().hex, code, limits=LIMITS), None)
+    async def _run(self, executor: Executor, code: str) -> tuple[RunOutcome, RunCost]:
+        outcome, cost = await executor.run(self._source, json_run(code, **LIMITS), None)
         if outcome.failure is not None:
             raise BadAnswer(f"a run of {executor.engine.name} ended with {outcome.failure}")
-        return outcome, receipt
+        return outcome, cost
 
     async def _seat_waits(self) -> None:
         await self._until(lambda: bool(self._engine.seats.pids), "no seat was ready")

@@ -9,6 +9,7 @@ import psutil
 import pyarrow as pa
 
 from bench.client import BadAnswer
+from deployments.settings import LimitSettings
 from runtime.datasets.store.local import LocalStore
 from runtime.datasets.tables import canonical, write_canonical
 from runtime.engines.base import DatasetSource
@@ -17,7 +18,7 @@ from runtime.executor import Executor, ExecutorSettings
 from runtime.sandbox.host.scratch import ScratchRoot
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.enclosure import Walls
-from runtime.task import MIB, TaskSpec
+from runtime.task import MIB, Limits, Task, TaskSpec
 
 _PAYLOAD = {
     "name": "bench",
@@ -25,6 +26,13 @@ _PAYLOAD = {
     "edge_encodings": {"bindings": {"source": "s", "destination": "d"}},
     "node_encodings": {"bindings": {}},
 }
+
+
+def json_run(code: str, **limits: float) -> TaskSpec:
+    """A run whose result is JSON, under the default limits with changes."""
+    made = Limits(**(LimitSettings().model_dump() | limits))
+    task: Task = {"source": code, "output_type": "json", "format": "json", "accepts_text": True}
+    return TaskSpec(uuid4().hex, task, made)
 
 
 @dataclass(slots=True)
@@ -52,7 +60,7 @@ class Sandbox:
 
     async def call(self, source: DatasetSource, code: str) -> None:
         """Run a task to its end. Raises ``BadAnswer``."""
-        outcome, _ = await self.executor.run(source, TaskSpec(run_id=uuid4().hex, source=code), None)
+        outcome, _ = await self.executor.run(source, json_run(code), None)
         if outcome.failure is not None:
             raise BadAnswer(f"a run behind {self.name} ended with {outcome.failure}")
 

@@ -2,7 +2,7 @@
 # Serve's decorators are not typed; what is passed to them here is checked when the app is built.
 """The app as Ray Serve builds it: ``import_path: deployments.app:build``."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray import serve
 from ray.serve.config import RequestRouterConfig
@@ -14,14 +14,24 @@ from deployments.ingress.deployment import Ingress
 from deployments.runner.deployment import Runner
 from deployments.runner.gpu import GpuRunner
 from deployments.settings import Settings
+from runtime.task import CPU_ENGINE, GPU_ENGINE, EngineName
 
 ROUTING_STATS_PERIOD_S = 1.0
 
 
-def build(args: dict[str, Any]) -> serve.Application:
-    """The application for these settings (``args`` of ``serve_config.yaml``).
+class _Runners(NamedTuple):
+    """The deployment of one engine's runners. ``options`` are Serve's."""
 
-    Raises pydantic's error on wrong settings, ``RuntimeError`` where the data directory was never prepared.
+    replica: type[Runner]
+    name: str
+    actor_options: dict[str, float]
+    options: dict[str, Any] = {}
+
+
+def build(args: dict[str, Any]) -> serve.Application:
+    """Return the application for these settings (``args`` of ``serve_config.yaml``).
+
+    Raises pydantic's error for wrong settings, ``RuntimeError`` if the data directory was never prepared.
     """
     settings = Settings.model_validate(args)
     try:
@@ -35,9 +45,9 @@ def build(args: dict[str, Any]) -> serve.Application:
 def application(
     settings: Settings, gpu_runner: type[GpuRunner] = GpuRunner, **runner_options: Any
 ) -> serve.Application:
-    """Ingress and runner, bound, and where the settings have a section ``gpu``, the runner with one.
+    """Return the ingress and the runners, bound together.
 
-    ``runner_options`` are Serve's (``num_replicas``, ``autoscaling_config``, …).
+    ``runner_options`` are Serve's for the CPU runners (``num_replicas``, ``autoscaling_config``, …).
     """
     plain = settings.model_dump(mode="json")
     logging_config: dict[str, Any] = {"log_level": settings.log_level}
@@ -50,28 +60,17 @@ def application(
     }
     of_runners = {
         **common,
-        # What one replica takes before a dataset in great demand spills to the next one.
+        # What one replica takes before a dataset in great demand spills to the next replica.
         "max_ongoing_requests": settings.queue + 16,
         "logging_config": {**logging_config, "enable_access_log": False},  # its own lines say more
         "request_router_config": RequestRouterConfig(
             request_router_class=DatasetAffinityRouter, request_routing_stats_period_s=ROUTING_STATS_PERIOD_S
         ),
     }
-    runner = serve.deployment(
-        Runner,
-        name="Runner",
-        ray_actor_options={"num_cpus": 0.5},
-        **of_runners,
-    ).options(**runner_options)
-    runners = [runner.bind(plain)]
+    runners: dict[EngineName, _Runners] = {CPU_ENGINE: _Runners(Runner, "Runner", {"num_cpus": 0.5}, runner_options)}
     if settings.gpu is not None:
-        of_gpus = serve.deployment(
-            gpu_runner,
-            name="GpuRunner",
-            ray_actor_options={"num_cpus": 0.5, "num_gpus": settings.gpu.num_gpus},
-            **of_runners,
-        )
-        runners.append(of_gpus.bind(plain))
+        resources = {"num_cpus": 0.5, "num_gpus": settings.gpu.num_gpus}
+        runners[GPU_ENGINE] = _Runners(gpu_runner, "GpuRunner", resources)
     ingress = serve.deployment(
         Ingress,
         name="Ingress",
@@ -80,4 +79,10 @@ def application(
         ray_actor_options={"num_cpus": 0.1},
         **common,
     )
-    return ingress.bind(plain, *runners)
+    handles = {
+        engine: serve.deployment(kind.replica, name=kind.name, ray_actor_options=kind.actor_options, **of_runners)
+        .options(**kind.options)
+        .bind(plain)
+        for engine, kind in runners.items()
+    }
+    return ingress.bind(plain, handles)

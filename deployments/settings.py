@@ -7,7 +7,7 @@
 import os
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,7 +15,7 @@ from catalog.engine import sqlite_url
 from deployments.ingress.middleware.security_headers import DEFAULT_FRAME_ANCESTORS, checked_sources
 from runtime.datasets.store.location import StoreLocation, StoreOptions
 from runtime.sandbox.walls.isolation import Isolation
-from runtime.task import MIB, Limits
+from runtime.task import MIB
 
 
 class _Frozen(BaseModel):
@@ -23,7 +23,7 @@ class _Frozen(BaseModel):
 
 
 class LimitSettings(_Frozen):
-    """What a run gets when its request names no limit (design 5b)."""
+    """The limits of a run whose request names none."""
 
     timeout_s: float = Field(60.0, gt=0)
     cpu_s: float = Field(120.0, gt=0)
@@ -34,9 +34,6 @@ class LimitSettings(_Frozen):
     output_bytes: int = Field(1 * MIB, ge=1024)
     open_files: int = Field(1024, ge=64)
     threads: int = Field(64, ge=1)
-
-    def to_limits(self) -> Limits:
-        return Limits(**self.model_dump())
 
 
 class LiveSettings(_Frozen):
@@ -54,6 +51,10 @@ class MaximumSettings(_Frozen):
     memory_bytes: int | None = Field(None, ge=64 * MIB)
     scratch_bytes: int = Field(256 * MIB, ge=0)
     result_bytes: int = Field(512 * MIB, ge=1024)
+
+
+REQUESTABLE: Final = tuple(MaximumSettings.model_fields)
+"""The limits that a request may name."""
 
 
 class GpuSettings(_Frozen):
@@ -202,7 +203,7 @@ class Settings(_Frozen):
 
     @model_validator(mode="after")
     def _within_maximum(self) -> Self:
-        for name in ("timeout_s", "cpu_s", "memory_bytes", "scratch_bytes", "result_bytes"):
+        for name in REQUESTABLE:
             most = getattr(self.maximum, name)
             if most is not None and getattr(self.limits, name) > most:
                 raise ValueError(f"limits.{name} is above maximum.{name}")

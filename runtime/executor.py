@@ -15,10 +15,11 @@ from typing import Final, Literal
 from runtime.dataset_cache import DatasetCache
 from runtime.engines.base import DatasetSource, Engine, LoadedDataset
 from runtime.errors import EngineUnavailable, Overloaded, RunExists, RunInterrupted, TaskCancelled
+from runtime.run_report import RunCost
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.seat import SeatProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
-from runtime.task import TaskSpec
+from runtime.task import GPU_ENGINE, TaskSpec, send_with
 
 log = logging.getLogger("graphside.runs")
 
@@ -36,21 +37,6 @@ class ExecutorSettings:
     seats: int
     queue: int
     cache_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a run cost, in seconds and bytes. ``cause`` is ``ok`` or the failure's type."""
-
-    run_id: str
-    cause: str
-    engine: str
-    queue_s: float
-    seat_s: float
-    run_s: float
-    encode_s: float
-    peak_memory_bytes: int
-    result_bytes: int
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +70,7 @@ class Executor:
         """Begin to make the engine ready; runs wait for it."""
         await self.engine.start()
 
-    async def run(self, source: DatasetSource, spec: TaskSpec, engine: str | None) -> tuple[RunOutcome, Receipt]:
+    async def run(self, source: DatasetSource, spec: TaskSpec, engine: str | None) -> tuple[RunOutcome, RunCost]:
         """Run a task on a dataset. Cancelling this kills the run.
 
         A run that failed is an outcome; what kept it from starting is raised: ``EngineUnavailable``, ``Overloaded``,
@@ -104,10 +90,8 @@ class Executor:
                 if not run.cancelled or run.task.uncancel() > 0:
                     raise
                 outcome = RunOutcome(failure=TaskCancelled("the run was cancelled before its task started"))
-        receipt = Receipt(
-            run_id=spec.run_id,
-            cause=outcome.cause,
-            engine=self.engine.name,
+        self.causes[outcome.cause] += 1
+        cost = RunCost(
             queue_s=started - queued,
             seat_s=seat_s,
             run_s=outcome.run_s,
@@ -115,8 +99,7 @@ class Executor:
             peak_memory_bytes=outcome.peak_memory_bytes,
             result_bytes=outcome.length,
         )
-        self.causes[receipt.cause] += 1
-        return outcome, receipt
+        return outcome, cost
 
     def cancel(self, run_id: str) -> bool:
         """End a run as ``TaskCancelled``, wherever it is. One that has not come yet is ended when it comes.
@@ -199,11 +182,8 @@ class Executor:
 
     def _require_engine(self, engine: str | None) -> None:
         if engine is not None and engine != self.engine.name:
-            here = "server, which has no GPU" if engine == "cudf" else f"runner, which has {self.engine.name!r}"
-            text = (
-                f"engine {engine!r} is not available on this {here}; send the request with "
-                f'"engine": "{self.engine.name}" (PyGraphistry: engine="{self.engine.name}")'
-            )
+            here = "server, which has no GPU" if engine == GPU_ENGINE else f"runner, which has {self.engine.name!r}"
+            text = f"engine {engine!r} is not available on this {here}; {send_with(self.engine.name)}"
             raise EngineUnavailable(text, engine=engine)
         if self._draining:
             raise Overloaded("this server is stopping; try again", retry_after_s=1)
@@ -212,7 +192,7 @@ class Executor:
     async def _slot(self) -> AsyncIterator[None]:
         """A seat's turn. Raises ``Overloaded`` where the queue is full."""
         if self._seats.locked() and self.waiting >= self.settings.queue:
-            text = f"{self.waiting} runs wait already, as many as may; try again later"
+            text = f"the queue is full ({self.waiting} runs are waiting); try again later"
             raise Overloaded(text, retry_after_s=1)
         self.waiting += 1
         try:

@@ -1,48 +1,50 @@
-"""Receipts: what each run was, how it ended and what it cost, for whoever sent it.
+"""Receipts: what each run was, how it ended and what it cost, for the user who sent it.
 
     receipts = Receipts(catalog)
     receipts.begin(NewRun(id=run_id, owner_id=7, dataset_id=dataset_id, ...))
     receipts.end(run_id, RunEnd(cause="ok", ...))
     receipts.get(run_id, owner_id=7)
 
-``begin`` and ``end`` never wait: rows are written in batches (``catalog/batches.py``), and a run that is over before
-its first row was written costs one statement. Reading waits until this process's own rows are there.
+``begin`` and ``end`` never wait: rows are written in batches (``catalog/batches.py``), and a run that ends before its
+first row was written costs one statement. Reading waits until this process's own rows are written.
 """
 
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal  # Any: JSON values, and SQLAlchemy's row types
+from typing import Any, Final, Literal, cast  # Any: JSON values, and SQLAlchemy's row types
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from catalog.batches import BatchedWriter
+from catalog.batches import PERIOD_S, BatchedWriter
 from catalog.batches import Row as Values
 from catalog.engine import Catalog
 from catalog.tables import runs
 from runtime.datasets.records import is_id
 from runtime.datasets.records.paging import window
+from runtime.run_report import COST_KEYS, NO_OUTPUT, RunCost, RunOutput
 
 log = logging.getLogger("graphside.runs")
 
 State = Literal["queued", "running", "ended"]
 INTERRUPTED: Final = "RunInterrupted"
-"""Cause of a run whose server ended before it did."""
+"""Cause of a run whose server ended before the run did."""
+
+SEEN_WITHIN_S: Final = PERIOD_S
+"""Other processes see a row this long after it was noted, and the time of one statement later."""
 
 _LABEL: Final = 1000
 _BATCH: Final = 500
-_LONG: Final = {"stdout": "", "stderr": "", "source": None}
-"""Columns that a list leaves out."""
-
-_LISTED: Final = [sa.literal(_LONG[c.name]).label(c.name) if c.name in _LONG else c for c in runs.c]
+_LONG: Final[dict[str, str | None]] = {"stdout": "", "stderr": "", "source": None}
+"""What stands in a list for the columns that can be long."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run that was accepted. ``source`` only where the operator keeps code."""
+    """A run that was accepted. ``source`` is set only if the operator keeps code."""
 
     id: str
     owner_id: int
@@ -57,22 +59,13 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How it ended. ``cause`` is ``ok`` or the failure's type; times in seconds, sizes in bytes, None: not known."""
+    """How a run ended. ``cause`` is ``ok`` or the failure's type; a run that never started has no ``cost``."""
 
     cause: str
-    engine: str | None = None
     started_at: datetime | None = None
     ended_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    queue_s: float | None = None
-    seat_s: float | None = None
-    run_s: float | None = None
-    encode_s: float | None = None
-    peak_memory_bytes: int | None = None
-    result_bytes: int | None = None
-    stdout: str = ""
-    stderr: str = ""
-    stdout_truncated: bool = False
-    stderr_truncated: bool = False
+    cost: RunCost | None = None
+    output: RunOutput = field(default_factory=NO_OUTPUT.copy)
     failure: Mapping[str, Any] | None = None
     versions: Mapping[str, str] | None = None
 
@@ -93,23 +86,15 @@ class RunReceipt:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    queue_s: float | None
-    seat_s: float | None
-    run_s: float | None
-    encode_s: float | None
-    peak_memory_bytes: int | None
-    result_bytes: int | None
-    stdout: str
-    stderr: str
-    stdout_truncated: bool
-    stderr_truncated: bool
+    cost: RunCost | None
+    output: RunOutput
     failure: Mapping[str, Any] | None
     versions: Mapping[str, str] | None
     source: str | None
 
 
 class Receipts:
-    """The receipts in one catalog. Other owners' do not exist. ``output_bytes``: of stdout and stderr each."""
+    """The receipts in one catalog. A user finds only their own. ``output_bytes`` bounds stdout and stderr each."""
 
     def __init__(self, catalog: Catalog, output_bytes: int = 64 * 1024) -> None:
         self._catalog = catalog
@@ -123,28 +108,21 @@ class Receipts:
         self._writer.put({**values, "run_label": label, "state": "queued"})
 
     def end(self, run_id: str, end: RunEnd) -> None:
-        """Note how a run ended. Once ended it stays as it is."""
-        values = {name: getattr(end, name) for name in RunEnd.__dataclass_fields__}
-        if end.engine is None:
-            del values["engine"]
-        for name in ("stdout", "stderr"):
-            text, was_cut = _cut(values[name], self._output_bytes)
-            values[name] = text
-            values[f"{name}_truncated"] = values[f"{name}_truncated"] or was_cut
-        self._writer.put({"id": run_id, "state": "ended", **values})
+        """Note how a run ended. A receipt that has ended never changes."""
+        self._writer.put({"id": run_id, "state": "ended", **_columns(end, self._output_bytes)})
 
     def get(self, run_id: str, owner_id: int) -> RunReceipt | None:
-        """The owner's run of that id, if there is one. Blocks on SQL."""
+        """Return the owner's run of this id, if there is one. Blocks on SQL."""
         if not is_id(run_id):
             return None
         self._writer.flush()
         query = sa.select(runs).where(runs.c.id == run_id, runs.c.owner_id == owner_id)
         with self._catalog.read() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else RunReceipt(**row._mapping)
+        return None if row is None else _receipt(row)
 
     def exists(self, run_id: str) -> bool:
-        """Whether anybody has a run of that id. Blocks on SQL."""
+        """Return True if anybody has a run of this id. Blocks on SQL."""
         self._writer.flush()
         with self._catalog.read() as connection:
             return connection.execute(sa.select(runs.c.id).where(runs.c.id == run_id)).first() is not None
@@ -159,7 +137,7 @@ class Receipts:
         dataset_id: str | None = None,
         run_label: str | None = None,
     ) -> tuple[int, list[RunReceipt]]:
-        """How many runs of that kind the owner has, and a window of them, newest first. Blocks on SQL."""
+        """Return the number of the owner's matching runs, and a window of them, newest first. Blocks on SQL."""
         self._writer.flush()
         wanted = [runs.c.owner_id == owner_id]
         if ended is not None:
@@ -168,16 +146,14 @@ class Receipts:
             wanted.append(runs.c.dataset_id == dataset_id)
         if run_label is not None:
             wanted.append(runs.c.run_label == run_label[:_LABEL])
-        columns = [
-            sa.literal(None if c.name == "source" else "").label(c.name) if c.name in _LONG else c for c in runs.c
-        ]
+        columns = [sa.literal(_LONG[c.name]).label(c.name) if c.name in _LONG else c for c in runs.c]
         query = sa.select(*columns).where(*wanted).order_by(runs.c.created_at.desc(), runs.c.id)
         with self._catalog.read() as connection:
             count = connection.execute(sa.select(sa.func.count()).select_from(runs).where(*wanted)).scalar_one()
-            return int(count), [RunReceipt(**row._mapping) for row in connection.execute(window(query, limit, offset))]
+            return int(count), [_receipt(row) for row in connection.execute(window(query, limit, offset))]
 
     def forget(self, before: datetime) -> int:
-        """Drop the receipts of runs that ended before then; how many. Blocks on SQL."""
+        """Delete the receipts of runs that ended before this time; return how many. Blocks on SQL."""
         return self._in_batches(
             # The first condition has an index.
             sa.select(runs.c.id).where(runs.c.created_at < before, runs.c.state == "ended", runs.c.ended_at < before),
@@ -185,7 +161,10 @@ class Receipts:
         )
 
     def interrupt(self, before: datetime) -> int:
-        """End those that were accepted before then and never ended: their server is no more. Blocks on SQL."""
+        """End the runs that were accepted before this time and never ended: their server is gone. Return how many.
+
+        Blocks on SQL.
+        """
         gone = {"state": "ended", "cause": INTERRUPTED, "ended_at": datetime.now(UTC)}
         return self._in_batches(
             sa.select(runs.c.id).where(runs.c.state != "ended", runs.c.created_at < before),
@@ -193,11 +172,11 @@ class Receipts:
         )
 
     def close(self) -> None:
-        """Writes what waits."""
+        """Write what waits."""
         self._writer.close()
 
     def _in_batches(self, query: sa.Select[Any], change: Any) -> int:
-        """Many short transactions rather than a long one: on SQLite every writer waits for it."""
+        """Use many short transactions, because on SQLite every writer waits for a long one."""
         count = 0
         while True:
             with self._catalog.append() as connection:
@@ -210,7 +189,7 @@ class Receipts:
 
 
 def _store(connection: Connection, rows: list[Values]) -> None:
-    """Rows of one run meet here: what began and ended within a batch is one insert."""
+    """Write a batch. A run that began and ended within it is one insert."""
     begun: dict[str, Values] = {}
     ended: list[Values] = []
     for row in rows:
@@ -222,41 +201,62 @@ def _store(connection: Connection, rows: list[Values]) -> None:
             ended.append(row)
     if begun:
         connection.execute(_INSERT[connection.dialect.name], list(begun.values()))
-    for has_engine in (True, False):  # rows of one statement have the same columns
-        alike = [
-            {"run_id" if name == "id" else name: value for name, value in row.items()}
-            for row in ended
-            if ("engine" in row) is has_engine
-        ]
-        if alike:
-            connection.execute(_END, alike)
+    if ended:
+        connection.execute(
+            _END, [{"run_id" if name == "id" else name: value for name, value in row.items()} for row in ended]
+        )
 
 
-# An id that the caller chose may have been taken by another replica a moment ago: then that run stays.
+# Another replica may have taken an id that the caller chose a moment ago: then that run stays.
 _INSERT: Final = {
     "sqlite": sqlite.insert(runs).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(runs).on_conflict_do_nothing(),
 }
 _END: Final = sa.update(runs).where(runs.c.id == sa.bindparam("run_id"), runs.c.state != "ended")
-"""Made once: SQLAlchemy then knows them by their compiled form."""
+"""Made once, so that SQLAlchemy finds their compiled form."""
+
+
+def _columns(end: RunEnd, output_bytes: int) -> Values:
+    """Return the columns of a run's end. Stdout and stderr are cut to ``output_bytes`` each."""
+    output = end.output
+    stdout, stdout_cut = _cut(output["stdout"], output_bytes)
+    stderr, stderr_cut = _cut(output["stderr"], output_bytes)
+    return {
+        "cause": end.cause,
+        "started_at": end.started_at,
+        "ended_at": end.ended_at,
+        **(end.cost or dict.fromkeys(COST_KEYS)),
+        "stdout": stdout,
+        "stderr": stderr,
+        "stdout_truncated": output["stdout_truncated"] or stdout_cut,
+        "stderr_truncated": output["stderr_truncated"] or stderr_cut,
+        "failure": end.failure,
+        "versions": end.versions,
+    }
+
 
 _NOT_ENDED: Final[Values] = {
-    **{name: None for name in RunEnd.__dataclass_fields__ if name != "engine"},
-    "stdout": "",
-    "stderr": "",
-    "stdout_truncated": False,
-    "stderr_truncated": False,
+    **dict.fromkeys(("cause", "started_at", "ended_at", "failure", "versions", *COST_KEYS)),
+    **NO_OUTPUT,
 }
 
 
+def _receipt(row: sa.Row[Any]) -> RunReceipt:
+    values = dict(row._mapping)
+    cost = {name: values.pop(name) for name in COST_KEYS}
+    output = {name: values.pop(name) for name in NO_OUTPUT}
+    started = any(value is not None for value in cost.values())
+    return RunReceipt(**values, cost=cast(RunCost, cost) if started else None, output=cast(RunOutput, output))
+
+
 def _lost(rows: Iterable[Values]) -> None:
-    """Receipts are lost before runs are: the log keeps the cause."""
+    """Log the causes of runs whose receipts could not be written."""
     for row in rows:
         log.error("receipt.not_stored run_id=%s state=%s cause=%s", row["id"], row["state"], row.get("cause"))
 
 
 def _cut(text: str, most_bytes: int) -> tuple[str, bool]:
-    """The first and last half of a text over its cap."""
+    """Return the text, or its first and last half if it is too long; and True if it was cut."""
     data = text.encode("utf-8", "replace")
     if len(data) <= most_bytes:
         return text, False

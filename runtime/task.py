@@ -1,47 +1,65 @@
-"""A task as it is asked for: source text, how its result is wanted, and within which limits."""
+"""A task as a caller asks for it: its source, the form of its result, and the limits of its run."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypedDict, get_args
+
+from runtime.results.kinds import Format
 
 EngineName = Literal["pandas", "cudf"]
 OutputType = Literal["json", "all", "nodes", "edges", "table", "shape"]
-Format = Literal["json", "csv", "parquet"]
 
-ENGINES: Final[tuple[str, ...]] = get_args(EngineName)
-OUTPUT_TYPES: Final[tuple[str, ...]] = get_args(OutputType)
-FORMATS: Final[tuple[str, ...]] = get_args(Format)
+CPU_ENGINE: Final = "pandas"
+"""The engine that every server has."""
+
+GPU_ENGINE: Final = "cudf"
+
+ENGINES: Final[tuple[EngineName, ...]] = get_args(EngineName)
+OUTPUT_TYPES: Final[tuple[OutputType, ...]] = get_args(OutputType)
 
 MIB: Final = 1024 * 1024
 
 
+def send_with(engine: str) -> str:
+    """Return the half sentence that tells a caller how to ask for another engine."""
+    return f'send the request with "engine": "{engine}" (PyGraphistry: engine="{engine}")'
+
+
+class Task(TypedDict):
+    """What a seat needs to know of a task. It goes from the ingress to the seat as it is.
+
+    ``accepts_text`` says whether a ``str`` result may be answered as ``text/plain``; otherwise it becomes a JSON string
+    (protocol 4.6, the string dilemma).
+    """
+
+    source: str
+    output_type: OutputType
+    format: Format
+    accepts_text: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use. A run that exceeds one is ended and told which (design 5b)."""
+    """What one run may use. A run that exceeds a limit is ended, and its error names the limit."""
 
-    timeout_s: float = 60.0
-    cpu_s: float = 120.0
-    memory_bytes: int = 2048 * MIB
-    scratch_bytes: int = 256 * MIB
-    scratch_files: int = 1000
-    result_bytes: int = 512 * MIB
-    output_bytes: int = 1 * MIB
-    open_files: int = 1024
-    threads: int = 64
+    timeout_s: float
+    cpu_s: float
+    memory_bytes: int
+    scratch_bytes: int
+    scratch_files: int
+    result_bytes: int
+    output_bytes: int
+    open_files: int
+    threads: int
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One request to run a task.
+    """One run: a task with its limits.
 
-    ``accepts_text`` says whether a ``str`` result may be answered as ``text/plain``; otherwise it becomes a JSON string
-    (protocol 4.6, the string dilemma). ``owner``: who may be given the process of an earlier run of theirs, and whose
-    later runs may be given this one's; None for a process that nobody had, or will have.
+    ``owner`` is the user whose runs may reuse this run's process; None gives the run a process of its own.
     """
 
     run_id: str
-    source: str
-    output_type: OutputType = "json"
-    format: Format = "json"
-    accepts_text: bool = True
-    limits: Limits = Limits()
+    task: Task
+    limits: Limits
     owner: str | None = None

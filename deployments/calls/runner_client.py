@@ -1,88 +1,87 @@
-"""The ingress's way to all runners: which deployment a request goes to, and what is asked of every one."""
+"""The ingress's way to all runners: which deployment a call goes to, and the questions that every deployment gets."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from deployments.calls.affinity import REPLICA_PREFIX
+from deployments.calls.messages import KeptResult, RunCall, RunReply
 from deployments.calls.runner_handle import GpuRunnerHandle, RunnerHandle
-from runtime.errors import RuntimeFailure
+from runtime.errors import Fields, RuntimeFailure
 from runtime.receipts import State
-from runtime.sandbox.host.large_result import ResultLocation, open_result
-from runtime.task import EngineName
+from runtime.sandbox.host.large_result import open_result
+from runtime.task import CPU_ENGINE, GPU_ENGINE, EngineName
 
 CHUNK_BYTES: Final = 256 * 1024
-"""Of a result's file: in memory once for each answer that is being sent."""
-
-Reply = dict[str, Any]
+"""Size of the pieces in which a result's file is read. Each answer that is being sent has one of them in memory."""
 
 
 class RunnerClient:
-    """Calls runner replicas. A dataset's requests go to the replica that holds it (``DatasetAffinityRouter``)."""
+    """Calls runner replicas. A dataset's calls go to the replica that holds it (``DatasetAffinityRouter``)."""
 
-    def __init__(self, handle: Any, gpu_handle: Any | None = None, *, direct: bool = False) -> None:
-        """Handles are ``DeploymentHandle``. ``gpu_handle``: to ``GpuRunner``, where the settings have a section
-        ``gpu``. ``direct``: whether runs may go past Serve to runners on this machine (``calls/direct``)."""
-        self._cpu = RunnerHandle(handle, direct=direct)
-        self._gpu = None if gpu_handle is None else GpuRunnerHandle(gpu_handle, direct=direct)
+    def __init__(self, handles: Mapping[EngineName, Any], *, direct: bool = False) -> None:
+        """``handles`` are Serve's ``DeploymentHandle`` by engine; the CPU engine is always among them. ``direct``: runs
+        may go past Serve to runners on this machine (``calls/direct``)."""
+        self._handles: dict[EngineName, RunnerHandle] = {
+            engine: (GpuRunnerHandle if engine == GPU_ENGINE else RunnerHandle)(handle, direct=direct)
+            for engine, handle in handles.items()
+        }
+        self._cpu = self._handles[CPU_ENGINE]
 
     def start(self) -> None:
-        """Begin to look out for GPU runners, in the running loop."""
-        if self._gpu is not None:
-            self._gpu.start()
+        """Begin to look for runners that may be missing, in the running loop."""
+        for runners in self._handles.values():
+            runners.start()
 
     def close(self) -> None:
-        """Let go of places and connections."""
-        for runners in self._all():
+        """Let go of slots and connections."""
+        for runners in self._handles.values():
             runners.close()
 
     @property
     def gpu_running(self) -> bool:
-        """Whether some GPU runner can run tasks, as of a few seconds ago."""
-        return self._gpu is not None and self._gpu.running
+        """A GPU runner could run tasks a few seconds ago."""
+        return GPU_ENGINE in self._handles and self._handles[GPU_ENGINE].running
 
-    async def run(self, dataset_id: str, request: Reply) -> Reply:
+    async def run(self, call: RunCall) -> RunReply:
         """Run a task on the replica of its dataset and engine. Cancelling this kills the run.
 
-        Raises ``RunInterrupted`` where the replica died, ``Overloaded`` where every queue is full or no runner of that
-        engine is running.
+        Raises ``RunInterrupted`` if the replica died, ``Overloaded`` if every queue is full or no runner of that engine
+        is running.
         """
-        reply: Reply = await self._of(request["engine"]).run(dataset_id, request)
-        return reply
+        return await self._runners_of(call["engine"]).run(call["dataset"]["dataset_id"], call)
 
-    async def fetch(
-        self, replica: str, run_id: str, place: ResultLocation | None, engine: EngineName = "pandas"
-    ) -> AsyncIterator[bytes]:
-        """The chunks of a large result: from its file where that is in reach, else from the replica that made it."""
-        runners = self._of(engine)
-        file = open_result(place)
-        if file is not None and place is not None:
-            dropping = asyncio.create_task(self._drop(runners, replica, run_id))
-            try:
-                for offset in range(0, place["length"], CHUNK_BYTES):
-                    yield os.pread(file, min(CHUNK_BYTES, place["length"] - offset), offset)
-                await dropping
-            finally:
-                os.close(file)
+    async def fetch(self, engine: EngineName, run_id: str, kept: KeptResult) -> AsyncIterator[bytes]:
+        """Yield a large result in chunks: from its file if that can be opened here, else from its replica."""
+        runners, replica, length = self._runners_of(engine), kept["replica"], kept["length"]
+        file = open_result(kept["location"])
+        if file is None:
+            async for chunk in runners.chunks(replica, "fetch", run_id):
+                yield chunk
             return
-        async for chunk in runners.chunks(replica, "fetch", run_id):
-            yield chunk
+        dropping = asyncio.create_task(self._drop(runners, replica, run_id))
+        try:
+            for offset in range(0, length, CHUNK_BYTES):
+                yield os.pread(file, min(CHUNK_BYTES, length - offset), offset)
+            await dropping
+        finally:
+            os.close(file)
 
     async def _drop(self, runners: RunnerHandle, replica: str, run_id: str) -> None:
-        """Where it fails, the replica forgets the result after a while."""
+        """Have the replica forget a result. If this fails, it forgets the result after a while."""
         with suppress(RuntimeFailure):
             await runners.call("drop", REPLICA_PREFIX + replica, run_id)
 
-    async def parse(self, request: Reply) -> Reply:
-        """Have an upload parsed. Returns the object's description.
+    async def parse(self, request: dict[str, Any]) -> Fields:
+        """Have an upload parsed. Return the object's description.
 
         Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``, ``Overloaded``.
         """
         return _object_of(await self._cpu.call("parse", "", request))
 
-    async def concatenate(self, object_ids: list[str]) -> Reply:
+    async def concatenate(self, object_ids: list[str]) -> Fields:
         """Have stored tables concatenated; as ``parse``."""
         return _object_of(await self._cpu.call("concatenate", "", object_ids))
 
@@ -91,37 +90,29 @@ class RunnerClient:
         await self._broadcast("evict", dataset_id)
 
     async def cancel(self, run_id: str) -> bool:
-        """Have the replica that has this run end it, or that to which it comes. Whether one had it."""
+        """Have every replica end this run, now or when the run arrives. Return True if a replica had the run."""
         return any(await self._broadcast("cancel", run_id))
 
     async def states(self) -> dict[str, State]:
-        """The runs that are on replicas now: ``queued`` or ``running`` by id."""
+        """Return the state of each run that is on a replica now: ``queued`` or ``running``."""
         return {run_id: state for states in await self._broadcast("states") for run_id, state in states.items()}
 
     async def ready(self) -> None:
-        """Return once some replica can run tasks. Raises ``RunInterrupted``.
-
-        That is one without a GPU: where those with one are missing, this server still has an answer to everything.
-        """
+        """Return once a CPU runner can run tasks, because a server without GPU runners still has an answer to every
+        request. Raises ``RunInterrupted``."""
         await self._cpu.call("ready", "")
 
     async def _broadcast(self, method: str, *args: Any) -> list[Any]:
-        """What every replica of every deployment answers."""
-        answers = await asyncio.gather(*(runners.broadcast(method, *args) for runners in self._all()))
+        answers = await asyncio.gather(*(runners.broadcast(method, *args) for runners in self._handles.values()))
         return [answer for some in answers for answer in some]
 
-    def _all(self) -> Iterator[RunnerHandle]:
-        yield self._cpu
-        if self._gpu is not None:
-            yield self._gpu
-
-    def _of(self, engine: str | None) -> RunnerHandle:
-        """Where runs of that engine go. One that is nowhere goes to a runner too, which says so."""
-        return self._gpu if engine == "cudf" and self._gpu is not None else self._cpu
+    def _runners_of(self, engine: EngineName) -> RunnerHandle:
+        """An engine that is not set up goes to the CPU runner, which refuses it with a sentence."""
+        return self._handles.get(engine, self._cpu)
 
 
-def _object_of(reply: Reply) -> Reply:
+def _object_of(reply: dict[str, Any]) -> Fields:
     if "failure" in reply:
         raise RuntimeFailure.from_wire(reply["failure"])
-    described: Reply = reply["object"]
+    described: Fields = reply["object"]
     return described

@@ -1,75 +1,85 @@
-"""A way from the ingress to one deployment of runners: calls over Serve's handle, and what their failures mean."""
+"""The ingress's way to one deployment of runners: calls over Serve's handle, and the errors of calls that fail."""
 
 import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
 from deployments.calls.affinity import REPLICA_PREFIX
-from deployments.calls.direct.client import Call, DirectCalls
+from deployments.calls.direct.client import DirectCalls
+from deployments.calls.direct.slot import OpenCall
+from deployments.calls.messages import RunCall, RunReply, SlotOffer
 from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted, RuntimeFailure
+from runtime.task import CPU_ENGINE, GPU_ENGINE, send_with
 
 log = logging.getLogger("graphside.ingress")
 
 _HANDLES: Final = 256
-"""Handles that are kept, one a method and dataset: to make one takes about 0.1 ms."""
+"""Handles to keep, one for each method and dataset, because making a handle takes about 0.1 ms."""
 
 _TRANSPORT_ERRORS: Final = (RayError, RayServeException, grpc.RpcError, ConnectionError)
 
 LOOK_S: Final = 2.0
-"""How often an ingress asks whether there are GPU runners."""
+"""Seconds between two questions whether a GPU runner is running."""
 
 LOOK_TIMEOUT_S: Final = 5.0
 
 START_S: Final = 180.0
-"""So long after an ingress started a GPU runner that it never saw may still be starting; later there is no device."""
+"""For this long after an ingress started, a GPU runner that it has not seen may still be starting. After that, the
+ingress assumes that there is none."""
 
 FIND_REPLICA_S: Final = 15.0
-"""The most that a call waits for Serve to find it a GPU runner: longer than one takes to get over a crash."""
+"""The longest that a call waits for Serve to find a GPU runner: longer than a runner takes to restart after a crash."""
 
 
 class RunnerHandle:
     """Calls replicas of one deployment."""
 
     absence_level = logging.WARNING
-    """Of the line that says that there are no replicas."""
+    """Level of the log line that says that there are no replicas."""
+
+    running = True
+    """Calls may be sent. Serve holds a call until a replica takes it."""
 
     def __init__(self, handle: Any, *, direct: bool = False) -> None:
-        """``handle``: a ``DeploymentHandle``, whose types do not know methods by name. ``direct``: whether runs may go
-        over a socket where they can."""
+        """``handle`` is a ``DeploymentHandle``, whose types do not know methods by name. ``direct``: runs may go over a
+        socket to runners on this machine."""
         # pickle instead of cloudpickle: requests and replies are plain dicts, and it is several times faster.
         self._handle = handle.options(request_serialization="pickle", response_serialization="pickle")
         self._to = lru_cache(_HANDLES)(self._handle_to)
-        self._direct = DirectCalls(self._open_place) if direct else None
+        self._direct = DirectCalls(self._open_slot) if direct else None
 
-    async def run(self, key: str, request: dict[str, Any]) -> Any:
-        """``call`` of ``run``, past Serve where there is a place (``direct``)."""
-        place = None if self._direct is None else self._direct.take(key)
-        if place is None:
-            return await self.call("run", key, request)
-        try:
-            return await place.run(request)
-        except TypeError:  # not JSON, so it was not sent
-            return await self.call("run", key, request)
-        except ConnectionError as error:
-            raise _interrupted("run") from error
+    def start(self) -> None:
+        """Nothing: there is always a replica, or one will come."""
+
+    async def run(self, key: str, call: RunCall) -> RunReply:
+        """Run a task, past Serve if there is a free slot (``calls/direct``). Raises as ``call`` does."""
+        slot = None if self._direct is None else self._direct.take(key)
+        if slot is not None:
+            try:
+                return await slot.run(call)
+            except TypeError:  # not JSON, so nothing was sent
+                pass
+            except ConnectionError as error:
+                raise _interrupted("run") from error
+        return cast(RunReply, await self.call("run", key, call))
 
     def close(self) -> None:
-        """Let go of places and connections."""
+        """Let go of slots and connections."""
         if self._direct is not None:
             self._direct.close()
 
     async def call(self, method: str, key: str, *args: Any) -> Any:
-        """What a replica answers; ``key`` says which one, as ``DatasetAffinityRouter`` understands it.
+        """Return a replica's answer. ``key`` selects the replica, as ``DatasetAffinityRouter`` understands it.
 
-        Cancelling this cancels the call. Raises ``RunInterrupted`` where the replica died, ``Overloaded`` where every
-        queue is full.
+        Cancelling this cancels the call. Raises ``RunInterrupted`` if the replica died, ``Overloaded`` if every queue
+        is full.
         """
         response = self._to(method, key).remote(*args)
         try:
@@ -83,13 +93,13 @@ class RunnerHandle:
             raise _interrupted(method) from error
 
     async def chunks(self, replica: str, method: str, *args: Any) -> AsyncIterator[Any]:
-        """What that very replica's method yields."""
+        """Yield what a method of this replica yields."""
         handle = self._handle.options(method_name=method, session_id=REPLICA_PREFIX + replica, stream=True)
         async for chunk in handle.remote(*args):
             yield chunk
 
     async def broadcast(self, method: str, *args: Any) -> list[Any]:
-        """What every replica answers; nothing where one does not."""
+        """Return the answers of all replicas; none at all if a replica does not answer."""
         try:
             results: list[Any] = await self._handle.broadcast(method, *args).results_async()
         except DeploymentUnavailableError:
@@ -103,8 +113,8 @@ class RunnerHandle:
     async def _answer(self, response: Any) -> Any:
         return await response
 
-    async def _open_place(self, key: str) -> tuple[Call, dict[str, Any]]:
-        call = self._handle.options(method_name="place", session_id=key, stream=True).remote()
+    async def _open_slot(self, key: str) -> tuple[OpenCall, SlotOffer]:
+        call = self._handle.options(method_name="slot", session_id=key, stream=True).remote()
         try:
             return call, await anext(call)
         except BaseException:
@@ -124,7 +134,8 @@ def _interrupted(method: str) -> RunInterrupted:
 class GpuRunnerHandle(RunnerHandle):
     """The same for GPU runners, of which there may be none: still starting, no device found, no card free.
 
-    Serve keeps a call for as long as it takes until there is a replica. Here nobody waits for one that may never come.
+    Serve would hold a call until there is a replica. This handle refuses the call instead, because a replica may never
+    come.
     """
 
     absence_level = logging.DEBUG
@@ -141,14 +152,14 @@ class GpuRunnerHandle(RunnerHandle):
         self._looking = asyncio.create_task(self._look_on())
 
     async def call(self, method: str, key: str, *args: Any) -> Any:
-        """As of any runner. Where no GPU runner runs, raises ``Overloaded``, or ``EngineUnavailable`` where none ever
-        did, and says what to do."""
+        """As of any runner. If no GPU runner is running, raises ``Overloaded``; if none ever was, raises
+        ``EngineUnavailable``. Both say what to do."""
         if not self.running:
             raise self._not_running()
         return await super().call(method, key, *args)
 
     async def look(self) -> None:
-        """Find out whether some replica can run tasks."""
+        """Ask the replicas whether one of them can run tasks."""
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 running = any(await self.broadcast("is_ready"))
@@ -163,20 +174,22 @@ class GpuRunnerHandle(RunnerHandle):
         while True:
             try:
                 await self.look()
-            except Exception:  # whatever it is, the next look may fare better
+            except Exception:  # whatever it is, the next look may succeed
                 log.exception("gpu.look_failed")
                 self.running = False
             await asyncio.sleep(LOOK_S)
 
-    async def _open_place(self, key: str) -> tuple[Call, dict[str, Any]]:
+    async def _open_slot(self, key: str) -> tuple[OpenCall, SlotOffer]:
         if not self.running:
             raise self._not_running()
-        return await super()._open_place(key)
+        return await super()._open_slot(key)
 
     async def _answer(self, response: Any) -> Any:
         try:
             async with asyncio.timeout(FIND_REPLICA_S):
-                await response._fetch_future_result_async()  # ends when the call has a replica; nothing public does
+                await (
+                    response._fetch_future_result_async()
+                )  # returns when a replica has the call; Serve has no public way
         except (TimeoutError, DeploymentUnavailableError) as error:
             response.cancel()
             await self.look()
@@ -188,18 +201,14 @@ class GpuRunnerHandle(RunnerHandle):
     def _not_running(self) -> RuntimeFailure:
         if self._was_running or time.monotonic() - self._since < START_S:
             return not_running()
-        text = (
-            "this server's GPU cannot be used (its operator finds the reason in the log of GpuRunner, or by graphside "
-            'doctor); send the request with "engine": "pandas" (PyGraphistry: engine="pandas")'
-        )
-        return EngineUnavailable(text, engine="cudf")
+        text = f"this server's GPU cannot be used; {send_with(CPU_ENGINE)}; {_OPERATOR}"
+        return EngineUnavailable(text, engine=GPU_ENGINE)
+
+
+_OPERATOR: Final = "the operator finds the reason in the log of GpuRunner, or with graphside doctor"
 
 
 def not_running() -> Overloaded:
-    """What a caller is told who wants a GPU where one is set up and none is running."""
-    text = (
-        "no GPU runner is running on this server; try again later (its operator finds the reason in the log of "
-        'GpuRunner, or by graphside doctor), or send the request with "engine": "pandas" '
-        '(PyGraphistry: engine="pandas")'
-    )
+    """The error for a caller who asks for a GPU while no GPU runner is running."""
+    text = f"no GPU runner is running on this server; try again later, or {send_with(CPU_ENGINE)}; {_OPERATOR}"
     return Overloaded(text, retry_after_s=10)

@@ -44,6 +44,7 @@ from deployments.ingress.services import Services
 from deployments.replica.start import begin_replica
 from deployments.settings import Settings
 from runtime.errors import RuntimeFailure
+from runtime.task import EngineName
 
 log = logging.getLogger("graphside.ingress")
 
@@ -59,12 +60,10 @@ _STATUS_NAMES = {404: "NotFound", 405: "MethodNotAllowed"}
 class Ingress:
     """One replica of the way in."""
 
-    def __init__(
-        self, settings: dict[str, Any], runner: DeploymentHandle[Any], gpu_runner: DeploymentHandle[Any] | None = None
-    ) -> None:
+    def __init__(self, settings: dict[str, Any], runners: dict[EngineName, DeploymentHandle[Any]]) -> None:
         begin_replica()
         parsed = Settings.model_validate(settings)
-        self._runners = RunnerClient(runner, gpu_runner, direct=parsed.direct_calls)
+        self._runners = RunnerClient(runners, direct=parsed.direct_calls)
         self._runners.start()
         self._services = Services.open(parsed, self._runners)
         self._services.snapshot.start()

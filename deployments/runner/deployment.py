@@ -1,7 +1,7 @@
-"""The runner deployment: owns the dataset cache and every process below it. Its methods are ``async`` only, since a
-cancelled sync method would free its slot while its thread ran on.
+"""The runner deployment: owns the dataset cache and every process below it.
 
-Requests and replies are plain dicts of JSON values and bytes; a failed run is a reply, not an exception.
+Its methods are all ``async``, because a cancelled sync method would free its slot while its thread ran on. A failed run
+is a reply, not an exception (``calls/messages.py``).
 """
 
 import asyncio
@@ -9,26 +9,30 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from ray import serve
 
 from deployments.calls.direct.server import DirectServer
+from deployments.calls.messages import KeptResult, RunCall, RunReply, SlotOffer, refused
 from deployments.replica.start import begin_replica
+from deployments.runner.budget import group_limits, most_memory_of_a_run, seat_settings
 from deployments.runner.metrics import RunnerMetrics
 from deployments.settings import LiveSettings, Settings
 from runtime.datasets.store.base import Store
 from runtime.datasets.store.opening import open_store
 from runtime.engines.base import DatasetSource, Engine
-from runtime.engines.pandas import HOLDER_BYTES, PandasEngine, SeatSettings
-from runtime.errors import LimitTooHigh, RuntimeFailure
-from runtime.executor import Executor, ExecutorSettings, Receipt
+from runtime.engines.pandas import PandasEngine
+from runtime.errors import Fields, LimitTooHigh, RuntimeFailure
+from runtime.executor import Executor, ExecutorSettings
 from runtime.memory import memory_bytes
+from runtime.run_report import RunOutput, phases
 from runtime.sandbox.host.large_result import LargeResult
+from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.scratch import ScratchRoot
 from runtime.sandbox.host.template import TemplateProcess, template_environment
-from runtime.sandbox.walls.cgroup import SHARE, GroupLimits, TaskGroup, open_group, sweep
+from runtime.sandbox.walls.cgroup import GroupLimits, TaskGroup, open_group, sweep
 from runtime.sandbox.walls.delegation import divide, given_group
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import Isolation, find_walls, remark
@@ -38,18 +42,9 @@ from runtime.versions import library_versions
 
 log = logging.getLogger("graphside.runner")
 
-INLINE_BYTES: Final = 1 * MIB
-"""A result up to this size travels with the reply; a larger one is fetched from the replica that made it."""
-
 CHUNK_BYTES: Final = 1 * MIB
 KEEP_RESULT_S: Final = 60.0
 METRICS_INTERVAL_S: Final = 2.0
-
-GROUP_MARGIN_BYTES: Final = 512 * MIB
-GROUP_MARGIN_PIDS: Final = 1024
-"""For the template and parsers of uploads."""
-
-Reply = dict[str, Any]
 
 
 class Runner:
@@ -67,7 +62,7 @@ class Runner:
         self._scratch = ScratchRoot(home, for_other_users=walls.throwaway_users)
         store = open_store(self._settings.data_dir, self._settings.store_options)
         executor_settings = self._executor_settings()
-        self._maximum_memory = _share_of_memory(self._settings, executor_settings.seats)
+        self._maximum_memory = most_memory_of_a_run(self._settings, executor_settings.seats)
         limits = group_limits(self._settings, executor_settings, self._maximum_memory)
         group = standing_group(limits) if walls.cgroup else None
         self._template, engine, cache_bytes = self._make_engine(store, walls, group, executor_settings)
@@ -75,81 +70,79 @@ class Runner:
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()
         self._versions = library_versions()
-        self._results: dict[str, bytes | LargeResult] = {}
+        self._results: dict[str, LargeResult] = {}
         self._direct = DirectServer(self.run)
         self._ready = asyncio.create_task(self._start())
         self._sampler = asyncio.create_task(self._sample())
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Take over ``user_config`` without a restart: see ``LiveSettings``."""
+        """Take over ``user_config`` without a restart (``LiveSettings``)."""
         limits = {**self._settings.limits.model_dump(), **user_config.get("limits", {})}
         self._live = LiveSettings.model_validate({**user_config, "limits": limits})
         logging.getLogger("graphside").setLevel(self._live.log_level)
         log.info("settings.live %s", self._live)
 
-    async def run(self, request: Reply) -> Reply:
-        """Run a task. ``request``: ``source``, ``spec``, ``limits``, ``engine``; the reply is ``reply_of``'s."""
+    async def run(self, call: RunCall) -> RunReply:
+        """Run a task and reply with how it ended."""
         started = time.perf_counter()
-        source = DatasetSource(**request["source"])
-        run_id = request["spec"]["run_id"]
+        source, run_id = DatasetSource(**call["dataset"]), call["run_id"]
         try:
-            spec = TaskSpec(**request["spec"], limits=self._limits(request["limits"]))
-            outcome, receipt = await self._executor.run(source, spec, request["engine"])
+            spec = TaskSpec(run_id, call["task"], self._limits(call["limits"]), call["owner"])
+            outcome, cost = await self._executor.run(source, spec, call["engine"])
         except RuntimeFailure as failure:
             log.info("run.refused run_id=%s cause=%s%s", run_id, failure.type, self._remark)
-            return {"failure": failure.to_wire()}
-        asyncio.get_running_loop().call_soon(self._metrics.run_ended, receipt)
+            return refused(failure.to_wire())
+        engine = self._executor.engine.name
+        asyncio.get_running_loop().call_soon(self._metrics.run_ended, outcome.cause, engine, cost)
         log.info(
             "run.finished run_id=%s dataset_id=%s cause=%s "
             "queue_s=%.4f seat_s=%.4f run_s=%.4f encode_s=%.4f total_s=%.4f%s",
-            spec.run_id, source.dataset_id, receipt.cause, receipt.queue_s, receipt.seat_s,
-            receipt.run_s, receipt.encode_s, time.perf_counter() - started, self._remark,
+            run_id, source.dataset_id, outcome.cause, *phases(cost).values(),
+            time.perf_counter() - started, self._remark,
         )  # fmt: skip
-        cost = {name: getattr(receipt, name) for name in _RECEIPT_FIELDS}
-        reply: Reply = {"receipt": cost, "versions": self._versions}
-        if outcome.stdout or outcome.stderr or outcome.failure is not None:
-            reply["output"] = {name: getattr(outcome, name) for name in _OUTPUT_FIELDS}
-        if outcome.failure is not None:
-            return {**reply, "failure": outcome.failure.to_wire()}
-        reply["kind"] = outcome.kind
-        if outcome.length <= INLINE_BYTES:
-            return {**reply, "result": outcome.result}
-        self._keep(spec.run_id, outcome.result)
-        place = outcome.result.location if isinstance(outcome.result, LargeResult) else None
-        return {**reply, "replica": self._replica_id, "length": outcome.length, "place": place}
+        result = outcome.result
+        return {
+            "failure": None if outcome.failure is None else outcome.failure.to_wire(),
+            "cost": cost,
+            "versions": self._versions,
+            "output": _output(outcome),
+            "kind": outcome.kind,
+            "content": result if isinstance(result, bytes) else b"",
+            "kept": self._keep(run_id, result) if isinstance(result, LargeResult) else None,
+        }
 
-    async def place(self) -> AsyncIterator[Reply]:
-        """A place for one run at a time, until the caller ends this call: how to come here without Serve."""
-        async with self._direct.place() as (number, left):
-            yield {"replica": self._replica_id, "address": self._direct.address, "place": number}
+    async def slot(self) -> AsyncIterator[SlotOffer]:
+        """Open a slot for direct calls, until the caller ends this call or its connection."""
+        async with self._direct.slot() as (number, left):
+            yield {"replica": self._replica_id, "address": self._direct.address, "slot": number}
             await left
 
     async def cancel(self, run_id: str) -> bool:
-        """End a run; one that is still on its way here is ended when it comes. Whether it is here."""
+        """End a run, now or when it arrives. Return True if the run is here."""
         return self._executor.cancel(run_id)
 
     async def states(self) -> dict[str, str]:
-        """The runs that are here now: ``queued`` or ``running`` by id."""
+        """Return the state of each run that is here now: ``queued`` or ``running``."""
         return dict(self._executor.states())
 
     async def fetch(self, run_id: str) -> AsyncIterator[bytes]:
-        """A kept result, once, in chunks. Nothing where there is none (any more)."""
-        result = self._results.pop(run_id, b"")
+        """Yield a kept result in chunks, once; nothing if it is not here, or not any more."""
+        result: bytes | LargeResult = self._results.pop(run_id, b"")
         for offset in range(0, len(result), CHUNK_BYTES):
             yield result[offset : offset + CHUNK_BYTES]
 
     async def drop(self, run_id: str) -> None:
-        """Forget a kept result: who was to fetch it has its file open."""
+        """Forget a kept result, because the ingress has opened its file."""
         self._results.pop(run_id, None)
 
-    async def parse(self, request: Reply) -> Reply:
-        """Parse an upload in the store's incoming directory; ``{"object": {...}}`` or ``{"failure": ...}``."""
+    async def parse(self, request: dict[str, Any]) -> Fields:
+        """Parse an upload in the store's incoming directory. Return ``{"object": {...}}`` or ``{"failure": {...}}``."""
         try:
             return {"object": await self._uploads.parse(**request)}
         except RuntimeFailure as failure:
             return {"failure": failure.to_wire()}
 
-    async def concatenate(self, object_ids: list[str]) -> Reply:
+    async def concatenate(self, object_ids: list[str]) -> Fields:
         """Concatenate stored tables into a new one; as ``parse``."""
         try:
             return {"object": await self._uploads.concatenate(object_ids)}
@@ -161,7 +154,7 @@ class Runner:
         await self._executor.evict(dataset_id)
 
     async def is_ready(self) -> bool:
-        """Whether runs can start now."""
+        """Return True if runs can start now."""
         return self._ready.done() and not self._ready.cancelled() and self._ready.exception() is None
 
     async def ready(self) -> bool:
@@ -169,8 +162,8 @@ class Runner:
         await asyncio.shield(self._ready)
         return True
 
-    async def stats(self) -> Reply:
-        """What this replica holds and has done, for tests and operators."""
+    async def stats(self) -> Fields:
+        """Return what this replica holds and has done, for tests and operators."""
         executor = self._executor
         return {
             "replica": self._replica_id,
@@ -185,11 +178,11 @@ class Runner:
         }
 
     def record_routing_stats(self) -> dict[str, Any]:
-        """What routers of other processes learn of this replica: the datasets it holds."""
+        """Return what the routers of other processes learn of this replica: the datasets that it holds."""
         return {"datasets": self._executor.cache.dataset_ids}
 
     async def check_health(self) -> None:
-        """Raises where this replica cannot run tasks any more."""
+        """Raise ``RuntimeError`` if this replica cannot run tasks any more."""
         if self._ready.done() and not self._ready.cancelled() and (error := self._ready.exception()) is not None:
             raise RuntimeError("the template does not start") from error
 
@@ -201,7 +194,7 @@ class Runner:
         self._scratch.close()
 
     def _executor_settings(self) -> ExecutorSettings:
-        """``cache_bytes`` is what datasets may take of this machine's memory."""
+        """Return the executor's settings. ``cache_bytes`` counts this machine's memory."""
         settings = self._settings
         seats = settings.seats or max(4, 2 * (os.cpu_count() or 1))
         cache_bytes = settings.cache_bytes or memory_bytes() // 2
@@ -210,9 +203,9 @@ class Runner:
     def _make_engine(
         self, store: Store, walls: Walls, group: TaskGroup | None, executor: ExecutorSettings
     ) -> tuple[TemplateProcess, Engine, int]:
-        """What its processes are forked from, what loads datasets into them, and what those may take, in bytes.
+        """Return the template that processes are forked from, the engine, and the bytes that datasets may take.
 
-        The one place in which runners of different engines differ.
+        This is the one place in which runners of different engines differ.
         """
         template = TemplateProcess(walls, group)
         seats = seat_settings(self._settings, self._scratch)
@@ -228,7 +221,7 @@ class Runner:
     async def _start_direct(self) -> None:
         try:
             await self._direct.start()
-        except OSError:  # runs go by Serve
+        except OSError:  # then runs go by Serve
             log.exception("direct.not_started")
 
     async def _sample(self) -> None:
@@ -236,31 +229,46 @@ class Runner:
             self._metrics.sample(self._executor)
             await asyncio.sleep(METRICS_INTERVAL_S)
 
-    def _limits(self, asked: dict[str, Any]) -> Limits:
-        """What the request asks for, else the defaults, which this machine's memory may lower."""
+    def _limits(self, asked: dict[str, float]) -> Limits:
+        """Return the limits that the request names, and the defaults for the others, within this machine's memory.
+
+        Raises ``LimitTooHigh``.
+        """
         most = self._maximum_memory
         wanted = asked.get("memory_bytes", 0)
         if wanted > most:
-            text = f"memory_bytes: a run may have at most {most} bytes here"
+            text = f"memory_bytes is {wanted}, but a run on this server may use at most {most} bytes"
             raise LimitTooHigh(text, limit_name="memory_bytes", limit=most, observed=wanted)
         limits = {**self._live.limits.model_dump(), **asked}
         limits["memory_bytes"] = min(limits["memory_bytes"], most)
         return Limits(**limits)
 
-    def _keep(self, run_id: str, result: bytes | LargeResult) -> None:
+    def _keep(self, run_id: str, result: LargeResult) -> KeptResult:
         self._results[run_id] = result
         asyncio.get_running_loop().call_later(KEEP_RESULT_S, self._results.pop, run_id, None)
+        return {"replica": self._replica_id, "length": len(result), "location": result.location}
+
+
+def _output(outcome: RunOutcome) -> RunOutput | None:
+    if outcome.failure is None and not outcome.stdout and not outcome.stderr:
+        return None
+    return {
+        "stdout": outcome.stdout,
+        "stderr": outcome.stderr,
+        "stdout_truncated": outcome.stdout_truncated,
+        "stderr_truncated": outcome.stderr_truncated,
+    }
 
 
 def standing_walls(isolation: Isolation) -> Walls:
-    """The walls that runs get here. Raises ``WallMissing`` where one that ``isolation`` requires does not hold."""
+    """Return the walls of this replica's runs. Raise ``WallMissing`` if one that ``isolation`` requires is missing."""
     walls, line = find_walls(isolation, template_environment())
     (log.warning if remark(isolation) else log.info)(line)
     return walls
 
 
 def standing_group(limits: GroupLimits) -> TaskGroup:
-    """The control group that runs get here. Raises ``NotDelegated``, ``OSError``: the walls said that there is one."""
+    """Make the control group of this replica's runs. Raise ``NotDelegated`` or ``OSError`` if that fails."""
     base = given_group()
     sweep(base)
     group = open_group(base, divide(base), limits)
@@ -269,44 +277,3 @@ def standing_group(limits: GroupLimits) -> TaskGroup:
         group.path, ",".join(group.controllers), group.limits.memory_bytes, group.limits.pids,
     )  # fmt: skip
     return group
-
-
-def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_bytes: int) -> GroupLimits:
-    """What everything below a runner may have together: enough for whatever the other limits allow, and less than all.
-
-    ``most_memory_bytes``: of one run. The result of each is in memory too, until it is fetched.
-    """
-    runs_bytes = executor.seats * (most_memory_bytes + settings.maximum.result_bytes)
-    holders = executor.cache_bytes // HOLDER_BYTES
-    enough_bytes = min(runs_bytes + executor.cache_bytes + GROUP_MARGIN_BYTES, int(SHARE * memory_bytes()))
-    return GroupLimits(
-        memory_bytes=settings.tasks_memory_bytes or enough_bytes,
-        pids=executor.seats * settings.limits.threads
-        + holders * (1 + settings.spare_seats + settings.reused_seats)
-        + GROUP_MARGIN_PIDS,
-    )
-
-
-_RECEIPT_FIELDS: Final = tuple(field.name for field in fields(Receipt))
-_OUTPUT_FIELDS: Final = ("stdout", "stderr", "stdout_truncated", "stderr_truncated")
-
-
-def _share_of_memory(settings: Settings, seats: int) -> int:
-    """The most memory of one run: with all seats taken, the machine stays below Ray's own memory monitor."""
-    share = int(memory_bytes() * 0.8) // seats
-    return settings.maximum.memory_bytes or share
-
-
-def seat_settings(settings: Settings, scratch: ScratchRoot) -> SeatSettings:
-    """What seats of a runner are made with."""
-    maximum = settings.maximum
-    return SeatSettings(
-        scratch=scratch,
-        spares=settings.spare_seats,
-        reused=settings.reused_seats,
-        output_bytes=settings.limits.output_bytes,
-        result_bytes=maximum.result_bytes,
-        file_bytes=max(maximum.result_bytes, maximum.scratch_bytes),
-        open_files=settings.limits.open_files,
-        threads=settings.limits.threads,
-    )

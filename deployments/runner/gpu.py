@@ -8,7 +8,8 @@ from typing import Any, Final
 import ray
 
 from deployments.replica.start import begin_replica
-from deployments.runner.deployment import Runner, seat_settings
+from deployments.runner.budget import seat_settings
+from deployments.runner.deployment import Runner
 from deployments.settings import GpuSettings, Settings
 from runtime.datasets.store.base import Store
 from runtime.engines.base import Engine

@@ -1,15 +1,15 @@
-"""Counters and histograms of a runner replica, as Ray's own exporter and dashboard show them.
+"""Counters and histograms of a runner replica, which Ray's own exporter and dashboard show.
 
 Serve's wrappers of ``ray.util.metrics`` add the deployment, replica and application to each. No label names a user, a
-dataset or a run: those have no bound.
+dataset or a run, because their number has no bound.
 """
 
 from ray.serve import metrics
 
-from runtime.executor import Executor, Receipt
+from runtime.executor import Executor
+from runtime.run_report import RunCost, phases
 
 _SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600]
-_PHASES = ("queue", "seat", "run", "encode")
 
 
 class RunnerMetrics:
@@ -46,11 +46,11 @@ class RunnerMetrics:
         }
         self._seen = dict.fromkeys(self._events, 0)
 
-    def run_ended(self, receipt: Receipt) -> None:
+    def run_ended(self, cause: str, engine: str, cost: RunCost) -> None:
         """Count a run and its phases."""
-        self._runs.inc(1, tags={"cause": receipt.cause, "engine": receipt.engine})
-        for phase in _PHASES:
-            self._phases.observe(max(getattr(receipt, f"{phase}_s"), 1e-6), tags={"phase": phase})
+        self._runs.inc(1, tags={"cause": cause, "engine": engine})
+        for phase, seconds in phases(cost).items():
+            self._phases.observe(max(seconds, 1e-6), tags={"phase": phase})
 
     def sample(self, executor: Executor) -> None:
         """Report the state of the cache and of the seats."""

@@ -1,6 +1,9 @@
-"""What a task returned, as the bytes of an answer (protocol 4.5, 4.6; the rules for values are in
-docs/results.md)."""
+"""What a task returned, as the bytes of an answer (protocol 4.5, 4.6; docs/results.md has the rules for values).
 
-from runtime.results.encoding import ResultKind, encode
-
-__all__ = ["ResultKind", "encode"]
+- ``kinds``: the formats, the kinds of result and their media types.
+- ``encoding``: the entrance, ``encode``. ``returned`` finds the tables in what the task returned, or refuses it.
+- ``tables``: a frame as CSV or Parquet. ``sink``: the file that every writer writes to.
+- ``stream``: JSON of any size, in pieces. ``survey`` says which values are too large for one piece.
+- ``document``, ``values``: one piece of JSON, and what each value becomes in it. ``frames``: what counts as a frame.
+- ``records``, ``columns``, ``cells``, ``times``: a frame as JSON, row by row, or faster by whole columns.
+"""

@@ -1,23 +1,41 @@
 """The way from what a task returned to the bytes that its caller gets: one cell of protocol 4.6 a branch."""
 
 import zipfile
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from runtime.errors import ResultNotSerializable, RunFailed
+from runtime.results.kinds import FORMATS, Format, ResultKind, complete
 from runtime.results.returned import Graph, as_frame, graph_of, shape_of, table_of
 from runtime.results.sink import Sink
 from runtime.results.stream import write_json
 from runtime.results.tables import write_csv, write_parquet
 from runtime.results.values import Unwritable
-from runtime.task import Format, OutputType
+from runtime.task import OutputType
 from runtime.text import clip, legal_text, type_name
 
 if TYPE_CHECKING:
     from runtime.results.frames import Frame
 
-ResultKind = Literal["json", "text", "csv", "parquet", "zip"]
-
 _MESSAGE_CHARACTERS: Final = 4096
+
+
+class _Writer(NamedTuple):
+    """``name`` is the format's in a sentence. ``write`` raises ``Unwritable``; ``nothing`` stands for no table."""
+
+    name: str
+    write: "Callable[[Frame, Sink], None]"
+    nothing: bytes
+
+
+_WRITERS: Final[dict[Format, _Writer]] = complete(
+    {
+        "json": _Writer("JSON", write_json, b"[]"),
+        "csv": _Writer("CSV", lambda part, out: write_csv(as_frame(part), out), b""),
+        "parquet": _Writer("Parquet", lambda part, out: write_parquet(as_frame(part), out), b""),
+    },
+    FORMATS,
+)
 
 
 def encode(
@@ -102,17 +120,16 @@ def _within(name: str, part: "Frame | None", file_format: Format, out: Sink) -> 
 
 def _write_table(part: "Frame | None", file_format: Format, out: Sink) -> ResultKind:
     """One table; a missing one is an empty list, or no bytes at all (protocol 4.6)."""
-    if file_format == "json":
-        write_json([] if part is None else part, out)
-    elif part is not None and file_format == "csv":
-        write_csv(as_frame(part), out)
-    elif part is not None:
-        write_parquet(as_frame(part), out)
+    writer = _WRITERS[file_format]
+    if part is None:
+        out.write(writer.nothing)
+    else:
+        writer.write(part, out)
     return file_format
 
 
 def _unwritable(exc: Unwritable, output_type: OutputType, file_format: Format) -> ResultNotSerializable:
-    form = {"json": "JSON", "csv": "CSV", "parquet": "Parquet"}["json" if output_type == "json" else file_format]
+    form = _WRITERS["json" if output_type == "json" else file_format].name
     place = f" at {exc.where()}" if exc.path else ""
     reason = legal_text(clip(exc.reason, _MESSAGE_CHARACTERS))
     return ResultNotSerializable(f"The task's result cannot be written as {form}{place}: {reason}.")

@@ -16,6 +16,7 @@ import array
 import os
 import socket
 import struct
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -76,7 +77,7 @@ def recv_packet(sock: socket.socket) -> tuple[Message, list[int]] | None:
         raise
 
 
-def encode_frame(message: Message) -> bytes:
+def encode_frame(message: Mapping[str, Any]) -> bytes:
     """The bytes of one frame. Raises ``ValueError`` where it would be longer than ``FRAME_BYTES``."""
     data = orjson.dumps(message)
     if len(data) > FRAME_BYTES:
@@ -84,7 +85,7 @@ def encode_frame(message: Message) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
-def send_frame(fd: int, message: Message) -> None:
+def send_frame(fd: int, message: Mapping[str, Any]) -> None:
     """Write one frame to a blocking descriptor."""
     data = memoryview(encode_frame(message))
     while data:

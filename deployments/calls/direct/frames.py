@@ -1,4 +1,4 @@
-"""What goes over the socket between an ingress and a runner: a dict of JSON values, and at most one field of bytes.
+"""The frames between an ingress and a runner. Each has a JSON object, and bytes beside it.
 
 4 bytes    length of the JSON, little endian
 4 bytes    length of the bytes
@@ -16,27 +16,27 @@ Message = dict[str, Any]
 _HEAD: Final = Struct("<II")
 
 MOST_BYTES: Final = 256 * 1024 * 1024
-"""Of a message. Sources, outputs and results that travel so have limits of their own, which are lower."""
+"""The longest frame. Sources, outputs and results that travel in frames have lower limits of their own."""
 
 
 class BadFrame(Exception):
-    """What came is no message of ours."""
+    """The bytes that came are not a frame."""
 
 
 def encode(message: Message, content: bytes = b"") -> bytes:
-    """A frame. Raises ``TypeError`` for what is not JSON."""
+    """Return a frame. Raises ``TypeError`` for a message that is not JSON."""
     text = orjson.dumps(message)
     return b"".join((_HEAD.pack(len(text), len(content)), text, content))
 
 
 class Frames:
-    """Frames out of what comes, piece by piece."""
+    """Finds the frames in a stream of bytes that arrives in pieces."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[Message, bytes]]:
-        """The messages that are whole now. Raises ``BadFrame``."""
+        """Yield the messages that are complete now. Raises ``BadFrame``."""
         self._buffer += data
         while len(self._buffer) >= _HEAD.size:
             text_length, length = _HEAD.unpack_from(self._buffer)

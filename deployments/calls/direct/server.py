@@ -1,4 +1,4 @@
-"""The runner's side: runs of ingresses on this machine, which have a place here by Serve (``Runner.place``)."""
+"""The runner's side of direct calls: runs of ingresses on this machine that hold a slot (``Runner.slot``)."""
 
 import asyncio
 import logging
@@ -8,48 +8,51 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from hmac import compare_digest
 from itertools import count
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from deployments.calls.direct.frames import BadFrame, Frames, Message, encode
 from deployments.calls.direct.peers import is_ours
+from deployments.calls.messages import Address, RunCall, RunReply
 
 log = logging.getLogger("graphside.runner")
 
 GREETING_S: Final = 5.0
-"""Until who connects has said the secret."""
+"""How long a process that connects may take to say the secret."""
 
 CLAIM_S: Final = 20.0
-"""Until somebody has connected who says that a place is theirs."""
+"""How long a new slot waits for an ingress to claim it."""
+
+AnswerCall = Callable[[RunCall], Awaitable[RunReply]]
+"""Runs a task, as ``Runner.run`` does."""
 
 
 class DirectServer:
     """Listens on a socket that has no file, so that nothing of it outlives this process.
 
-    Who connects must be a process of the same user, and know the secret, which Serve tells an ingress with a place.
+    A process that connects must belong to the same user and know the secret, which an ingress learns with its slot.
     """
 
-    def __init__(self, run: Callable[[Message], Awaitable[Message]]) -> None:
-        """``run``: what answers a request, as ``Runner.run`` does; a field ``result`` of the answer is bytes."""
+    def __init__(self, run: AnswerCall) -> None:
         self._run = run
         self._name = f"graphside-runner-{secrets.token_hex(16)}"
         self._secret = secrets.token_urlsafe(32)
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
-        self._places = _Places()
+        self._slots = _Slots()
 
     @property
-    def address(self) -> Message | None:
-        """What an ingress needs to connect; None while nobody can."""
+    def address(self) -> Address | None:
+        """What an ingress needs to connect; None while the server does not listen."""
         return None if self._server is None else {"name": self._name, "secret": self._secret}
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[tuple[int, Awaitable[None]]]:
-        """A place's number, and what to wait for: that whoever claimed it is gone, or that nobody did."""
-        number, left = self._places.open()
+    async def slot(self) -> AsyncIterator[tuple[int, Awaitable[None]]]:
+        """Open a slot: its number, and a future that is done when its ingress has left, or none has claimed it."""
+        number, left = self._slots.open()
         try:
             yield number, left
         finally:
-            self._places.end(number)
+            self._slots.end(number)
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -59,14 +62,14 @@ class DirectServer:
             listener.bind(f"\0{self._name}")
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(
-                lambda: _Connection(self._run, self._secret, self._connections, self._places), sock=listener
+                lambda: _Connection(self._run, self._secret, self._connections, self._slots), sock=listener
             )
         except BaseException:
             listener.close()
             raise
 
     def close(self) -> None:
-        """Listen no more, and end what still runs."""
+        """Stop listening, and end the runs that came this way."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -74,8 +77,8 @@ class DirectServer:
             connection.close()
 
 
-class _Places:
-    """Those that are open. Serve would keep some of an ingress that was killed."""
+class _Slots:
+    """The slots that are open. Serve by itself would keep some slots of an ingress that was killed."""
 
     def __init__(self) -> None:
         self._left: dict[int, asyncio.Future[None]] = {}
@@ -103,26 +106,26 @@ class _Places:
 
 
 class _Connection(asyncio.Protocol):
-    """One ingress. What it asked for ends with it, and so do its places."""
+    """One ingress. Its runs and its slots end with the connection."""
 
     def __init__(
         self,
-        run: Callable[[Message], Awaitable[Message]],
+        run: AnswerCall,
         secret: str,
         connections: "set[_Connection]",
-        places: _Places,
+        slots: _Slots,
     ) -> None:
         self._run = run
         self._secret = secret
         self._connections = connections
-        self._places = places
+        self._slots = slots
         self._claimed: set[int] = set()
         self._frames = Frames()
         self._runs: dict[int, asyncio.Task[None]] = {}
         self._known = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none of asyncio's by their class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class is no subclass of asyncio's
         self._connections.add(self)
         self._greeting = asyncio.get_running_loop().call_later(GREETING_S, self.close)
         if not is_ours(transport):
@@ -133,7 +136,7 @@ class _Connection(asyncio.Protocol):
         try:
             for message, _ in self._frames.feed(data):
                 self._take(message)
-        except (BadFrame, KeyError, TypeError):
+        except (BadFrame, KeyError, TypeError, ValueError):
             log.warning("direct.bad_message")
             self.close()
 
@@ -142,8 +145,8 @@ class _Connection(asyncio.Protocol):
         self._connections.discard(self)
         for task in self._runs.values():
             task.cancel()
-        for place in self._claimed:
-            self._places.leave(place)
+        for slot in self._claimed:
+            self._slots.leave(slot)
 
     def close(self) -> None:
         self._transport.abort()
@@ -155,29 +158,28 @@ class _Connection(asyncio.Protocol):
             if not self._known:
                 raise BadFrame("not the secret")
             return
-        if "place" in message:
-            place = int(message["place"])
-            self._claimed.add(place)
-            return self._places.claim(place)
+        if "slot" in message:
+            slot = int(message["slot"])
+            self._claimed.add(slot)
+            return self._slots.claim(slot)
         if "left" in message:
-            place = int(message["left"])
-            self._claimed.discard(place)
-            return self._places.leave(place)
+            slot = int(message["left"])
+            self._claimed.discard(slot)
+            return self._slots.leave(slot)
         number = int(message["run"])
-        if "request" in message:
-            task = asyncio.create_task(self._answer(number, message["request"]))
+        if "call" in message:
+            task = asyncio.create_task(self._answer(number, message["call"]))
             self._runs[number] = task
             task.add_done_callback(lambda _: self._runs.pop(number, None))
         elif (running := self._runs.get(number)) is not None:
             running.cancel()
 
-    async def _answer(self, number: int, request: Message) -> None:
-        frame = encode({"run": number})  # it failed: as of a call by Serve, the ingress learns that, the log why
+    async def _answer(self, number: int, call: RunCall) -> None:
+        frame = encode({"run": number})  # the run failed: the ingress learns that, and the log has the reason
         try:
-            reply = await self._run(request)
-            result = reply.pop("result", None)
-            has_result = result is not None
-            frame = encode({"run": number, "reply": reply, "has_result": has_result}, result or b"")
+            reply: dict[str, Any] = {**await self._run(call)}
+            content = reply.pop("content")
+            frame = encode({"run": number, "reply": reply}, content)
         except Exception:
             log.exception("direct.run_failed")
         finally:

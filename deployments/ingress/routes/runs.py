@@ -1,4 +1,4 @@
-"""Runs: what became of them, and ending them before their time. Each is its sender's alone."""
+"""Runs: list them, look at one, and cancel it. Users see only their own runs."""
 
 import asyncio
 from dataclasses import asdict, replace
@@ -8,7 +8,6 @@ from typing import Any, Final
 from starlette.responses import JSONResponse, Response
 
 from auth.principal import Principal
-from catalog.batches import PERIOD_S
 from deployments.ingress.body import page_body, page_of
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest, NotFound
@@ -18,15 +17,16 @@ from deployments.ingress.routing.declarations import Parameter
 from deployments.ingress.routing.parameters import PAGE
 from deployments.ingress.routing.routes import Routes
 from deployments.ingress.services import Services
-from runtime.receipts import RunReceipt, State
+from runtime.receipts import SEEN_WITHIN_S, RunReceipt, State
+from runtime.run_report import COST_KEYS
 
 routes = Routes()
 
 STATES: Final[tuple[State, ...]] = ("queued", "running", "ended")
 MOST_GOING_ON: Final = 1000
 _LOOKS: Final = 4
-_LOOK_AGAIN_S: Final = PERIOD_S / 2
-"""Another replica's run is in the catalog within two of these and a little (``catalog/batches.py``)."""
+_LOOK_AGAIN_S: Final = SEEN_WITHIN_S / 2
+"""The run of another replica is in the catalog after two of these pauses and a little."""
 
 
 @routes.on(
@@ -36,13 +36,13 @@ _LOOK_AGAIN_S: Final = PERIOD_S / 2
         *PAGE,
         Parameter("state", "Only runs in this state.", {"type": "string", "enum": list(STATES)}),
         Parameter("dataset_id", "Only runs on this dataset.", {"type": "string"}),
-        Parameter("run_label", "Only runs that were labelled so.", {"type": "string"}),
+        Parameter("run_label", "Only runs with this label.", {"type": "string"}),
     ),
     answers={200: RunPage},
     errors=(InvalidRequest,),
 )
 async def page(call: Call[None]) -> Response:
-    """One's own runs, newest first, without what they printed; of a ``state``, ``dataset_id`` or ``run_label``."""
+    """List your own runs, newest first, without their output; filtered by ``state``, ``dataset_id``, ``run_label``."""
     limit, offset = page_of(call.request)
     query = call.request.query_params
     state = query.get("state") or None
@@ -59,7 +59,7 @@ async def page(call: Call[None]) -> Response:
     if state in (None, "ended"):
         count, receipts = await asyncio.to_thread(ask, limit, offset)
         receipts = await _as_they_are_now(call.services, receipts)
-    else:  # which of those that have not ended run is the runners' knowledge; a user has few of them
+    else:  # only runners know which of the unfinished runs are running; a user has few of them
         _, going_on = await asyncio.to_thread(ask, MOST_GOING_ON, 0)
         matching = [receipt for receipt in await _as_they_are_now(call.services, going_on) if receipt.state == state]
         count, receipts = len(matching), matching[offset : offset + limit]
@@ -68,7 +68,7 @@ async def page(call: Call[None]) -> Response:
 
 @routes.on("GET", "/api/v2/runs/{run_id}", answers={200: Receipt}, errors=(NotFound,))
 async def get(call: Call[None]) -> Response:
-    """One run: its state, how it ended, what it printed and what it cost."""
+    """Get one run: its state, how it ended, its output and its cost."""
     receipt = await _own_run(call.services, call.principal, call.path["run_id"])
     (receipt,) = await _as_they_are_now(call.services, [receipt])
     return JSONResponse(_shown(receipt))
@@ -76,7 +76,7 @@ async def get(call: Call[None]) -> Response:
 
 @routes.on("POST", "/api/v2/runs/{run_id}/cancel", answers={200: RunCancelled}, errors=(NotFound,))
 async def cancel(call: Call[None]) -> Response:
-    """End a run; whoever waits for it gets ``TaskCancelled``. For one that has ended this changes nothing."""
+    """Cancel a run. Its caller gets ``TaskCancelled``. For a run that has ended, nothing changes."""
     receipt = await _own_run(call.services, call.principal, call.path["run_id"])
     if receipt.state != "ended":
         await call.services.runners.cancel(receipt.id)
@@ -95,7 +95,8 @@ async def _own_run(services: Services, principal: Principal, run_id: str) -> Run
 
 
 async def _as_they_are_now(services: Services, receipts: list[RunReceipt]) -> list[RunReceipt]:
-    """The catalog knows that a run was accepted and that it ended; runners know where it is in between."""
+    """Return the receipts with their current states. The catalog knows that a run was accepted and that it ended; only
+    runners know what happens in between."""
     if all(receipt.state == "ended" for receipt in receipts):
         return receipts
     states = await services.runners.states()
@@ -106,15 +107,19 @@ async def _as_they_are_now(services: Services, receipts: list[RunReceipt]) -> li
 
 
 def _shown(receipt: RunReceipt) -> dict[str, Any]:
-    fields = {
-        name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(receipt).items()
-    }
-    del fields["owner_id"]
-    return {"run_id": fields.pop("id"), **fields}
+    shown: dict[str, Any] = {"run_id": receipt.id}
+    for name, value in asdict(receipt).items():
+        if name == "cost":
+            shown |= value or dict.fromkeys(COST_KEYS)
+        elif name == "output":
+            shown |= value
+        elif name not in ("id", "owner_id"):
+            shown[name] = value.isoformat() if isinstance(value, datetime) else value
+    return shown
 
 
 def _listed(receipt: RunReceipt) -> dict[str, Any]:
-    """Less what can be long."""
+    """Return the receipt without the fields that can be long."""
     shown = _shown(receipt)
     for name in ("stdout", "stderr", "source"):
         del shown[name]

@@ -1,27 +1,25 @@
-"""A run from its beginning to its end, whatever that is, as a receipt for its owner and a line of audit."""
+"""Records a run, however it ends: a receipt for its owner and a line of audit."""
 
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 
 from auth.principal import Principal
+from deployments.calls.messages import RunReply
 from deployments.ingress.services import services_of
 from runtime.errors import RuntimeFailure
 from runtime.receipts import NewRun, RunEnd
+from runtime.run_report import NO_OUTPUT
 
 CLIENT_LEFT: Final = "ClientLeft"
-"""Cause of a run that was killed because nobody waited for it any more."""
-
-_COST: Final = ("engine", "queue_s", "seat_s", "run_s", "encode_s", "peak_memory_bytes", "result_bytes")
-
-Reply = dict[str, Any]
+"""Cause of a run that was killed because its caller closed the connection."""
 
 
-async def recorded(request: Request, principal: Principal, run: NewRun, reply: Awaitable[Reply]) -> Reply:
-    """The runner's reply. Raises what waiting for it raises."""
+async def recorded(request: Request, principal: Principal, run: NewRun, reply: Awaitable[RunReply]) -> RunReply:
+    """Await the runner's reply, record the run's end, and return the reply. Raise what awaiting raises."""
     services = services_of(request)
     services.receipts.begin(run)
     end = RunEnd("InternalError")
@@ -41,18 +39,17 @@ async def recorded(request: Request, principal: Principal, run: NewRun, reply: A
         services.note(request, principal, "run", f"dataset:{run.dataset_id}", end.cause, run_id=run.id, **label)
 
 
-def end_of(run: NewRun, reply: Reply) -> RunEnd:
-    """How a run ended, from the runner's reply. One that was refused has no cost."""
-    failure = reply.get("failure")
-    cost = reply.get("receipt")
-    cause = failure["type"] if failure else "ok"
+def end_of(run: NewRun, reply: RunReply) -> RunEnd:
+    """Return how a run ended, from the runner's reply. A run that was refused has no cost."""
+    failure, cost = reply["failure"], reply["cost"]
+    cause = failure["type"] if failure is not None else "ok"
     if cost is None:
         return RunEnd(cause, failure=failure)
     return RunEnd(
         cause,
         started_at=run.created_at + timedelta(seconds=cost["queue_s"] + cost["seat_s"]),
+        cost=cost,
+        output=reply["output"] or NO_OUTPUT,
         failure=failure,
         versions=reply["versions"],
-        **{name: cost[name] for name in _COST},
-        **reply.get("output", {}),
     )

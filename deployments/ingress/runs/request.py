@@ -1,4 +1,4 @@
-"""The body of a request to run a task, with this server's maxima."""
+"""The body of a request to run a task, with this server's maxima, and the messages that it becomes."""
 
 from copy import copy
 from typing import Any, Final
@@ -6,12 +6,14 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
-from deployments.settings import Settings
-from runtime.task import EngineName, Format, OutputType
+from deployments.calls.messages import DatasetCall, RunCall
+from deployments.settings import REQUESTABLE, Settings
+from runtime.datasets.records import DatasetRecord
+from runtime.receipts import NewRun
+from runtime.results.kinds import Format
+from runtime.task import EngineName, OutputType
 
-_EXECUTE: Final = (
-    "Python source with a top-level `task` of one parameter, which gets the graph, a graphistry Plottable."
-)
+_EXECUTE: Final = "Python source with a top-level function `task` of one parameter: the graph, a graphistry Plottable."
 _EXAMPLE: Final = 'def task(g):\n    return {"edges": len(g._edges)}'
 
 
@@ -23,40 +25,77 @@ class RunRequest(BaseModel):
 
     execute: str = Field(description=_EXECUTE, examples=[_EXAMPLE])
     engine: EngineName | None = Field(
-        None, description="What runs it; by default `cudf` where a GPU runner is running, else `pandas`."
+        None, description="Engine of the run. Default: `cudf` if a GPU runner is running, else `pandas`."
     )
-    format: Format = Field("json", description="Of tables.")
-    output_type: OutputType = Field("json", description="What is wanted of what the task returns.")
-    run_label: str | None = Field(None, description="To find the run again: kept with its receipt and in the audit.")
+    format: Format = Field("json", description="Encoding of table results: json, csv or parquet.")
+    output_type: OutputType = Field("json", description="The part of the task's return value that is the result.")
+    run_label: str | None = Field(None, description="A label of your choice; stored with the run and in the audit log.")
     run_id: str | None = Field(
         None,
         pattern="^[0-9a-f]{32}$",
-        description="An id that no run had before, so that the run can be cancelled while one waits for it.",
+        description="An id that no run has yet. With it you can cancel the run while you wait for its result.",
     )
-    timeout_s: float | None = Field(None, gt=0, description="Deadline in seconds.")
-    cpu_s: float | None = Field(None, gt=0, description="The most CPU time of all its threads, in seconds.")
-    memory_bytes: int | None = Field(None, gt=0, description="The most memory that it may use.")
-    scratch_bytes: int | None = Field(None, ge=0, description="The most that it may write to its scratch directory.")
-    result_bytes: int | None = Field(None, gt=0, description="The largest encoded result.")
+    timeout_s: float | None = Field(None, gt=0, description="Deadline of the run in seconds.")
+    cpu_s: float | None = Field(None, gt=0, description="Most CPU time of all threads together, in seconds.")
+    memory_bytes: int | None = Field(None, gt=0, description="Most memory that the run may use.")
+    scratch_bytes: int | None = Field(None, ge=0, description="Most bytes in the run's scratch directory.")
+    result_bytes: int | None = Field(None, gt=0, description="Largest encoded result.")
 
 
 def run_request_model(settings: Settings) -> type[RunRequest]:
-    """``RunRequest`` that refuses what is over the operator's maxima."""
-    most = settings.maximum
-    fields: dict[str, Any] = {
-        "execute": _narrowed("execute", max_length=settings.max_source_bytes),
-        "timeout_s": _narrowed("timeout_s", le=most.timeout_s),
-        "cpu_s": _narrowed("cpu_s", le=most.cpu_s),
-        "scratch_bytes": _narrowed("scratch_bytes", le=most.scratch_bytes),
-        "result_bytes": _narrowed("result_bytes", le=most.result_bytes),
-    }
-    if most.memory_bytes is not None:
-        fields["memory_bytes"] = _narrowed("memory_bytes", le=most.memory_bytes)
+    """Return a ``RunRequest`` that refuses limits above the operator's maxima."""
+    fields: dict[str, Any] = {"execute": _narrowed("execute", max_length=settings.max_source_bytes)}
+    for name in REQUESTABLE:
+        most = getattr(settings.maximum, name)
+        if most is not None:
+            fields[name] = _narrowed(name, le=most)
     return create_model("RunRequest", __base__=RunRequest, **fields)
 
 
+def to_message(
+    body: RunRequest, record: DatasetRecord, run_id: str, engine: EngineName, *, accepts_text: bool, owner: str | None
+) -> RunCall:
+    """Return the call that a runner gets. ``owner`` is set if the run may reuse a process of the user's."""
+    return {
+        "run_id": run_id,
+        "dataset": _dataset(record),
+        "task": {
+            "source": body.execute,
+            "output_type": body.output_type,
+            "format": body.format,
+            "accepts_text": accepts_text,
+        },
+        "limits": {name: value for name in REQUESTABLE if (value := getattr(body, name)) is not None},
+        "engine": engine,
+        "owner": owner,
+    }
+
+
+def to_receipt(body: RunRequest, call: RunCall, owner_id: int, *, keep_source: bool) -> NewRun:
+    """Return the beginning of the run's receipt."""
+    return NewRun(
+        id=call["run_id"],
+        owner_id=owner_id,
+        dataset_id=call["dataset"]["dataset_id"],
+        engine=call["engine"],
+        output_type=body.output_type,
+        format=body.format,
+        run_label=body.run_label,
+        source=body.execute if keep_source else None,
+    )
+
+
+def _dataset(record: DatasetRecord) -> DatasetCall:
+    return {
+        "dataset_id": record.id,
+        "tables": {role: table.id for role, table in record.tables.items()},
+        "byte_count": sum(table.byte_count for table in record.tables.values()),
+        "payload": {**record.payload, "dataset_id": record.id},
+    }
+
+
 def _narrowed(name: str, **limits: Any) -> tuple[Any, FieldInfo]:
-    """The field as it is, with limits that it has here."""
+    """Return the field with additional limits."""
     known = RunRequest.model_fields[name]
     field = copy(known)
     field.metadata = [*known.metadata, *Field(**limits).metadata]

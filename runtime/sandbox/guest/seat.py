@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, cast
 
 from runtime.datasets.plottable import fresh_copy
 from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemoryExceeded
-from runtime.results import encode
+from runtime.results.encoding import encode
 from runtime.sandbox.guest import confine, surroundings
-from runtime.sandbox.protocol import Message, recv_frame, send_frame
+from runtime.sandbox.protocol import recv_frame, send_frame
+from runtime.sandbox.seat_messages import SeatAnswer, SeatRequest
 from runtime.sandbox.walls import identity
 from runtime.sandbox.walls.enclosure import Enclosure
 from runtime.source import load_task
@@ -83,17 +84,21 @@ def serve(plottable: Callable[[], Any], mapped_bytes: int | None, explain: Expla
     its address space is no measure of its memory. ``explain`` names errors of a device.
     """
     try:
-        request = recv_frame(CHANNEL_FD)
+        request = _next_request()
         if request is not None and mapped_bytes is not None:
-            confine.limit_memory(mapped_bytes, int(request["memory_bytes"]))
+            confine.limit_memory(mapped_bytes, request["memory_bytes"])
         while request is not None:
-            _limit_cpu(float(request["cpu_s"]), again=bool(request["keep"]))
-            surroundings.most_threads[0] = int(request["threads"])
-            send_frame(CHANNEL_FD, {**_answer(request, plottable, explain), "token": request["token"]})
+            _limit_cpu(request["cpu_s"], again=request["keep"])
+            surroundings.most_threads[0] = request["threads"]
+            send_frame(CHANNEL_FD, _answer(request, plottable, explain))
             # The replica looks at what this process used, and ends it, unless its user's next run is to have it.
-            request = recv_frame(CHANNEL_FD)
+            request = _next_request()
     finally:
         _exit(0)
+
+
+def _next_request() -> SeatRequest | None:
+    return cast(SeatRequest | None, recv_frame(CHANNEL_FD))  # the host is believed
 
 
 def _limit_cpu(cpu_s: float, *, again: bool) -> None:
@@ -106,15 +111,17 @@ def _limit_cpu(cpu_s: float, *, again: bool) -> None:
         confine.limit(resource.RLIMIT_CPU, most)
 
 
-def _answer(request: Message, plottable: Callable[[], Any], explain: Explain) -> Message:
+def _answer(request: SeatRequest, plottable: Callable[[], Any], explain: Explain) -> SeatAnswer:
+    task, token = request["task"], request["token"]
     started = _perf_counter()
-    sink = _ResultFile(int(request["result_bytes"]))
+    sink = _ResultFile(request["result_bytes"])
     ended = started
     try:
-        value = _run(request["source"], _own_copy(plottable) if request["keep"] else plottable)
+        value = _run(task["source"], _own_copy(plottable) if request["keep"] else plottable)
         ended = _perf_counter()
-        kind = encode(value, request["output_type"], request["format"], request["accepts_text"], cast(BinaryIO, sink))
+        kind = encode(value, task["output_type"], task["format"], task["accepts_text"], cast(BinaryIO, sink))
         return {
+            "token": token,
             "status": "ok",
             "kind": kind,
             "length": sink.tell(),
@@ -125,7 +132,7 @@ def _answer(request: Message, plottable: Callable[[], Any], explain: Explain) ->
         confine.release_reserve()
         ended = ended if ended > started else _perf_counter()
         failure = explain(error) or _failure(error, sink, request)
-        return {"status": "failed", "failure": failure.to_wire(), "run_s": ended - started}
+        return {"token": token, "status": "failed", "failure": failure.to_wire(), "run_s": ended - started}
     finally:
         _flush()
 
@@ -140,7 +147,7 @@ def _run(source: str, plottable: Callable[[], Any]) -> Any:
     return loaded.task(plottable())
 
 
-def _failure(error: BaseException, sink: "_ResultFile", request: Message) -> RuntimeFailure:
+def _failure(error: BaseException, sink: "_ResultFile", request: SeatRequest) -> RuntimeFailure:
     """What to tell the caller of an exception that ended the run."""
     kind = type(error)  # isinstance() would ask the exception itself, and a task may have written that
     if issubclass(kind, RuntimeFailure):
@@ -155,7 +162,7 @@ def _failure(error: BaseException, sink: "_ResultFile", request: Message) -> Run
     described = describe_exception(error)
     refused = issubclass(kind, OSError) and cast(OSError, error).errno == errno.ENOMEM  # mmap's word for it
     if refused or issubclass(kind, MemoryError):
-        limit = int(request["memory_bytes"])
+        limit = request["memory_bytes"]
         return TaskMemoryExceeded(
             f"the task asked for more memory than its limit of {limit} bytes",
             limit_name="memory_bytes",

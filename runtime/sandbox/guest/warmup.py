@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from runtime import results
 from runtime.datasets.frames import map_frame
 from runtime.datasets.plottable import build_plottable
 from runtime.datasets.tables import canonical, write_canonical
+from runtime.results.encoding import encode
+from runtime.results.kinds import FORMATS
 from runtime.sandbox.guest import event_loops, holder, parse_job
 from runtime.sandbox.guest.device import loader as device_loader
 from runtime.sandbox.guest.device import seat as device_seat
@@ -45,10 +46,10 @@ def warm_up() -> None:
     frame = pd.DataFrame({"s": ["a", "b"], "d": ["b", "c"], "weight": [1.0, 2.0], "hits": [1, 2]})
     graph = build_plottable(_through_file(frame), None, _PAYLOAD)
     value = load_task(_TASK).task(graph)
-    results.encode({"x": 1}, "json", "json", True, io.BytesIO())
-    for file_format in ("json", "csv", "parquet"):
-        results.encode(value, "all", file_format, True, io.BytesIO())
-    results.encode(_of_many_types(), "table", "json", True, io.BytesIO())
+    encode({"x": 1}, "json", "json", True, io.BytesIO())
+    for file_format in FORMATS:
+        encode(value, "all", file_format, True, io.BytesIO())
+    encode(_of_many_types(), "table", "json", True, io.BytesIO())
     graph.hop(pd.DataFrame({"id": ["a"]}), hops=1)
 
 

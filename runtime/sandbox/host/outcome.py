@@ -14,6 +14,7 @@ from runtime.errors import (
     RuntimeFailure,
     TaskCrashed,
 )
+from runtime.results.kinds import RESULT_KINDS, ResultKind
 from runtime.sandbox.host.large_result import LargeResult
 from runtime.sandbox.protocol import Message, ProtocolError
 from runtime.task import Limits
@@ -24,15 +25,13 @@ DEEPEST_FIELDS: Final = 8
 _TELLABLE: Final = (RunFailed, InvalidSource)
 """The failures that a seat may report of itself; the others are the replica's to say."""
 
-_KINDS: Final = frozenset({"json", "text", "csv", "parquet", "zip"})
-
 
 @dataclass(slots=True)
 class RunOutcome:
     """How a run ended. Exactly one of ``failure`` and ``kind`` is set; times are seconds, sizes bytes."""
 
     failure: RuntimeFailure | None = None
-    kind: str | None = None
+    kind: ResultKind | None = None
     result: bytes | LargeResult = b""
     length: int = 0
     stdout: str = ""
@@ -61,7 +60,7 @@ def outcome_of(answer: Message, limits: Limits) -> RunOutcome:
             raise ProtocolError("not a failure of a task")
         return RunOutcome(failure=failure, run_s=run_s)
     kind, length = answer["kind"], answer["length"]
-    if kind not in _KINDS or type(length) is not int or length < 0:
+    if kind not in RESULT_KINDS or type(length) is not int or length < 0:
         raise ProtocolError("not an answer")
     if length > limits.result_bytes:
         limit = limits.result_bytes

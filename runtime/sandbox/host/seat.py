@@ -19,6 +19,7 @@ from runtime.sandbox.host.output import OutputPipe
 from runtime.sandbox.host.scratch import ScratchRoot, remove, scratch_use
 from runtime.sandbox.host.watchdog import Watchdog, Writable
 from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, ancillary_of, encode_frame
+from runtime.sandbox.seat_messages import SeatRequest
 from runtime.task import Limits, TaskSpec
 
 log = logging.getLogger("graphside.sandbox")
@@ -294,16 +295,13 @@ def seat_not_made(error: OSError) -> Overloaded:
     return Overloaded("this server cannot start another run just now; try again", retry_after_s=1)
 
 
-def _request(spec: TaskSpec, token: str | None) -> Message:
+def _request(spec: TaskSpec, token: str | None) -> SeatRequest:
     return {
         "token": token,
-        "source": spec.source,
-        "output_type": spec.output_type,
-        "format": spec.format,
-        "accepts_text": spec.accepts_text,
+        "keep": spec.owner is not None,
+        "task": spec.task,
         "cpu_s": spec.limits.cpu_s,
         "memory_bytes": spec.limits.memory_bytes,
         "result_bytes": spec.limits.result_bytes,
         "threads": spec.limits.threads,
-        "keep": spec.owner is not None,
     }

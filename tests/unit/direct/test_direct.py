@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -13,17 +13,24 @@ from typing import Any
 
 import pytest
 
-from deployments.calls.direct import client, server
-from deployments.calls.direct.client import DirectCalls, Place
+from deployments.calls.direct.client import DirectCalls
 from deployments.calls.direct.frames import encode
+from deployments.calls.direct.line import connect
 from deployments.calls.direct.server import DirectServer
+from deployments.calls.direct.slot import Slot
 
-Request = dict[str, Any]
+Request = Any  # the calls and replies of these tests are shorter than those of runs
+
+
+def ask(slot: Slot, request: Request) -> Coroutine[Any, Any, Any]:
+    return slot.run(request)
+
+
 ABOUT: ContextVar[str] = ContextVar("about", default="nothing")
 
 
 class OpenCall:
-    """A call by Serve that is left open, as ``Runner.place`` leaves it."""
+    """A call by Serve that is left open, as ``Runner.slot`` leaves it."""
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
@@ -41,7 +48,7 @@ class OpenCall:
 
 @dataclass
 class Serve:
-    """Gives places at one replica."""
+    """Gives slots at one replica."""
 
     runner: DirectServer
     replica: str = "a"
@@ -50,7 +57,7 @@ class Serve:
     contexts: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
 
-    async def open_place(self, key: str) -> tuple[OpenCall, Request]:
+    async def open_slot(self, key: str) -> tuple[OpenCall, Request]:
         call = OpenCall()
         self.calls.append(call)
         self.keys.append(key)
@@ -58,18 +65,18 @@ class Serve:
         said: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         async def hold() -> None:
-            async with self.runner.place() as (number, left):
+            async with self.runner.slot() as (number, left):
                 said.set_result(number)
                 await left
             call.ended.set()
 
         call.holding = asyncio.create_task(hold())
         address = self.runner.address if self.address == "its own" else self.address
-        return call, {"replica": self.replica, "address": address, "place": await said}
+        return call, {"replica": self.replica, "address": address, "slot": await said}
 
     @property
     def held(self) -> int:
-        """Places that Serve counts."""
+        """Slots that Serve counts."""
         return sum(not call.ended.is_set() for call in self.calls)
 
 
@@ -79,7 +86,7 @@ async def answer(request: Request) -> Request:
         await asyncio.sleep(request["sleep_s"])
     if "raise" in request:
         raise ValueError(request["raise"])
-    return {"echo": request, **({"result": bytes(request["length"])} if "length" in request else {})}
+    return {"echo": request, "content": bytes(request.get("length", 0))}
 
 
 @dataclass
@@ -90,10 +97,10 @@ class Wired:
     serve: Serve
     calls: DirectCalls
 
-    async def place(self, key: str = "d") -> Place:
+    async def slot(self, key: str = "d") -> Slot:
         """One that is free: asked for as often as it takes."""
-        place: Place = await eventually(lambda: self.calls.take(key))
-        return place
+        slot: Slot = await eventually(lambda: self.calls.take(key))
+        return slot
 
 
 async def eventually(find: Callable[[], Any]) -> Any:
@@ -110,7 +117,7 @@ async def wired(run: Callable[[Request], Awaitable[Request]] = answer) -> AsyncI
     runner = DirectServer(run)
     await runner.start()
     serve = Serve(runner)
-    calls = DirectCalls(serve.open_place)
+    calls = DirectCalls(serve.open_slot)
     async with AsyncExitStack() as stack:
         stack.callback(runner.close)
         stack.callback(calls.close)
@@ -128,7 +135,7 @@ def on(act: Act, run: Callable[[Request], Awaitable[Request]] = answer) -> None:
     asyncio.run(main())
 
 
-class TestPlaces:
+class TestSlots:
     def test_the_first_run_has_none_and_asks_for_none(self) -> None:
         async def act(both: Wired) -> None:
             assert both.calls.take("d") is None
@@ -141,23 +148,23 @@ class TestPlaces:
         async def act(both: Wired) -> None:
             assert both.calls.take("d") is None
             assert both.calls.take("d") is None
-            place = await both.place()
+            slot = await both.slot()
             assert both.serve.keys[0] == "d"
-            assert (await place.run({"n": 1}))["echo"] == {"n": 1}
+            assert (await ask(slot, {"n": 1}))["echo"] == {"n": 1}
 
         on(act)
 
-    def test_a_place_is_one_run_s_at_a_time_and_given_back(self) -> None:
+    def test_a_slot_is_one_run_s_at_a_time_and_given_back(self) -> None:
         let_go: list[bool] = []
 
         async def wait(request: Request) -> Request:
             await eventually(lambda: let_go)
-            return request
+            return await answer(request)
 
         async def act(both: Wired) -> None:
-            first = await both.place()
-            running = asyncio.create_task(first.run({}))
-            second = await both.place()
+            first = await both.slot()
+            running = asyncio.create_task(ask(first, {}))
+            second = await both.slot()
             assert second is not first
             let_go.append(True)
             await running
@@ -166,11 +173,11 @@ class TestPlaces:
         on(act, wait)
 
     def test_those_that_nobody_uses_are_let_go(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(client, "IDLE_S", 0.1)
+        monkeypatch.setattr("deployments.calls.direct.line.IDLE_S", 0.1)
 
         async def act(both: Wired) -> None:
-            place = await both.place()
-            await place.run({})
+            slot = await both.slot()
+            await ask(slot, {})
             assert both.serve.held > 0
             await eventually(lambda: both.serve.held == 0)
             assert both.calls.take("d") is None
@@ -178,49 +185,48 @@ class TestPlaces:
         on(act)
 
     def test_serve_is_asked_again_after_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(client, "ASK_AGAIN_S", 0.2)
+        monkeypatch.setattr("deployments.calls.direct.client.ASK_AGAIN_S", 0.2)
 
         async def act(both: Wired) -> None:
-            await (await both.place()).run({})
+            await ask(await both.slot(), {})
             asked = len(both.serve.calls)
             for _ in range(10):
-                if (place := both.calls.take("d")) is not None:
-                    await place.run({})
+                if (slot := both.calls.take("d")) is not None:
+                    await ask(slot, {})
                 await asyncio.sleep(0.05)
             assert len(both.serve.calls) > asked
 
         on(act)
 
     def test_an_old_one_is_let_go_though_it_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(client, "RETIRED_S", 0.1)
+        monkeypatch.setattr("deployments.calls.direct.slot.RETIRED_S", 0.1)
 
         async def act(both: Wired) -> None:
-            place = await both.place()
+            slot = await both.slot()
             await asyncio.sleep(0.15)
-            await place.run({})
-            assert both.calls.take("d") is not place
+            await ask(slot, {})
+            assert both.calls.take("d") is not slot
             await eventually(lambda: both.serve.calls[0].ended.is_set())
 
         on(act)
 
     def test_one_that_serve_lost_is_not_used_again(self, caplog: pytest.LogCaptureFixture) -> None:
         async def act(both: Wired) -> None:
-            place = await both.place()
-            await place.run({})
+            slot = await both.slot()
+            await ask(slot, {})
             both.serve.calls[0].cancel()
-            await eventually(lambda: not place.held)
-            line = both.calls._datasets["d"].line
-            assert line is not None and not line.has_free
-            assert both.calls.take("d") is not place
+            await eventually(lambda: not slot.held)
+            assert both.calls.stats() == {"datasets": 1, "lines": 1, "free_slots": 0}
+            assert both.calls.take("d") is not slot
 
         on(act)
 
-    def test_many_datasets_asked_for_in_turn_share_a_place(self) -> None:
+    def test_many_datasets_asked_for_in_turn_share_a_slot(self) -> None:
         async def act(both: Wired) -> None:
             for number in range(40):
                 for _ in range(3):
-                    if (place := both.calls.take(f"d{number % 10}")) is not None:
-                        await place.run({})
+                    if (slot := both.calls.take(f"d{number % 10}")) is not None:
+                        await ask(slot, {})
                     await asyncio.sleep(0.005)
             assert both.serve.held <= 3
 
@@ -241,7 +247,7 @@ class TestPlaces:
     def test_they_are_asked_for_in_no_request_s_context_which_would_end_them(self) -> None:
         async def act(both: Wired) -> None:
             ABOUT.set("a request")
-            await both.place()
+            await both.slot()
             assert set(both.serve.contexts) == {"nothing"}
 
         on(act)
@@ -263,17 +269,17 @@ class TestPlaces:
 
     def test_those_of_an_ingress_that_died_end(self) -> None:
         async def act(both: Wired) -> None:
-            await both.place()
-            (await both.calls._lines["a"]).close()  # type: ignore[union-attr]
+            await both.slot()
+            both.calls.close()
             await eventually(lambda: both.serve.held == 0)
 
         on(act)
 
     def test_one_that_nobody_claims_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(server, "CLAIM_S", 0.1)
+        monkeypatch.setattr("deployments.calls.direct.server.CLAIM_S", 0.1)
 
         async def act(both: Wired) -> None:
-            await both.serve.open_place("d")
+            await both.serve.open_slot("d")
             assert both.serve.held == 1
             await eventually(lambda: both.serve.held == 0)
 
@@ -284,34 +290,34 @@ class TestRuns:
     @pytest.mark.parametrize("length", [0, 1, 3_000_000])
     def test_results_are_bytes(self, length: int) -> None:
         async def act(both: Wired) -> None:
-            assert (await (await both.place()).run({"length": length}))["result"] == bytes(length)
+            assert (await ask(await both.slot(), {"length": length}))["content"] == bytes(length)
 
         on(act)
 
     def test_an_answer_without_a_result_has_none(self) -> None:
         async def act(both: Wired) -> None:
-            assert await (await both.place()).run({}) == {"echo": {}}
+            assert await ask(await both.slot(), {}) == {"echo": {}, "content": b""}
 
         on(act)
 
     def test_many_at_once_get_their_own_answers(self) -> None:
         async def one(both: Wired, number: int) -> bool:
-            place = await both.place()
-            reply = await place.run({"n": number, "sleep_s": 0.001 * (number % 7), "length": number})
-            return bool(reply["echo"]["n"] == number and len(reply["result"]) == number)
+            slot = await both.slot()
+            reply = await ask(slot, {"n": number, "sleep_s": 0.001 * (number % 7), "length": number})
+            return bool(reply["echo"]["n"] == number and len(reply["content"]) == number)
 
         async def act(both: Wired) -> None:
             assert all(await asyncio.gather(*(one(both, number) for number in range(50))))
 
         on(act)
 
-    def test_one_whose_caller_leaves_is_ended_and_its_place_is_free(self) -> None:
+    def test_one_whose_caller_leaves_is_ended_and_its_slot_is_free(self) -> None:
         begun: list[Request] = []
         ended: list[Request] = []
 
         async def endless(request: Request) -> Request:
             if request.get("quick"):
-                return {}
+                return {"content": b""}
             begun.append(request)
             try:
                 await asyncio.sleep(60)
@@ -321,31 +327,31 @@ class TestRuns:
             return {}
 
         async def act(both: Wired) -> None:
-            place = await both.place()
-            running = asyncio.create_task(place.run({"n": 1}))
+            slot = await both.slot()
+            running = asyncio.create_task(ask(slot, {"n": 1}))
             await eventually(lambda: begun)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await eventually(lambda: ended == [{"n": 1}])
-            assert both.calls.take("d") is place
-            assert await place.run({"quick": True}) == {}
+            assert both.calls.take("d") is slot
+            assert await ask(slot, {"quick": True}) == {"content": b""}
 
         on(act, endless)
 
     def test_one_that_fails_in_the_runner_is_told_so_and_logged_there(self, caplog: pytest.LogCaptureFixture) -> None:
         async def act(both: Wired) -> None:
-            place = await both.place()
+            slot = await both.slot()
             with pytest.raises(ConnectionError, match="failed in the replica"):
-                await place.run({"raise": "a bug"})
-            assert await place.run({}) == {"echo": {}}
+                await ask(slot, {"raise": "a bug"})
+            assert await ask(slot, {}) == {"echo": {}, "content": b""}
 
         on(act)
         assert "a bug" in caplog.text
 
     def test_those_of_a_runner_that_ends_are_interrupted_and_the_next_goes_by_serve(self) -> None:
         async def act(both: Wired) -> None:
-            place = await both.place()
-            running = asyncio.create_task(place.run({"sleep_s": 60}))
+            slot = await both.slot()
+            running = asyncio.create_task(ask(slot, {"sleep_s": 60}))
             await asyncio.sleep(0.05)
             both.runner.close()
             with pytest.raises(ConnectionError):
@@ -355,12 +361,12 @@ class TestRuns:
 
         on(act)
 
-    def test_what_is_not_json_is_not_sent_and_costs_no_place(self) -> None:
+    def test_what_is_not_json_is_not_sent_and_costs_no_slot(self) -> None:
         async def act(both: Wired) -> None:
-            place = await both.place()
+            slot = await both.slot()
             with pytest.raises(TypeError):
-                await place.run({"source": "\ud800"})
-            assert both.calls.take("d") is place
+                await ask(slot, {"source": "\ud800"})
+            assert both.calls.take("d") is slot
 
         on(act)
 
@@ -386,9 +392,9 @@ class TestStrangers:
         "data",
         [
             encode({"secret": "guessed"}),
-            encode({"run": 1, "request": {}}),
+            encode({"run": 1, "call": {}}),
             b"\xff" * 100,
-            encode({"secret": ["s"]}) + encode({"run": 1, "request": {}}),
+            encode({"secret": ["s"]}) + encode({"run": 1, "call": {}}),
         ],
         ids=["another-secret", "no-secret", "noise", "no-text"],
     )
@@ -406,8 +412,18 @@ class TestStrangers:
 
         on(act, run)
 
+    def test_a_message_that_makes_no_sense_ends_the_connection(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def act(both: Wired) -> None:
+            assert both.runner.address is not None
+            data = encode({"secret": both.runner.address["secret"]}) + encode({"run": "not a number"})
+            assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
+
+        on(act)
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert "direct.bad_message" in caplog.text
+
     def test_who_says_nothing_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(server, "GREETING_S", 0.1)
+        monkeypatch.setattr("deployments.calls.direct.server.GREETING_S", 0.1)
 
         async def act(both: Wired) -> None:
             assert both.runner.address is not None
@@ -431,7 +447,7 @@ except ConnectionError:
 
         async def act(both: Wired) -> None:
             assert both.runner.address is not None
-            said = encode({"secret": both.runner.address["secret"]}) + encode({"run": 1, "request": {}})
+            said = encode({"secret": both.runner.address["secret"]}) + encode({"run": 1, "call": {}})
             command = [sys.executable, "-c", code, both.runner.address["name"], said.hex()]
             done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=30)
             assert done.stdout.strip() == "sent away", done.stderr
@@ -459,7 +475,7 @@ except ConnectionError:
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forger:
                 assert forger.stdout is not None
                 assert (await asyncio.to_thread(forger.stdout.readline)).strip() == "listening"
-                assert await client.connect({"name": "graphside-runner-forged", "secret": "s"}) is None
+                assert await connect({"name": "graphside-runner-forged", "secret": "s"}) is None
                 assert (await asyncio.to_thread(forger.stdout.readline)).strip() == "0"
 
         on(act)

@@ -13,12 +13,14 @@ from ray.serve.handle import DeploymentResponse
 
 from deployments.calls import runner_handle
 from deployments.calls.affinity import REPLICA_PREFIX
+from deployments.calls.messages import KeptResult
 from deployments.calls.runner_client import RunnerClient
 from deployments.calls.runner_handle import GpuRunnerHandle
 from runtime.engines.base import DatasetSource
 from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted
 from runtime.executor import Executor, ExecutorSettings
-from runtime.task import TaskSpec
+from runtime.task import CPU_ENGINE, GPU_ENGINE, EngineName
+from tests.tasks import run_call, spec
 
 ABSENT = DeploymentUnavailableError(DeploymentID(name="GpuRunner"))
 
@@ -98,13 +100,19 @@ class Deployment:
 Act = Callable[[RunnerClient], Awaitable[Any]]
 
 
+async def look(client: RunnerClient) -> None:
+    """Look at the GPU runners once, as the client does every few seconds."""
+    runners = client._handles[GPU_ENGINE]
+    assert isinstance(runners, GpuRunnerHandle)
+    await runners.look()
+
+
 def asked(cpu: Deployment, gpu: Deployment, act: Act) -> Any:
     """``act`` on a client that has looked at the GPU runners once."""
 
     async def main() -> Any:
-        client = RunnerClient(cpu, gpu)
-        assert isinstance(client._gpu, GpuRunnerHandle)
-        await client._gpu.look()
+        client = RunnerClient({CPU_ENGINE: cpu, GPU_ENGINE: gpu})
+        await look(client)
         return await act(client)
 
     return asyncio.run(main())
@@ -120,17 +128,17 @@ def gpu() -> Deployment:
     return Deployment("GpuRunner", [True])
 
 
-@pytest.mark.parametrize(("engine", "runner"), [("pandas", "Runner"), ("cudf", "GpuRunner"), (None, "Runner")])
+@pytest.mark.parametrize(("engine", "runner"), [("pandas", "Runner"), ("cudf", "GpuRunner")])
 def test_a_run_goes_to_the_runners_of_its_engine(
-    cpu: Deployment, gpu: Deployment, engine: str | None, runner: str
+    cpu: Deployment, gpu: Deployment, engine: EngineName, runner: str
 ) -> None:
-    assert asked(cpu, gpu, lambda client: client.run("d", {"engine": engine})) == runner
+    assert asked(cpu, gpu, lambda client: client.run(run_call(engine))) == runner
     assert [deployment.calls for deployment in (cpu, gpu) if deployment.name == runner] == [[("run", "d")]]
 
 
 def test_without_gpu_runners_every_run_goes_to_a_runner_which_knows_its_engine(cpu: Deployment) -> None:
-    client = RunnerClient(cpu)
-    reply: Any = asyncio.run(client.run("d", {"engine": "cudf"}))
+    client = RunnerClient({CPU_ENGINE: cpu})
+    reply: Any = asyncio.run(client.run(run_call("cudf")))
     assert reply == "Runner"
     assert not client.gpu_running
 
@@ -140,7 +148,8 @@ def test_a_large_result_comes_from_the_kind_of_runner_that_made_it(
     cpu: Deployment, gpu: Deployment, engine: Any, runner: bytes
 ) -> None:
     async def fetched(client: RunnerClient) -> list[bytes]:
-        return [chunk async for chunk in client.fetch("a", "run", None, engine)]
+        kept: KeptResult = {"replica": "a", "length": 1, "location": None}
+        return [chunk async for chunk in client.fetch(engine, "run", kept)]
 
     assert asked(cpu, gpu, fetched) == [runner]
     assert cpu.calls + gpu.calls == [("fetch", REPLICA_PREFIX + "a")]
@@ -189,7 +198,7 @@ def test_the_other_kind_answers_while_one_is_missing(
 def test_nobody_waits_for_gpu_runners_that_are_not_there(cpu: Deployment, ready: Any) -> None:
     gpu = Deployment("GpuRunner", ready)
     with pytest.raises(Overloaded, match=r'no GPU runner is running.*"engine": "pandas"') as raised:
-        asked(cpu, gpu, lambda client: client.run("d", {"engine": "cudf"}))
+        asked(cpu, gpu, lambda client: client.run(run_call("cudf")))
     assert raised.value.fields["retry_after_s"] > 0
     assert gpu.calls == []
 
@@ -197,7 +206,7 @@ def test_nobody_waits_for_gpu_runners_that_are_not_there(cpu: Deployment, ready:
 def test_gpu_runners_that_never_came_are_no_engine(cpu: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_handle, "START_S", 0.0)
     with pytest.raises(EngineUnavailable, match='"engine": "pandas"') as raised:
-        asked(cpu, Deployment("GpuRunner", ABSENT), lambda client: client.run("d", {"engine": "cudf"}))
+        asked(cpu, Deployment("GpuRunner", ABSENT), lambda client: client.run(run_call("cudf")))
     assert raised.value.fields["engine"] == "cudf"
 
 
@@ -208,9 +217,8 @@ def test_gpu_runners_that_were_there_will_be_again(
 
     async def run(client: RunnerClient) -> None:
         gpu.ready = ABSENT
-        assert isinstance(client._gpu, GpuRunnerHandle)
-        await client._gpu.look()
-        await client.run("d", {"engine": "cudf"})
+        await look(client)
+        await client.run(run_call("cudf"))
 
     with pytest.raises(Overloaded):
         asked(cpu, gpu, run)
@@ -218,7 +226,7 @@ def test_gpu_runners_that_were_there_will_be_again(
 
 def test_one_ready_replica_is_enough(cpu: Deployment) -> None:
     gpu = Deployment("GpuRunner", [False, True])
-    assert asked(cpu, gpu, lambda client: client.run("d", {"engine": "cudf"})) == "GpuRunner"
+    assert asked(cpu, gpu, lambda client: client.run(run_call("cudf"))) == "GpuRunner"
 
 
 @pytest.mark.parametrize(
@@ -235,7 +243,7 @@ def test_a_call_that_finds_no_replica_is_given_up_after_a_while(
     async def run(client: RunnerClient) -> bool:
         gpu.ready = ready
         with pytest.raises(Overloaded, match=says):
-            await client.run("d", {"engine": "cudf"})
+            await client.run(run_call("cudf"))
         return client.gpu_running
 
     assert asked(cpu, gpu, run) is running
@@ -253,7 +261,7 @@ def test_a_gpu_runner_that_goes_is_no_riddle(
     async def run(client: RunnerClient) -> None:
         gpu.ready = ABSENT
         with pytest.raises(kind):
-            await client.run("d", {"engine": "cudf"})
+            await client.run(run_call("cudf"))
 
     asked(cpu, gpu, run)
 
@@ -262,7 +270,7 @@ def test_a_client_that_leaves_takes_its_run_along(cpu: Deployment, gpu: Deployme
     gpu.assigned = False
 
     async def leave(client: RunnerClient) -> bool:
-        running = asyncio.create_task(client.run("d", {"engine": "cudf"}))
+        running = asyncio.create_task(client.run(run_call("cudf")))
         while not gpu.responses:
             await asyncio.sleep(0)
         running.cancel()
@@ -278,7 +286,7 @@ def test_an_ingress_keeps_looking(cpu: Deployment, monkeypatch: pytest.MonkeyPat
     gpu = Deployment("GpuRunner")
 
     async def watch() -> None:
-        client = RunnerClient(cpu, gpu)
+        client = RunnerClient({CPU_ENGINE: cpu, GPU_ENGINE: gpu})
         client.start()
         for ready in ([True], ABSENT, RuntimeError("what?"), [True]):
             gpu.ready = ready
@@ -320,7 +328,7 @@ def test_a_call_of_serve_tells_when_it_has_found_a_replica() -> None:
 def test_a_runner_that_has_another_engine_says_what_it_has(here: str, asked: str, says: str) -> None:
     engine: Any = SimpleNamespace(name=here, load=None)
     executor = Executor(engine, ExecutorSettings(seats=1, queue=0, cache_bytes=0))
-    run = executor.run(DatasetSource("d", {}, 0), TaskSpec(run_id="r", source=""), asked)
+    run = executor.run(DatasetSource("d", {}, 0), spec(), asked)
     with pytest.raises(EngineUnavailable, match=says) as raised:
         asyncio.run(run)
     assert raised.value.fields == {"engine": asked}

@@ -1,14 +1,17 @@
 """Which engine a request gets, on the wire: what it asks for, what is set up, what is running."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from deployments.calls.messages import KeptResult, RunCall, RunReply
 from deployments.calls.runner_handle import not_running
-from tests.unit.http.test_app import RECEIPT, run, with_app
+from tests.tasks import run_reply
+from tests.unit.http.test_app import run, with_app
 
 GPU: dict[str, Any] = {"gpu": {}}
 FALLS_BACK = {"cudf_falls_back_to_pandas": True}
@@ -23,17 +26,16 @@ class Runners:
         self.fetched: list[str] = []
         self._large = large
 
-    async def run(self, dataset_id: str, request: dict[str, Any]) -> dict[str, Any]:
-        engine = request["engine"]
+    async def run(self, call: RunCall) -> RunReply:
+        engine = call["engine"]
         self.asked.append(engine)
         if engine == "cudf" and not self.gpu_running:
             raise not_running()
-        reply = {"receipt": {**RECEIPT, "engine": engine}, "versions": {}, "kind": "json"}
         if self._large:
-            return {**reply, "replica": "a", "length": 1, "place": None}
-        return {**reply, "result": b"1"}
+            return run_reply(content=b"", kept={"replica": "a", "length": 1, "location": None})
+        return run_reply()
 
-    async def fetch(self, replica: str, run_id: str, place: Any, engine: str) -> Any:
+    async def fetch(self, engine: str, run_id: str, kept: KeptResult) -> AsyncIterator[bytes]:
         self.fetched.append(engine)
         yield b"1"
 

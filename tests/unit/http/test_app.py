@@ -13,15 +13,12 @@ import pytest
 
 from auth.flags import ENABLED_USERS
 from catalog.engine import migrate
+from deployments.calls.messages import RunCall, RunReply
 from deployments.ingress.deployment import build_asgi_app
 from deployments.ingress.services import Services
 from deployments.settings import Settings
 from runtime.errors import Overloaded, RunInterrupted, StoreUnavailable
-
-RECEIPT = {
-    "engine": "pandas", "queue_s": 0.001, "seat_s": 0.002, "run_s": 0.003, "encode_s": 0.004,
-    "peak_memory_bytes": 0, "result_bytes": 1,
-}  # fmt: skip
+from tests.tasks import run_reply
 
 Act = Callable[[httpx.AsyncClient, str], Awaitable[Any]]
 
@@ -31,16 +28,16 @@ class Runners:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[RunCall] = []
         self.free = asyncio.Event()
         self.free.set()
 
-    async def run(self, dataset_id: str, request: dict[str, Any]) -> dict[str, Any]:
-        self.asked.append(request)
+    async def run(self, call: RunCall) -> RunReply:
+        self.asked.append(call)
         await self.free.wait()
         if self.error is not None:
             raise self.error
-        return {"receipt": RECEIPT, "versions": {}, "kind": "json", "result": b"1"}
+        return run_reply()
 
     async def evict(self, dataset_id: str) -> None:
         return None

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from runtime.errors import ResultNotSerializable
-from runtime.results import encode
 from runtime.results.columns import joined_rows
 from runtime.results.document import dumps_slowly
+from runtime.results.encoding import encode
 from runtime.results.frames import column_names, to_pandas
 from runtime.results.records import records
 from runtime.results.values import key_text

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from runtime.errors import ResultNotSerializable
-from runtime.results import encode
+from runtime.results.encoding import encode
 
 PAGE = pathlib.Path(__file__).parents[3] / "docs" / "results.md"
 NAMES = {

@@ -15,8 +15,9 @@ from graphistry.compute.python_remote import python_remote_generic
 from pandas.testing import assert_frame_equal
 
 from runtime.errors import ResultNotSerializable
-from runtime.results import encode
-from runtime.task import Format, OutputType
+from runtime.results.encoding import encode
+from runtime.results.kinds import Format
+from runtime.task import OutputType
 
 EDGES = pd.DataFrame({"src": ["a", "b"], "dst": ["b", "c"], "w": [0.5, 2.0]})
 NODES = pd.DataFrame({"id": ["a", "b", "c"], "n": [1, 2, 3]})

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runtime.results import encode
+from runtime.results.encoding import encode
 
 FRAME = pd.DataFrame({"n": np.arange(20_000), "s": "a string of some length"})
 CELLS = [

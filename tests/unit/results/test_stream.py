@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from runtime.errors import ResultNotSerializable
-from runtime.results import encode
+from runtime.results.encoding import encode
 
 LONG = 'ä\n"\\x' * 400_000
 
@@ -120,7 +120,7 @@ def test_a_small_value_that_is_an_endless_document_meets_the_end_of_its_file(fan
 SCARCE = """
 import io, resource
 import pandas as pd
-from runtime.results import encode
+from runtime.results.encoding import encode
 
 class Counter(io.RawIOBase):
     length = 0

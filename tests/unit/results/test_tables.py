@@ -13,7 +13,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from runtime.errors import ResultNotSerializable
-from runtime.results import encode
+from runtime.results.encoding import encode
 
 COLUMNS: dict[str, Any] = {
     "int8": np.array([-128, 127], dtype="int8"),

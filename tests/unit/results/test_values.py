@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 
 from runtime.errors import ResultNotSerializable
-from runtime.results import encode
+from runtime.results.encoding import encode
 
 Point = collections.namedtuple("Point", "x y")
 NAN = float("nan")

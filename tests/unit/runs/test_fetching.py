@@ -8,8 +8,10 @@ from typing import Any, Self
 import pytest
 
 from deployments.calls.affinity import REPLICA_PREFIX
+from deployments.calls.messages import KeptResult
 from deployments.calls.runner_client import CHUNK_BYTES, RunnerClient
 from runtime.sandbox.host.large_result import LargeResult, ResultLocation
+from runtime.task import CPU_ENGINE
 
 DATA = os.urandom(3 * CHUNK_BYTES + 17)
 
@@ -50,8 +52,13 @@ def _result() -> LargeResult:
     return result
 
 
+def _chunks(handle: OneReplica, location: ResultLocation | None) -> AsyncIterator[bytes]:
+    kept: KeptResult = {"replica": "a", "length": len(DATA), "location": location}
+    return RunnerClient({CPU_ENGINE: handle}).fetch(CPU_ENGINE, "run", kept)
+
+
 async def _fetched(handle: OneReplica, location: ResultLocation | None) -> bytes:
-    return b"".join([chunk async for chunk in RunnerClient(handle).fetch("a", "run", location)])
+    return b"".join([chunk async for chunk in _chunks(handle, location)])
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["alive", "dead meanwhile"])
@@ -64,8 +71,8 @@ def test_a_file_in_reach_is_read_and_its_replica_lets_go(broken: bool) -> None:
 def test_one_that_is_elsewhere_comes_from_its_replica() -> None:
     result, handle = _result(), OneReplica()
     assert result.location is not None
-    location: ResultLocation = {**result.location, "machine": ["another", "one"]}
-    assert asyncio.run(_fetched(handle, location)) == DATA
+    elsewhere: ResultLocation = {**result.location, "machine": ["another", "one"]}
+    assert asyncio.run(_fetched(handle, elsewhere)) == DATA
     assert asyncio.run(_fetched(handle, None)) == DATA
     assert handle.calls == [("fetch", REPLICA_PREFIX + "a")] * 2
 
@@ -75,7 +82,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_no_file_open() -> None:
 
     async def leave() -> int:
         before = len(os.listdir("/proc/self/fd"))
-        chunks = RunnerClient(handle).fetch("a", "run", result.location)
+        chunks = _chunks(handle, result.location)
         assert await anext(chunks) == DATA[:CHUNK_BYTES]
         await chunks.aclose()  # type: ignore[attr-defined]  # it is a generator
         return len(os.listdir("/proc/self/fd")) - before

@@ -12,6 +12,8 @@ from auth.users import Users
 from catalog.engine import Catalog
 from catalog.tables import runs
 from runtime.receipts import INTERRUPTED, NewRun, Receipts, RunEnd
+from runtime.run_report import NO_OUTPUT
+from tests.tasks import COST
 
 DATASET = uuid4().hex
 
@@ -39,8 +41,7 @@ def new(owner_id: int, **fields: Any) -> NewRun:
 
 
 ENDED = RunEnd(
-    cause="TaskError", started_at=datetime.now(UTC), queue_s=0.1, seat_s=0.2, run_s=0.3, encode_s=0.0,
-    peak_memory_bytes=7, result_bytes=0, stdout="out", stderr="err",
+    cause="TaskError", started_at=datetime.now(UTC), cost=COST, output={**NO_OUTPUT, "stdout": "out", "stderr": "err"},
     failure={"type": "TaskError", "fields": {"a": [1]}},
     versions={"pandas": "3.0.6"},
 )  # fmt: skip
@@ -53,15 +54,20 @@ def test_a_receipt_has_what_was_noted(receipts: Receipts, ann: int, at_once: boo
     if not at_once:
         begun = receipts.get(run.id, ann)
         assert begun is not None
-        assert (begun.state, begun.cause, begun.stdout, begun.failure) == ("queued", None, "", None)
+        assert (begun.state, begun.cause, begun.cost, begun.output, begun.failure) == (
+            "queued",
+            None,
+            None,
+            NO_OUTPUT,
+            None,
+        )
     receipts.end(run.id, ENDED)
     found = receipts.get(run.id, ann)
     assert found is not None
     assert (found.state, found.cause, found.run_label, found.source) == ("ended", "TaskError", "nightly", run.source)
     assert (found.created_at, found.started_at, found.ended_at) == (run.created_at, ENDED.started_at, ENDED.ended_at)
-    for name in ("queue_s", "seat_s", "run_s", "peak_memory_bytes", "stdout", "stderr", "failure", "versions"):
+    for name in ("cost", "output", "failure", "versions"):
         assert getattr(found, name) == getattr(ENDED, name), name
-    assert not found.stdout_truncated
 
 
 def test_a_run_ends_once(receipts: Receipts, ann: int) -> None:
@@ -90,11 +96,11 @@ def test_an_id_that_is_taken_stays_with_its_run(receipts: Receipts, ann: int, be
 def test_long_output_keeps_both_its_ends(receipts: Receipts, ann: int) -> None:
     run = new(ann)
     receipts.begin(run)
-    receipts.end(run.id, RunEnd("ok", stdout="ä" * 100 + "z", stderr="short"))
+    receipts.end(run.id, RunEnd("ok", output={**NO_OUTPUT, "stdout": "ä" * 100 + "z", "stderr": "short"}))
     found = receipts.get(run.id, ann)
     assert found is not None
-    assert found.stdout == "ä" * 25 + "\n…\n" + "ä" * 24 + "z"
-    assert (found.stdout_truncated, found.stderr, found.stderr_truncated) == (True, "short", False)
+    cut = "ä" * 25 + "\n…\n" + "ä" * 24 + "z"
+    assert found.output == {"stdout": cut, "stdout_truncated": True, "stderr": "short", "stderr_truncated": False}
 
 
 def test_a_list_has_ones_own_newest_first_without_long_texts(receipts: Receipts, ann: int, ben: int) -> None:
@@ -106,7 +112,9 @@ def test_a_list_has_ones_own_newest_first_without_long_texts(receipts: Receipts,
     count, found = receipts.page(ann, 10, 0)
     assert count == 5
     assert [receipt.id for receipt in found] == [run.id for run in reversed(begun)]
-    assert all((receipt.stdout, receipt.stderr, receipt.source) == ("", "", None) for receipt in found)
+    assert all(
+        (receipt.output["stdout"], receipt.output["stderr"], receipt.source) == ("", "", None) for receipt in found
+    )
     assert found[-1].failure == ENDED.failure
     assert [receipt.id for receipt in receipts.page(ann, 2, 1)[1]] == [begun[3].id, begun[2].id]
     assert receipts.page(ann, 10, 0, ended=True)[0] == 3

@@ -17,13 +17,15 @@ from runtime.datasets.store.local import LocalStore
 from runtime.datasets.tables import canonical, write_canonical
 from runtime.engines.base import DatasetSource, Engine
 from runtime.engines.pandas import PandasEngine, SeatSettings
-from runtime.executor import Executor, ExecutorSettings, Receipt
+from runtime.executor import Executor, ExecutorSettings
+from runtime.run_report import RunCost
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.scratch import ScratchRoot
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
-from runtime.task import MIB, Limits, TaskSpec
+from runtime.task import MIB
 from runtime.uploads import Uploads
+from tests.tasks import spec
 from tests.unit.standing_walls import walls
 
 T = TypeVar("T")
@@ -64,11 +66,9 @@ class Rig:
         self.store.commit(path, object_id)
         return DatasetSource(uuid4().hex, {"edges": object_id}, byte_count, dict(PAYLOAD))
 
-    def start(self, source: DatasetSource, code: str, **fields: Any) -> Coroutine[Any, Any, tuple[RunOutcome, Receipt]]:
-        """The coroutine of a run; fields of ``Limits`` and of ``TaskSpec`` by name."""
-        limits = {name: fields.pop(name) for name in list(fields) if name in Limits.__dataclass_fields__}
-        spec = TaskSpec(run_id=uuid4().hex, source=code, limits=Limits(**limits), **fields)
-        return self.executor.run(source, spec, None)
+    def start(self, source: DatasetSource, code: str, **fields: Any) -> Coroutine[Any, Any, tuple[RunOutcome, RunCost]]:
+        """The coroutine of a run; ``fields`` are those of ``tests.tasks.spec``."""
+        return self.executor.run(source, spec(code, **fields), None)
 
     def run(self, source: DatasetSource, code: str, **fields: Any) -> RunOutcome:
         """The outcome of a run."""

@@ -4,15 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from uuid import uuid4
 
 import pytest
 
 from runtime.engines.base import DatasetSource
 from runtime.errors import RunExists
-from runtime.executor import Receipt
+from runtime.run_report import RunCost
 from runtime.sandbox.host.outcome import RunOutcome
-from runtime.task import Limits, TaskSpec
+from runtime.task import TaskSpec
+from tests import tasks
 from tests.unit.sandbox.conftest import Rig, answer
 from tests.waiting import eventually
 
@@ -20,10 +20,10 @@ SPINS = "def task(g):\n    print('begun', flush=True)\n    open('begun', 'w').cl
 
 
 def spec(code: str = SPINS, run_id: str | None = None) -> TaskSpec:
-    return TaskSpec(run_id=run_id or uuid4().hex, source=code, limits=Limits(timeout_s=20))
+    return tasks.spec(code, run_id, timeout_s=20)
 
 
-def start(rig: Rig, source: DatasetSource, task: TaskSpec) -> "Future[tuple[RunOutcome, Receipt]]":
+def start(rig: Rig, source: DatasetSource, task: TaskSpec) -> "Future[tuple[RunOutcome, RunCost]]":
     return asyncio.run_coroutine_threadsafe(rig.executor.run(source, task, None), rig.loop)
 
 
@@ -45,9 +45,9 @@ def test_a_run_that_is_cancelled_ends_at_once_with_what_it_printed(rig: Rig, sou
     assert states(rig) == {task.run_id: "running"}
     began = time.monotonic()
     assert cancel(rig, task.run_id)
-    outcome, receipt = run.result(5)
+    outcome, _ = run.result(5)
     assert time.monotonic() - began < 0.5
-    assert (outcome.cause, receipt.cause, outcome.stdout) == ("TaskCancelled", "TaskCancelled", "begun\n")
+    assert (outcome.cause, outcome.stdout) == ("TaskCancelled", "begun\n")
     assert states(rig) == {}
 
 
@@ -68,9 +68,9 @@ def test_a_run_that_waits_for_a_seat_is_cancelled_too(make_rig: Callable[..., Ri
     runs = [start(rig, source, task) for task in (first, second)]
     eventually(lambda: states(rig) == {first.run_id: "running", second.run_id: "queued"})
     assert cancel(rig, second.run_id)
-    outcome, receipt = runs[1].result(5)
+    outcome, cost = runs[1].result(5)
     assert outcome.cause == "TaskCancelled"
-    assert receipt.run_s == 0
+    assert cost["run_s"] == 0
     assert cancel(rig, first.run_id)
     assert runs[0].result(5)[0].cause == "TaskCancelled"
     assert answer(rig.run(source, "def task(g): return 1")) == 1  # the seat is free again
@@ -94,5 +94,5 @@ def test_two_runs_cannot_have_one_id(rig: Rig, source: DatasetSource) -> None:
 
 
 def test_the_memory_of_a_short_run_is_known(rig: Rig, source: DatasetSource) -> None:
-    _, receipt = rig.wait(rig.start(source, "def task(g):\n    task.kept = bytearray(50_000_000)\n    return 1"))
-    assert 40e6 < receipt.peak_memory_bytes < 200e6
+    _, cost = rig.wait(rig.start(source, "def task(g):\n    task.kept = bytearray(50_000_000)\n    return 1"))
+    assert 40e6 < cost["peak_memory_bytes"] < 200e6

@@ -314,8 +314,8 @@ def task(g):
     task.kept = [mmap.mmap(-1, 1 << 30, flags=mmap.MAP_PRIVATE | 0x4000, prot=mmap.PROT_READ) for _ in range(40)]
     return sum(kept[offset] for kept in task.kept for offset in range(0, 1 << 30, 1 << 21))
 """
-    _, receipt = rig.wait(rig.start(source, code, memory_bytes=60 * 2**30))
-    assert receipt.peak_memory_bytes > 40 * 2**20
+    _, cost = rig.wait(rig.start(source, code, memory_bytes=60 * 2**30))
+    assert cost["peak_memory_bytes"] > 40 * 2**20
 
 
 def test_a_deleted_file_of_which_a_page_is_mapped_counts_whole(rig: Rig, source: DatasetSource) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployments.runner import deployment as runner
-from deployments.runner.deployment import GROUP_MARGIN_BYTES, GROUP_MARGIN_PIDS, group_limits
+from deployments.runner.budget import GROUP_MARGIN_BYTES, GROUP_MARGIN_PIDS, group_limits
 from deployments.settings import Settings
 from runtime.engines.pandas import HOLDER_BYTES
 from runtime.errors import RunInterrupted, RuntimeFailure, TaskCrashed, TaskMemoryExceeded, TaskTimeout

@@ -1,4 +1,4 @@
-"""Runs, as their sender sees them."""
+"""Runs, as their users see them."""
 
 from typing import Annotated, Any, Literal
 
@@ -26,12 +26,12 @@ class FailureTold(FailureShown):
 
 
 class RunShown(Shape):
-    """What was asked for, how it ended, what it cost. What is not known, or not yet, is null."""
+    """What was asked for, how the run ended and what it cost. A value that is not known yet is null."""
 
     run_id: RunId
     dataset_id: HexId = Field(examples=["0a56aa27ec1e4112b1458e960dc6f674"])
     state: State
-    cause: str | None = Field(description="`ok`, or the type of what ended it.", examples=["ok"])
+    cause: str | None = Field(description="`ok`, or the type of the error that ended the run.", examples=["ok"])
     run_label: str | None
     engine: str = Field(examples=["pandas"])
     output_type: str = Field(examples=["json"])
@@ -51,7 +51,7 @@ class RunShown(Shape):
 
 
 class RunListed(RunShown):
-    """A run in the list, without what it printed."""
+    """A run in the list, without its output."""
 
     failure: FailureShown | None
 
@@ -62,15 +62,15 @@ class RunReceipt(RunShown):
     stdout: str
     stderr: str
     failure: FailureTold | None
-    source: str | None = Field(description="The code, where the operator keeps it.")
+    source: str | None = Field(description="The task's code, if the operator keeps it; else null.")
 
 
 class RunPage(Page[RunListed]):
-    """One's own runs, newest first."""
+    """Your own runs, newest first."""
 
 
 class RunCancelled(Shape):
-    """The run has ended, by this or before."""
+    """The run has ended, by this request or before it."""
 
     success: Literal[True]
     run_id: RunId

@@ -1,0 +1,54 @@
+"""How a runner's settings become the limits of its machine: memory of a run, of all runs together, and of a seat."""
+
+from typing import Final
+
+from deployments.settings import Settings
+from runtime.engines.pandas import HOLDER_BYTES, SeatSettings
+from runtime.executor import ExecutorSettings
+from runtime.memory import memory_bytes
+from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.walls.cgroup import SHARE, GroupLimits
+from runtime.task import MIB
+
+RUNS_SHARE: Final = 0.8
+"""Share of the machine's memory for runs. With all seats taken, the machine stays below Ray's own memory monitor."""
+
+GROUP_MARGIN_BYTES: Final = 512 * MIB
+GROUP_MARGIN_PIDS: Final = 1024
+"""What the template and the parsers of uploads may add to a runner's runs and datasets."""
+
+
+def most_memory_of_a_run(settings: Settings, seats: int) -> int:
+    """Return the memory limit that no request may exceed: the setting, or a seat's share of this machine."""
+    return settings.maximum.memory_bytes or int(memory_bytes() * RUNS_SHARE) // seats
+
+
+def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_bytes: int) -> GroupLimits:
+    """Return what all processes below a runner may use together: enough for all other limits, but not the machine.
+
+    ``most_memory_bytes`` is for one run. Its result is in memory too, until it is fetched.
+    """
+    runs_bytes = executor.seats * (most_memory_bytes + settings.maximum.result_bytes)
+    holders = executor.cache_bytes // HOLDER_BYTES
+    enough_bytes = min(runs_bytes + executor.cache_bytes + GROUP_MARGIN_BYTES, int(SHARE * memory_bytes()))
+    return GroupLimits(
+        memory_bytes=settings.tasks_memory_bytes or enough_bytes,
+        pids=executor.seats * settings.limits.threads
+        + holders * (1 + settings.spare_seats + settings.reused_seats)
+        + GROUP_MARGIN_PIDS,
+    )
+
+
+def seat_settings(settings: Settings, scratch: ScratchRoot) -> SeatSettings:
+    """Return what a runner's seats are made with."""
+    maximum = settings.maximum
+    return SeatSettings(
+        scratch=scratch,
+        spares=settings.spare_seats,
+        reused=settings.reused_seats,
+        output_bytes=settings.limits.output_bytes,
+        result_bytes=maximum.result_bytes,
+        file_bytes=max(maximum.result_bytes, maximum.scratch_bytes),
+        open_files=settings.limits.open_files,
+        threads=settings.limits.threads,
+    )
