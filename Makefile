@@ -74,17 +74,17 @@ peers: $(patsubst requirements/peers/%.lock,$(PEERS)/%/.installed,$(PEER_LOCKS))
 
 # On a machine without network there is no .gpuenv: what was carried there is on the path of its own python3 (docs/gpu.md).
 gpu-names: $(GPUENV)/.installed ## whether all that is used of cuDF is in its pinned wheels; needs no GPU (2 GB of download)
-	$(GPUENV)/bin/python tests/gpu/names.py
+	$(GPUENV)/bin/python tools/gpu/names.py
 
 gpu-probe: ## what a GPU answers to the questions that the engine depends on, as JSON
-	$(GPU_PYTHON) tests/gpu/probe.py
+	$(GPU_PYTHON) tools/gpu/probe.py
 
 gpu-trace: ## device files and system calls of CUDA beyond those that seats may make, as JSON
-	$(GPU_PYTHON) tests/gpu/trace.py
+	$(GPU_PYTHON) tools/gpu/trace.py
 
 gpu-bundle: ## archives for a machine with a GPU and without network, into .gpu1 and .gpu2 (1 GB of download)
-	tests/gpu/bundle/bundle.sh
-	tests/gpu/bundle/raybundle.sh
+	tools/gpu/bundle/bundle.sh
+	tools/gpu/bundle/raybundle.sh
 
 test-gpu: ## the tests that need a GPU
 	$(GPU_PYTHON) -m pytest -q -m gpu tests/gpu

@@ -2,7 +2,7 @@
 
 A dataset of 20 million edges and five columns: loading it from its stored table and from an image, giving it to a seat,
 four tasks in walled-in seats against the same text in a bare process with cuDF and against the pandas engine, in turn;
-runs that only a deadline ends; then the probe's copies, formats and kills (``tests/gpu/probe.py``), which are the
+runs that only a deadline ends; then the probe's copies, formats and kills (``tools/gpu/probe.py``), which are the
 ceilings.
 """
 
@@ -284,7 +284,7 @@ async def _until(condition: Callable[[], bool]) -> bool:
 def probed(folder: Path) -> dict[str, Any]:
     """What the probe says of copies, formats and kills."""
     out = folder / "probe.json"
-    command = [sys.executable, str(ROOT / "tests/gpu/probe.py"), "--out", str(out), "copies", "formats", "kills"]
+    command = [sys.executable, str(ROOT / "tools/gpu/probe.py"), "--out", str(out), "copies", "formats", "kills"]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     found: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"error": "the probe said nothing"}
     return found

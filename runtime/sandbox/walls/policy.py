@@ -149,4 +149,4 @@ _WITH_A_DEVICE: Final[Policy] = {
 
 DEVICE_SEAT: Final[Policy] = {**SEAT, **_WITH_A_DEVICE}
 DEVICE_LOADER: Final[Policy] = {**JOB, **_WITH_A_DEVICE}
-"""Written from what is public of the driver; ``tests/gpu/trace.py`` tells on a device what is missing, or idle."""
+"""Written from what is public of the driver; ``tools/gpu/trace.py`` tells on a device what is missing, or idle."""

@@ -2,8 +2,8 @@
 
 import re
 
-from tests.gpu.questions.questions import QUESTIONS
 from tests.unit.docs.markdown import ROOT, code, rows
+from tools.gpu.questions.questions import QUESTIONS
 
 PAGE = "docs/gpu.md"
 
@@ -17,6 +17,6 @@ def test_commands_are_targets_and_files_are_there() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     named = re.findall(r"make ([a-z]+(?:-[a-z]+)+)", text)
     assert {"gpu-probe", "gpu-trace", "gpu-names", "gpu-bundle", "test-gpu", "bench-gpu"} == set(named) <= set(targets)
-    files = re.findall(r"tests/gpu/[a-z_/]+\.(?:py|sh)", text)
+    files = re.findall(r"(?:tests|tools)/gpu/[a-z_/]+\.(?:py|sh)", text)
     assert files
     assert all((ROOT / file).is_file() for file in files)

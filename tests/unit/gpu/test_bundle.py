@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.gpu.bundle.slim import Slimmed, slim
-from tests.gpu.bundle.unpack import line, unpack
 from tests.unit.docs.markdown import ROOT
+from tools.gpu.bundle.slim import Slimmed, slim
+from tools.gpu.bundle.unpack import line, unpack
 
-SCRIPTS = sorted((ROOT / "tests" / "gpu" / "bundle").glob("*.sh"))
+SCRIPTS = sorted((ROOT / "tools" / "gpu" / "bundle").glob("*.sh"))
 
 
 def entry(arch: int, size: int, kind: int = 2) -> bytes:
@@ -75,7 +75,7 @@ def test_scripts_are_well_formed_and_name_no_host(script: Path) -> None:
 
 @pytest.mark.parametrize("script", ["bundle.sh", "raybundle.sh"])
 def test_every_package_of_a_bundle_is_in_our_locks(script: str) -> None:
-    text = (ROOT / "tests" / "gpu" / "bundle" / script).read_text(encoding="utf-8").replace("\\\n", " ")
+    text = (ROOT / "tools" / "gpu" / "bundle" / script).read_text(encoding="utf-8").replace("\\\n", " ")
     calls = re.findall(r"^pinned (\S+) ([a-z0-9 -]+?)\s*>", text, re.MULTILINE)
     assert calls
     for lock, names in calls:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.gpu.names import problems, uses
+from tools.gpu.names import problems, uses
 
 ROOTS = frozenset({"json", "decimal", "collections"})
 
@@ -60,7 +60,7 @@ def test_what_is_not_there_is_one_and_its_line_is_told(source: str, says: str) -
 def test_it_reads_our_own_sources() -> None:
     from tests.unit.docs.markdown import ROOT
 
-    source = (ROOT / "tests" / "gpu" / "questions" / "device.py").read_text(encoding="utf-8")
+    source = (ROOT / "tools" / "gpu" / "questions" / "device.py").read_text(encoding="utf-8")
     names = {use.name for use in uses(source, "device.py")}
     assert {"cuda.bindings.driver.cuMemCreate", "cudf.DataFrame.device_deserialize"} <= names
     assert "cuda.bindings.driver.CUmemAccessDesc().location.type" in names

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.gpu.questions.questions import NEEDS_A_DEVICE, QUESTIONS
 from tests.unit.docs.markdown import ROOT
+from tools.gpu.questions.questions import NEEDS_A_DEVICE, QUESTIONS
 
-PROBE = ROOT / "tests" / "gpu" / "probe.py"
+PROBE = ROOT / "tools" / "gpu" / "probe.py"
 
 
 def probe(*arguments: str) -> tuple[int, dict[str, Any]]:

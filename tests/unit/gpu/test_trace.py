@@ -12,7 +12,7 @@ from tests.unit.docs.markdown import ROOT
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    command = [sys.executable, str(ROOT / "tests" / "gpu" / "trace.py"), "--dry"]
+    command = [sys.executable, str(ROOT / "tools" / "gpu" / "trace.py"), "--dry"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.stdout, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.gpu.questions.channel import Channel, Closed
-from tests.gpu.questions.machine import ALIGNED, MIB, Block, Machine, Packed
+from tools.gpu.questions.channel import Channel, Closed
+from tools.gpu.questions.machine import ALIGNED, MIB, Block, Machine, Packed
 
 PROBE: Final = Path(__file__).resolve().parents[1] / "probe.py"
 ANSWER_S: Final = 90.0

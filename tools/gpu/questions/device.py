@@ -6,8 +6,8 @@ import pickle
 from functools import cached_property
 from typing import Any, Final
 
-from tests.gpu.questions.machine import Block, Laps
-from tests.gpu.questions.nvml import Nvml
+from tools.gpu.questions.machine import Block, Laps
+from tools.gpu.questions.nvml import Nvml
 
 _ENDLESS: Final = 'extern "C" __global__ void k(volatile int* p) { while (*p == 0); }'
 

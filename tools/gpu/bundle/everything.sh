@@ -23,12 +23,12 @@ step() { # step NAME SECONDS COMMAND...
 }
 
 if [ -f .gpu1/cudf.txz ] || [ -f .gpu2/ray.txz ]; then
-  step unpacked.txt 240 "$python" tests/gpu/bundle/unpack.py
+  step unpacked.txt 240 "$python" tools/gpu/bundle/unpack.py
 fi
 { git rev-parse HEAD || true; nvidia-smi || true; uname -a; } >"$out/machine.txt" 2>&1
-step probe.json 480 "$python" tests/gpu/probe.py --out "$out/probe.partial.json" --seconds 420
-step trace.json 240 "$python" tests/gpu/trace.py
-step trace-device-seat.json 240 "$python" tests/gpu/trace.py --against device_seat
+step probe.json 480 "$python" tools/gpu/probe.py --out "$out/probe.partial.json" --seconds 420
+step trace.json 240 "$python" tools/gpu/trace.py
+step trace-device-seat.json 240 "$python" tools/gpu/trace.py --against device_seat
 if "$python" -c "import ray, orjson" 2>/dev/null; then
   step tests.txt 900 "$python" -m pytest -q -m gpu tests/gpu
   step bench.json 600 "$python" -m bench.gpu

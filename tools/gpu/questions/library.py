@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from tests.gpu.questions.channel import Channel
-from tests.gpu.questions.machine import GIB, Laps, Machine, told
+from tools.gpu.questions.channel import Channel
+from tools.gpu.questions.machine import GIB, Laps, Machine, told
 
 PACKAGES: Final = (
     "cudf-cu13", "pylibcudf-cu13", "libcudf-cu13", "rmm-cu13", "librmm-cu13", "cuda-bindings", "cupy-cuda13x", "numba",

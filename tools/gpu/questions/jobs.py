@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from tests.gpu.questions.channel import Channel
-from tests.gpu.questions.machine import GIB, MIB, Laps, Machine, Packed, gb_per_s, told
-from tests.gpu.questions.rig import layout
+from tools.gpu.questions.channel import Channel
+from tools.gpu.questions.machine import GIB, MIB, Laps, Machine, Packed, gb_per_s, told
+from tools.gpu.questions.rig import layout
 
 Job = Callable[[Machine, Channel], dict[str, Any]]
 

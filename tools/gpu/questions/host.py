@@ -11,7 +11,7 @@ import pickle
 import resource
 from typing import Any, Final
 
-from tests.gpu.questions.machine import GIB, MIB, Block, Laps
+from tools.gpu.questions.machine import GIB, MIB, Block, Laps
 
 _GRANULE: Final = 2 * MIB
 _CAPACITY: Final = 4 * GIB

@@ -1,4 +1,4 @@
-"""What a worker with CUDA asks of the kernel, beyond what seats may: ``python tests/gpu/trace.py``. Prints JSON.
+"""What a worker with CUDA asks of the kernel, beyond what seats may: ``python tools/gpu/trace.py``. Prints JSON.
 
 A minimal worker (context, group-by, join, Parquet, then SIGKILL) runs under the filter of seats with every refusal
 turned into a note and let through, so that what ``runtime/sandbox/walls/policy.py`` does not allow is listed exactly,
@@ -30,7 +30,7 @@ if __name__ == "__main__":  # run by path: this folder's names are not to hide t
 from runtime.sandbox.walls import policy  # noqa: E402 (after the line above)
 from runtime.sandbox.walls.rules import DENY  # noqa: E402
 from runtime.sandbox.walls.syscalls import NUMBERS, this_architecture  # noqa: E402
-from tests.gpu import notified  # noqa: E402
+from tools.gpu import notified  # noqa: E402
 
 POLICIES: Final = {name.lower(): getattr(policy, name) for name in ("SEAT", "DEVICE_SEAT") if hasattr(policy, name)}
 """Against the first, everything that CUDA needs is listed; against the second, what walls for it still lack."""

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from tests.gpu.questions.channel import Channel
-from tests.gpu.questions.machine import GIB, MIB, Machine, gb_per_s, told
-from tests.gpu.questions.rig import layout
+from tools.gpu.questions.channel import Channel
+from tools.gpu.questions.machine import GIB, MIB, Machine, gb_per_s, told
+from tools.gpu.questions.rig import layout
 
 _STAGE_BYTES: Final = 64 * MIB
 _ROUNDS: Final = 4

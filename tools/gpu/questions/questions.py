@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from tests.gpu.questions.machine import GIB, MIB
-from tests.gpu.questions.rig import Child, Rig, Unanswered
+from tools.gpu.questions.machine import GIB, MIB
+from tools.gpu.questions.rig import Child, Rig, Unanswered
 
 Question = Callable[[Rig], dict[str, Any]]
 
@@ -19,7 +19,7 @@ def device(rig: Rig) -> dict[str, Any]:
     """Which device and driver, and whether an owner that only initialised the driver costs anything."""
     from cuda.bindings import driver
 
-    from tests.gpu.questions.device import CudaMachine, call
+    from tools.gpu.questions.device import CudaMachine, call
 
     machine = rig.machine
     assert isinstance(machine, CudaMachine)

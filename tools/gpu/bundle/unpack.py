@@ -1,4 +1,4 @@
-"""Makes what was carried to a machine without network part of its Python: ``python3 tests/gpu/bundle/unpack.py``.
+"""Makes what was carried to a machine without network part of its Python: ``python3 tools/gpu/bundle/unpack.py``.
 
 The archives in ``.gpu1`` and ``.gpu2`` go to ``.gpusite`` in the repository, and a file among the Python's packages
 puts that and the repository before everything else. ``PYTHONPATH`` would not do: templates are started without it.

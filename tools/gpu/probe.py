@@ -1,6 +1,6 @@
-"""Asks a GPU what the engine has to know of it: ``python tests/gpu/probe.py``. Prints JSON, one answer to a question.
+"""Asks a GPU what the engine has to know of it: ``python tools/gpu/probe.py``. Prints JSON, one answer to a question.
 
-Questions and their order are in ``tests/gpu/questions/questions.py``. Each is asked in processes of its own, and one
+Questions and their order are in ``tools/gpu/questions/questions.py``. Each is asked in processes of its own, and one
 that fails answers ``{"error": …}`` and hides no other. It takes some 10 GiB of device memory and a few minutes, needs
 no network, no server and nothing but the libraries of ``requirements/gpu.lock``.
 
@@ -20,14 +20,14 @@ from typing import Any, Final
 if __name__ == "__main__":  # run by path: this folder's names are not to hide the standard library's
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from tests.gpu.questions.channel import Channel, Closed
-from tests.gpu.questions.host import HostMachine
-from tests.gpu.questions.jobs import JOBS
-from tests.gpu.questions.library import compiled, forks, graph, imports, library, throwaway_user, versions
-from tests.gpu.questions.machine import Machine, told
-from tests.gpu.questions.questions import NEEDS_A_DEVICE, QUESTIONS, Question
-from tests.gpu.questions.rig import Rig, Unanswered
-from tests.gpu.questions.transfer import copies, formats
+from tools.gpu.questions.channel import Channel, Closed
+from tools.gpu.questions.host import HostMachine
+from tools.gpu.questions.jobs import JOBS
+from tools.gpu.questions.library import compiled, forks, graph, imports, library, throwaway_user, versions
+from tools.gpu.questions.machine import Machine, told
+from tools.gpu.questions.questions import NEEDS_A_DEVICE, QUESTIONS, Question
+from tools.gpu.questions.rig import Rig, Unanswered
+from tools.gpu.questions.transfer import copies, formats
 
 _JOBS: Final = {
     **JOBS,
@@ -110,7 +110,7 @@ def main(arguments: list[str]) -> int:
 def _machine(*, dry: bool) -> Machine:
     if dry:
         return HostMachine()
-    from tests.gpu.questions.device import CudaMachine
+    from tools.gpu.questions.device import CudaMachine
 
     return CudaMachine()
 

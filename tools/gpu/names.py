@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
-FOLDERS: Final = ("runtime", "bench", "tests/gpu")
+FOLDERS: Final = ("runtime", "bench", "tests/gpu", "tools/gpu")
 ROOTS: Final = frozenset({"cudf", "cupy", "cuda", "pylibcudf", "rmm"})
 ITERATED: Final = (
     "cuda.bindings.nvml.ProcessInfo.pid",
