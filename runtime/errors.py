@@ -26,10 +26,54 @@ Failures travel between processes and replicas as data (``to_wire`` / ``from_wir
 were written by a process that ran a stranger's code.
 """
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, NotRequired, TypedDict, Unpack
 
 # JSON-like values: what orjson can decode. Any, because a recursive alias buys nothing at these boundaries.
 Fields = dict[str, Any]
+
+# Fields that an error always has are parameters of its constructor. Those that may be missing are one of these.
+
+
+class LimitFields(TypedDict, total=False):
+    """The limit that was passed. Its name ends in its unit (``memory_bytes``) or says what is counted (``threads``)."""
+
+    limit_name: str
+    limit: float
+    observed: float
+
+
+class ExceptionFields(TypedDict, total=False):
+    """An exception that the user's code raised (``runtime.traceback`` fills them in)."""
+
+    exception_type: str
+    exception_message: str
+    traceback: str
+    frames: list[Fields]
+
+
+class SourceFields(TypedDict):
+    """A place in the source. ``exception_type``: why it does not compile. ``text``: the source line."""
+
+    exception_type: NotRequired[str]
+    line: int  # from 1
+    column: int  # from 1
+    text: NotRequired[str]
+
+
+class DatasetFields(LimitFields, total=False):
+    dataset_id: str
+
+
+class MemoryFields(LimitFields, ExceptionFields, total=False):
+    pass
+
+
+class CrashFields(LimitFields, total=False):
+    """``signal``: the name of the signal that ended the process."""
+
+    signal: str
+    exit_code: int
 
 
 class RuntimeFailure(Exception):
@@ -37,10 +81,10 @@ class RuntimeFailure(Exception):
 
     registry: ClassVar[dict[str, type["RuntimeFailure"]]] = {}
 
-    def __init__(self, message: str, **fields: Any) -> None:
+    def __init__(self, message: str, fields: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.fields: Fields = fields
+        self.fields: Fields = dict(fields or {})
 
     def __init_subclass__(cls) -> None:
         RuntimeFailure.registry[cls.__name__] = cls
@@ -59,23 +103,41 @@ class RuntimeFailure(Exception):
         """The failure that ``to_wire`` described. Unknown names become ``TaskCrashed``: they can only be forged."""
         cls = RuntimeFailure.registry.get(str(wire.get("type")), TaskCrashed)
         fields = wire.get("fields")
-        return cls(str(wire.get("message", "")), **(fields if isinstance(fields, dict) else {}))
+        failure = cls.__new__(cls)
+        # Past the constructor of the class: another release may send fewer fields, or more.
+        RuntimeFailure.__init__(failure, str(wire.get("message", "")), fields if isinstance(fields, dict) else {})
+        return failure
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RuntimeFailure.from_wire, (self.to_wire(),)
 
 
 class InvalidSource(RuntimeFailure):
     """Fields: ``exception_type``, ``line`` (1-based), ``column`` (1-based), ``text`` (the source line)."""
 
+    def __init__(self, message: str, **fields: Unpack[SourceFields]) -> None:
+        super().__init__(message, fields)
+
 
 class LimitTooHigh(RuntimeFailure):
     """Fields: ``limit_name``, ``limit`` (the most allowed), ``observed`` (what was asked for)."""
+
+    def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
+        super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
 
 
 class EngineUnavailable(RuntimeFailure):
     """Fields: ``engine``."""
 
+    def __init__(self, message: str, *, engine: str | None) -> None:
+        super().__init__(message, {"engine": engine})
+
 
 class InvalidTable(RuntimeFailure):
     """Fields: ``errors`` (list of sentences)."""
+
+    def __init__(self, message: str, errors: list[str] | None = None) -> None:
+        super().__init__(message, {} if errors is None else {"errors": errors})
 
 
 class DatasetUnreadable(RuntimeFailure):
@@ -85,25 +147,43 @@ class DatasetUnreadable(RuntimeFailure):
 class DatasetTooLarge(RuntimeFailure):
     """Fields: ``dataset_id``, ``limit_name``, ``limit`` (bytes), ``observed`` (bytes)."""
 
+    def __init__(self, message: str, **fields: Unpack[DatasetFields]) -> None:
+        super().__init__(message, fields)
+
 
 class StorageFull(RuntimeFailure):
     """Fields: none; where its owner's own limit is reached ``limit_name``, ``limit`` (bytes), ``observed`` (bytes)."""
+
+    def __init__(self, message: str, **fields: Unpack[LimitFields]) -> None:
+        super().__init__(message, fields)
 
 
 class RunExists(RuntimeFailure):
     """Fields: ``run_id``."""
 
+    def __init__(self, message: str, *, run_id: str) -> None:
+        super().__init__(message, {"run_id": run_id})
+
 
 class StoreUnavailable(RuntimeFailure):
     """Fields: ``retry_after_s``. What the store said is the ``__cause__``, for the log only: it names hosts."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message, {"retry_after_s": retry_after_s})
 
 
 class Overloaded(RuntimeFailure):
     """Fields: ``retry_after_s``."""
 
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message, {"retry_after_s": retry_after_s})
+
 
 class RunInterrupted(RuntimeFailure):
     """Fields: ``retry_after_s``."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message, {"retry_after_s": retry_after_s})
 
 
 class RunFailed(RuntimeFailure):
@@ -113,21 +193,36 @@ class RunFailed(RuntimeFailure):
 class TaskError(RunFailed):
     """Fields: ``exception_type``, ``exception_message``, ``traceback``, ``frames``."""
 
+    def __init__(self, message: str, **fields: Unpack[ExceptionFields]) -> None:
+        super().__init__(message, fields)
+
 
 class TaskTimeout(RunFailed):
     """Fields: ``limit_name``, ``limit`` (s), ``observed`` (s)."""
+
+    def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
+        super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
 
 
 class TaskMemoryExceeded(RunFailed):
     """Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, or absent where the allocation was refused)."""
 
+    def __init__(self, message: str, **fields: Unpack[MemoryFields]) -> None:
+        super().__init__(message, fields)
+
 
 class TaskScratchExceeded(RunFailed):
     """Fields: ``limit_name``, ``limit``, ``observed`` (bytes or files)."""
 
+    def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
+        super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
+
 
 class TaskCrashed(RunFailed):
     """Fields: ``signal`` (name) or ``exit_code``."""
+
+    def __init__(self, message: str, **fields: Unpack[CrashFields]) -> None:
+        super().__init__(message, fields)
 
 
 class TaskCancelled(RunFailed):
@@ -137,6 +232,12 @@ class TaskCancelled(RunFailed):
 class ResultTooLarge(RunFailed):
     """Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, where known)."""
 
+    def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
+        super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
+
 
 class ResultNotSerializable(RunFailed):
     """Fields: ``exception_type``, ``exception_message``, where the encoder raised."""
+
+    def __init__(self, message: str, **fields: Unpack[ExceptionFields]) -> None:
+        super().__init__(message, fields)

@@ -18,7 +18,7 @@ from typing import Final
 import pandas
 
 import runtime
-from runtime.errors import Fields
+from runtime.errors import ExceptionFields
 from runtime.source import FILENAME
 from runtime.text import clip, legal_text, type_name
 
@@ -62,7 +62,7 @@ class _Frame:
         return "\n".join(lines) + "\n"
 
 
-def describe_exception(exc: BaseException) -> Fields:
+def describe_exception(exc: BaseException) -> ExceptionFields:
     """``exception_type``, ``exception_message``, ``traceback`` (text) and ``frames`` of an exception.
 
     ``frames`` lists those in the user's own text, outermost first: ``line`` (1-based), ``function``,

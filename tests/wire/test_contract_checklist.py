@@ -125,4 +125,4 @@ class Runners:
 
     def __getattr__(self, name: str) -> Any:
         self.asked += 1
-        raise RunInterrupted("the runner is gone")
+        raise RunInterrupted("the runner is gone", retry_after_s=1)

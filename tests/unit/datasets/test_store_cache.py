@@ -155,7 +155,7 @@ def test_fetches_reserve_their_room_beforehand(source: Source) -> None:
 
 def test_a_fetch_that_fails_leaves_nothing_and_can_be_tried_again(source: Source, root: Path) -> None:
     def fail() -> None:
-        raise StoreUnavailable("away")
+        raise StoreUnavailable("away", retry_after_s=5)
 
     object_id = source.new(100)
     source.before_end = fail

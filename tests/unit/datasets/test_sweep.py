@@ -111,7 +111,7 @@ def test_bytes_that_the_store_would_not_delete_are_collected_later(
     garbage: Garbage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(object_id: str) -> None:
-        raise StoreUnavailable("the store does not answer")
+        raise StoreUnavailable("the store does not answer", retry_after_s=5)
 
     garbage.unreferenced()
     with monkeypatch.context() as patched:

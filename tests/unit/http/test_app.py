@@ -17,7 +17,7 @@ from deployments.calls.messages import RunCall, RunReply
 from deployments.ingress.deployment import build_asgi_app
 from deployments.ingress.services import Services
 from deployments.settings import Settings
-from runtime.errors import Overloaded, RunInterrupted, StoreUnavailable
+from runtime.errors import Overloaded, RuntimeFailure, StoreUnavailable
 from tests.tasks import run_reply
 
 Act = Callable[[httpx.AsyncClient, str], Awaitable[Any]]
@@ -178,7 +178,7 @@ def test_an_upload_over_the_limit_is_refused_and_nothing_stays(tmp_path: Path, a
     ("error", "kind", "retry_after"),
     [
         (Overloaded("full", retry_after_s=3), "Overloaded", "3"),
-        (RunInterrupted("died"), "RunInterrupted", "1"),
+        (RuntimeFailure.from_wire({"type": "RunInterrupted", "message": "died"}), "RunInterrupted", "1"),
         (StoreUnavailable("away", retry_after_s=5), "StoreUnavailable", "5"),
     ],
 )
@@ -192,7 +192,7 @@ def test_a_deletion_is_done_for_its_caller_although_the_store_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> int:
-        raise StoreUnavailable("away")
+        raise StoreUnavailable("away", retry_after_s=5)
 
     async def act(http: httpx.AsyncClient, dataset_id: str) -> Any:
         deleted = await http.delete(f"/api/v2/datasets/{dataset_id}/")

@@ -213,7 +213,7 @@ class TestExplaining:
             (killed, 3),
             (TaskCrashed("the task's process was ended by SIGSEGV", signal="SIGSEGV"), 4),
             (TaskCrashed("the task's process ended with exit code 3 and no result", exit_code=3), 4),
-            (TaskTimeout("too long", limit_name="timeout_s"), 4),
+            (TaskTimeout("too long", limit_name="timeout_s", limit=1, observed=2), 4),
             (RunInterrupted("its holder ended", retry_after_s=1), 4),
         ],
         ids=["nothing was killed since", "another signal", "an exit", "a limit of its own", "its holder"],

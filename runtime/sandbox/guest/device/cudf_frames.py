@@ -10,6 +10,7 @@ import platform
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -23,7 +24,7 @@ import rmm
 from cuda.bindings import driver
 from rmm.pylibrmm.device_buffer import copy_device_to_ptr
 
-from runtime.errors import DatasetUnreadable, RuntimeFailure, TaskCrashed, TaskMemoryExceeded
+from runtime.errors import DatasetUnreadable, LimitFields, RuntimeFailure, TaskCrashed, TaskMemoryExceeded
 from runtime.sandbox.device_frames import Packing
 
 _ALIGNMENT: Final = 256
@@ -130,17 +131,17 @@ class CudfFrames:
         if issubclass(kind, MemoryError) and ("RMM" in text or "bad_alloc" in text or "cupy" in kind.__module__):
             return TaskMemoryExceeded(
                 f"the task asked for more of the device's memory than its limit of {self._limit_bytes} bytes",
-                limit_name="device_bytes", limit=self._limit_bytes, **self._peak(),
-            )  # fmt: skip
+                **self._limit(),
+            )
         if _BROKEN.search(f"{kind.__name__} {text}"):
             return TaskCrashed("the task did something that the device does not survive in its process: a bad address")
         return None
 
-    def _peak(self) -> dict[str, int]:
-        try:
-            return {"observed": int(self._statistics.allocation_counts.peak_bytes)}
-        except Exception:  # a number beside the point must not hide it
-            return {}
+    def _limit(self) -> LimitFields:
+        limit: LimitFields = {"limit_name": "device_bytes", "limit": self._limit_bytes}
+        with suppress(Exception):  # a number beside the point must not hide the failure
+            limit["observed"] = int(self._statistics.allocation_counts.peak_bytes)
+        return limit
 
 
 @dataclass(frozen=True, slots=True)
