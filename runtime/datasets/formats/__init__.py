@@ -1,44 +1,44 @@
-"""Readers of uploaded bytes, one a file type.
+"""Readers of uploaded bytes, one per file type (``runtime.datasets.file_types`` lists them).
 
-A reader takes the mapped body and the caller's options (protocol 2.5) and returns a table, or raises
-``InvalidTable`` with a sentence for the person who sent the bytes. To add a file type: write its module and name
-it in ``READERS``. To add a compression: a stream in ``compression``.
+A reader takes the mapped body and the caller's options (protocol 2.5) and returns a table. It raises ``InvalidTable``
+with a sentence for the person who sent the bytes.
 """
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 import pyarrow as pa
 
-from runtime.datasets.formats import arrow, bounds, compression, csv, excel, json, orc, parquet
+from runtime.datasets.file_types import FILE_TYPES, FileType
+from runtime.datasets.formats import bounds, compression
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.compression import COMPRESSIONS, Allowance
+from runtime.datasets.formats.compression import Allowance
 from runtime.datasets.formats.options import Options
 from runtime.errors import InvalidTable
 
-__all__ = ["COMPRESSIONS", "READERS", "Allowance", "check_declared", "read_table"]
+__all__ = ["READERS", "Allowance", "check_declared", "read_table"]
 
 Reader = Callable[[Body, Options], pa.Table]
 
-READERS: Mapping[str, Reader] = {
-    "arrow": arrow.read,
-    "csv": csv.read,
-    "json": json.read,
-    "orc": orc.read,
-    "parquet": parquet.read,
-    "xls": excel.read_xls,
-    "xlsx": excel.read_xlsx,
-}
+
+def _reader(kind: FileType) -> Reader:
+    module, function = kind.reader.split(".")
+    reader: Reader = getattr(import_module(f"{__name__}.{module}"), function)
+    return reader
+
+
+READERS: Mapping[str, Reader] = {kind.name: _reader(kind) for kind in FILE_TYPES}
 
 
 def check_declared(file_type: str, file_compression: str = "") -> None:
-    """Raises ``InvalidTable`` for a file type or compression that cannot be read, before any byte is sent."""
+    """Raise ``InvalidTable`` for an unknown file type or compression, before any byte is sent."""
     if file_type not in READERS:
         raise InvalidTable(f"file_type {file_type!r} is unknown; use one of {', '.join(READERS)}.")
     compression.check(file_compression)
 
 
 def read_table(body: Body, file_type: str, file_compression: str, options: Options, allowance: Allowance) -> pa.Table:
-    """The table in a file, whose pages it may share. Raises ``InvalidTable``."""
+    """Return the table in a file, whose pages it may share. Raises ``InvalidTable``."""
     check_declared(file_type, file_compression)
     named = compression.asked(body, file_compression, options)
     if named:

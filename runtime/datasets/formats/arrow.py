@@ -8,13 +8,11 @@ from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import Options, refuse_unknown
 from runtime.errors import InvalidTable
 
-_FILE_MAGIC = b"ARROW1"
-
 
 def read(body: Body, options: Options) -> pa.Table:
     """The table, over the body's own pages where it is not compressed. No options."""
     refuse_unknown(options, (), "arrow")
-    is_file = body.head(len(_FILE_MAGIC)) == _FILE_MAGIC
+    is_file = body.looks_like("arrow")
     if body.signature() is not None and not is_file:
         raise body.refuse("Arrow IPC")
     ipc: Any = pa.ipc  # the stubs lack ensure_alignment

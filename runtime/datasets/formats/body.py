@@ -7,40 +7,41 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from runtime.datasets.file_types import COMPRESSIONS, FILE_TYPES
 from runtime.errors import InvalidTable
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What first bytes say of a file: in words, and how such a file is declared."""
+    """What the first bytes say of a file: its kind in words, and how to declare such a file."""
 
     magic: bytes
     words: str
     file_type: str = ""
     file_compression: str = ""
+    first_entries: tuple[bytes, ...] = ()
+
+    def matches(self, head: bytes) -> bool:
+        is_kind = not self.first_entries or head[_ZIP_NAME_AT:].startswith(self.first_entries)
+        return is_kind and head.startswith(self.magic)
 
     @property
     def advice(self) -> str:
-        """What to declare instead, or nothing where no declaration would help."""
+        """What to declare instead; empty if no declaration helps."""
         if self.file_type:
             return f"; declare file_type '{self.file_type}'"
         return f"; declare file_compression '{self.file_compression}'" if self.file_compression else ""
 
 
-ZIP_MAGIC = b"PK\x03\x04"
-_XLSX_MARKS = (b"[Content_Types].xml", b"xl/", b"_rels/", b"docProps/")
-_ZIP = Signature(ZIP_MAGIC, "a zip archive", file_compression="zip")
-_XLSX = Signature(ZIP_MAGIC, "an Excel workbook", file_type="xlsx")
+_ZIP_NAME_AT = 30  # where the name of a zip archive's first entry begins
 _SIGNATURES = (
-    Signature(b"ARROW1", "an Arrow file", file_type="arrow"),
-    Signature(b"PAR1", "a Parquet file", file_type="parquet"),
+    *(
+        Signature(kind.magic, kind.words, file_type=kind.name, first_entries=kind.first_entries)
+        for kind in FILE_TYPES
+        if kind.magic
+    ),
+    *(Signature(kind.magic, kind.words, file_compression=kind.name) for kind in COMPRESSIONS),
     Signature(b"PARE", "an encrypted Parquet file"),
-    Signature(b"ORC", "an ORC file", file_type="orc"),
-    Signature(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old or an encrypted Excel file", file_type="xls"),
-    Signature(b"\x1f\x8b", "gzip data", file_compression="gzip"),
-    Signature(b"BZh", "bzip2 data", file_compression="bz2"),
-    Signature(b"\xfd7zXZ\x00", "xz data", file_compression="xz"),
-    Signature(b"\x28\xb5\x2f\xfd", "zstd data", file_compression="zstd"),
     Signature(b"Rar!\x1a\x07", "a rar archive"),
     Signature(b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     Signature(b"%PDF-", "a PDF document"),
@@ -97,11 +98,14 @@ class Body:
         return pa.BufferReader(pa.py_buffer(self._map))
 
     def signature(self) -> Signature | None:
-        """What the first bytes say this is, where they are those of a known binary format."""
+        """Return what the first bytes say this is; None unless they are those of a known binary format."""
         head = self.head(200)
-        if head.startswith(ZIP_MAGIC):
-            return _XLSX if head[30:].startswith(_XLSX_MARKS) else _ZIP
-        return next((known for known in _SIGNATURES if head.startswith(known.magic)), None)
+        return next((known for known in _SIGNATURES if known.matches(head)), None)
+
+    def looks_like(self, file_type: str) -> bool:
+        """Return whether the first bytes are those of a binary file type."""
+        found = self.signature()
+        return found is not None and found.file_type == file_type
 
     def refuse(self, expected: str) -> InvalidTable:
         """The refusal of bytes that are not what was declared, with what to declare instead."""

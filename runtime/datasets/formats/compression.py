@@ -19,6 +19,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from runtime.datasets.file_types import COMPRESSION_NAMES
 from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import Options
 from runtime.errors import InvalidTable
@@ -51,7 +52,7 @@ class Allowance:
 def check(name: str) -> None:
     """Raises ``InvalidTable`` for a compression that cannot be read."""
     if name and name not in _STREAMS:
-        raise InvalidTable(f"file_compression {name!r} is unknown; use one of {', '.join(COMPRESSIONS)}, or none.")
+        raise InvalidTable(f"file_compression {name!r} is unknown; use one of {', '.join(COMPRESSION_NAMES)}, or none.")
 
 
 def asked(body: Body, file_compression: str, options: Options) -> str:
@@ -65,7 +66,7 @@ def asked(body: Body, file_compression: str, options: Options) -> str:
     named = "" if given in _UNCOMPRESSED else str(given)
     named = _SYNONYMS.get(named, named)
     if named not in ("", *_STREAMS):
-        raise InvalidTable(f"compression {given!r} is unknown; use one of {', '.join(COMPRESSIONS)}, or infer.")
+        raise InvalidTable(f"compression {given!r} is unknown; use one of {', '.join(COMPRESSION_NAMES)}, or infer.")
     if file_compression and named not in ("", file_compression):
         raise InvalidTable(f"file_compression is {file_compression!r} and the option 'compression' is {named!r}.")
     return file_compression or named
@@ -212,4 +213,3 @@ _STREAMS: Mapping[str, Callable[[Body], Stream]] = {
     "xz": _bz2_or_xz(_xz_decoder),
     "zstd": _gzip_or_zstd("zstd"),
 }
-COMPRESSIONS = tuple(_STREAMS)

@@ -22,6 +22,7 @@ from typing import Any, Final
 import pyarrow as pa
 import python_calamine as calamine
 
+from runtime.datasets.file_types import ZIP_MAGIC
 from runtime.datasets.formats import bounds, compression, dtypes, headers
 from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import Options, refuse_unknown, structure, whole, words
@@ -35,7 +36,6 @@ KNOWN: Final = {"sheet_name", "header", "names", "usecols", "skiprows", "nrows",
 _PIECE: Final = 1 << 20
 _EXACT: Final = 2.0**53
 _PLACE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,3})([0-9]{1,7})[\"']")  # of a cell; of a row, which has no letters
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 Cell = Any  # str, float, bool, datetime, date, time or timedelta; "" where there is none
 
@@ -45,11 +45,11 @@ def read_xlsx(body: Body, options: Options) -> pa.Table:
     ``nrows``, ``dtype``.
     """
     refuse_unknown(options, KNOWN, "xlsx")
-    if body.head(8) == _OLE:
+    if body.looks_like("xls"):
         raise InvalidTable(
             "The body is an old or an encrypted Excel file, not xlsx; declare file_type 'xls', or decrypt."
         )
-    if body.signature() is None or not body.head(4).startswith(b"PK"):
+    if body.head(len(ZIP_MAGIC)) != ZIP_MAGIC:
         raise body.refuse("an Excel workbook")
     try:
         _check_archive(body)
@@ -63,7 +63,7 @@ def read_xlsx(body: Body, options: Options) -> pa.Table:
 def read_xls(body: Body, options: Options) -> pa.Table:
     """The table in an ``xls`` workbook. Options as ``read_xlsx``."""
     refuse_unknown(options, KNOWN, "xls")
-    if body.head(8) != _OLE:
+    if not body.looks_like("xls"):
         raise body.refuse("an old Excel file")
     return _table(body, options)
 

@@ -7,13 +7,11 @@ from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import Options, refuse_unknown
 from runtime.errors import InvalidTable
 
-_MAGIC = b"ORC"
-
 
 def read(body: Body, options: Options) -> pa.Table:
     """The table, decoded. No options. Timestamps without a zone come as the wall clock that was written."""
     refuse_unknown(options, (), "orc")
-    if body.head(len(_MAGIC)) != _MAGIC:
+    if not body.looks_like("orc"):
         raise body.refuse("an ORC file")
     try:
         return pyorc.ORCFile(body.reader()).read()

@@ -7,13 +7,11 @@ from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import Options, refuse_unknown
 from runtime.errors import InvalidTable
 
-_MAGIC = b"PAR1"
-
 
 def read(body: Body, options: Options) -> pa.Table:
     """The table, decoded. No options."""
     refuse_unknown(options, (), "parquet")
-    if body.head(len(_MAGIC)) != _MAGIC:
+    if not body.looks_like("parquet"):
         raise body.refuse("a Parquet file")
     try:
         return pq.ParquetFile(body.reader(), pre_buffer=False).read(use_threads=False)

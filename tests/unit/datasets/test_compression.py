@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from runtime.datasets.formats.compression import COMPRESSIONS
+from runtime.datasets.file_types import COMPRESSION_NAMES
 from runtime.datasets.parser import parse_upload
 from runtime.errors import InvalidTable
 from tests.unit.datasets.compressions import compressed, zipped
@@ -28,7 +28,7 @@ CSV = b"a,b\n" + b"1,x\n" * 1000
 EXPECTED = {"a": [1] * 1000, "b": ["x"] * 1000}
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", COMPRESSION_NAMES)
 def test_every_compression_is_read(upload: Upload, compression: str) -> None:
     assert upload(compressed(CSV, compression), "csv", compression=compression).table.to_pydict() == EXPECTED
     for named in (compression, "infer"):
@@ -36,7 +36,7 @@ def test_every_compression_is_read(upload: Upload, compression: str) -> None:
         assert stored.table.to_pydict() == EXPECTED
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", COMPRESSION_NAMES)
 def test_binary_formats_may_be_compressed_too(upload: Upload, compression: str) -> None:
     sink = io.BytesIO()
     pq.write_table(pa.table({"a": [1]}), sink)
@@ -52,14 +52,14 @@ def test_several_streams_in_one_file_are_one(upload: Upload, compression: str) -
     assert stored.table.to_pydict() == {"a": [1, 2]}
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", COMPRESSION_NAMES)
 def test_data_that_ends_early_is_called_truncated(upload: Upload, compression: str) -> None:
     noise = random.Random(7).randbytes(200_000).hex().encode()
     with pytest.raises(InvalidTable, match=f"The {compression} data is truncated or damaged"):
         upload(compressed(noise, compression)[:100_000], "csv", compression=compression)
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", COMPRESSION_NAMES)
 def test_data_that_is_not_compressed_is_said_to_be_so(upload: Upload, compression: str) -> None:
     with pytest.raises(InvalidTable, match=f"The body is something else, not {compression} data"):
         upload(CSV, "csv", compression=compression)
@@ -84,7 +84,7 @@ def test_nothing_compressed_is_empty(upload: Upload) -> None:
         upload(gzip.compress(b""), "csv", compression="gzip")
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", COMPRESSION_NAMES)
 def test_a_bomb_stops_at_the_limit_of_its_ratio(upload: Upload, compression: str) -> None:
     megabyte = b"1\n" * (1 << 19)
     bomb = compressed(megabyte * 70, "zip") if compression == "zip" else compressed(megabyte, compression) * 70
@@ -92,7 +92,7 @@ def test_a_bomb_stops_at_the_limit_of_its_ratio(upload: Upload, compression: str
         upload(bomb, "csv", compression=compression)
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", COMPRESSION_NAMES)
 def test_the_limit_of_the_request_holds_and_is_the_most_that_is_written(tmp_path: Path, compression: str) -> None:
     with tempfile.TemporaryFile() as body, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as scratch:
         body.write(compressed(CSV, compression))

@@ -12,7 +12,8 @@ import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pytest
 
-from runtime.datasets.formats import COMPRESSIONS, READERS, bounds, check_declared, compression, excel
+from runtime.datasets.file_types import COMPRESSION_NAMES
+from runtime.datasets.formats import READERS, bounds, check_declared, compression, excel
 from runtime.datasets.formats.csv import KNOWN as CSV_OPTIONS
 from runtime.datasets.formats.excel import KNOWN as EXCEL_OPTIONS
 from runtime.datasets.formats.json import KNOWN as JSON_OPTIONS
@@ -67,7 +68,7 @@ def test_what_cannot_be_read_is_said_honestly(file_type: str, file_compression: 
 
 def test_every_type_compression_option_and_limit_is_documented() -> None:
     page = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
-    names = {*READERS, *COMPRESSIONS, *CSV_OPTIONS, *JSON_OPTIONS, *EXCEL_OPTIONS}
+    names = {*READERS, *COMPRESSION_NAMES, *CSV_OPTIONS, *JSON_OPTIONS, *EXCEL_OPTIONS}
     assert [name for name in sorted(names) if f"`{name}`" not in page] == []
     assert f"{bounds.MAX_COLUMNS:,}" in page
     assert f"{excel.MAX_SHEET_CELLS // 1_000_000} million" in page
