@@ -1,10 +1,12 @@
-"""Every setting of the app, validated when it starts. Nothing else in the server reads the environment.
+"""Every setting of the app, validated when the app starts. Nothing else in the server reads the environment.
 
-``serve_config.yaml`` carries these as ``args``; ``graphside serve`` fills them from ``GRAPHSIDE_*`` variables
-(``deployments/launch``). Secrets are never settings: they travel as files that settings name.
+``serve_config.yaml`` has the settings as ``args``; ``graphside serve`` takes them from ``GRAPHSIDE_*`` variables
+(``deployments/launch``). Secrets are never settings: they lie in files that settings name.
 """
 
 import os
+import re
+from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -12,10 +14,16 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from catalog.engine import sqlite_url
-from deployments.ingress.middleware.security_headers import DEFAULT_FRAME_ANCESTORS, checked_sources
 from runtime.datasets.store.location import StoreLocation, StoreOptions
 from runtime.sandbox.walls.isolation import Isolation
 from runtime.task import MIB
+
+DEFAULT_FRAME_ANCESTORS: Final = ("'self'", "http://localhost:*", "http://127.0.0.1:*")
+"""Notebooks on the reader's own machine."""
+
+_CSP_SOURCE: Final = re.compile(
+    r"\*|'none'|'self'|[a-z][a-z0-9+.-]*:|([a-z][a-z0-9+.-]*://)?(\*\.)?[A-Za-z0-9.-]+(:(\d+|\*))?"
+)
 
 
 class _Frozen(BaseModel):
@@ -37,14 +45,14 @@ class LimitSettings(_Frozen):
 
 
 class LiveSettings(_Frozen):
-    """What a runner takes over without a restart, as ``user_config`` of ``serve_config.yaml``."""
+    """Settings that a runner takes over without a restart: the ``user_config`` in ``serve_config.yaml``."""
 
     limits: LimitSettings = LimitSettings()
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
 
 class MaximumSettings(_Frozen):
-    """The most a request may ask for. ``memory_bytes: null`` means a seat's share of this machine's memory."""
+    """The highest limits that a request may ask for. ``memory_bytes: null`` is a seat's share of the machine."""
 
     timeout_s: float = Field(600.0, gt=0)
     cpu_s: float = Field(1200.0, gt=0)
@@ -58,26 +66,26 @@ REQUESTABLE: Final = tuple(MaximumSettings.model_fields)
 
 
 class GpuSettings(_Frozen):
-    """The GPU engine, where this section is there at all. Bytes are of one card's memory."""
+    """The GPU engine. Without this section there is none. Sizes count one card's memory."""
 
     num_gpus: float = Field(
-        1.0, gt=0, le=1, description="Of a card, for each GPU runner; it gets that share of the memory."
+        1.0, gt=0, le=1, description="Share of a card for each GPU runner; it gets the same share of the memory."
     )
     cache_bytes: int | None = Field(
-        None, ge=2 * MIB, description="Dataset cache of a GPU runner; absent: what its share has beside the seats."
+        None, ge=2 * MIB, description="Dataset cache of a GPU runner; absent: what the seats leave of its share."
     )
-    seats: int = Field(4, ge=1, description="Concurrent runs of a GPU runner. Each keeps memory of the card.")
-    seat_bytes: int = Field(6 * 1024 * MIB, ge=256 * MIB, description="The most that one run may use of the card.")
-    spare_seats: int = Field(2, ge=0, description="Seats that stand ready, with a context and no dataset.")
+    seats: int = Field(4, ge=1, description="Concurrent runs of a GPU runner. Each one reserves memory of the card.")
+    seat_bytes: int = Field(6 * 1024 * MIB, ge=256 * MIB, description="Most memory of the card that one run may use.")
+    spare_seats: int = Field(2, ge=0, description="Seats kept ready, with a context and without a dataset.")
     image_bytes: int = Field(
         16 * 1024 * MIB,
         ge=0,
-        description="Of this node's disk, in store_cache_dir: datasets as they lie on a card. 0: none are kept.",
+        description="Most disk space of this node for images of datasets, in store_cache_dir; 0: no images.",
     )
 
 
 class ForeignTokenSettings(_Frozen):
-    """Tokens of another issuer that count too; exactly one of ``jwks_url`` and ``key_file`` (``auth/foreign.py``)."""
+    """Another issuer whose tokens are accepted. Exactly one of ``jwks_url`` and ``key_file`` is set."""
 
     issuer: str = Field(min_length=1)
     audience: str = Field(min_length=1)
@@ -92,82 +100,90 @@ class Settings(_Frozen):
     """The app's settings, as ``args`` of ``serve_config.yaml``."""
 
     data_dir: Path = Field(
-        Path(".graphside"), description="Catalog, keys, stored tables, scratch. Shared by all nodes."
+        Path(".graphside"),
+        description="Directory of catalog, keys, stored tables and scratch; shared by all nodes.",
     )
     database_url_file: Path | None = Field(
-        None, description="File that holds the catalog's SQLAlchemy URL; absent: SQLite in data_dir."
+        None, description="File with the SQLAlchemy URL of the catalog; absent: SQLite in data_dir."
     )
     store_url: str | None = Field(
-        None, description="Where stored tables are: s3://, gs:// or file://; absent: in data_dir."
+        None, description="Location of stored tables: s3://, gs:// or file://; absent: data_dir."
     )
     store_credentials_file: Path | None = Field(
         None, description="File with the keys for s3://; absent: the environment, AWS's own files, the instance's role."
     )
     store_cache_dir: Path | None = Field(
-        None, description="This node's copies of what store_url has; absent: cache in data_dir."
+        None, description="Directory of this node's copies of stored tables; absent: cache in data_dir."
     )
-    store_cache_bytes: int = Field(16 * 1024 * MIB, ge=1024, description="The most that a node's copies may take.")
+    store_cache_bytes: int = Field(16 * 1024 * MIB, ge=1024, description="Most disk space for these copies.")
     jwt_key_file: Path | None = Field(None, description="File with the signing key; absent: keys/jwt.key in data_dir.")
-    token_lifetime_s: int = Field(3600, ge=60, description="Life of a token, in seconds.")
-    python_endpoint: bool = Field(True, description="False turns the Python endpoint off for everybody (protocol 4.8).")
+    token_lifetime_s: int = Field(3600, ge=60, description="Lifetime of a token in seconds.")
+    python_endpoint: bool = Field(True, description="False turns the Python endpoint off for everybody.")
     direct_calls: bool = Field(
-        True, description="Runs go over a socket to a runner on the ingress's machine, at places that Serve gave there."
+        True, description="Runs go over a socket, past Serve, to a runner on the ingress's machine."
     )
     cudf_falls_back_to_pandas: bool = Field(
         False,
-        description="Answer engine=cudf with pandas where no GPU runner runs; the response header X-Engine says so.",
+        description="Run engine=cudf with pandas if no GPU runner is running; the response header X-Engine says so.",
     )
-    public_url: str | None = Field(None, description="https://host[:port] that clients use, when behind a proxy.")
-    trusted_forwarders: tuple[str, ...] = Field((), description="CIDRs whose X-Forwarded-* headers are believed.")
+    public_url: str | None = Field(None, description="https://host[:port] that clients use, if there is a proxy.")
+    trusted_forwarders: tuple[str, ...] = Field((), description="CIDRs of proxies whose X-Forwarded-* headers count.")
     frame_ancestors: tuple[str, ...] = Field(
         DEFAULT_FRAME_ANCESTORS, description="CSP sources that may frame the viewer page."
     )
-    foreign_tokens: ForeignTokenSettings | None = Field(None, description="Another issuer whose tokens count here.")
-    cors_origins: tuple[str, ...] = Field((), description="Origins that browsers may call from.")
+    foreign_tokens: ForeignTokenSettings | None = Field(None, description="Another issuer whose tokens are accepted.")
+    cors_origins: tuple[str, ...] = Field((), description="Origins from which browsers may call the API.")
     max_upload_bytes: int = Field(1024 * MIB, ge=1024, description="Largest body of one upload.")
     max_source_bytes: int = Field(1 * MIB, ge=1024, description="Longest source text of a task.")
     limits: LimitSettings = LimitSettings()
     maximum: MaximumSettings = MaximumSettings()
-    cache_bytes: int | None = Field(None, ge=1, description="Dataset cache of a runner; absent: half of memory.")
+    cache_bytes: int | None = Field(None, ge=1, description="Dataset cache of a runner; absent: half of its memory.")
     seats: int | None = Field(
         None, ge=1, description="Concurrent runs of a runner; absent: twice the cores, at least 4."
     )
     isolation: Isolation = Field(
-        "standard", description="Walls that runs must have: strict, standard, minimal or off; else no start."
+        "standard",
+        description="Walls of runs: strict, standard, minimal or off. No start if one is missing.",
     )
-    gpu: GpuSettings | None = Field(None, description="GPU runners beside the others; absent: none, tasks use the CPU.")
-    spare_seats: int = Field(2, ge=0, description="Seats kept ready for a dataset in use.")
+    gpu: GpuSettings | None = Field(None, description="GPU runners; absent: none, and all tasks use the CPU.")
+    spare_seats: int = Field(2, ge=0, description="Seats kept ready for each dataset in use.")
     reused_seats: int = Field(
         0,
         ge=0,
-        description="Seats of a dataset that wait for their user's next run; 0: each run has a process of its own.",
+        description="Seats of each dataset that wait for their user's next run; 0: each run gets a new process.",
     )
     tasks_memory_bytes: int | None = Field(
         None,
         ge=256 * MIB,
-        description="Memory of a runner's runs and datasets together, in a control group; absent: by the limits.",
+        description="Most memory of all runs and datasets of a runner, in a control group; absent: by the limits.",
     )
-    queue: int = Field(200, ge=0, description="Runs that may wait for a seat of a runner.")
-    logs_dir: Path | None = Field(None, description="Where replicas log; absent: in Ray's session directory.")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
+    queue: int = Field(200, ge=0, description="Runs that may wait for a seat at each runner.")
+    logs_dir: Path | None = Field(None, description="Directory of the replicas' logs; absent: Ray's session directory.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Lowest level that is logged.")
     default_access: Literal["private", "organization", "public"] = Field(
-        "private", description="Who may use a dataset that nobody has shared yet, besides its owner (protocol 3.6)."
+        "private", description="Who besides its owner may use a dataset that was never shared."
     )
     plot_expiry_s: int | None = Field(
-        None, ge=1, description="Life of a dataset that was created without files, as plot() does; absent: for ever."
+        None,
+        ge=1,
+        description="Lifetime in seconds of datasets created without files, as by plot(); absent: forever.",
     )
     user_stored_bytes: int | None = Field(
-        None, ge=0, description="Bytes of stored tables that a user's files and datasets may name; absent: any."
+        None, ge=0, description="Most bytes of stored tables in a user's files and datasets; absent: no limit."
     )
-    user_runs: int = Field(128, ge=1, description="Runs of one user, running or queued, per ingress replica.")
+    user_runs: int = Field(128, ge=1, description="Most runs of one user, running or queued, at each ingress replica.")
     user_runs_per_minute: int | None = Field(
-        None, ge=1, description="Runs that one user may start within a minute, per ingress replica."
+        None,
+        ge=1,
+        description="Most runs that a user may start within a minute, at each ingress replica; absent: any.",
     )
-    run_retention_s: float = Field(7 * 86400, gt=0, description="How long receipts of runs are kept.")
+    run_retention_s: float = Field(7 * 86400, gt=0, description="Seconds for which receipts of runs are kept.")
     receipt_output_bytes: int = Field(
-        64 * 1024, ge=0, description="What a receipt keeps of stdout and of stderr: first and last half."
+        64 * 1024,
+        ge=0,
+        description="Most bytes of stdout, and of stderr, in a receipt; longer output loses its middle.",
     )
-    keep_source: bool = Field(False, description="Receipts keep the source text of runs.")
+    keep_source: bool = Field(False, description="True keeps the source text of runs in their receipts.")
 
     @field_validator("data_dir")
     @classmethod
@@ -211,14 +227,14 @@ class Settings(_Frozen):
 
     @property
     def catalog_url(self) -> str:
-        """URL of the catalog's database."""
+        """The URL of the catalog's database."""
         if self.database_url_file is not None:
             return self.database_url_file.read_text(encoding="utf-8").strip()
         return sqlite_url(self.data_dir / "catalog.sqlite")
 
     @property
     def store_options(self) -> StoreOptions:
-        """Which store there is, for ``open_store``."""
+        """What ``open_store`` needs to know of the store."""
         return StoreOptions(
             location=None if self.store_url is None else StoreLocation.parse(self.store_url),
             credentials_file=self.store_credentials_file,
@@ -228,5 +244,13 @@ class Settings(_Frozen):
 
     @property
     def signing_key_file(self) -> Path:
-        """Where the signing key lies."""
+        """The path of the signing key."""
         return self.jwt_key_file or self.data_dir / "keys" / "jwt.key"
+
+
+def checked_sources(sources: Sequence[str]) -> str:
+    """Return the value of a ``frame-ancestors`` directive; ``'none'`` if there are no sources. Raise ``ValueError``."""
+    for source in sources:
+        if not _CSP_SOURCE.fullmatch(source):
+            raise ValueError(f"{source!r} is not a CSP source, such as 'self' or https://notebooks.example")
+    return " ".join(sources) or "'none'"

@@ -4,16 +4,14 @@ A route that needs other rules sets its own; what it set stays. The viewer page 
 since notebooks embed it; who they are is a setting. It shows a stranger nothing and has no button that does anything.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-VIEWER_PATH: Final = "/graph/graph.html"
-DEFAULT_FRAME_ANCESTORS: Final = ("'self'", "http://localhost:*", "http://127.0.0.1:*")
-"""Notebooks on the reader's own machine."""
+from deployments.settings import DEFAULT_FRAME_ANCESTORS, checked_sources
 
+VIEWER_PATH: Final = "/graph/graph.html"
 HSTS_S: Final = 365 * 24 * 3600
 
 _LOCKED: Final = "default-src 'none'; object-src 'none'; base-uri 'none'"
@@ -35,8 +33,6 @@ _HTTPS_ANSWER: Final = {
 _SCHEMES: Final = ("http", "https")
 
 Header: TypeAlias = tuple[bytes, bytes]
-
-_SOURCE = re.compile(r"\*|'none'|'self'|[a-z][a-z0-9+.-]*:|([a-z][a-z0-9+.-]*://)?(\*\.)?[A-Za-z0-9.-]+(:(\d+|\*))?")
 
 
 class SecurityHeaders:
@@ -81,11 +77,3 @@ def _encoded(rules: Mapping[str, str], scheme: str) -> tuple[Header, ...]:
     """As ASGI wants them, once for all answers."""
     added = _HTTPS_ANSWER if scheme == "https" else {}
     return tuple((name.lower().encode(), value.encode()) for name, value in {**rules, **added}.items())
-
-
-def checked_sources(sources: Sequence[str]) -> str:
-    """The value of a ``frame-ancestors`` directive; ``'none'`` for no source. Raises ``ValueError``."""
-    for source in sources:
-        if not _SOURCE.fullmatch(source):
-            raise ValueError(f"{source!r} is no CSP source, such as 'self' or https://notebooks.example")
-    return " ".join(sources) or "'none'"

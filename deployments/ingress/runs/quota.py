@@ -1,13 +1,12 @@
-"""How many runs a user may have: running or queued at a time, and started within a minute.
+"""Limits how many runs a user may have at a time, and how many they may start within a minute.
 
-Each ingress replica counts its own.
+Each ingress replica counts by itself.
 """
 
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import Final
 
 from deployments.ingress.errors import TooManyRequests
@@ -26,13 +25,14 @@ class RunQuota:
         self._clock = clock
         self._runs: Counter[int] = Counter()
         self._starts: dict[int, deque[float]] = {}
+        self._swept = clock()
 
     @contextmanager
     def run_of(self, user_id: int) -> Iterator[None]:
-        """Count one run for as long as the block lasts. Raises ``TooManyRequests``."""
+        """Count one run while the block lasts. Raise ``TooManyRequests``."""
         running = self._runs[user_id]
         if running >= self._at_once:
-            text = f"you have {running} runs running or queued, as many as you may; wait for one to end"
+            text = f"you already have {running} runs running or queued, which is your limit; wait for one to end"
             raise TooManyRequests(text, limit_name="user_runs", limit=self._at_once, observed=running, retry_after_s=1)
         if self._per_minute is not None:
             self._count_start(user_id, self._per_minute)
@@ -46,18 +46,20 @@ class RunQuota:
 
     def _count_start(self, user_id: int, most: int) -> None:
         now = self._clock()
-        # Oldest first: two of them each time, so that users who left are forgotten.
-        for known in [user_id, *islice(self._starts, 2)]:
-            known_starts = self._starts.get(known)
-            while known_starts and known_starts[0] <= now - MINUTE_S:
-                known_starts.popleft()
-            if not known_starts:
-                self._starts.pop(known, None)
-        starts = self._starts[user_id] = self._starts.pop(user_id, deque())
+        if now >= self._swept + MINUTE_S:
+            self._sweep(now)
+        starts = self._starts.setdefault(user_id, deque())
+        while starts and starts[0] <= now - MINUTE_S:
+            starts.popleft()
         if len(starts) >= most:
             wait_s = int(starts[0] + MINUTE_S - now) + 1
-            text = f"you started {len(starts)} runs within a minute, as many as you may; try again in {wait_s} s"
+            text = f"you started {len(starts)} runs within a minute, which is your limit; try again in {wait_s} s"
             raise TooManyRequests(
                 text, limit_name="user_runs_per_minute", limit=most, observed=len(starts), retry_after_s=wait_s
             )
         starts.append(now)
+
+    def _sweep(self, now: float) -> None:
+        """Forget the users who started no run within the last minute."""
+        self._swept = now
+        self._starts = {user: starts for user, starts in self._starts.items() if starts[-1] > now - MINUTE_S}
