@@ -1,7 +1,7 @@
-"""The dataset cache of a runner: a byte budget, least recently used out first, one load at a time for a dataset.
+"""The dataset cache of a runner: a byte budget, eviction of the least recently used, one load at a time per dataset.
 
-An entry that a run uses is pinned and never evicted. A dataset is charged its files' size before it is loaded and what
-the engine says it costs afterwards, so the budget is exceeded by no more than one dataset's error of estimate.
+An entry that a run uses is pinned and never evicted. A dataset is charged the size of its files before it is loaded,
+and the engine's figure afterwards. So the budget is exceeded at most by the error of one estimate.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from runtime.engines.base import DatasetSource, LoadedDataset, MakeRoom
 from runtime.errors import DatasetTooLarge, Overloaded
 
 ROOM_TIMEOUT_S: Final = 30.0
-"""How long a load waits for running tasks to let go of what fills the cache."""
+"""How long a load waits for runs to release the datasets that fill the cache."""
 
 Load = Callable[[DatasetSource, MakeRoom], Awaitable[LoadedDataset]]
 
 
 @dataclass(slots=True)
 class CacheCounts:
-    """What the cache has done since it was made."""
+    """Events since the cache was made."""
 
     hits: int = 0
     loads: int = 0
@@ -55,17 +55,17 @@ class DatasetCache:
 
     @property
     def used_bytes(self) -> int:
-        """What is charged now."""
+        """The bytes that are charged now."""
         return sum(entry.charge_bytes for entry in self._entries.values())
 
     @property
     def dataset_ids(self) -> list[str]:
-        """Ids of the datasets held, most recently used last."""
+        """The ids of the cached datasets, most recently used last."""
         return [key.partition("/")[0] for key in self._entries]
 
     @asynccontextmanager
     async def pinned(self, source: DatasetSource) -> AsyncIterator[LoadedDataset]:
-        """The dataset, loaded, and kept for as long as the block runs.
+        """Yield the loaded dataset, which stays in the cache while the block runs.
 
         Raises ``DatasetTooLarge``, ``Overloaded``, and what the engine's load raises.
         """
@@ -79,13 +79,13 @@ class DatasetCache:
                 self._changed.notify_all()
 
     async def evict(self, dataset_id: str) -> None:
-        """Forget a dataset; runs that have it finish first."""
+        """Forget a dataset. Runs that use it finish first."""
         for key in [key for key in self._entries if key.partition("/")[0] == dataset_id]:
             entry = self._entries.pop(key)
             self._close_later(entry)
 
     async def close(self) -> None:
-        """Close every dataset, used or not."""
+        """Close every dataset, even one in use."""
         entries, self._entries = list(self._entries.values()), OrderedDict()
         for entry in entries:
             entry.loading.cancel()
@@ -95,7 +95,7 @@ class DatasetCache:
     async def _entry(self, source: DatasetSource) -> _Entry:
         if source.byte_count > self.budget_bytes:
             raise DatasetTooLarge(
-                f"dataset {source.dataset_id} has {source.byte_count} bytes, more than this server's dataset cache of "
+                f"dataset {source.dataset_id} has {source.byte_count} bytes; the dataset cache of this server has only "
                 f"{self.budget_bytes} bytes",
                 dataset_id=source.dataset_id,
                 limit_name="cache_bytes",
@@ -123,7 +123,7 @@ class DatasetCache:
         try:
             return await asyncio.shield(entry.loading)
         except asyncio.CancelledError:
-            # The last caller to give up takes the load with it.
+            # The load ends when the last caller gives up.
             if entry.waiters == {waiter} and not entry.loading.done():
                 entry.loading.cancel()
                 self._entries.pop(key, None)
@@ -149,7 +149,7 @@ class DatasetCache:
         return entry.loaded is None or not entry.loaded.alive
 
     def _make_room(self, byte_count: int) -> bool:
-        """Evict the least recently used until ``byte_count`` more fits; False where pinned datasets are in the way."""
+        """Evict the least recently used until ``byte_count`` more fit. False: pinned datasets leave no room."""
         for key, entry in list(self._entries.items()):
             if self.used_bytes + byte_count <= self.budget_bytes:
                 break
@@ -159,7 +159,7 @@ class DatasetCache:
         return self.used_bytes + byte_count <= self.budget_bytes
 
     async def _evict_one(self) -> bool:
-        """Give up the least recently used that nobody has; False where there is none. Returns once it is gone."""
+        """Evict the least recently used dataset that no run uses, and wait until it is gone. False: there is none."""
         for key, entry in list(self._entries.items()):
             if entry.pins == 0 and entry.loaded is not None:
                 self.counts.evictions += 1
@@ -173,7 +173,7 @@ class DatasetCache:
             async with asyncio.timeout(ROOM_TIMEOUT_S), self._changed:
                 await self._changed.wait()
         except TimeoutError:
-            text = "running tasks hold all datasets that this server has room for; try again later"
+            text = "the dataset cache is full and every dataset in it is in use; try again later"
             raise Overloaded(text, retry_after_s=10) from None
 
     def _discard(self, key: str, entry: _Entry) -> None:

@@ -1,6 +1,6 @@
-"""Runs tasks: a seat from the dataset's engine, a bounded queue before the seats, a receipt after each run.
+"""Runs tasks: a bounded queue, then a seat from the dataset's engine, then the outcome and the cost.
 
-This is the product's heart without HTTP and without Ray: a runner replica owns one executor.
+This is the heart of the product, without HTTP and without Ray. A runner replica owns one executor.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from runtime.task import GPU_ENGINE, TaskSpec, send_with
 log = logging.getLogger("graphside.runs")
 
 ATTEMPTS: Final = 3
-"""How often a template, holder or spare found dead before the task started is replaced before the caller hears."""
+"""Attempts to start a run. An attempt fails if a process turns out to be dead before the task started."""
 
 REMEMBERED_CANCELS: Final = 1000
-"""Cancels that came before their run, and wait for it."""
+"""How many cancels that arrived before their run are kept until it arrives."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
-    """``seats`` runs at a time, ``queue`` more may wait; ``cache_bytes`` is the dataset cache's budget."""
+    """``seats`` runs at a time; ``queue`` more may wait. ``cache_bytes`` is the budget of the dataset cache."""
 
     seats: int
     queue: int
@@ -41,7 +41,7 @@ class ExecutorSettings:
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """A run on its way through the executor. ``seat`` is there once it has one."""
+    """A run in the executor. ``seat`` is set once the run has one."""
 
     task: "asyncio.Task[object]"
     seat: SeatProcess | None = None
@@ -49,10 +49,10 @@ class _Run:
 
 
 class Executor:
-    """Owns an engine, the dataset cache over it, and the queue."""
+    """Owns an engine, its dataset cache, and the queue."""
 
     def __init__(self, engine: Engine, settings: ExecutorSettings, group: TaskGroup | None = None) -> None:
-        """``group``: the control group of its runs, where there is one."""
+        """``group`` is the control group of the runs, if this machine allows one."""
         self.engine = engine
         self._group = group
         self.settings = settings
@@ -67,14 +67,14 @@ class Executor:
         self._cancelled_early: OrderedDict[str, None] = OrderedDict()
 
     async def start(self) -> None:
-        """Begin to make the engine ready; runs wait for it."""
+        """Begin to make the engine ready. Runs wait until it is."""
         await self.engine.start()
 
     async def run(self, source: DatasetSource, spec: TaskSpec, engine: str | None) -> tuple[RunOutcome, RunCost]:
         """Run a task on a dataset. Cancelling this kills the run.
 
-        A run that failed is an outcome; what kept it from starting is raised: ``EngineUnavailable``, ``Overloaded``,
-        ``DatasetTooLarge``, ``DatasetUnreadable``, ``RunInterrupted``, ``RunExists``.
+        A run that failed is an outcome. A run that could not start raises ``EngineUnavailable``, ``Overloaded``,
+        ``DatasetTooLarge``, ``DatasetUnreadable``, ``RunInterrupted`` or ``RunExists``.
         """
         self._require_engine(engine)
         queued = started = time.perf_counter()
@@ -102,10 +102,7 @@ class Executor:
         return outcome, cost
 
     def cancel(self, run_id: str) -> bool:
-        """End a run as ``TaskCancelled``, wherever it is. One that has not come yet is ended when it comes.
-
-        Whether the run is here. A second cancel changes nothing.
-        """
+        """End a run as ``TaskCancelled``, now or when it arrives. Return True if the run is here. Idempotent."""
         run = self._runs.get(run_id)
         if run is None:
             self._cancelled_early[run_id] = None
@@ -115,13 +112,13 @@ class Executor:
         if not run.cancelled:
             run.cancelled = True
             if run.seat is not None:
-                run.seat.cancel()  # an outcome like others, with what it printed
+                run.seat.cancel()  # an outcome like others, with its output
             else:
                 run.task.cancel()
         return True
 
     def states(self) -> dict[str, Literal["queued", "running"]]:
-        """The runs that are here now, by id."""
+        """Return the state of each run that is here now, by id."""
         return {run_id: "queued" if run.seat is None else "running" for run_id, run in self._runs.items()}
 
     async def evict(self, dataset_id: str) -> None:
@@ -129,7 +126,7 @@ class Executor:
         await self.cache.evict(dataset_id)
 
     async def close(self) -> None:
-        """Refuse new runs, end every process."""
+        """Refuse new runs and end every process."""
         self._draining = True
         await self.cache.close()
         await self.engine.close()
@@ -144,18 +141,18 @@ class Executor:
                     seat_s = time.perf_counter() - started
                     run.seat = seat
                     try:
-                        return await self._grouped(seat, spec), seat_s
+                        return await self._run_in(seat, spec), seat_s
                     finally:
                         self._give_back_later(dataset, seat, spec)
                         dataset.refill()
-            except RunInterrupted:  # raised only before the task started; afterwards it is an outcome
+            except RunInterrupted:  # raised only before the task started; later it is an outcome
                 run.seat = None
                 if attempt == ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
 
-    async def _grouped(self, seat: SeatProcess, spec: TaskSpec) -> RunOutcome:
-        """Run it. A run that the kernel killed for memory says so, where there is a group that counts such ends."""
+    async def _run_in(self, seat: SeatProcess, spec: TaskSpec) -> RunOutcome:
+        """Run the task. With a control group, the outcome names a kill by the kernel for memory."""
         if self._group is None:
             return await seat.run(spec)
         before = self._group.memory_events()
@@ -166,7 +163,7 @@ class Executor:
 
     @contextmanager
     def _tracked(self, run_id: str) -> Iterator[_Run]:
-        """Under its id for as long as the block lasts. Raises ``RunExists``."""
+        """Keep the run under its id while the block lasts. Raise ``RunExists``."""
         task = asyncio.current_task()
         assert task is not None
         if run_id in self._runs:
@@ -186,11 +183,11 @@ class Executor:
             text = f"engine {engine!r} is not available on this {here}; {send_with(self.engine.name)}"
             raise EngineUnavailable(text, engine=engine)
         if self._draining:
-            raise Overloaded("this server is stopping; try again", retry_after_s=1)
+            raise Overloaded("this server is stopping; try again later", retry_after_s=1)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        """A seat's turn. Raises ``Overloaded`` where the queue is full."""
+        """Wait for a free seat and hold it while the block lasts. Raise ``Overloaded`` if the queue is full."""
         if self._seats.locked() and self.waiting >= self.settings.queue:
             text = f"the queue is full ({self.waiting} runs are waiting); try again later"
             raise Overloaded(text, retry_after_s=1)

@@ -1,4 +1,4 @@
-"""How much memory this process may count on."""
+"""The memory that this process may count on."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,9 +10,9 @@ _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory
 
 
 def memory_bytes(limit_files: Iterable[Path] = _CGROUP_LIMITS) -> int:
-    """The machine's memory, or the container's limit where that is less (``psutil`` knows only the machine's)."""
+    """Return the machine's memory, or the container's limit if it is lower (``psutil`` knows only the machine's)."""
     least = int(psutil.virtual_memory().total)
     for path in limit_files:
-        with suppress(OSError, ValueError):  # "max" is no number, and other systems have no such file
+        with suppress(OSError, ValueError):  # "max" is not a number, and other systems have no such file
             least = min(least, int(path.read_text()))
     return least

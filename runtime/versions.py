@@ -1,4 +1,4 @@
-"""Which libraries a task sees: part of every receipt, since results depend on them."""
+"""The versions of the libraries that a task sees. Every receipt has them, because results depend on them."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -8,7 +8,7 @@ LIBRARIES: Final = ("graphside", "graphistry", "pandas", "numpy", "pyarrow", "cu
 
 
 def library_versions() -> dict[str, str]:
-    """Versions by name, Python's first; libraries that are not installed are left out."""
+    """Return the versions by name, Python's first. Libraries that are not installed are left out."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:

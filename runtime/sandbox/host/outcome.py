@@ -1,5 +1,7 @@
-"""How a run ended, from what its seat says of itself: taken at its word only where a lie would hurt nobody but the
-caller."""
+"""How a run ended, from the answer of its seat.
+
+The answer may be forged, so the host believes only what can harm nobody but the caller.
+"""
 
 import math
 import signal
@@ -20,10 +22,10 @@ from runtime.sandbox.protocol import Message, ProtocolError
 from runtime.task import Limits
 
 DEEPEST_FIELDS: Final = 8
-"""Of what a failure tells: a list of frames, each an object, is 3."""
+"""Deepest nesting of a failure's fields. A list of frames, each an object, is 3 deep."""
 
-_TELLABLE: Final = (RunFailed, InvalidSource)
-"""The failures that a seat may report of itself; the others are the replica's to say."""
+_REPORTABLE: Final = (RunFailed, InvalidSource)
+"""The failures that a seat may report. The host alone reports the others."""
 
 
 @dataclass(slots=True)
@@ -49,14 +51,14 @@ class RunOutcome:
 
 
 def outcome_of(answer: Message, limits: Limits) -> RunOutcome:
-    """What a seat's answer says, without the result itself, of which there are ``length`` bytes where it says so.
+    """Return the outcome that an answer describes. The result itself is not in it, only its ``length``.
 
-    Raises ``ProtocolError``, ``KeyError``, ``TypeError`` or ``ValueError`` for an answer that is none.
+    Raises ``ProtocolError``, ``KeyError``, ``TypeError`` or ``ValueError`` for a malformed answer.
     """
     run_s = _seconds(answer["run_s"], limits)
     if answer["status"] != "ok":
-        failure = RuntimeFailure.from_wire(_told(answer["failure"]))
-        if not isinstance(failure, _TELLABLE):
+        failure = RuntimeFailure.from_wire(_checked_failure(answer["failure"]))
+        if not isinstance(failure, _REPORTABLE):
             raise ProtocolError("not a failure of a task")
         return RunOutcome(failure=failure, run_s=run_s)
     kind, length = answer["kind"], answer["length"]
@@ -75,28 +77,25 @@ def crash(code: int | None, *, main_thread_exited: bool) -> RuntimeFailure:
     ``main_thread_exited``: we killed it because its first thread had ended and others went on.
     """
     if code is None:
-        text = "the process that ran this task ended with its holder; nothing was changed, send the request again"
+        text = "the process that ran this task ended; nothing was changed, send the request again"
         return RunInterrupted(text, retry_after_s=1)
     if main_thread_exited and code == -signal.SIGKILL:
-        return TaskCrashed("the task ended its process's first thread, and left others running", signal="SIGKILL")
+        return TaskCrashed("the task ended the main thread of its process and left other threads running", signal="SIGKILL")
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else f"signal {-code}"
         return TaskCrashed(f"the task's process was ended by {name}", signal=name)
     return TaskCrashed(f"the task's process ended with exit code {code} and no result", exit_code=code)
 
 
-def _seconds(told: Any, limits: Limits) -> float:
-    """A time that a seat tells, within reason. Raises ``ProtocolError``."""
-    if type(told) not in (int, float) or not math.isfinite(told):
+def _seconds(value: Any, limits: Limits) -> float:
+    """Return a time from an answer, bounded by the deadline. Raise ``ProtocolError``."""
+    if type(value) not in (int, float) or not math.isfinite(value):
         raise ProtocolError("not a time")
-    return min(max(float(told), 0.0), limits.timeout_s + 1)
+    return min(max(float(value), 0.0), limits.timeout_s + 1)
 
 
-def _told(failure: Any) -> Message:
-    """A failure as a seat tells it: of the shape that all have, and flat enough to be passed on.
-
-    Raises ``ProtocolError``.
-    """
+def _checked_failure(failure: Any) -> Message:
+    """Return a failure from an answer. Raise ``ProtocolError`` if its shape is wrong or it is nested too deeply."""
     if type(failure) is not dict or type(failure.get("message")) is not str or type(failure.get("type")) is not str:
         raise ProtocolError("not a failure")
     if type(failure.get("fields")) is not dict or _depth(failure["fields"]) > DEEPEST_FIELDS:
@@ -105,7 +104,7 @@ def _told(failure: Any) -> Message:
 
 
 def _depth(value: Any) -> int:
-    """How deeply lists and objects are nested; looks no deeper than it has to."""
+    """Return how deeply lists and objects are nested, counting no further than ``DEEPEST_FIELDS`` and one."""
     depth, level = 0, [value]
     while level and depth <= DEEPEST_FIELDS:
         level = [
