@@ -1,7 +1,7 @@
-"""The values of a column as JSON, one text a row, made by the whole column: the same texts that single values get.
+"""The values of a column as JSON texts, made for the whole column at once; the same texts as for single values.
 
-A column of numbers is one array of JSON, whose commas tell where its values lie. Text needs nothing but quotes where
-no byte of it has to be escaped. What has no such short way gets None here, and is written row by row (``stream``).
+A column of numbers becomes one JSON array, whose commas separate the values. Text needs only quotes if no byte of it
+has to be escaped. A column that allows neither gets None here and is written row by row (``stream``).
 """
 
 import datetime
@@ -24,7 +24,7 @@ from runtime.results.times import iso_texts
 Array = Any  # pa.Array: its stubs know no element type that would help here
 
 _LIMIT_BYTES: Final = 16 * 1024 * 1024
-"""The most text that is made of values that a frame holds only once, or not as text."""
+"""The most text that is made of values that the frame holds only once, or not as text."""
 
 _RUN: Final = 4096
 
@@ -50,14 +50,14 @@ _SCALARS: Final = frozenset(
         type(pd.NA),
     }
 )
-"""Types, not subclasses, whose values are one line of JSON."""
+"""Exact types whose values are one line of JSON."""
 
 _ESCAPES: Final = {byte: orjson.dumps(chr(byte))[1:-1] for byte in (ord("\\"), ord('"'), *range(0x20))}
-"""The bytes that JSON strings cannot hold; the backslash first, since the others bring new ones."""
+"""The bytes that JSON strings must escape; the backslash first, because the other escapes contain it."""
 
 
 class Cells(NamedTuple):
-    """A text for each row (Arrow, ``large_binary``), and what stands before and after each of them."""
+    """A text for each row (Arrow, ``large_binary``), and the bytes before and after every text."""
 
     texts: Array
     before: bytes
@@ -65,15 +65,17 @@ class Cells(NamedTuple):
 
 
 def literal(text: bytes) -> "pa.Scalar[Any]":
-    """Text in the type of cells."""
+    """Return text as an Arrow scalar of the type of cells."""
     return pa.scalar(text, pa.large_binary())
 
 
 def cells(column: "pd.Series[Any]", end: bytes) -> Cells | None:
-    """The values of a column of at least one row as JSON, each followed by ``end``, a byte that is in no number.
+    """Return the values of a column as JSON, each followed by ``end``; None if they must be written row by row.
+
+    The column has at least one row. ``end`` is a byte that occurs in no number.
 
     Raises:
-        TypeError, ValueError, pyarrow.ArrowException: the column has values without a short way, like None.
+        TypeError, ValueError, pyarrow.ArrowException: they must be written row by row, too.
     """
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.itemsize <= 8:
@@ -110,7 +112,7 @@ def _numbers(values: "np.ndarray[Any, Any]", end: bytes) -> Cells:
 
 
 def _maybe_numbers(array: Array, end: bytes) -> Cells:
-    """Numbers, some of which are missing."""
+    """Return numbers of which some are missing."""
     zero = pa.scalar(0).cast(array.type)
     numbers = _numbers(array.fill_null(zero).to_numpy(zero_copy_only=False), end)
     if not array.null_count:
@@ -128,7 +130,7 @@ def _strings(array: Array, end: bytes) -> Cells:
 
 
 def _escaped(array: Array) -> Array:
-    """Strings as they stand between the quotes of JSON."""
+    """Return strings as they stand between the quotes of JSON."""
     offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
     data = array.buffers()[2]
     if data is None or offsets[0] == offsets[-1]:
@@ -159,7 +161,7 @@ def _categories(column: "pd.Series[Any]", end: bytes) -> Cells | None:
 
 
 def _values(values: list[Any], end: bytes) -> Cells | None:
-    """Python objects, where each is one line of JSON and all are not much."""
+    """Return Python objects, if each is one line of JSON and together they are small."""
     kinds = set(map(type, values))
     if kinds <= {str, type(None)}:
         if sum(map(len, filter(None, values))) > _LIMIT_BYTES:

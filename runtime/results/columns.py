@@ -1,5 +1,4 @@
-"""Rows of a frame as JSON, put together from whole columns: Arrow joins the texts of the cells, and no row ever is a
-Python object."""
+"""Rows of a frame as JSON, joined from whole columns by Arrow, so that no row is ever a Python object."""
 
 from typing import Any
 
@@ -14,9 +13,9 @@ from runtime.results.values import Unwritable
 
 
 def joined_rows(part: pd.DataFrame, names: list[str]) -> memoryview | None:
-    """``,{"a":1},{"a":2}``: each row behind a comma; or None where a column has values that are written row by row.
+    """Return each row behind a comma, ``,{"a":1},{"a":2}``; None if a column must be written row by row.
 
-    A part has a row and a column at least.
+    The part has at least one row and one column.
     """
     last = len(names) - 1
     columns: list[Cells] = []

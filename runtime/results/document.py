@@ -1,4 +1,4 @@
-"""Any value as one piece of JSON, or the place in it that cannot be. Large values come here in parts (``stream``)."""
+"""Encodes any value as one piece of JSON, or names the part that has no form. ``stream`` cuts large values first."""
 
 import datetime
 import decimal
@@ -17,10 +17,10 @@ from runtime.results.values import Unwritable, key_text, plain
 from runtime.text import legal_text
 
 DEPTH: Final = 254
-"""How many lists and objects may be one inside the other: what orjson nests."""
+"""The deepest nesting of lists and objects: orjson's own bound."""
 
 SCALARS: Final = (np.generic, datetime.date, datetime.timedelta, decimal.Decimal)
-"""Odd types that are small and come in large numbers."""
+"""Types beside JSON's own that are small and come in large numbers."""
 
 _FREQUENT: Final = (*SCALARS, bytes, tuple)
 _LIBRARIES: Final = ("pandas", "pyarrow", "cudf", "graphistry")
@@ -28,10 +28,10 @@ _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATE
 
 
 def dumps(value: object, depth: int) -> bytes:
-    """``value``, which is not large and stands below ``depth`` containers, as JSON by the rules of docs/results.md.
+    """Return a value as JSON by the rules of docs/results.md. It is not large and stands below ``depth`` containers.
 
-    The first try lets orjson walk. What it refuses (keys that are no strings, integers over 64 bits, lone surrogates)
-    is walked here, by the same rules and slower, which also finds the way to a value that has no form.
+    The first attempt is orjson's. What orjson refuses (keys that are not strings, integers over 64 bits, lone
+    surrogates) is rebuilt here by the same rules. That is slower, and also finds the path to a value without a form.
 
     Raises:
         Unwritable: some value in it has no form in JSON, contains itself, or is nested too deeply.
@@ -43,24 +43,24 @@ def dumps(value: object, depth: int) -> bytes:
 
 
 def dumps_slowly(value: object, depth: int) -> bytes:
-    """The second way of ``dumps``, for a value of any depth."""
+    """As ``dumps``, without orjson's attempt; for a value of any depth."""
     return orjson.dumps(_tree(value, set(), depth), option=_OPTIONS)
 
 
 def texts(scalars: list[Any]) -> list[bytes]:
-    """Each of some scalars, which together are not large, as ``dumps`` writes it.
+    """Return each scalar as ``dumps`` writes it. Together they are not large.
 
-    No text of JSON holds a line break, so that those which orjson puts between the values tell where each ends.
+    No JSON text contains a line break, so the line breaks that orjson puts between values separate them.
 
     Raises:
-        TypeError: orjson has no room for one of them, or it has no form (orjson.JSONEncodeError).
+        TypeError: a scalar has no form, or is too large for orjson (orjson.JSONEncodeError).
     """
     lines = orjson.dumps(scalars, default=simplify, option=_OPTIONS | orjson.OPT_INDENT_2)
     return lines[4:-2].split(b",\n  ")
 
 
 def simplify(value: object) -> object:
-    """One step towards JSON, for everything that a task may return."""
+    """Return the value one step closer to JSON, for everything that a task may return."""
     if isinstance(value, _FREQUENT) or _is_of_no_library(type(value)):  # type: ignore[arg-type]  # types hash
         return plain(value)
     if is_frame(value):
@@ -85,7 +85,7 @@ def simplify(value: object) -> object:
 
 @lru_cache(maxsize=1024)
 def _is_of_no_library(cls: type) -> bool:
-    """Whether none of the types that are more than scalars and plain containers stands behind ``cls``."""
+    """Return True if no base of ``cls`` belongs to a library whose values are more than scalars and containers."""
     return all(str(base.__module__).partition(".")[0] not in _LIBRARIES for base in cls.__mro__)
 
 
@@ -98,7 +98,7 @@ def _from_gpu(column: Any) -> object:  # Any: cuDF has no types on a machine wit
 
 
 def _tree(value: object, parents: set[int], depth: int) -> object:
-    """``value`` rebuilt from nothing but exact dicts with exact string keys, lists and scalars that orjson takes."""
+    """Return the value rebuilt from exact dicts with string keys, lists, and scalars that orjson accepts."""
     kind = type(value)
     if value is None or kind is bool or kind is float or kind is orjson.Fragment:
         return value
@@ -147,7 +147,7 @@ def _members(value: dict[object, object], parents: set[int], depth: int) -> dict
 
 
 def _integer(value: int) -> object:
-    """The integer, or its digits as a ready piece of JSON where orjson has no room for it."""
+    """Return the integer, or its digits as a ready piece of JSON if it is too large for orjson."""
     if -(2**63) <= value < 2**64:
         return value
     try:

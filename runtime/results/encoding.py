@@ -1,4 +1,4 @@
-"""The way from what a task returned to the bytes that its caller gets: one cell of protocol 4.6 a branch."""
+"""Encodes what a task returned into the bytes that its caller gets: one branch for each cell of protocol 4.6."""
 
 import zipfile
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _MESSAGE_CHARACTERS: Final = 4096
 
 
 class _Writer(NamedTuple):
-    """``name`` is the format's in a sentence. ``write`` raises ``Unwritable``; ``nothing`` stands for no table."""
+    """A format. ``name`` stands in sentences. ``write`` raises ``Unwritable``. ``nothing`` encodes a missing table."""
 
     name: str
     write: "Callable[[Frame, Sink], None]"
@@ -41,17 +41,15 @@ _WRITERS: Final[dict[Format, _Writer]] = complete(
 def encode(
     value: object, output_type: OutputType, file_format: Format, accepts_text: bool, sink: BinaryIO
 ) -> ResultKind:
-    """Write what a task returned, in the form asked for, to a raw binary file open at its start.
+    """Write what a task returned to a raw binary file that is open at its start, and return the kind of the result.
 
-    ``accepts_text`` sends a ``str`` under json as it is (protocol 4.6, the string dilemma). After a return
-    the file stands at the end of the result (``sink.tell()`` is its length, which may be 0); after an error
-    what it holds is void.
+    ``accepts_text`` writes a ``str`` under ``json`` as it is (protocol 4.6, the string dilemma). Afterwards
+    ``sink.tell()`` is the length of the result, which may be 0. After an error the content of the file is void.
 
     Raises:
-        ResultNotSerializable: the value has no encoding, or reading it raised (then with ``exception_type``
-        and
+        ResultNotSerializable: the value has no encoding, or reading it raised (then with ``exception_type`` and
             ``exception_message``).
-        OSError: the file refused a write (EPERM, EFBIG, ENOSPC: the result is larger than it may be).
+        OSError: the file refused a write (EPERM, EFBIG, ENOSPC: the result is larger than its limit).
         MemoryError: while encoding.
     """
     out = Sink(sink)
@@ -64,17 +62,17 @@ def encode(
         raise
     except Unwritable as exc:
         raise _unwritable(exc, output_type, file_format) from exc
-    except BaseException as exc:  # a boundary: reading the value runs the user's own code, which may exit too
+    except BaseException as exc:  # a boundary: reading the value runs the user's code, which may even exit
         if exc is out.failure:
             raise
-        if out.failure is not None:  # a writer made its own error of it
+        if out.failure is not None:  # a writer wrapped it in an error of its own
             raise out.failure from exc
         raise _raised(exc) from exc
     return kind
 
 
 def _encode(value: object, output_type: OutputType, file_format: Format, accepts_text: bool, out: Sink) -> ResultKind:
-    if output_type == "json":  # whatever the file_format: the client looks at it only after it has the answer
+    if output_type == "json":  # whatever the format: it is for tables only
         return _write_value(value, accepts_text, out)
     if output_type == "table":
         return _write_table(table_of(value), file_format, out)
@@ -95,14 +93,14 @@ def _write_value(value: object, accepts_text: bool, out: Sink) -> ResultKind:
 
 
 def _write_graph(graph: Graph, file_format: Format, out: Sink) -> ResultKind:
-    """Both tables: one JSON object, or an uncompressed zip whose members are named after them."""
+    """Write both tables: one JSON object, or an uncompressed zip with a member for each table."""
     parts = {"nodes": graph.nodes, "edges": graph.edges}
     if file_format == "json":
         write_json({name: [] if part is None else part for name, part in parts.items()}, out)
         return "json"
     with zipfile.ZipFile(cast(BinaryIO, out), "w", zipfile.ZIP_STORED) as archive:
         for name, part in parts.items():
-            # a ZipInfo of its own has a fixed date: equal results are equal bytes
+            # a ZipInfo has a fixed date, so that equal results are equal bytes
             info = zipfile.ZipInfo(f"{name}.{file_format}")
             with archive.open(info, "w", force_zip64=True) as member:
                 _within(name, part, file_format, Sink(cast(BinaryIO, member)))
@@ -110,7 +108,7 @@ def _write_graph(graph: Graph, file_format: Format, out: Sink) -> ResultKind:
 
 
 def _within(name: str, part: "Frame | None", file_format: Format, out: Sink) -> None:
-    """Write one table of a graph; where it has no encoding, say in which."""
+    """Write one table of a graph. An ``Unwritable`` names the table."""
     try:
         _write_table(part, file_format, out)
     except Unwritable as exc:
@@ -119,7 +117,7 @@ def _within(name: str, part: "Frame | None", file_format: Format, out: Sink) -> 
 
 
 def _write_table(part: "Frame | None", file_format: Format, out: Sink) -> ResultKind:
-    """One table; a missing one is an empty list, or no bytes at all (protocol 4.6)."""
+    """Write one table; a missing one is an empty list, or no bytes at all (protocol 4.6)."""
     writer = _WRITERS[file_format]
     if part is None:
         out.write(writer.nothing)

@@ -1,4 +1,4 @@
-"""Frames of the libraries that a task may use, behind the few questions that the writers ask of them."""
+"""Frames of pandas, Arrow and cuDF, behind the few functions that the writers need."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -17,21 +17,19 @@ if TYPE_CHECKING:
 
 
 def is_frame(value: object) -> bool:
-    """Whether ``value`` is a pandas, Arrow or cuDF table."""
+    """Return True if ``value`` is a pandas, Arrow or cuDF table."""
     return isinstance(value, (pd.DataFrame, pa.Table, pa.RecordBatch)) or is_cudf(value, "DataFrame")
 
 
 def is_cudf(value: object, *kinds: str) -> bool:
-    """Whether ``value`` is one of cuDF's types so named; told by name, since importing cuDF is slow and needs
-    a GPU."""
+    """Return True if ``value`` has a cuDF type of these names. Importing cuDF would be slow and needs a GPU."""
     return any(cls.__name__ in kinds and str(cls.__module__).partition(".")[0] == "cudf" for cls in type(value).__mro__)
 
 
 def column_names(frame: "Frame") -> list[str]:
-    """The names of the columns as every format writes them.
+    """Return the names of the columns as every format writes them.
 
-    A name that is not a string becomes what it would be as a key of a JSON object; one of several levels, a
-    tuple, its ``str``.
+    A name that is not a string becomes what it would be as a key of a JSON object. A tuple becomes its ``str``.
 
     Raises:
         Unwritable: two columns have one name.
@@ -45,7 +43,7 @@ def column_names(frame: "Frame") -> list[str]:
 
 
 def to_pandas(frame: "Frame") -> pd.DataFrame:
-    """The frame as one of pandas."""
+    """Return the frame as a pandas frame."""
     if isinstance(frame, pd.DataFrame):
         return frame
     converted: pd.DataFrame = frame.to_pandas()
@@ -53,10 +51,10 @@ def to_pandas(frame: "Frame") -> pd.DataFrame:
 
 
 def to_arrow(frame: "Frame") -> pa.Table:
-    """The frame as an Arrow table without its index; with pandas' notes on dtypes in the schema where it has them.
+    """Return the frame as an Arrow table without its index. A pandas frame leaves its dtypes in the schema.
 
     Raises:
-        Unwritable: a column holds values that have no Arrow type in common; names the column.
+        Unwritable: the values of a column have no Arrow type in common. The reason names the column.
     """
     names = column_names(frame)
     if isinstance(frame, pa.Table):
@@ -67,7 +65,7 @@ def to_arrow(frame: "Frame") -> pa.Table:
         table: pa.Table = frame.to_arrow(preserve_index=False)
         return table
     frame = frame.set_axis(names, axis=1)
-    frame.attrs = {}  # they would have to be JSON, and no reader asks for them
+    frame.attrs = {}  # they would have to be JSON, and no reader uses them
     try:
         return _pandas_to_arrow(frame)
     except MemoryError:
@@ -82,7 +80,7 @@ def _pandas_to_arrow(frame: pd.DataFrame) -> pa.Table:
 
 
 def _culprit(frame: pd.DataFrame) -> Unwritable | None:
-    """The error that names the first column which does not convert."""
+    """Return the error that names the first column that does not convert."""
     for position, name in enumerate(frame.columns):
         try:
             _pandas_to_arrow(frame.iloc[:, [position]])

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 Records = list[dict[str, object]]
 
 FEW_ROWS: Final = 256
-"""So few rows are written while anything that is done by the column still prepares itself."""
+"""Up to this many rows, writing by rows is done before work by columns has begun."""
 
-_MOST_ROWS: Final = 32_768  # more, and a part no longer stays in the processor's cache while it is worked on
-_LEAST_ROWS: Final = 1_000  # fewer, and the work per column outweighs that per value
+_MOST_ROWS: Final = 32_768  # more rows no longer stay in the processor's cache
+_LEAST_ROWS: Final = 1_000  # with fewer rows, the work per column outweighs the work per value
 _PART_VALUES: Final = 1_000_000
 _PART_BYTES: Final = 16 * 1024 * 1024
 
 
 def parts(frame: "Frame", names: list[str]) -> Iterator[pd.DataFrame]:
-    """The rows of a frame, some at a time, so that a large frame never exists as Python objects or as text at once."""
+    """Yield the rows of a frame in parts, so that a large frame never exists as Python objects or text as a whole."""
     if is_cudf(frame, "DataFrame"):
-        frame = to_arrow(frame)  # off the device once, not a part at a time
+        frame = to_arrow(frame)  # copied from the device once, not part by part
     count = _part_rows(frame, names)
     if 0 < len(frame) <= count:
         yield to_pandas(frame)
@@ -39,13 +39,13 @@ def parts(frame: "Frame", names: list[str]) -> Iterator[pd.DataFrame]:
 
 
 def records(part: pd.DataFrame, names: list[str]) -> Records:
-    """The rows of a part. Values are such as ``document.simplify`` takes. The index is not part of a record."""
+    """Return the rows of a part as dicts without the index. Their values are for ``document.simplify``."""
     columns = [column_values(column) for _, column in part.items()]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def frame_records(frame: "Frame") -> Records:
-    """All rows of a frame that is not large."""
+    """Return all rows of a frame that is not large."""
     names = column_names(frame)
     return [record for part in parts(frame, names) for record in records(part, names)]
 
@@ -60,7 +60,7 @@ def _part_rows(frame: "Frame", names: list[str]) -> int:
 
 
 def column_values(column: "pd.Series[Any]") -> list[Any]:
-    """The values of a column as a list; missing ones are None or a float NaN, which JSON writes alike."""
+    """Return the values of a column as a list. Missing values are None or NaN, which JSON writes alike."""
     dtype = column.dtype
     if isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
         return iso_datetimes(column)

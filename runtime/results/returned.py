@@ -1,5 +1,4 @@
-"""What a task may return for each kind of output, and what is said when it returned something else (contract
-4.5)."""
+"""What a task may return for each output type (protocol 4.5), and the error if it returned something else."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeGuard
@@ -25,14 +24,14 @@ _EXPECTED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The two tables of a graph. Each is a frame, a list of records (dicts), or None where there is no such table."""
+    """The two tables of a graph. Each is a frame, a list of records (dicts), or None if the graph does not have it."""
 
     nodes: "Frame | None"
     edges: "Frame | None"
 
 
 def graph_of_plottable(value: object) -> Graph | None:
-    """The tables of a graphistry Plottable; None for anything else."""
+    """Return the tables of a graphistry Plottable; None for anything else."""
     ours = any(str(cls.__module__).partition(".")[0] == "graphistry" for cls in type(value).__mro__)
     if not ours or not hasattr(value, "_nodes") or not hasattr(value, "_edges"):
         return None
@@ -40,10 +39,12 @@ def graph_of_plottable(value: object) -> Graph | None:
 
 
 def graph_of(value: object, output_type: OutputType) -> Graph:
-    """The tables of what was returned for ``all``, ``nodes``, ``edges`` or ``shape``.
+    """Return the tables of the value for ``all``, ``nodes``, ``edges`` or ``shape``.
+
+    For ``nodes`` and ``edges`` a bare frame stands for that table.
 
     Raises:
-        ResultNotSerializable: it is no graph; for ``nodes`` and ``edges`` a bare frame stands for that table.
+        ResultNotSerializable: the value is not a graph.
     """
     graph = graph_of_plottable(value)
     if graph is None and isinstance(value, dict) and value and set(value) <= {"nodes", "edges"}:
@@ -62,15 +63,14 @@ def graph_of(value: object, output_type: OutputType) -> Graph:
 
 
 def table_of(value: object) -> "Frame":
-    """The frame that was returned for ``table``. Raises ResultNotSerializable for anything else."""
+    """Return the value, which is a frame. Raise ``ResultNotSerializable`` for anything else."""
     if not _is_table(value):
         raise _refused(value, "table")
     return value
 
 
 def shape_of(graph: Graph) -> pd.DataFrame:
-    """Two rows, ``nodes`` then ``edges``, with ``kind``, ``rows``, ``cols``; a missing table counts 0 and
-    0."""
+    """Return two rows, ``nodes`` and ``edges``, with ``kind``, ``rows``, ``cols``. A missing table has 0 and 0."""
     shapes = [(0, 0) if part is None else as_frame(part).shape for part in (graph.nodes, graph.edges)]
     return pd.DataFrame(
         {
@@ -82,7 +82,7 @@ def shape_of(graph: Graph) -> pd.DataFrame:
 
 
 def as_frame(part: "Frame") -> "Frame":
-    """A table that the writers of CSV and Parquet take; records become a frame."""
+    """Return a frame for the writers of CSV and Parquet. Records become a frame."""
     return pd.DataFrame(part) if isinstance(part, list) else part
 
 

@@ -1,4 +1,4 @@
-"""The file that a result is written to."""
+"""The file that all writers write a result to."""
 
 import errno
 from typing import BinaryIO
@@ -7,9 +7,8 @@ from typing import BinaryIO
 class Sink:
     """A raw binary file whose writes are complete, for writers that take a file (zipfile, pyarrow, ours).
 
-    Raw files may write less than they are given; writers above do not look. ``failure`` keeps the first error
-    of the file itself, since writers wrap it or hide it behind errors of their own. ``close`` leaves the file
-    open.
+    A raw file may write less than it is given, and writers do not check. ``failure`` is the first error of the file
+    itself, because writers wrap it or hide it behind errors of their own. ``close`` leaves the file open.
     """
 
     closed = False
@@ -19,7 +18,7 @@ class Sink:
         self.failure: OSError | None = None
 
     def write(self, data: bytes | memoryview) -> int:
-        """Write all of ``data``. Raises OSError (EPERM, ENOSPC, EFBIG) where the file ends before the data does."""
+        """Write all of ``data``. Raise ``OSError`` (EPERM, ENOSPC, EFBIG) if it does not fit."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         try:
@@ -49,4 +48,4 @@ class Sink:
         self._raw.flush()
 
     def close(self) -> None:
-        """Nothing: whoever opened the file closes it."""
+        """Do nothing: the caller who opened the file closes it."""

@@ -1,4 +1,4 @@
-"""JSON documents of any size, written in pieces: the memory this takes does not grow with the document."""
+"""Writes JSON documents of any size in pieces, so that the memory it takes does not grow with the document."""
 
 import enum
 import io
@@ -22,7 +22,7 @@ _TEXT_CHARACTERS: Final = 256 * 1024
 
 
 class Writable(Protocol):
-    """What a document is written to."""
+    """The target of a document."""
 
     def write(self, data: bytes | memoryview, /) -> object: ...
 
@@ -38,14 +38,14 @@ def write_json(value: object, out: Writable) -> None:
 
 
 def to_json(value: object) -> bytes:
-    """``write_json`` into bytes."""
+    """Return what ``write_json`` writes."""
     buffer = io.BytesIO()
     write_json(value, buffer)
     return buffer.getvalue()
 
 
 def _write(value: object, out: Writable, parents: list[object]) -> None:
-    """``parents`` are the containers that are open around the value."""
+    """Write a value. ``parents`` are the containers around it."""
     if is_frame(value):
         _write_frame(value, out, parents)
         return
@@ -73,7 +73,7 @@ def _write(value: object, out: Writable, parents: list[object]) -> None:
 
 
 def _piece(value: object, depth: int) -> bytes | None:
-    """The whole value at once, unless it is large."""
+    """Return the whole value as JSON; None if it is too large for one piece."""
     try:
         return None if is_large(value, depth) else dumps(value, depth)
     except TooDeep:
@@ -81,7 +81,10 @@ def _piece(value: object, depth: int) -> bytes | None:
 
 
 def _write_frame(frame: "Frame", out: Writable, parents: list[object]) -> None:
-    """By columns, as long as their values have a short way; else as rows, which also finds what has no form."""
+    """Write a frame column by column while its values allow that, else row by row.
+
+    Writing by rows also finds the value that has no form.
+    """
     names = column_names(frame)
     by_column = len(frame) > FEW_ROWS and len(parents) + 2 <= DEPTH
     first = 0
@@ -101,19 +104,19 @@ def _write_frame(frame: "Frame", out: Writable, parents: list[object]) -> None:
 def _write_members(
     values: list[object], first: int, names: list[str] | None, out: Writable, parents: list[object]
 ) -> None:
-    """What stands between the brackets of a list, or between the braces of an object whose members have ``names``.
+    """Write what stands between the brackets of a list, or between the braces of an object with these ``names``.
 
-    A few thousand values at a time; where they are too much for a piece, half of them, down to a single large one.
-    ``first`` is the place of the first value in the whole list.
+    A piece has a few thousand values. If they are too large for one piece, they are halved, down to a single value.
+    ``first`` is the index of the first value in the whole list.
     """
     todo = [(start, min(start + _RUN, len(values))) for start in range(0, len(values), _RUN)][::-1]
     separator = b""
     while todo:
         start, stop = todo.pop()
         run = values[start:stop]
-        place: object = first + start if names is None else names[start]
+        step: object = first + start if names is None else names[start]
         try:
-            # the run stands for the container that is open
+            # the run takes the place of the open container, so its depth is one less
             piece = _piece(run if names is None else dict(zip(names[start:stop], run, strict=True)), len(parents) - 1)
         except Unwritable as exc:
             if names is None and exc.path and isinstance(exc.path[0], int):
@@ -134,12 +137,12 @@ def _write_members(
         try:
             _write(run[0], out, parents)
         except Unwritable as exc:
-            exc.path.insert(0, place)
+            exc.path.insert(0, step)
             raise
 
 
 def _names(members: dict[object, object]) -> list[str]:
-    """The keys as text. Raises Unwritable where two become one."""
+    """Return the keys as text. Raise ``Unwritable`` if two keys become the same text."""
     names: dict[str, None] = {}
     for key in dict.keys(members):
         name = key_text(key)
@@ -150,7 +153,7 @@ def _names(members: dict[object, object]) -> list[str]:
 
 
 def _write_text(text: str, out: Writable) -> None:
-    """A string; orjson sets aside several times the room that a piece of text needs, so a long one goes in parts."""
+    """Write a string. A long one goes in parts, because orjson allocates several times the size of the text."""
     legal = legal_text(text)
     out.write(b'"')
     for start in range(0, len(legal), _TEXT_CHARACTERS):

@@ -1,7 +1,6 @@
-"""How much there is in a value, told before a library that cannot run out of memory gracefully takes it on.
+"""Estimates how large a value is, before orjson gets it, because orjson crashes when it runs out of memory.
 
-The walk is exact and goes by levels, since what a task returns may be millions of records: all that is done
-per value is done by loops in C.
+A task may return millions of records. So the walk goes level by level, and all work per value is done by loops in C.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -13,7 +12,7 @@ from runtime.results.frames import is_frame
 from runtime.results.values import Unwritable
 
 LIMIT_BYTES: Final = 1024 * 1024
-"""The most that is encoded in one piece, by the estimate made here."""
+"""The largest estimate that is encoded in one piece."""
 
 _VALUE_BYTES: Final = 32
 _PLAIN: Final = frozenset({type(None), bool, int, float})
@@ -24,13 +23,13 @@ class TooDeep(Exception):
 
 
 def is_large(value: object, depth: int) -> bool:
-    """Whether ``value``, standing below ``depth`` containers, is too much for one piece; looks a level at a time.
+    """Return True if a value below ``depth`` containers is too large for one piece.
 
     Two defects of orjson make this necessary: it overflows its stack on some circular or very deep tuples, and it
-    crashes where its buffer cannot grow. What is large is therefore written in pieces, and what is deep is refused.
+    crashes if its buffer cannot grow. Large values are therefore written in pieces, and deep ones are refused.
 
     Raises:
-        TooDeep: it nests too deeply, and there is not even much of it.
+        TooDeep: the value nests too deeply, although it is small.
     """
     weight = 0
     level = [value]
@@ -64,7 +63,7 @@ def is_large(value: object, depth: int) -> bool:
 
 
 def _by_kind(values: list[Any]) -> Iterator[tuple[type, list[Any]]]:
-    """The values that are more than a small scalar, by their type."""
+    """Yield the values that are more than small scalars, grouped by type."""
     kinds = set(map(type, values))
     for kind in kinds:
         if kind not in _PLAIN and not issubclass(kind, SCALARS):
@@ -72,28 +71,28 @@ def _by_kind(values: list[Any]) -> Iterator[tuple[type, list[Any]]]:
 
 
 def _long_names(dicts: list[dict[Any, Any]]) -> int:
-    """The bytes of the keys of some dicts of one type, at most; 0 where none is longer than what a value counts for.
+    """Return an upper bound for the bytes of the keys of dicts of one type; 0 if every key is short.
 
-    Records share their keys, so these are few, however many records there are.
+    Records share their keys, so there are few distinct keys even in many records.
     """
-    exact = type(dicts[0]) is dict  # the keys of these a set takes without asking for their hashes
+    exact = type(dicts[0]) is dict  # a set takes the keys of exact dicts without hashing them again
     names: set[object] = set().union(*dicts) if exact else set(chain.from_iterable(map(dict.__iter__, dicts)))
     longest = max((len(name) for name in names if isinstance(name, (str, bytes))), default=0)
     return longest * sum(map(len, dicts)) if longest > _VALUE_BYTES else 0
 
 
 def _simpler(item: object) -> dict[Any, Any] | list[Any] | tuple[Any, ...]:
-    """The container that stands for an odd value."""
+    """Return a container that stands for a value of another type."""
     try:
         step = simplify(item)
     except Unwritable:
-        return ()  # whoever writes it will say so, and where
-    # an Enum may stand for another odd value, which a list of one takes to the next level
+        return ()  # the writer raises the error, with its path
+    # an Enum may hold such a value again; a list of one passes it to the next level
     return step if isinstance(step, (dict, list, tuple)) else [step]
 
 
 def _size(item: object) -> int:
-    """How many values an array, a frame or a collection has."""
+    """Return the number of values in an array, a frame or a collection."""
     size = getattr(item, "size", None)
     if isinstance(size, int):
         return size
@@ -101,7 +100,7 @@ def _size(item: object) -> int:
 
 
 def _inside(kind: type) -> Callable[[Any], Iterable[object]]:
-    """How to get at the members of the containers of a type; past what a subclass may have made of it."""
+    """Return the function that lists a container's members, unaffected by what a subclass overrides."""
     if issubclass(kind, dict):
         return dict.values
     if issubclass(kind, list):

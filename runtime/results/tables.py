@@ -40,15 +40,14 @@ _WRITABLE: Final = (
 
 
 def write_parquet(frame: "Frame", out: "Sink") -> None:
-    """One Parquet file, without the index. Raises Unwritable (``to_arrow``)."""
+    """Write one Parquet file, without the index. Raise ``Unwritable`` (``to_arrow``)."""
     pyarrow.parquet.write_table(to_arrow(frame), cast(BinaryIO, out))
 
 
 def write_csv(frame: "Frame", out: "Sink") -> None:
-    """One CSV file with a header, without the index; nothing at all for a frame without columns.
+    """Write one CSV file with a header, without the index; no bytes at all for a frame without columns.
 
-    Cells that CSV has no form for follow the rules for JSON; those that are lists or objects there are JSON
-    text.
+    Cells that CSV has no form for follow the rules for JSON; lists and objects become JSON text.
 
     Raises:
         Unwritable: two columns have one name, or a value has no form.
@@ -62,7 +61,7 @@ def write_csv(frame: "Frame", out: "Sink") -> None:
         table = to_arrow(frame)
         columns = [_csv_arrow(table.column(position)) for position in range(len(names))]
     if len(columns) == 1 and columns[0].null_count:
-        # a missing value alone on its line would be an empty line, which readers skip
+        # a missing value alone on its line would make an empty line, which readers skip
         columns = [columns[0].cast(pa.large_string()).fill_null(pa.scalar("", pa.large_string()))]
     options = pyarrow.csv.WriteOptions(batch_size=_CSV_BATCH_ROWS)
     pyarrow.csv.write_csv(pa.table(columns, names=names), cast(BinaryIO, out), options)
@@ -86,7 +85,7 @@ def _csv_arrow(column: "Column") -> "Column":
 
 
 def _ready(column: "Column") -> "Column | None":
-    """The column in a type that the CSV writer writes well, or None."""
+    """Return the column in a type that the CSV writer supports, or None."""
     if types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not any(is_writable(column.type) for is_writable in _WRITABLE):
@@ -95,14 +94,13 @@ def _ready(column: "Column") -> "Column | None":
 
 
 def _keeping_points(column: "Column") -> "Column":
-    """Whole floats as ``1.0``, not ``1``: a reader infers the type, and a column of ``1``, ``2`` would come
-    back as int.
+    """Return a column of whole floats as ``1.0``, not ``1``, because a reader that infers types would read integers.
 
-    One value with a fraction or without a value tells the reader already.
+    A column with a fraction or a missing value stays as it is: it is read as floats anyway.
     """
     if column.null_count or not len(column):
         return column
-    if types.is_float16(column.type):  # Arrow does not calculate in it
+    if types.is_float16(column.type):  # Arrow has no arithmetic for it
         column = column.cast(pa.float32())
     whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), pa.scalar(_WHOLE_BELOW, column.type)))
     if not pc.all(whole).as_py():
@@ -111,7 +109,7 @@ def _keeping_points(column: "Column") -> "Column":
 
 
 def _texts(values: list[Any], name: str) -> "Column":
-    """Cells of odd types as text."""
+    """Return the cells of values that have no Arrow type in common, as text."""
     cells: list[str | None] = []
     for row, value in enumerate(values):
         try:

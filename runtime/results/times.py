@@ -1,4 +1,4 @@
-"""Columns of times as ISO 8601 text, by the whole column; the same text that a single value gets."""
+"""Columns of times as ISO 8601 text, made for the whole column at once; the same text as for single values."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ _LAST: Final = np.datetime64("9999-12-31T23:59:59", "s")
 
 
 def iso_texts(column: "pd.Series[pd.Timestamp]") -> Array:
-    """``iso_datetimes`` as Arrow text, made without a Python object a row for the years 1 to 9999."""
+    """Return ``iso_datetimes`` as Arrow text, for the years 1 to 9999 without a Python object per row."""
     wall, utc = _clocks(column)
     seconds = wall.astype("M8[s]")
     known = seconds[~np.isnat(seconds)]
@@ -42,8 +42,9 @@ def _fraction_texts(nanoseconds: "np.ndarray[Any, Any]") -> Array:
 
 
 def iso_datetimes(column: "pd.Series[pd.Timestamp]") -> list[str | None]:
-    """``2024-05-01T12:00:00`` per value, with 6 or 9 digits of fraction only where there is one, and the
-    offset from UTC where the column has a time zone. Missing values are None.
+    """Return ``2024-05-01T12:00:00`` for each value; None for a missing one.
+
+    A fraction has 6 or 9 digits. A column with a time zone has the offset from UTC.
     """
     stamps, utc = _clocks(column)
     missing = np.isnat(stamps)
@@ -62,14 +63,14 @@ def iso_datetimes(column: "pd.Series[pd.Timestamp]") -> list[str | None]:
 
 
 def _clocks(column: "pd.Series[pd.Timestamp]") -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]":
-    """What clocks show where the column's zone is, and, where it has a zone, what they show in UTC."""
+    """Return the local times of the column, and its times in UTC if it has a time zone."""
     if getattr(column.dtype, "tz", None) is None:
         return column.to_numpy(), None
     return column.dt.tz_localize(None).to_numpy(), column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
 
 
 def _offsets(wall: "np.ndarray[Any, Any]", utc: "np.ndarray[Any, Any]") -> "tuple[list[str], np.ndarray[Any, Any]]":
-    """The offsets from UTC that occur, and which of them each row has."""
+    """Return the distinct offsets from UTC, and the index of each row's offset."""
     seconds = np.where(np.isnat(wall), 0, (wall - utc).astype("m8[s]").astype(np.int64))
     distinct, which = np.unique(seconds, return_inverse=True)
     return [_offset(int(offset)) for offset in distinct], which

@@ -1,5 +1,4 @@
-"""One rule for every value that JSON has no form for (docs/results.md). Scalars and plain containers; no
-frames."""
+"""One rule for every scalar and container that JSON has no form for (docs/results.md). Frames have rules elsewhere."""
 
 import base64
 import dataclasses
@@ -24,10 +23,9 @@ _DAY_S: Final = 86_400
 
 
 class Unwritable(Exception):
-    """A value has no encoding. ``reason`` is the end of a sentence; ``path`` leads to the value from what was
-    returned.
+    """A value has no encoding. ``reason`` is the end of a sentence; ``path`` leads from the result to the value.
 
-    The path is filled in from the inside out, by whoever descended.
+    Each function that descended into a container adds its step to the front of the path.
     """
 
     def __init__(self, reason: str, path: list[object] | None = None) -> None:
@@ -41,7 +39,7 @@ class Unwritable(Exception):
 
 
 def plain(value: object) -> object:
-    """One step from an odd value towards JSON; what comes back may need further steps.
+    """Return a value one step closer to JSON; the new value may need further steps.
 
     Raises:
         Unwritable: there is no rule for values of this type.
@@ -72,7 +70,7 @@ def plain(value: object) -> object:
 
 
 def _container(value: object) -> object:
-    """The list or dict that stands for a container that is neither."""
+    """Return the list or dict that stands for another kind of container."""
     if isinstance(value, np.ndarray):
         # numpy gives integers for some times, so they keep their scalars
         return list(value) if value.ndim and value.dtype.kind in "mM" else _item(value)
@@ -107,7 +105,7 @@ def _numpy_scalar(value: np.generic) -> object:
 
 
 def iso_duration(value: datetime.timedelta) -> str:
-    """ISO 8601 with days as the largest unit and fractions only where there are any: ``-P0DT1H0M0.5S``."""
+    """Return ISO 8601 with days as the largest unit, and a fraction only if there is one: ``-P0DT1H0M0.5S``."""
     # pandas' subclass adds the nanoseconds that the parent class has no room for
     nanoseconds = (value.days * _DAY_S + value.seconds) * 10**9 + value.microseconds * 1000
     nanoseconds += getattr(value, "nanoseconds", 0)
@@ -119,10 +117,10 @@ def iso_duration(value: datetime.timedelta) -> str:
 
 
 def key_text(key: object) -> str:
-    """A key of a JSON object: the text that the key would have as a value.
+    """Return a key of a JSON object: the text that the key would have as a value.
 
     Raises:
-        Unwritable: as a value it would be a list, an object or nothing at all.
+        Unwritable: as a value the key would be a list, an object or nothing at all.
     """
     reduced = key
     for _ in range(8):  # an enum of a numpy scalar of ... ends long before

@@ -80,7 +80,8 @@ def crash(code: int | None, *, main_thread_exited: bool) -> RuntimeFailure:
         text = "the process that ran this task ended; nothing was changed, send the request again"
         return RunInterrupted(text, retry_after_s=1)
     if main_thread_exited and code == -signal.SIGKILL:
-        return TaskCrashed("the task ended the main thread of its process and left other threads running", signal="SIGKILL")
+        text = "the task ended the main thread of its process and left other threads running"
+        return TaskCrashed(text, signal="SIGKILL")
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else f"signal {-code}"
         return TaskCrashed(f"the task's process was ended by {name}", signal=name)

@@ -423,7 +423,7 @@ def task(g):
     outcome = rig.run(source, code, timeout_s=8)
     assert outcome.cause == "TaskCrashed"
     assert outcome.failure is not None
-    assert "first thread" in outcome.failure.message
+    assert "main thread" in outcome.failure.message
 
 
 def test_threads_that_outlive_the_answer_do_not_spoil_it(rig: Rig, source: DatasetSource) -> None:
