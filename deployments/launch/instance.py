@@ -1,4 +1,7 @@
-"""One running server of one data directory: its lock, its private folder, and the record for whoever clears up."""
+"""One running server of one data directory: its lock, its private folder, and a record for the next start.
+
+The record lists the server's processes. If the server is killed, the next start ends what is left of them.
+"""
 
 import errno
 import fcntl
@@ -6,32 +9,36 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from catalog.whole_file import whole_file
 from deployments.launch.errors import LaunchError
-from deployments.launch.processes import Process, age_s, boot_id, descendants, identify, kill
+from deployments.launch.processes import boot_id, descendants, find, kill, started
 
 SWEEP_S = 5.0
 _PREFIX = "graphside-"
 _SETTLED_S = 3.0
-# A socket's path ends at 107 bytes; HAProxy needs 76 of them below the folder (a node id, a name, a suffix), Ray fewer.
+# The path of a socket has at most 107 bytes; HAProxy needs 76 of them below the folder (node id, name, suffix).
 _LONGEST_FOLDER = 107 - 76
 
 
 class Instance:
-    """Use as a context manager: entering takes the lock, ends what a killed predecessor left, and makes ``folder``.
+    """The right to run a server on a data directory, as a context manager.
 
-    ``folder``: mode 0700, outside the data directory because paths of sockets must be short; removed at the end. Raises
-    ``LaunchError`` where another server uses the data directory.
+    Entering takes the lock, ends what a killed predecessor left, and makes ``folder``: mode 0700, removed at the end,
+    outside the data directory because the paths of sockets must be short. Raises ``LaunchError`` if another server uses
+    the data directory.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._record = data_dir / "server.json"
         self._lock_path = data_dir / "server.lock"
-        self._recorded: frozenset[Process] = frozenset()
+        self._recorded: list[list[int]] = []
         self._open: list[int] = []
         self.folder = Path()
 
@@ -39,24 +46,25 @@ class Instance:
         self._take_lock()
         self._sweep()
         self.folder = _make_folder()
-        # A shared lock on a folder tells systemd-tmpfiles, which empties /tmp of what is old, to leave it alone.
+        # A shared lock on the folder keeps systemd-tmpfiles, which removes old files from /tmp, away from it.
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._open.append(descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        self._write(frozenset())
+        self._write([])
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Everything below this process must have ended."""
+        """Remove the folder and the record. Every process below this one must have ended."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self._record.unlink(missing_ok=True)
         self._close()
 
     def note_processes(self) -> None:
-        """Records what now runs below this process. Processes of seconds (runs) are left out: they end with others."""
-        now = frozenset(process for process in descendants(os.getpid()) if age_s(process) > _SETTLED_S)
+        """Record what runs below this process, except the youngest: most of those are runs, which end with the rest."""
+        settled = time.time() - _SETTLED_S
+        now = sorted(_entry(each) for each in descendants(psutil.Process()) if each.create_time() < settled)
         if now != self._recorded:
             self._write(now)
 
@@ -70,8 +78,8 @@ class Instance:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             raise LaunchError(
-                f"Another server runs on {self._lock_path.parent}{_owner(self._record)}. "
-                "Stop it, or set GRAPHSIDE_DATA to another directory."
+                f"another server runs on {self._lock_path.parent}{_owner(self._record)}; "
+                "stop it, or set GRAPHSIDE_DATA to another directory"
             ) from None
 
     def _close(self) -> None:
@@ -79,35 +87,37 @@ class Instance:
             os.close(self._open.pop())
 
     def _sweep(self) -> None:
-        """Ends the processes of a predecessor that was killed and removes its folder. Another boot left none."""
+        """End the processes that a killed predecessor of this boot left, and remove its folder."""
         try:
             record = json.loads(self._record.read_text())
-            processes = [Process(int(pid), int(started)) for pid, started in record["processes"]]
+            entries = [(int(pid), int(began)) for pid, began in record["processes"] if pid != os.getpid()]
             folder = Path(record["folder"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return
         if record.get("boot_id") == boot_id():
-            stubborn = kill([process for process in processes if process.pid != os.getpid()], SWEEP_S)
-            if stubborn:
+            left = [process for entry in entries if (process := find(*entry)) is not None]
+            if stubborn := kill(left, SWEEP_S):
                 pids = ", ".join(str(process.pid) for process in stubborn)
                 self._close()
-                raise LaunchError(f"A server that was killed left processes that do not end: {pids}.")
+                raise LaunchError(f"a server that was killed left processes that cannot be ended: {pids}")
         if folder.name.startswith(_PREFIX) and not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)
         self._record.unlink()
 
-    def _write(self, processes: frozenset[Process]) -> None:
-        own = identify(os.getpid())
-        everybody = [*sorted(processes, key=lambda process: process.started), *([own] if own else [])]
+    def _write(self, processes: list[list[int]]) -> None:
         record = {
             "boot_id": boot_id(),
             "pid": os.getpid(),
             "folder": str(self.folder),
-            "processes": [[process.pid, process.started] for process in everybody],
+            "processes": [*processes, _entry(psutil.Process())],
         }
         with whole_file(self._record, 0o600) as file:
             file.write(json.dumps(record).encode())
         self._recorded = processes
+
+
+def _entry(process: psutil.Process) -> list[int]:
+    return [process.pid, started(process)]
 
 
 def _owner(record: Path) -> str:
@@ -121,4 +131,4 @@ def _make_folder() -> Path:
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108  (mkdtemp makes it private)
         if len(parent) + 1 + len(_PREFIX) + 8 <= _LONGEST_FOLDER and os.access(parent, os.W_OK | os.X_OK):
             return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    raise LaunchError("No folder with a short path to put sockets in: set TMPDIR to one, such as /tmp.")
+    raise LaunchError("no folder has a path short enough for sockets; set TMPDIR to one that has, such as /tmp")

@@ -1,4 +1,4 @@
-"""TCP ports of one machine: is it free, and which one is."""
+"""Choose and check TCP ports of this machine."""
 
 import errno
 import fcntl
@@ -16,56 +16,52 @@ _TRIES: Final = 64
 
 
 def resolve(host: str) -> str:
-    """The address that ``host`` names, numeric. IPv4 is preferred. Raises ``LaunchError`` naming ``GRAPHSIDE_HOST``."""
+    """Return the numeric address of ``host``, IPv4 if it has both. Raises ``LaunchError`` naming ``GRAPHSIDE_HOST``."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise LaunchError(
-            f"GRAPHSIDE_HOST={host} is neither an address nor a name that this machine can resolve."
+            f"GRAPHSIDE_HOST={host} is neither an address nor a name that this machine can resolve"
         ) from None
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return str(found[0][4][0])
 
 
 def require_free(address: str, port: int) -> None:
-    """Raises ``LaunchError`` where the front port cannot be had, saying which variable to change."""
+    """Raise ``LaunchError`` if the server cannot listen there, naming the variable to change."""
     problem = _problem(address, port)
     if problem is None:
         return
-    if problem in (errno.EADDRINUSE,):
+    if problem == errno.EADDRINUSE:
         raise LaunchError(
-            f"Port {port} on {address} is in use. Stop what uses it, or set GRAPHSIDE_PORT to another port."
+            f"port {port} on {address} is in use; stop the program that uses it, or set GRAPHSIDE_PORT to another port"
         )
     if problem == errno.EADDRNOTAVAIL:
-        raise LaunchError(f"GRAPHSIDE_HOST={address} is no address of this machine.")
+        raise LaunchError(f"GRAPHSIDE_HOST={address} is not an address of this machine")
     if problem == errno.EACCES:
-        raise LaunchError(f"This user may not listen on port {port}. Set GRAPHSIDE_PORT to 1024 or above.")
-    raise LaunchError(f"Cannot listen on {address} port {port}: {errno.errorcode.get(problem, problem)}.")
+        raise LaunchError(f"this user may not listen on port {port}; set GRAPHSIDE_PORT to 1024 or above")
+    raise LaunchError(f"cannot listen on {address} port {port}: {os.strerror(problem)}")
 
 
 def pick(preferred: int = 0, taken: frozenset[int] = frozenset()) -> int:
-    """A loopback port that is free now: the preferred one where it is, else any.
+    """Return a loopback port that is free now: ``preferred`` if it is, else a random one.
 
-    Any is none of those that the kernel gives to connections: one of them may take it before its server does, which is
-    the likelier the longer that takes to start.
+    A random port lies below those that the kernel gives to outgoing connections, because a connection could take such a
+    port before the server that was meant to have it has started.
     """
-    if preferred and preferred not in taken and _problem("127.0.0.1", preferred) is None:
-        return preferred
-    for port in _of_no_connection():
+    first_of_connections = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    last = first_of_connections if first_of_connections >= _FIRST_PORT + _TRIES else 65_536
+    some = random.SystemRandom().sample(range(_FIRST_PORT, last), _TRIES)
+    for port in [preferred, *some] if preferred else some:
         if port not in taken and _problem("127.0.0.1", port) is None:
             return port
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:
-            return port
+    raise LaunchError(f"no free port was found on 127.0.0.1 in {_TRIES} tries")
 
 
 def claim(preferred: int) -> int:
-    """As ``pick``, and no other server of this user's gets the preferred port while this process lives.
+    """Like ``pick``, and while this process lives no other server of this user gets the preferred port.
 
-    Between the look at a port and Ray's bind lie seconds, in which a second server would take the same look.
+    Ray binds the port seconds after this look at it; meanwhile a second server would find it free, too.
     """
     path = Path(tempfile.gettempdir()) / f"graphside-{os.getuid()}-port-{preferred}.lock"
     try:
@@ -80,18 +76,8 @@ def claim(preferred: int) -> int:
     return pick(preferred)
 
 
-def _of_no_connection() -> list[int]:
-    """Some ports between those of well-known services and those that connections are given."""
-    try:
-        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
-    except (OSError, ValueError):
-        return []
-    usual = range(_FIRST_PORT, first)
-    return random.SystemRandom().sample(usual, min(_TRIES, len(usual)))
-
-
 def _problem(address: str, port: int) -> int | None:
-    """The errno of binding there, or None."""
+    """Return the errno of listening there, or None."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that has just stopped is no obstacle
         try:

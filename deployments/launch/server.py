@@ -16,8 +16,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import IO, Any  # Any: JSON values, and Ray's own types, which it does not export
 
-from deployments.launch import processes
+import psutil
+
 from deployments.launch.deploying import deploy
+from deployments.launch.processes import descendants, kill
 
 APPLICATION = "graphside"
 STOP_S = 5.5
@@ -119,12 +121,12 @@ class Server:
         self._ordered.set()
         time.sleep(STOP_S)
         logging.error("the stop took longer than %s s", STOP_S)
-        processes.kill(processes.descendants(os.getpid()), within_s=1.0)
+        kill(descendants(psutil.Process()), within_s=1.0)
         os._exit(1)
 
     def _shut_down(self) -> None:
         """Lets replicas finish and close, then ends the rest by force: Ray keeps nothing that has to be saved."""
-        below = processes.descendants(os.getpid())
+        below = descendants(psutil.Process())
         try:
             import ray
             from ray import serve
@@ -133,7 +135,7 @@ class Server:
                 serve.shutdown()  # type: ignore[no-untyped-call]
         except Exception:  # nothing may keep the rest from being ended
             logging.exception("orderly stop failed")
-        processes.kill((*below, *processes.descendants(os.getpid())), within_s=2.0)
+        kill([*below, *descendants(psutil.Process())], within_s=2.0)
 
     def _tell(self, **event: object) -> None:
         try:

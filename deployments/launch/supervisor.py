@@ -20,6 +20,8 @@ from queue import Empty, Queue
 from types import FrameType
 from typing import Any  # events are JSON values
 
+import psutil
+
 from deployments.launch import datadir, front, ports, processes
 from deployments.launch.demo import TASK, DemoFailed
 from deployments.launch.errors import LaunchError
@@ -70,7 +72,7 @@ class Supervisor:
                 self._say("stopped")
                 return 0
             finally:
-                processes.kill(processes.descendants(os.getpid()), within_s=_FORCE_S)
+                processes.kill(processes.descendants(psutil.Process()), within_s=_FORCE_S)
                 datadir.remove_given_key(options.data_dir)
 
     def _serve(self, instance: Instance) -> int:
@@ -213,7 +215,7 @@ class Supervisor:
         deadline = time.monotonic() + STOP_S + _FORCE_S / 2
         while not self._ended() and self._asked < 2 and time.monotonic() < deadline:
             time.sleep(_TICK_S)
-        processes.kill(processes.descendants(os.getpid()), within_s=_FORCE_S)
+        processes.kill(processes.descendants(psutil.Process()), within_s=_FORCE_S)
         self._say("stopped")
         return 0
 

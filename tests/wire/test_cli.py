@@ -165,7 +165,7 @@ def test_a_forged_token_is_told_to_sign_in(graphside: Command, server: LiveServe
 def test_init_leaves_the_directory_of_a_running_server_alone(graphside: Command, server: LiveServer) -> None:
     done = graphside("init", "--data", str(server.data))
     assert done.returncode == 1
-    assert "Another server runs on" in done.stderr
+    assert "another server runs on" in done.stderr
 
 
 def test_doctor_knows_the_running_server(graphside: Command, server: LiveServer) -> None:

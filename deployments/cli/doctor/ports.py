@@ -27,7 +27,7 @@ def _front(options: Options) -> Finding:
         data["taken_by"] = holder
         if _is_ours(options):
             return Finding("front", "ok", f"{place}: a graphside server answers there ({holder})", data)
-        return Finding("front", "missing", f"{error} It is taken by {holder}." if holder else str(error), data)
+        return Finding("front", "missing", f"{error} ({holder} has it)" if holder else str(error), data)
     return Finding("front", "ok", f"{place} is free", data)
 
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from deployments.launch.options import read_options
-from deployments.launch.processes import Process, identify
 from tests.postgresql_server import PostgresServer
 from tests.s3_server import S3Server, write_credentials
 from tests.unit.launch.installation import Install, Installation
 
-Start = Callable[[str], Process]
+Start = Callable[[str], psutil.Process]
 
 
 @pytest.fixture
@@ -22,14 +22,12 @@ def start() -> Iterator[Start]:
     """Starts Python with a program that prints a line when it is ready; whatever is left is killed afterwards."""
     children: list[subprocess.Popen[str]] = []
 
-    def _start(program: str) -> Process:
+    def _start(program: str) -> psutil.Process:
         child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         children.append(child)
         assert child.stdout is not None
         assert child.stdout.readline()
-        found = identify(child.pid)
-        assert found is not None
-        return found
+        return psutil.Process(child.pid)
 
     yield _start
     for child in children:

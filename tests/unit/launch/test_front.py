@@ -111,9 +111,28 @@ def test_what_serve_leaves_loose_is_tightened(wanted: str, unwanted: str, origin
     assert wanted.format(folder=tmp_path) in result
 
 
-def test_a_configuration_of_another_shape_is_refused(original: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ("frontend http_frontend", "frontend other"),
+        ("mode 666", "mode 0666"),
+        ("    bind :9101", "    bind ipv4@:9101"),
+        ("  bind *:8404", "  bind ipv4@*:8404"),
+        ("defaults\n    mode http\n", "defaults\n    mode tcp\n"),
+        ("http-reuse always", "http-reuse aggressive"),
+        ("errorfile 503 ", "http-error status 503 "),
+        (
+            "http-request return status 404 content-type text/plain lf-string",
+            "http-request deny deny_status 404",
+        ),
+    ],
+)
+def test_a_configuration_that_lacks_what_an_edit_expects_is_refused(
+    part: str, other: str, original: str, tmp_path: Path
+) -> None:
+    assert part in original
     with pytest.raises(ValueError, match="unknown shape"):
-        front.corrected(original.replace("http_frontend", "other"), str(tmp_path))
+        front.corrected(original.replace(part, other), str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["502.http", "503.http", "504.http"])

@@ -1,18 +1,18 @@
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deployments.launch.errors import LaunchError
 from deployments.launch.instance import Instance
-from deployments.launch.processes import Process, boot_id
+from deployments.launch.processes import alive, boot_id, started
 from tests.unit.launch.conftest import SLEEP, Start
 
 
-def leave_record(data_dir: Path, folder: Path, processes: list[Process], boot: str | None = None) -> None:
+def leave_record(data_dir: Path, folder: Path, processes: list[list[int]], boot: str | None = None) -> None:
     """As a server that was killed leaves it."""
-    listed = [[process.pid, process.started] for process in processes]
-    record = {"boot_id": boot or boot_id(), "pid": 1, "folder": str(folder), "processes": listed}
+    record = {"boot_id": boot or boot_id(), "pid": 1, "folder": str(folder), "processes": processes}
     (data_dir / "server.json").write_text(json.dumps(record))
 
 
@@ -28,7 +28,7 @@ def test_the_folder_is_private_short_and_gone_afterwards(tmp_path: Path) -> None
 
 def test_a_second_server_on_the_same_data_is_refused_and_told_which(tmp_path: Path) -> None:
     with Instance(tmp_path) as first:
-        with pytest.raises(LaunchError, match=r"Another server runs on .* \(pid \d+\)") as caught:
+        with pytest.raises(LaunchError, match=r"another server runs on .* \(pid \d+\)") as caught:
             Instance(tmp_path).__enter__()
         assert "GRAPHSIDE_DATA" in str(caught.value)
         assert first.folder.exists()
@@ -40,24 +40,24 @@ def test_what_a_killed_predecessor_left_is_ended_and_removed(tmp_path: Path, sta
     folder = tmp_path / "graphside-left"
     folder.mkdir()
     left = start(SLEEP)
-    leave_record(tmp_path, folder, [left])
+    leave_record(tmp_path, folder, [entry(left)])
     with Instance(tmp_path):
-        assert not left.alive()
+        assert not alive(left)
         assert not folder.exists()
 
 
 def test_processes_of_others_that_have_the_numbers_now_are_left_alone(tmp_path: Path, start: Start) -> None:
     bystander = start(SLEEP)
-    leave_record(tmp_path, tmp_path / "graphside-left", [Process(bystander.pid, bystander.started - 1)])
+    leave_record(tmp_path, tmp_path / "graphside-left", [[bystander.pid, started(bystander) - 1]])
     with Instance(tmp_path):
-        assert bystander.alive()
+        assert alive(bystander)
 
 
 def test_a_record_from_before_a_reboot_kills_nobody(tmp_path: Path, start: Start) -> None:
     bystander = start(SLEEP)
-    leave_record(tmp_path, tmp_path / "graphside-left", [bystander], boot="another boot")
+    leave_record(tmp_path, tmp_path / "graphside-left", [entry(bystander)], boot="another boot")
     with Instance(tmp_path):
-        assert bystander.alive()
+        assert alive(bystander)
 
 
 def test_a_record_never_removes_a_folder_that_is_not_a_servers(tmp_path: Path) -> None:
@@ -81,10 +81,14 @@ def test_processes_below_are_recorded_once_they_have_settled(
     child = start(SLEEP)
     with Instance(tmp_path) as instance:
         instance.note_processes()
-        assert [child.pid, child.started] not in recorded(tmp_path)
-        monkeypatch.setattr("deployments.launch.instance.age_s", lambda process: 10.0)
+        assert entry(child) not in recorded(tmp_path)
+        monkeypatch.setattr("deployments.launch.instance._SETTLED_S", -10.0)
         instance.note_processes()
-        assert [child.pid, child.started] in recorded(tmp_path)
+        assert entry(child) in recorded(tmp_path)
+
+
+def entry(process: psutil.Process) -> list[int]:
+    return [process.pid, started(process)]
 
 
 def recorded(data_dir: Path) -> list[list[int]]:

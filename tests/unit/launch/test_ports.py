@@ -19,7 +19,7 @@ def taken() -> Iterator[int]:
 
 
 def test_a_taken_port_is_refused_and_the_variable_named(taken: int) -> None:
-    with pytest.raises(LaunchError, match=f"Port {taken} on 127.0.0.1 is in use.*GRAPHSIDE_PORT"):
+    with pytest.raises(LaunchError, match=f"port {taken} on 127.0.0.1 is in use.*GRAPHSIDE_PORT"):
         ports.require_free("127.0.0.1", taken)
 
 
@@ -29,7 +29,7 @@ def test_a_port_taken_on_loopback_is_taken_for_every_address(taken: int) -> None
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(LaunchError, match=r"GRAPHSIDE_HOST=192\.0\.2\.1 is no address"):
+    with pytest.raises(LaunchError, match=r"GRAPHSIDE_HOST=192\.0\.2\.1 is not an address"):
         ports.require_free("192.0.2.1", 8000)
 
 
