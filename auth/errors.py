@@ -39,6 +39,8 @@ class AuthError(Exception):
 
 
 class Unauthenticated(AuthError):
+    """The request has no valid token, key or session."""
+
     def __init__(self, message: str = "Authentication credentials were not provided or are no longer valid.") -> None:
         super().__init__(message)
 
@@ -59,7 +61,10 @@ class TokenExpired(Unauthenticated):
 
 
 class InvalidCredentials(AuthError):
-    """``username`` is the account that somebody tried, None if it does not exist. Only the audit log may see it."""
+    """The username does not exist or the password is wrong.
+
+    ``username`` is the account that somebody tried, None if it does not exist. Only the audit log may see it.
+    """
 
     def __init__(self, username: str | None = None) -> None:
         super().__init__("Unable to log in with provided credentials.")
@@ -67,7 +72,9 @@ class InvalidCredentials(AuthError):
 
 
 class TooManyAttempts(AuthError):
-    """``retry_after_s`` is the time until the oldest of the ``limit`` failures is forgotten, in whole seconds.
+    """Too many log-ins failed lately.
+
+    ``retry_after_s`` is the time until the oldest of the ``limit`` failures is forgotten, in whole seconds.
 
     ``is_first`` is true for the first of several refusals in a row: the audit log gets one line for all of them.
     """
@@ -81,12 +88,17 @@ class TooManyAttempts(AuthError):
 
 
 class Forbidden(AuthError):
+    """The caller is signed in but may not do this."""
+
     def __init__(self, message: str = "You do not have permission to perform this action.") -> None:
         super().__init__(message)
 
 
 class EndpointDisabled(Forbidden):
-    """``switch`` is the first of the three switches that turns the endpoint off."""
+    """The Python endpoint is switched off for this user.
+
+    ``switch`` is the first of the three switches that turns the endpoint off.
+    """
 
     def __init__(self, switch: Switch, message: str) -> None:
         super().__init__(message)
@@ -98,13 +110,18 @@ class Taken(AuthError):
 
 
 class UserExists(Taken):
+    """A user or an organization has this name already."""
+
     def __init__(self, username: str) -> None:
         super().__init__(f"User {username} already exists.")
         self.username = username
 
 
 class OrganizationExists(Taken):
-    """A user or an organization has the name: each user has a personal organization of that name (protocol 1.7)."""
+    """An organization or a user has this name already.
+
+    Each user has a personal organization of the same name (protocol 1.7).
+    """
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"The name {slug} is taken by an organization or a user.")
@@ -112,23 +129,30 @@ class OrganizationExists(Taken):
 
 
 class GroupExists(Taken):
+    """A group has this name already."""
+
     def __init__(self, name: str) -> None:
         super().__init__(f"Group {name} already exists.")
         self.name = name
 
 
 class Unknown(AuthError):
-    """The thing does not exist, or the caller may not know that it does."""
+    """The thing does not exist, or the caller may not know of it."""
 
 
 class UnknownUser(Unknown):
+    """There is no user with this name."""
+
     def __init__(self, username: str) -> None:
         super().__init__(f"There is no user {username!r}.")
         self.username = username
 
 
 class UnknownOrganization(Unknown):
-    """The message never changes (protocol 1.6)."""
+    """There is no organization with this name.
+
+    The message never changes (protocol 1.6).
+    """
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"No such organization id '{slug}'")
@@ -136,18 +160,24 @@ class UnknownOrganization(Unknown):
 
 
 class UnknownGroup(Unknown):
+    """There is no group with this name."""
+
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no group {name!r}.")
         self.name = name
 
 
 class UnknownKey(Unknown):
+    """The caller has no personal key with this id."""
+
     def __init__(self, key_id: str) -> None:
         super().__init__(f"You have no personal key {key_id!r}.")
         self.key_id = key_id
 
 
 class UnknownFlag(Unknown):
+    """There is no feature flag with this name."""
+
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"There is no flag {name!r}; the flags are {', '.join(known)}.")
         self.name = name
@@ -155,14 +185,19 @@ class UnknownFlag(Unknown):
 
 
 class InvalidName(AuthError):
-    """The message says which names are valid."""
+    """The name has a wrong length or a wrong character. The error sentence says which names are valid."""
 
 
 class InvalidUsername(InvalidName):
+    """No account can have this name. The error sentence says which names are valid."""
+
     def __init__(self, username: str) -> None:
         super().__init__("A username has 1 to 150 characters: letters, digits and @ . + - _")
         self.username = username
 
 
 class WeakSecret(AuthError):
-    """The message says what is wrong and what to do."""
+    """The password is too short or too long.
+
+    Also raised for a signing key that is too short, or that other users can read.
+    """

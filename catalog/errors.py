@@ -16,14 +16,17 @@ class CatalogError(Exception):
 
 
 class CatalogUnavailable(CatalogError):
-    """The cause is the ``__cause__``; it may name hosts and is for the log only."""
+    """The database does not answer.
+
+    The cause is the ``__cause__``; it may name hosts and is for the log only.
+    """
 
     def __init__(self, message: str = "The catalog does not answer.") -> None:
         super().__init__(message)
 
 
 class CatalogFull(CatalogError):
-    """Nothing was written."""
+    """The disk under the database is full. Nothing was written."""
 
     def __init__(self) -> None:
         super().__init__("The disk that holds the catalog is full.")

@@ -113,74 +113,107 @@ class RuntimeFailure(Exception):
 
 
 class InvalidSource(RuntimeFailure):
-    """Fields: ``exception_type``, ``line`` (1-based), ``column`` (1-based), ``text`` (the source line)."""
+    """The source does not compile, has no ``task``, or its ``task`` does not take exactly one parameter.
+
+    Fields: ``exception_type``, ``line`` (1-based), ``column`` (1-based), ``text`` (the source line).
+    """
 
     def __init__(self, message: str, **fields: Unpack[SourceFields]) -> None:
         super().__init__(message, fields)
 
 
 class LimitTooHigh(RuntimeFailure):
-    """Fields: ``limit_name``, ``limit`` (the most allowed), ``observed`` (what was asked for)."""
+    """The request asks for a limit above the operator's maximum.
+
+    Fields: ``limit_name``, ``limit`` (the most allowed), ``observed`` (what was asked for).
+    """
 
     def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
         super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
 
 
 class EngineUnavailable(RuntimeFailure):
-    """Fields: ``engine``."""
+    """This server was set up without the engine that the request names.
+
+    Fields: ``engine``.
+    """
 
     def __init__(self, message: str, *, engine: str | None) -> None:
         super().__init__(message, {"engine": engine})
 
 
 class InvalidTable(RuntimeFailure):
-    """Fields: ``errors`` (list of sentences)."""
+    """The uploaded bytes are not a table of the declared type.
+
+    Fields: ``errors`` (list of sentences).
+    """
 
     def __init__(self, message: str, errors: list[str] | None = None) -> None:
         super().__init__(message, {} if errors is None else {"errors": errors})
 
 
 class DatasetUnreadable(RuntimeFailure):
-    """Fields: ``dataset_id``."""
+    """A stored table of the dataset cannot be loaded.
+
+    Fields: ``dataset_id``.
+    """
 
 
 class DatasetTooLarge(RuntimeFailure):
-    """Fields: ``dataset_id``, ``limit_name``, ``limit`` (bytes), ``observed`` (bytes)."""
+    """The dataset is larger than the dataset cache, or than the space for a node's copies of tables.
+
+    Fields: ``dataset_id``, ``limit_name``, ``limit`` (bytes), ``observed`` (bytes).
+    """
 
     def __init__(self, message: str, **fields: Unpack[DatasetFields]) -> None:
         super().__init__(message, fields)
 
 
 class StorageFull(RuntimeFailure):
-    """Fields: none; where its owner's own limit is reached ``limit_name``, ``limit`` (bytes), ``observed`` (bytes)."""
+    """The server has no room left to store data, or the owner has reached their own limit.
+
+    Fields: none; where its owner's own limit is reached ``limit_name``, ``limit`` (bytes), ``observed`` (bytes).
+    """
 
     def __init__(self, message: str, **fields: Unpack[LimitFields]) -> None:
         super().__init__(message, fields)
 
 
 class RunExists(RuntimeFailure):
-    """Fields: ``run_id``."""
+    """Another run has this ``run_id`` already.
+
+    Fields: ``run_id``.
+    """
 
     def __init__(self, message: str, *, run_id: str) -> None:
         super().__init__(message, {"run_id": run_id})
 
 
 class StoreUnavailable(RuntimeFailure):
-    """Fields: ``retry_after_s``. What the store said is the ``__cause__``, for the log only: it names hosts."""
+    """The store of tables does not answer. Nothing was changed.
+
+    Fields: ``retry_after_s``. What the store said is the ``__cause__``, for the log only: it names hosts.
+    """
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message, {"retry_after_s": retry_after_s})
 
 
 class Overloaded(RuntimeFailure):
-    """Fields: ``retry_after_s``."""
+    """The server is too busy, starting or stopping; for ``cudf`` also: no GPU runner is running.
+
+    Fields: ``retry_after_s``.
+    """
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message, {"retry_after_s": retry_after_s})
 
 
 class RunInterrupted(RuntimeFailure):
-    """Fields: ``retry_after_s``."""
+    """A process of the server died during the call. Nothing was changed, so the call can be repeated.
+
+    Fields: ``retry_after_s``.
+    """
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message, {"retry_after_s": retry_after_s})
@@ -191,53 +224,77 @@ class RunFailed(RuntimeFailure):
 
 
 class TaskError(RunFailed):
-    """Fields: ``exception_type``, ``exception_message``, ``traceback``, ``frames``."""
+    """The task raised an exception.
+
+    Fields: ``exception_type``, ``exception_message``, ``traceback``, ``frames``.
+    """
 
     def __init__(self, message: str, **fields: Unpack[ExceptionFields]) -> None:
         super().__init__(message, fields)
 
 
 class TaskTimeout(RunFailed):
-    """Fields: ``limit_name``, ``limit`` (s), ``observed`` (s)."""
+    """The run passed its deadline, or used more CPU time than its limit.
+
+    Fields: ``limit_name``, ``limit`` (s), ``observed`` (s).
+    """
 
     def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
         super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
 
 
 class TaskMemoryExceeded(RunFailed):
-    """Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, or absent where the allocation was refused)."""
+    """The run used more memory than its limit.
+
+    Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, or absent where the allocation was refused).
+    """
 
     def __init__(self, message: str, **fields: Unpack[MemoryFields]) -> None:
         super().__init__(message, fields)
 
 
 class TaskScratchExceeded(RunFailed):
-    """Fields: ``limit_name``, ``limit``, ``observed`` (bytes or files)."""
+    """The run wrote more to its scratch directory than its limit.
+
+    Fields: ``limit_name``, ``limit``, ``observed`` (bytes or files).
+    """
 
     def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
         super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
 
 
 class TaskCrashed(RunFailed):
-    """Fields: ``signal`` (name) or ``exit_code``."""
+    """The process of the run ended without a result.
+
+    Fields: ``signal`` (name) or ``exit_code``.
+    """
 
     def __init__(self, message: str, **fields: Unpack[CrashFields]) -> None:
         super().__init__(message, fields)
 
 
 class TaskCancelled(RunFailed):
-    """Fields: none beyond the common ones."""
+    """The run was cancelled by its owner.
+
+    Fields: none beyond the common ones.
+    """
 
 
 class ResultTooLarge(RunFailed):
-    """Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, where known)."""
+    """The encoded result is larger than its limit.
+
+    Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, where known).
+    """
 
     def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
         super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
 
 
 class ResultNotSerializable(RunFailed):
-    """Fields: ``exception_type``, ``exception_message``, where the encoder raised."""
+    """The result cannot be encoded. The error sentence says which value, and where.
+
+    Fields: ``exception_type``, ``exception_message``, where the encoder raised.
+    """
 
     def __init__(self, message: str, **fields: Unpack[ExceptionFields]) -> None:
         super().__init__(message, fields)

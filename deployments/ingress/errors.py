@@ -1,67 +1,22 @@
-"""The one table from what went wrong to what a client sees, and the one shape of an error body.
+"""One table of all errors that a client can see: class, status, name, and what it means.
 
-Every error is ``{"error": sentence, "type": name, "request_id": id, ...}`` with a status that is not 2xx; where a
-client reads other keys, they are added to the same object (protocol 0.3).
+The name of an error on the wire (``type``) is the name of its class, and its meaning in ``/openapi.json`` is the first
+line of that class's docstring. ``error_answers.py`` makes the bodies.
 """
 
-from typing import Any, Final, Literal
-
-import orjson
-from starlette.responses import Response
+import inspect
+from typing import Any, Final
 
 from auth import errors as auth_errors
 from catalog import errors as catalog_errors
+from deployments.ingress.texts import published
 from runtime import errors as runtime_errors
-
-STATUS: Final[dict[type[Exception], int]] = {
-    runtime_errors.InvalidSource: 400,
-    runtime_errors.LimitTooHigh: 400,
-    runtime_errors.InvalidTable: 400,
-    runtime_errors.EngineUnavailable: 422,
-    runtime_errors.DatasetUnreadable: 422,
-    runtime_errors.DatasetTooLarge: 507,
-    runtime_errors.StorageFull: 507,
-    runtime_errors.RunExists: 409,
-    runtime_errors.StoreUnavailable: 503,
-    runtime_errors.Overloaded: 503,
-    runtime_errors.RunInterrupted: 503,
-    runtime_errors.TaskError: 422,
-    runtime_errors.TaskTimeout: 422,
-    runtime_errors.TaskMemoryExceeded: 422,
-    runtime_errors.TaskScratchExceeded: 422,
-    runtime_errors.TaskCrashed: 422,
-    runtime_errors.TaskCancelled: 422,
-    runtime_errors.ResultTooLarge: 422,
-    runtime_errors.ResultNotSerializable: 422,
-    auth_errors.Unauthenticated: 401,
-    auth_errors.InvalidCredentials: 400,
-    auth_errors.Forbidden: 403,
-    auth_errors.EndpointDisabled: 403,
-    auth_errors.TooManyAttempts: 429,
-    auth_errors.InvalidName: 400,
-    auth_errors.Taken: 409,
-    auth_errors.Unknown: 404,
-    auth_errors.WeakSecret: 400,
-    catalog_errors.CatalogUnavailable: 503,
-    catalog_errors.CatalogFull: 507,
-}
-
-_TOLD_AS: Final[dict[type[Exception], str]] = {
-    runtime_errors.LimitTooHigh: "InvalidRequest",
-    auth_errors.Unauthenticated: "Unauthenticated",  # not which way a token is bad
-    auth_errors.TooManyAttempts: "TooManyRequests",
-    auth_errors.UnknownOrganization: "NotFound",
-    catalog_errors.CatalogUnavailable: "Overloaded",
-    catalog_errors.CatalogFull: "StorageFull",
-}
-"""Names for the wire where a class has another."""
 
 
 class RequestError(Exception):
-    """A request that this app refuses by itself. ``status`` and ``type`` are what the client sees."""
+    """Base of the errors with which the ingress itself refuses a request."""
 
     status = 400
-    type = "InvalidRequest"
 
     def __init__(self, message: str, **fields: Any) -> None:
         super().__init__(message)
@@ -70,96 +25,108 @@ class RequestError(Exception):
 
 
 class InvalidRequest(RequestError):
-    """The body is not what the route takes."""
+    """The request is not what this route takes. The error sentence names every wrong field."""
 
 
 class NotFound(RequestError):
-    """No such thing, or none that the caller may know of."""
+    """There is no such thing, or the caller may not know of it."""
 
     status = 404
-    type = "NotFound"
+
+
+class MethodNotAllowed(RequestError):
+    """The path takes other methods. The header ``Allow`` names them."""
+
+    status = 405
 
 
 class TooLarge(RequestError):
-    """The body is over its limit. Fields: ``limit_name``, ``limit``."""
+    """The body is larger than its limit.
+
+    Fields: ``limit_name``, ``limit``.
+    """
 
     status = 413
-    type = "TooLarge"
 
 
 class TooManyRequests(RequestError):
-    """A user's quota is used up. Fields: ``limit_name``, ``limit``, ``observed``, ``retry_after_s``."""
+    """A limit on how often or how many is reached. The header ``Retry-After`` says when to try again.
+
+    Fields: ``limit_name``, ``limit``, ``observed``, ``retry_after_s``.
+    """
 
     status = 429
-    type = "TooManyRequests"
 
 
-Family = Literal["log-in", "files", "sharing", "datasets", "other"]
-"""Routes whose clients read the same keys beside ``error`` (protocol 0.3)."""
+class InternalError(RequestError):
+    """The server failed. Its log has the reason under ``request_id``."""
+
+    status = 500
 
 
-def status_of(error: Exception) -> int:
-    """HTTP status of an error of ours; 500 for one that the table does not know."""
-    return status_and_type(type(error))[0]
+STATUS: Final[dict[type[Exception], int]] = {
+    runtime_errors.InvalidSource: 400,
+    runtime_errors.InvalidTable: 400,
+    runtime_errors.LimitTooHigh: 400,
+    auth_errors.InvalidCredentials: 400,
+    auth_errors.InvalidName: 400,
+    auth_errors.WeakSecret: 400,
+    auth_errors.Unauthenticated: 401,
+    auth_errors.Forbidden: 403,
+    auth_errors.EndpointDisabled: 403,
+    auth_errors.Unknown: 404,
+    auth_errors.Taken: 409,
+    runtime_errors.RunExists: 409,
+    runtime_errors.TaskError: 422,
+    runtime_errors.TaskTimeout: 422,
+    runtime_errors.TaskMemoryExceeded: 422,
+    runtime_errors.TaskScratchExceeded: 422,
+    runtime_errors.TaskCrashed: 422,
+    runtime_errors.TaskCancelled: 422,
+    runtime_errors.ResultTooLarge: 422,
+    runtime_errors.ResultNotSerializable: 422,
+    runtime_errors.EngineUnavailable: 422,
+    runtime_errors.DatasetUnreadable: 422,
+    auth_errors.TooManyAttempts: 429,
+    runtime_errors.Overloaded: 503,
+    runtime_errors.RunInterrupted: 503,
+    runtime_errors.StoreUnavailable: 503,
+    catalog_errors.CatalogUnavailable: 503,
+    runtime_errors.DatasetTooLarge: 507,
+    runtime_errors.StorageFull: 507,
+    catalog_errors.CatalogFull: 507,
+}
+"""By class; a class that is not here has the status of its nearest base."""
+
+SHOWN_AS: Final[dict[type[Exception], type[Exception]]] = {
+    runtime_errors.LimitTooHigh: InvalidRequest,
+    auth_errors.Unauthenticated: auth_errors.Unauthenticated,  # does not tell in which way a token is bad
+    auth_errors.TooManyAttempts: TooManyRequests,
+    auth_errors.UnknownOrganization: NotFound,
+    catalog_errors.CatalogUnavailable: runtime_errors.Overloaded,
+    catalog_errors.CatalogFull: runtime_errors.StorageFull,
+}
+"""Classes whose name and meaning clients see in place of those of a class and its subclasses."""
 
 
-def status_and_type(kind: type[Exception]) -> tuple[int, str]:
-    """What a client sees of an error of ours: its HTTP status (500 for one that the table does not know), its name."""
+def status_of(kind: type[Exception]) -> int:
+    """Return the HTTP status of an error class; 500 for a class that the table does not know."""
     if issubclass(kind, RequestError):
-        return kind.status, kind.type
-    status = next((STATUS[base] for base in kind.__mro__ if base in STATUS), 500)
-    return status, next((told for base, told in _TOLD_AS.items() if issubclass(kind, base)), kind.__name__)
+        return kind.status
+    return next((STATUS[base] for base in kind.__mro__ if base in STATUS), InternalError.status)
 
 
-def error_response(error: Exception, *, path: str, request_id: str) -> Response:
-    """The response for an error of ours (``RequestError``, ``RuntimeFailure``, ``AuthError``)."""
-    message = str(getattr(error, "message", error))
-    fields = dict(getattr(error, "fields", {}))
-    status, name = status_and_type(type(error))
-    if status == 503:
-        fields.setdefault("retry_after_s", 1)
-    return build_response(status, name, message, fields, path=path, request_id=request_id)
+def shown_as(kind: type[Exception]) -> type[Exception]:
+    """Return the class whose name and meaning clients see for an error class."""
+    return next((shown for base, shown in SHOWN_AS.items() if issubclass(kind, base)), kind)
 
 
-def build_response(
-    status: int, name: str, message: str, fields: dict[str, Any], *, path: str, request_id: str
-) -> Response:
-    """An error body with the keys that clients of this path read."""
-    headers = {}
-    retry_after = fields.pop("retry_after_s", None)
-    if retry_after is not None:
-        headers["Retry-After"] = str(int(retry_after))
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    own = {"error": message, "type": name, "request_id": request_id}
-    body = {**fields, **_family_fields(path, message, fields), **own}
-    content = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS, default=str)
-    return Response(content, status, headers, "application/json")
+def meaning_of(kind: type[Exception]) -> str:
+    """Return what an error class means, in the words that ``/openapi.json`` has for it."""
+    return published(inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0])
 
 
-def family_of(path: str) -> Family:
-    """By how a path begins: what stands further on may be a name that somebody chose."""
-    if path.startswith(("/api-token-", "/api/v2/auth/")):
-        return "log-in"
-    if path.startswith(("/api/v2/files", "/api/v2/upload/files")):
-        return "files"
-    if path.startswith(("/api/v2/share/", "/api/v2/o/")):
-        return "sharing"
-    if path.startswith("/api/v2/upload/datasets"):
-        return "datasets"
-    return "other"
-
-
-def _family_fields(path: str, message: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Keys beside ``error`` that clients of a route family look for (protocol 0.3)."""
-    match family_of(path):
-        case "log-in":
-            return {"non_field_errors": [message], "detail": message}
-        case "files":
-            return {"is_valid": False, "is_uploaded": False, "errors": fields.get("errors") or [message]}
-        case "sharing":
-            return {"status": "Failed", "message": message}
-        case "datasets":  # graphistry-js looks into data whatever the status says
-            return {"success": False, "message": message, "detail": message, "data": {}}
-        case "other":
-            return {"success": False, "message": message, "detail": message}
+def order_of(kind: type[Exception]) -> tuple[int, str]:
+    """Return a key that sorts error classes as the document lists them: ours first, then as in ``STATUS``."""
+    index = next((index for index, base in enumerate(STATUS) if issubclass(kind, base)), -1)
+    return index, kind.__name__

@@ -18,14 +18,14 @@ class Forwarding:
     """Plain ASGI: corrects ``client``, ``scheme`` and the ``host`` header of the scope."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[str] = (), public_url: str | None = None) -> None:
-        self.app = app
+        self._app = app
         self._trusted = [ip_network(cidr, strict=False) for cidr in trusted]
         self._public = urlsplit(public_url) if public_url else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self._correct(scope)
-        await self.app(scope, receive, send)
+        await self._app(scope, receive, send)
 
     def _correct(self, scope: Scope) -> None:
         client = scope.get("client")

@@ -42,7 +42,7 @@ class SecurityHeaders:
     """
 
     def __init__(self, app: ASGIApp, frame_ancestors: Sequence[str] = DEFAULT_FRAME_ANCESTORS) -> None:
-        self.app = app
+        self._app = app
         viewer = {
             **_ANSWER,
             "Content-Security-Policy": f"{_PAGE}; frame-ancestors {checked_sources(frame_ancestors)}",
@@ -58,7 +58,7 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
         page = self._viewer if scope["path"].rstrip("/") == VIEWER_PATH else self._others
         rules = page["https" if scope["scheme"] == "https" else "http"]
@@ -70,7 +70,7 @@ class SecurityHeaders:
                 message["headers"] = [*headers, *(rule for rule in rules if rule[0] not in own)]
             await send(message)
 
-        await self.app(scope, receive, send_with_rules)
+        await self._app(scope, receive, send_with_rules)
 
 
 def _encoded(rules: Mapping[str, str], scheme: str) -> tuple[Header, ...]:

@@ -9,12 +9,14 @@ from typing import Any, Final  # Any: JSON Schema
 
 from auth.errors import Forbidden, Unauthenticated
 from catalog.errors import CatalogFull, CatalogUnavailable
-from deployments.ingress.errors import InvalidRequest, TooLarge, family_of
-from deployments.ingress.openapi.errors import INTERNAL, WRONG_METHOD, ErrorAnswers, error_schemas
+from deployments.ingress.error_answers import family_of
+from deployments.ingress.errors import InternalError, InvalidRequest, MethodNotAllowed, TooLarge
+from deployments.ingress.openapi.errors import ErrorAnswers, error_schemas
 from deployments.ingress.openapi.headers import HEADERS, header_references
-from deployments.ingress.openapi.schemas import Mode, example_of, schemas_of, unwrapped
+from deployments.ingress.openapi.schemas import Mode, example_of, schemas_of
 from deployments.ingress.routing.declarations import Answer, Body, Model, Parameter, RouteAccess, Shape
 from deployments.ingress.routing.routes import Operation
+from deployments.ingress.texts import published
 from deployments.ingress.web.csrf import SAFE_METHODS, CsrfFailed
 from deployments.settings import Settings
 
@@ -52,13 +54,11 @@ SECURITY_SCHEMES: Final = {
     },
 }
 
-_CONTRACT = re.compile(r" \(protocol [^)]*\)")
-
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class Tag:
     """Routes that belong together: a tag of the document."""
 
     name: str
@@ -66,41 +66,38 @@ class Family:
     operations: tuple[Operation, ...]
 
 
-def document_of(families: Iterable[Family], settings: Settings) -> Document:
+def document_of(tags: Iterable[Tag], settings: Settings) -> Document:
     """The document for a server with these settings, whose maxima it names. No service is needed for it."""
-    families = tuple(families)
-    shapes, errors = _Shapes(families, settings), ErrorAnswers()
+    tags = tuple(tags)
+    shapes, errors = _Shapes(tags, settings), ErrorAnswers()
     paths: dict[str, dict[str, Any]] = {}
-    ids = _ids(families)
-    for family in families:
-        for operation in family.operations:
+    ids = _ids(tags)
+    for tag in tags:
+        for operation in tag.operations:
             described = _operation(operation, ids[operation], shapes, errors)
-            paths.setdefault(operation.path, {})[operation.method.lower()] = {"tags": [family.name], **described}
-    document: Document = _plain(
-        {
-            "openapi": "3.1.0",
-            "info": {"title": "graphside", "version": _version(), "description": DESCRIPTION},
-            "tags": [{"name": family.name, "description": family.description} for family in families],
-            "paths": paths,
-            "components": {
-                "schemas": dict(sorted({**shapes.schemas, **error_schemas()}.items())),
-                "responses": dict(sorted(errors.components.items())),
-                "headers": HEADERS,
-                "securitySchemes": SECURITY_SCHEMES,
-            },
-        }
-    )
-    return document
+            paths.setdefault(operation.path, {})[operation.method.lower()] = {"tags": [tag.name], **described}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "graphside", "version": _version(), "description": DESCRIPTION},
+        "tags": [{"name": tag.name, "description": tag.description} for tag in tags],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted({**shapes.schemas, **error_schemas()}.items())),
+            "responses": dict(sorted(errors.components.items())),
+            "headers": HEADERS,
+            "securitySchemes": SECURITY_SCHEMES,
+        },
+    }
 
 
 class _Shapes:
     """The schemas of all models, and what refers to them."""
 
-    def __init__(self, families: Iterable[Family], settings: Settings) -> None:
+    def __init__(self, tags: Iterable[Tag], settings: Settings) -> None:
         self._settings = settings
         self._by_settings: dict[Callable[[Settings], Model], Model] = {}
         wanted: list[tuple[Model, Mode]] = []
-        for operation in (operation for family in families for operation in family.operations):
+        for operation in (operation for tag in tags for operation in tag.operations):
             taken = map(self._shape, operation.body.contents.values() if operation.body is not None else ())
             wanted += [(shape, "validation") for shape in taken if isinstance(shape, type)]
             sent = (shape for answer in operation.answers.values() for shape in answer.contents.values())
@@ -134,7 +131,7 @@ class _Shapes:
 
 
 def _operation(operation: Operation, operation_id: str, shapes: _Shapes, errors: ErrorAnswers) -> dict[str, Any]:
-    summary, _, description = unwrapped(inspect.cleandoc(operation.handler.__doc__ or "")).partition("\n\n")
+    summary, _, description = published(inspect.cleandoc(operation.handler.__doc__ or "")).partition("\n\n")
     made: dict[str, Any] = {"operationId": operation_id, "summary": summary}
     made["description"] = description or made["summary"]
     if operation.access == "admin" and "administrators" not in made["description"] + made["summary"]:
@@ -145,7 +142,6 @@ def _operation(operation: Operation, operation_id: str, shapes: _Shapes, errors:
         made["requestBody"] = shapes.body(operation.body)
     refusals = errors.of(
         [*_usual_errors(operation), *operation.errors],
-        (INTERNAL, WRONG_METHOD),
         family_of(operation.path),
         as_page=operation.answers_page,
     )
@@ -156,7 +152,8 @@ def _operation(operation: Operation, operation_id: str, shapes: _Shapes, errors:
 
 
 def _usual_errors(operation: Operation) -> Iterator[type[Exception]]:
-    """What can go wrong wherever somebody is asked for, or a body is read."""
+    """Yield what can go wrong anywhere, where a caller is asked for, and where a body is read."""
+    yield from (InternalError, MethodNotAllowed)
     is_safe = operation.method in SAFE_METHODS
     if operation.body is not None:
         yield from (InvalidRequest, TooLarge)
@@ -190,30 +187,19 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     return {**made, "required": parameter.is_required, "schema": dict(parameter.schema), **example}
 
 
-def _ids(families: Iterable[Family]) -> dict[Operation, str]:
+def _ids(tags: Iterable[Tag]) -> dict[Operation, str]:
     """Names that stay: family and function, with the method or the path where a function serves several of them."""
     ids = {}
-    for family in families:
-        for operation in family.operations:
-            same = [other for other in family.operations if other.handler is operation.handler]
-            name = f"{family.name}_{operation.handler.__name__}"
+    for tag in tags:
+        for operation in tag.operations:
+            same = [other for other in tag.operations if other.handler is operation.handler]
+            name = f"{tag.name}_{operation.handler.__name__}"
             if len({other.method for other in same}) > 1:
                 name += f"_{operation.method.lower()}"
             if operation.path != same[0].path:
                 name += re.sub(r"[^a-z0-9]+", "_", operation.path.lower())
             ids[operation] = name
     return ids
-
-
-def _plain(value: Any, key: str = "") -> Any:  # Any: what it was given, texts apart
-    """The document without what only this code's readers know: references to the contract, doubled backticks."""
-    if isinstance(value, Mapping):
-        return {name: _plain(item, name) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if key in ("description", "summary") and isinstance(value, str):
-        return _CONTRACT.sub("", value).replace("``", "`")
-    return value
 
 
 def _version() -> str:

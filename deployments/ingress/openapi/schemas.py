@@ -7,6 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
 from deployments.ingress.routing.declarations import Model
+from deployments.ingress.texts import published
 
 Mode = Literal["validation", "serialization"]
 
@@ -31,7 +32,7 @@ def schemas_of(models: Iterable[tuple[Model, Mode]]) -> tuple[dict[tuple[Model, 
     """A reference for each model as it is read (``validation``) or sent, and the schemas that they refer to."""
     wanted = list(dict.fromkeys(models))
     references, made = models_json_schema(wanted, ref_template=PREFIX + "{model}", schema_generator=_Plain)
-    schemas = {name: _told(schema) for name, schema in made.get("$defs", {}).items()}
+    schemas = {name: _published(schema) for name, schema in made.get("$defs", {}).items()}
     return {(model, mode): references[model, mode] for model, mode in wanted}, schemas
 
 
@@ -69,12 +70,7 @@ def _has_example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> bool:
     return "examples" in schema or ("items" in schema and _has_example(schema["items"], schemas))
 
 
-def unwrapped(text: str) -> str:
-    """A docstring with each paragraph on one line."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
-
-
-def _told(schema: dict[str, Any]) -> dict[str, Any]:
-    """Without its title, which is its name, and described in whole lines."""
-    told = {key: value for key, value in schema.items() if key != "title"}
-    return {**told, "description": unwrapped(told["description"])} if "description" in told else told
+def _published(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's schema without its title, which is its name, and with its docstring as published text."""
+    shown = {key: value for key, value in schema.items() if key != "title"}
+    return {**shown, "description": published(shown["description"])} if "description" in shown else shown

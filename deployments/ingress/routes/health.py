@@ -5,7 +5,6 @@ import asyncio
 from starlette.responses import JSONResponse, Response
 
 from deployments.ingress.callers.call import OpenCall
-from deployments.ingress.errors import build_response
 from deployments.ingress.routes.shapes.base import Done
 from deployments.ingress.routing.routes import Routes
 from runtime.errors import Overloaded, RuntimeFailure
@@ -27,9 +26,5 @@ async def ready(call: OpenCall[None]) -> Response:
         async with asyncio.timeout(5):
             await call.services.runners.ready()
     except (RuntimeFailure, TimeoutError):
-        text = "no runner is ready yet; try again in a moment"
-        fields = {"retry_after_s": 1}
-        return build_response(
-            503, "Overloaded", text, fields, path=call.request.url.path, request_id=call.request.state.request_id
-        )
+        raise Overloaded("no runner is ready yet; try again in a moment", retry_after_s=1) from None
     return JSONResponse({"success": True})

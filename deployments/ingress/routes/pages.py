@@ -257,7 +257,7 @@ def _sign_in_page(request: Request, following: str, username: str = "", error: E
     if error is None:
         return page(request, "login.html", next=following, username="", problem="")
     problem = "Wrong name or password." if isinstance(error, InvalidCredentials) else str(error)
-    response = page(request, "login.html", status_of(error), next=following, username=username, problem=problem)
+    response = page(request, "login.html", status_of(type(error)), next=following, username=username, problem=problem)
     retry_after_s = getattr(error, "fields", {}).get("retry_after_s")
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(int(retry_after_s))

@@ -15,7 +15,7 @@ routes = Routes()
 @routes.on("GET", "/docs", access="optional", answers={200: page_answer("A page.")}, errors=(CatalogUnavailable,))
 async def docs(call: OptionalCall[None]) -> Response:
     """The reference of this API, made from ``/openapi.json``."""
-    document = call.request.app.openapi()
+    document = call.request.app.state.document()
     groups, credentials = groups_of(document), credentials_of(document)
     return page(call.request, "docs.html", reader=call.principal, groups=groups, credentials=credentials)
 
@@ -23,4 +23,4 @@ async def docs(call: OptionalCall[None]) -> Response:
 @routes.on("GET", "/openapi.json", access="open", answers={200: json_answer({"type": "object"}, "The document.")})
 async def openapi(call: OpenCall[None]) -> Response:
     """This description of the API, an OpenAPI 3.1 document."""
-    return JSONResponse(call.request.app.openapi())
+    return JSONResponse(call.request.app.state.document())

@@ -5,10 +5,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import cleandoc
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar  # Any: JSON Schema
 
 from pydantic import BaseModel
 
+from deployments.ingress.texts import published
 from deployments.settings import Settings
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -76,7 +78,7 @@ class Answer:
 
 def json_answer(shape: Shape, description: str = "", **more: Any) -> Answer:
     """An answer of JSON; without a ``description`` the first line of the model's docstring is it."""
-    said = description or (_first_line(shape) if isinstance(shape, type) else "")
+    said = description or (_first_paragraph(shape) if isinstance(shape, type) else "")
     return Answer(said, {JSON: shape}, **more)
 
 
@@ -116,5 +118,5 @@ def upload_body(description: str) -> Body[None]:
     return unread_body({"application/octet-stream": BYTES}, description)
 
 
-def _first_line(model: Model) -> str:
-    return (model.__doc__ or "").strip().partition("\n")[0]
+def _first_paragraph(model: Model) -> str:
+    return published(cleandoc(model.__doc__ or "").partition("\n\n")[0])

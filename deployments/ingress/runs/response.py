@@ -5,7 +5,7 @@ from starlette.responses import Response, StreamingResponse
 
 from deployments.calls.messages import RunCall, RunReply
 from deployments.calls.runner_client import RunnerClient
-from deployments.ingress.errors import error_response
+from deployments.ingress.error_answers import error_response
 from runtime.errors import RuntimeFailure
 from runtime.results.kinds import RESULT_KINDS
 from runtime.run_report import phases

@@ -37,7 +37,6 @@ class CsrfFailed(RequestError):
     """A request with a cookie that may not have been meant by its owner (403)."""
 
     status = 403
-    type = "CsrfFailed"
 
 
 async def check_csrf(request: Request) -> None:

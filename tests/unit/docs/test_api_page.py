@@ -2,7 +2,6 @@
 
 from auth.errors import Taken, Unauthenticated, Unknown
 from deployments.ingress import errors
-from deployments.ingress.deployment import _STATUS_NAMES
 from deployments.ingress.runs.request import RunRequest
 from tests.document import openapi
 from tests.unit.docs.markdown import code, rows
@@ -19,10 +18,11 @@ def test_every_route_is_listed_and_no_other() -> None:
 
 def test_every_error_is_listed_with_its_status_and_no_other() -> None:
     listed = {(int(row["status"]), code(row["type"])) for row in rows("docs/api.md", "status")}
-    tabled = {(status, told(leaf)) for kind, status in errors.STATUS.items() for leaf in leaves(kind)}
-    refused = {(kind.status, kind.type) for kind in errors.RequestError.__subclasses__()}
-    named = {(status, name) for status, name in _STATUS_NAMES.items()}
-    assert listed == tabled | refused | named | {(500, "InternalError")}
+    tabled = {
+        (status, errors.shown_as(leaf).__name__) for kind, status in errors.STATUS.items() for leaf in leaves(kind)
+    }
+    refused = {(kind.status, kind.__name__) for kind in errors.RequestError.__subclasses__()}
+    assert listed == tabled | refused
     assert (401, Unauthenticated.__name__) in listed
 
 
@@ -31,14 +31,9 @@ def leaves(kind: type[Exception]) -> set[type[Exception]]:
     below = [sub for sub in kind.__subclasses__() if sub not in errors.STATUS]
     return (
         {kind}
-        if not below or kind in errors._TOLD_AS
+        if not below or kind in errors.SHOWN_AS
         else {leaf for sub in below for leaf in leaves(sub)} | (set() if kind in BASES else {kind})
     )
-
-
-def told(kind: type[Exception]) -> str:
-    """The name of an error on the wire."""
-    return next((name for base, name in errors._TOLD_AS.items() if issubclass(kind, base)), kind.__name__)
 
 
 def test_every_field_of_a_run_is_listed() -> None:

@@ -11,7 +11,7 @@ from auth.principal import Principal
 from auth.users import Users
 from catalog.engine import migrate
 from deployments.calls.runner_client import RunnerClient
-from deployments.ingress.deployment import build_asgi_app
+from deployments.ingress.app import build_asgi_app
 from deployments.ingress.services import Services
 from deployments.settings import Settings
 from runtime.datasets.records import DatasetRecord, ObjectRecord, Role

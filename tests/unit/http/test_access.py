@@ -10,7 +10,7 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from auth.principal import Principal
-from deployments.ingress.deployment import MODULES, build_asgi_app
+from deployments.ingress.app import MODULES, build_asgi_app
 from deployments.ingress.routing.routes import Operation
 from deployments.ingress.services import Services
 from deployments.settings import Settings

@@ -14,7 +14,7 @@ import pytest
 from auth.flags import ENABLED_USERS
 from catalog.engine import migrate
 from deployments.calls.messages import RunCall, RunReply
-from deployments.ingress.deployment import build_asgi_app
+from deployments.ingress.app import build_asgi_app
 from deployments.ingress.services import Services
 from deployments.settings import Settings
 from runtime.errors import Overloaded, RuntimeFailure, StoreUnavailable
