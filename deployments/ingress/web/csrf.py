@@ -34,7 +34,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class CsrfFailed(RequestError):
-    """A request with a cookie that may not have been meant by its owner (403)."""
+    """The session cookie came without its CSRF token, or from another origin."""
 
     status = 403
 
