@@ -1,12 +1,12 @@
 """The ``graphside`` command line.
 
-``serve``, ``init``, ``doctor``, ``backup`` and ``restore`` work on this machine; every other command speaks HTTP with a
-URL and a token, like any client of the server.
+``serve``, ``init``, ``doctor``, ``backup`` and ``restore`` work on this machine. Every other command sends HTTP
+requests with a token to the URL of a server, like any other client.
 """
 
 
 def main() -> None:
-    """Runs the command line of this process; ends it with the command's exit status."""
-    from deployments.cli.app import app  # typer takes a moment, which whoever only imports this package need not
+    """Run the command line of this process and exit with the command's status."""
+    from deployments.cli.app import app  # here, so that importing this package does not import typer
 
     app()

@@ -1,4 +1,4 @@
-"""``python -m deployments.cli``: the ``graphside`` command without its installed script."""
+"""``python -m deployments.cli`` is the ``graphside`` command without its installed script."""
 
 from deployments.cli import main
 

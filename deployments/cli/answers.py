@@ -1,4 +1,4 @@
-"""What a server's answer means: an object, or the error that ends the command."""
+"""Reads a server's answer: a JSON object, or the error that ends the command."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _LONGEST_TEXT = 500
 
 
 def object_of(url: str, response: "httpx.Response") -> dict[str, Any]:
-    """The JSON object of a read response that went well; nothing for one that has no body (204). Raises ``Refused``."""
+    """Return the JSON object of a successful response; an empty one for 204. Raises ``Refused`` for any other body."""
     if response.status_code == 204:
         return {}
     body = _json(response)
@@ -26,10 +26,10 @@ def object_of(url: str, response: "httpx.Response") -> dict[str, Any]:
 
 
 def refusal(url: str, response: "httpx.Response") -> CliError:
-    """The error for a read response that is no success."""
+    """Return the error for a response that is not successful."""
     if response.is_redirect:
         target = printable(response.headers.get("location", ""))
-        return Refused(f"{url} redirects to {target}; use the URL that it redirects to", response.status_code)
+        return Refused(f"{url} redirects to {target}; use that URL", response.status_code)
     body = _json(response)
     text = _error_text(body)
     if response.status_code == 401:
@@ -42,23 +42,23 @@ def refusal(url: str, response: "httpx.Response") -> CliError:
 
 
 def expect(body: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:
-    """A field of an answer. Raises ``Refused`` where the server is none of ours."""
+    """Return a field of an answer. Raises ``Refused`` if it is missing or has another type."""
     value = body.get(name)
     if not isinstance(value, kind):
-        raise Refused(f"the server's answer has no {name}: is it graphside?", 200)
+        raise Refused(f"the server's answer has no {name}; is it a graphside server?", 200)
     return value
 
 
 def objects(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """A field of an answer that is a list of objects. Raises ``Refused``, as ``expect``."""
+    """Return a field of an answer that is a list of objects. Raises ``Refused`` if it is not."""
     found = expect(body, name, list)
     if not all(isinstance(item, dict) for item in found):
-        raise Refused(f"the server's answer has odd {name}: is it graphside?", 200)
+        raise Refused(f"the server's answer has invalid {name}; is it a graphside server?", 200)
     return found
 
 
 def why_unreachable(error: "httpx.HTTPError") -> str:
-    """``connection refused`` out of ``[Errno 111] Connection refused``."""
+    """Return the reason without its number: ``Connection refused``, not ``[Errno 111] Connection refused``."""
     text = re.sub(r"^\[Errno -?\d+\] ", "", printable(error)) or type(error).__name__
     return f"{text}; is the server running?" if "refused" in text.lower() or "attempts failed" in text else text
 
@@ -71,12 +71,12 @@ def _json(response: "httpx.Response") -> object:
 
 
 def _not_ours(url: str, response: "httpx.Response") -> Refused:
-    said = f"{response.status_code} {printable(response.reason_phrase)}".strip()
-    return Refused(f"{url} answers {said}, which is not how graphside answers", response.status_code)
+    status = f"{response.status_code} {printable(response.reason_phrase)}".strip()
+    return Refused(f"{url} answered {status}; is it a graphside server?", response.status_code)
 
 
 def _error_text(body: object) -> str | None:
-    """What an error body says (design: ``error``; others of the same protocol use the other keys)."""
+    """Return the sentence in an error body. graphside's key is ``error``; other servers of the protocol use others."""
     if not isinstance(body, dict):
         return None
     for key in ("error", "message", "detail"):

@@ -1,4 +1,4 @@
-"""All commands together, and the one place where what went wrong becomes a line and an exit status."""
+"""Puts all commands together, and turns every error into one line and an exit status."""
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -25,20 +25,20 @@ from deployments.cli.terminal import printable
 
 
 class OneLineGroup(TyperGroup):
-    """Ends with a line on standard error where typer would show a box, and Python a traceback."""
+    """Prints an error as one line on standard error, instead of typer's box or Python's traceback."""
 
     def main(self, *args: Any, **options: Any) -> None:
         try:
             status = super().main(*args, **{"prog_name": "graphside", **options, "standalone_mode": False})
         except typer.TyperException as error:
-            sys.exit(_say(error.format_message() + _where_to_look(error), error.exit_code))
+            sys.exit(_complain(error.format_message() + _help_hint(error), error.exit_code))
         except typer.Abort:
-            sys.exit(_say("stopped", 1))
-        except Exception as error:  # the end of the process: nobody above could say it better
+            sys.exit(_complain("stopped", 1))
+        except Exception as error:  # the process ends here, so that nobody above can handle it
             if sys.flags.dev_mode:
                 raise
-            more = "python -X dev -m deployments.cli tells more"
-            sys.exit(_say(f"unexpected {type(error).__name__}: {error} ({more})", 1))
+            more = "python -X dev -m deployments.cli shows where"
+            sys.exit(_complain(f"unexpected {type(error).__name__}: {error} ({more})", 1))
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -54,7 +54,7 @@ app = typer.Typer(
 @app.callback()
 def graphside(
     context: typer.Context,
-    show_version: Annotated[bool, typer.Option("--version", help="Show the version and end.")] = False,
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     """Send a Python function to the graph instead of the graph to the function."""
     if show_version:
@@ -82,13 +82,13 @@ app.add_typer(organizations.app, name="org")
 app.add_typer(flags.app, name="flag")
 
 
-def _say(text: str, status: int) -> int:
+def _complain(text: str, status: int) -> int:
     print(f"graphside: {printable(text)}", file=sys.stderr)
     return status
 
 
-def _where_to_look(error: typer.TyperException) -> str:
-    context = getattr(error, "ctx", None)  # of errors in how a command was typed
+def _help_hint(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)  # only errors in the arguments have one
     return f" See {context.command_path} --help" if context is not None else ""
 
 

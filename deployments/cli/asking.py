@@ -1,4 +1,4 @@
-"""What a user is asked for on the terminal: names, passwords, whether he is sure."""
+"""Asks the user on the terminal for names, passwords and confirmation."""
 
 import getpass
 import sys
@@ -8,9 +8,9 @@ from deployments.cli.terminal import printable
 
 
 def ask(what: str, option: str) -> str:
-    """A line typed by the user. Raises ``WrongInput``, naming the option to use, where there is no terminal."""
+    """Return a line that the user types. Raises ``WrongInput``, naming the option to use, if there is no terminal."""
     if not sys.stdin.isatty():
-        raise WrongInput(f"no terminal to ask for the {what} on; use {option}")
+        raise WrongInput(f"cannot ask for the {what} without a terminal; use {option}")
     print(f"{what}: ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline().strip()
     if not answer:
@@ -19,30 +19,30 @@ def ask(what: str, option: str) -> str:
 
 
 def read_password(of: str, *, from_stdin: bool, twice: bool = False, instead: str = "--password-stdin") -> str:
-    """The password of ``of``: the first line of standard input, or typed unseen.
+    """Return the password of the user ``of``: the first line of standard input, or typed without an echo.
 
-    ``twice`` for a new one, which nobody could correct. ``instead`` names what works without a terminal. Raises
-    ``WrongInput``.
+    ``twice`` asks for a new password again, to catch typing errors. ``instead`` names the options that work without a
+    terminal. Raises ``WrongInput``.
     """
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     elif not sys.stdin.isatty():
-        raise WrongInput(f"no terminal to ask for a password on; use {instead}")
+        raise WrongInput(f"cannot ask for a password without a terminal; use {instead}")
     else:
         password = getpass.getpass(f"password of {of}: ")
-        if twice and getpass.getpass("once more: ") != password:
+        if twice and getpass.getpass("repeat password: ") != password:
             raise WrongInput("the two passwords differ")
     if not password:
         raise WrongInput("the password is empty")
     try:
         password.encode()
     except UnicodeEncodeError:
-        raise WrongInput("the password is not UTF-8 text") from None
+        raise WrongInput("the password is not valid UTF-8") from None
     return password
 
 
 def read_secret_line(what: str) -> str:
-    """The first line of standard input. Raises ``WrongInput`` where it is empty."""
+    """Return the first line of standard input. Raises ``WrongInput`` if it is empty."""
     line = sys.stdin.readline().strip()
     if not line:
         raise WrongInput(f"no {what} was given")
@@ -50,9 +50,9 @@ def read_secret_line(what: str) -> str:
 
 
 def confirm(question: str) -> None:
-    """Returns once the user has typed yes. Raises ``WrongInput`` where he types anything else, or cannot type."""
+    """Return if the user types yes. Raises ``WrongInput`` if they type anything else, or if there is no terminal."""
     if not sys.stdin.isatty():
-        raise WrongInput("no terminal to ask on whether you are sure; use --yes")
+        raise WrongInput("cannot ask for confirmation without a terminal; use --yes")
     print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise WrongInput("nothing was changed")

@@ -1,4 +1,4 @@
-"""A graphside server as the command line sees it: a URL, a token, JSON both ways."""
+"""The command line's connection to a graphside server."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 class Server:
-    """One server. Its methods raise ``CliError`` with the reason: no answer, no permission, what the server says."""
+    """A graphside server. Its methods raise ``CliError`` if no answer comes or if the server refuses the request."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = checked_url(url)
@@ -31,19 +31,19 @@ class Server:
         return f"Server({self.url!r})"
 
     def log_in(self, username: str, password: str) -> Session:
-        """A session of that user's (protocol 1.2)."""
+        """Return a new session of the user (protocol 1.2)."""
         answer = self.send("POST", "/api-token-auth/", {"username": username, "password": password})
         return Session(self.url, expect(answer, "token", str))
 
     def log_in_with_key(self, key: str) -> Session:
-        """A session for a personal key, ``<id>:<secret>`` (protocol 1.5)."""
+        """Return a new session for a personal key, ``<id>:<secret>`` (protocol 1.5)."""
         headers = {"Authorization": f"PersonalKey {key}"}
         with self.exchange("POST", "/api/v2/auth/pkey/jwt/", json={}, headers=headers) as response:
             response.read()
             return Session(self.url, expect(object_of(self.url, response), "token", str))
 
     def refresh(self) -> Session:
-        """The same session, with a token that has at least half of its life before it (protocol 1.3)."""
+        """Return the session with a token that has at least half of its life left (protocol 1.3)."""
         answer = self.send("POST", "/api/v2/auth/token/refresh", {"token": self._token})
         return Session(self.url, expect(answer, "token", str))
 
@@ -54,7 +54,7 @@ class Server:
         body: Mapping[str, object] | None = None,
         query: Mapping[str, str | int] | None = None,
     ) -> dict[str, Any]:
-        """The JSON object that the server answers; an empty one where it answers without a body."""
+        """Return the JSON object in the server's answer; an empty one if the answer has no body."""
         with self.exchange(method, path, json=body, params=query) as response:
             response.read()
             return object_of(self.url, response)
@@ -63,20 +63,20 @@ class Server:
     def exchange(
         self, method: str, path: str, *, wait_s: float = _WAIT_S, headers: Mapping[str, str] | None = None, **parts: Any
     ) -> Iterator["httpx.Response"]:
-        """A response that went well, with its body still to be read; what is no success is raised.
+        """Send a request and yield its successful response, whose body is still to be read. Raises ``CliError``.
 
-        ``wait_s``: how long the server may be silent. ``parts``: the request as httpx takes it.
+        ``wait_s`` is how long the server may be silent. ``parts`` are httpx's own parameters of a request.
         """
-        import httpx  # here, since some commands never speak HTTP
+        import httpx  # here, because some commands send no request
 
         own = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         timeout = httpx.Timeout(_WAIT_S, read=wait_s)
         try:
-            # A proxy of the environment is no way to a server on this machine.
+            # A proxy that the environment names cannot reach a server on this machine.
             client = httpx.Client(timeout=timeout, trust_env=not is_local(self.url))
             request = client.build_request(method, self.url + path, headers={**own, **(headers or {})}, **parts)
         except UnicodeEncodeError:
-            raise WrongInput("what was typed is not UTF-8 text") from None
+            raise WrongInput("the arguments are not valid UTF-8") from None
         except (httpx.InvalidURL, ImportError, ValueError) as error:
             raise WrongInput(f"cannot use {self.url}: {printable(error)}") from None
         try:
@@ -93,16 +93,17 @@ class Server:
 
 
 def connect(url: str | None) -> Server:
-    """The server to speak to, with a token: of ``--url``, ``GRAPHSIDE_URL`` or the session, in that order.
+    """Return the server that a command talks to: that of ``--url``, ``GRAPHSIDE_URL`` or the session, in that order.
 
-    ``GRAPHSIDE_TOKEN`` goes before the session's token, which goes to no server but its own. Raises ``NotSignedIn``.
+    ``GRAPHSIDE_TOKEN`` overrides the session's token, which is sent only to the session's own server. Raises
+    ``NotSignedIn`` if there is no server or no token.
     """
     session = load_session()
     chosen = url or os.environ.get("GRAPHSIDE_URL")
     address = checked_url(chosen) if chosen else session.url if session else None
     token = os.environ.get("GRAPHSIDE_TOKEN")
     if token and not _TOKEN.fullmatch(token):
-        raise WrongInput("GRAPHSIDE_TOKEN is not a token: it has blanks or odd characters")
+        raise WrongInput("GRAPHSIDE_TOKEN has characters that no token has")
     if not token and session is not None and session.url == address:
         token = session.token
     if address is None or not token:
@@ -111,23 +112,28 @@ def connect(url: str | None) -> Server:
 
 
 def checked_url(text: str) -> str:
-    """The URL without a slash at its end. Raises ``WrongInput`` unless it is http(s) with a host and no password."""
+    """Return the URL without a slash at its end.
+
+    Raises ``WrongInput`` unless it is an http or https URL with a host and without name, password, query or fragment.
+    """
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise WrongInput(f"{printable(text)} is not a URL") from None
     if parts.username is not None or parts.password is not None:
-        raise WrongInput("a URL must not hold a name or a password: other users see command lines")
+        raise WrongInput("a URL must not contain a username or a password: other users can see command lines")
     if parts.scheme not in ("http", "https") or not host:
         raise WrongInput(f"{printable(text)} is not a URL such as http://127.0.0.1:8000")
     if parts.query or parts.fragment or not text.isascii() or not text.isprintable() or " " in text:
-        raise WrongInput(f"{printable(text)} is not the address of a server")
+        raise WrongInput(
+            f"{printable(text)} is not the URL of a server: it has a query, a fragment, or invalid characters"
+        )
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def is_local(url: str) -> bool:
-    """Whether the server is on this machine."""
+    """Return True if the URL's host is this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -136,7 +142,10 @@ def is_local(url: str) -> bool:
 
 
 def segment(name: str) -> str:
-    """A name as one segment of a path. Raises ``WrongInput`` for the two that clients and proxies take for steps."""
+    """Return a name as one segment of a URL's path.
+
+    Raises ``WrongInput`` for ``.`` and ``..``, which clients and proxies would resolve, and for an empty name.
+    """
     if name in ("", ".", ".."):
-        raise WrongInput(f"{name!r} cannot be named in a URL")
+        raise WrongInput(f"{name!r} cannot be part of a URL")
     return quote(name, safe="")

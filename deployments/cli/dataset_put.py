@@ -9,38 +9,41 @@ import typer
 from deployments.cli.answers import expect
 from deployments.cli.connection import connect
 from deployments.cli.errors import WrongInput
-from deployments.cli.file_types import table_file
+from deployments.cli.file_types import COMPRESSION_ENDINGS, TYPE_ENDINGS, table_file
 from deployments.cli.options import Url
 from deployments.cli.terminal import counted, printable, remark
 from deployments.cli.uploading import UploadedTable, forget, upload
 
+HELP = f"""Upload a graph and print the id of the new dataset.
+
+The ending of a file's name says what it is: {" ".join(TYPE_ENDINGS)}.
+
+A file may be compressed, as edges.csv.gz is: {" ".join(COMPRESSION_ENDINGS)}.
+"""
+
 
 def put(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The table of edges.")],
-    source: Annotated[str, typer.Option(help="The column that edges come from.")],
-    destination: Annotated[str, typer.Option(help="The column that edges go to.")],
-    nodes: Annotated[Path | None, typer.Option(metavar="FILE", help="The table of nodes.")] = None,
+    source: Annotated[str, typer.Option(help="The column with the node where each edge starts.")],
+    destination: Annotated[str, typer.Option(help="The column with the node where each edge ends.")],
+    nodes: Annotated[Path | None, typer.Option(metavar="FILE", help="The table of nodes; needs --node.")] = None,
     node: Annotated[str | None, typer.Option(help="The column with the nodes' ids; needs --nodes.")] = None,
-    name: Annotated[str | None, typer.Option(help="Default: the name of FILE.")] = None,
-    description: Annotated[str, typer.Option()] = "",
-    org: Annotated[str | None, typer.Option(help="The organisation that it is for.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The name of the dataset. Default: the name of FILE without its ending.")
+    ] = None,
+    description: Annotated[str, typer.Option(help="The description of the dataset.")] = "",
+    org: Annotated[str | None, typer.Option(help="The organization of the dataset.")] = None,
     url: Url = None,
 ) -> None:
-    """Upload a graph and print its dataset id.
-
-    The name of a file says what it is: arrow, feather, parquet, csv, tsv, json, jsonl, orc, xlsx, xls.
-
-    It may be compressed: gz, bz2, zip, xz or zst, as in edges.csv.gz.
-    """
     if (nodes is None) != (node is None):
-        raise WrongInput("--nodes FILE and --node COLUMN go together")
+        raise WrongInput("--nodes FILE and --node COLUMN must be given together")
     files = {"edges": table_file(file), **({} if nodes is None else {"nodes": table_file(nodes)})}
     server = connect(url)
     with ExitStack() as uploaded:
         tables: dict[str, UploadedTable] = {}
         for role, table in files.items():
             tables[role] = upload(server, table)
-            # A dataset keeps its tables without the files that they came in.
+            # A dataset keeps its tables when the files that they came from are deleted.
             uploaded.callback(forget, server, tables[role].file_id)
         bound = {"source": source, "destination": destination}
         _require(file, tables["edges"], bound)
@@ -59,16 +62,16 @@ def put(
         dataset = printable(expect(expect(answer, "data", dict), "dataset_id", str))
     print(dataset)
     counts = ", ".join(counted(table.row_count, role.removesuffix("s")) for role, table in tables.items())
-    remark(f"{counts}; run on it with: graphside run FILE.py --dataset {dataset}")
+    remark(f"{counts}; to run a task on it: graphside run FILE.py --dataset {dataset}")
 
 
 def _by_wire_name(tables: dict[str, UploadedTable]) -> dict[str, UploadedTable]:
-    """``edge`` and ``node``, as the keys of the body begin."""
+    """Return the tables under the words with which the body's keys begin: ``edge`` and ``node``."""
     return {role.removesuffix("s"): table for role, table in tables.items()}
 
 
 def _require(path: Path, table: UploadedTable, bound: dict[str, str]) -> None:
-    """Raises ``WrongInput`` where a column that is to be bound is not in the table."""
+    """Raise ``WrongInput`` if the table lacks a column that is to be bound."""
     for role, column in bound.items():
         if column not in table.columns:
             known = ", ".join(map(printable, table.columns[:20])) + (", …" if len(table.columns) > 20 else "")

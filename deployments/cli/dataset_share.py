@@ -15,7 +15,7 @@ _PATH = "/api/v2/share/link/"
 
 
 class Mode(StrEnum):
-    """Who besides the owner and those invited."""
+    """Who may use a dataset besides its owner and the invited users."""
 
     PRIVATE = "private"
     ORGANIZATION = "organization"
@@ -23,7 +23,10 @@ class Mode(StrEnum):
 
 
 class Action(StrEnum):
-    """What somebody may do: see and run, also change tables, also change the share."""
+    """What a user may do. Each action includes the ones before it.
+
+    view: see the dataset and run tasks on it; edit: change its tables; share: change its share.
+    """
 
     VIEW = "view"
     EDIT = "edit"
@@ -35,25 +38,31 @@ _SAID = {number: action.value for action, number in _SENT.items()}
 
 
 def share(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The id of the dataset.")],
     mode: Annotated[
         Mode | None,
-        typer.Option(metavar="private|organization|public", help="Nobody else, its organisation's members, or all."),
+        typer.Option(
+            metavar="private|organization|public",
+            help="Share it with nobody else, with the members of its organization, or with everybody who has its id.",
+        ),
     ] = None,
     invite: Annotated[
         list[str] | None,
-        typer.Option(metavar="WHO[:view|edit|share]", help="An e-mail address or a username; may be given again."),
+        typer.Option(
+            metavar="WHO[:view|edit|share]",
+            help="Invite an email address or a username. Give the option again to invite more.",
+        ),
     ] = None,
     members_may: Annotated[
-        Action, typer.Option(metavar="view|edit|share", help="What the organisation's members may do.")
+        Action, typer.Option(metavar="view|edit|share", help="What the members of the organization may do.")
     ] = Action.VIEW,
-    message: Annotated[str, typer.Option(help="Kept with the share.")] = "",
+    message: Annotated[str, typer.Option(help="A message that is stored with the share.")] = "",
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Set who may use a dataset; this replaces what was set before. Without --mode: show it."""
+    """Set who may use a dataset; this replaces the earlier share. Without --mode, show who may use it."""
     if mode is None and (invite or message):
-        raise WrongInput("say --mode too: a share is set as a whole, and who was invited before is not kept")
+        raise WrongInput("give --mode too: this replaces the whole share, earlier invitations included")
     guests = [_guest(text) for text in invite or []]
     server = connect(url)
     if mode is None:
@@ -76,21 +85,21 @@ def share(
 
 
 def _guest(text: str) -> dict[str, str]:
-    """``ann@example.org:edit`` as the server takes it. Raises ``WrongInput``."""
+    """Return ``ann@example.org:edit`` in the form that the server takes. Raises ``WrongInput``."""
     who, colon, word = text.rpartition(":")
     if not colon:
         who, word = text, Action.VIEW.value
     if not who or word not in list(Action):
-        raise WrongInput(f"--invite {printable(text)}: say WHO, or WHO:view, WHO:edit or WHO:share")
+        raise WrongInput(f"--invite {printable(text)} is not one of WHO, WHO:view, WHO:edit and WHO:share")
     return {"email": who, "action": _SENT[Action(word)]}
 
 
 def _rows(data: dict[str, Any]) -> list[tuple[object, str]]:
-    """Who may do what: all whom the mode lets in, then those invited."""
+    """Return who may do what: the owner, the users that the mode adds, then the invited users."""
     mode, may = data.get("mode"), _SAID.get(str(data.get("mode_action")), "view")
     rows: list[tuple[object, str]] = [("its owner", "everything")]
     if mode == Mode.ORGANIZATION:
-        rows.append((f"organisation {data.get('organization') or ''}", may))
+        rows.append((f"organization {data.get('organization') or ''}", may))
     if mode == Mode.PUBLIC:
         rows.append(("everybody who has the id", "view"))
     guests = data.get("invited_users")

@@ -6,7 +6,7 @@ import typer
 
 from deployments.cli.asking import confirm
 from deployments.cli.connection import connect, segment
-from deployments.cli.dataset_put import put
+from deployments.cli.dataset_put import HELP, put
 from deployments.cli.dataset_share import share
 from deployments.cli.options import AsJson, Most, Url, Yes
 from deployments.cli.pages import listed
@@ -19,12 +19,14 @@ _PATH = "/api/v2/datasets/"
 
 @app.command("list")
 def list_datasets(
-    search: Annotated[str | None, typer.Option(help="Only those with this in name, description or id.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only datasets with this text in their name, description or id.")
+    ] = None,
     most: Most = 100,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """List datasets: id, name, counts of nodes and edges, when they were made."""
+    """List datasets: id, name, number of nodes and of edges, time of creation."""
     found = listed(connect(url), _PATH, most, {"search": search})
     if as_json:
         return show_json(found)
@@ -43,9 +45,11 @@ def list_datasets(
 
 @app.command()
 def show(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")], as_json: AsJson = False, url: Url = None
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The id of the dataset.")],
+    as_json: AsJson = False,
+    url: Url = None,
 ) -> None:
-    """Show what a dataset is: its name, its tables, which columns are bound to what."""
+    """Show a dataset: its name, its size, and which columns are its bindings."""
     found = connect(url).send("GET", f"{_PATH}{segment(dataset)}/")
     if as_json:
         return show_json(found)
@@ -66,11 +70,11 @@ def show(
 
 @app.command()
 def rm(
-    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Their ids.")],
+    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="The ids of the datasets.")],
     yes: Yes = False,
     url: Url = None,
 ) -> None:
-    """Delete datasets. Runs that have them finish first."""
+    """Delete datasets for good. Runs that are using one can still finish."""
     server = connect(url)
     paths = {dataset: f"{_PATH}{segment(dataset)}/" for dataset in datasets}
     if not yes:
@@ -80,12 +84,12 @@ def rm(
         print(f"deleted {printable(dataset)}")
 
 
-app.command()(put)
+app.command(help=HELP)(put)
 app.command()(share)
 
 
 def _bindings(dataset: dict[str, Any], encodings: str) -> dict[str, object]:
-    """The columns that are bound, by what they are bound to."""
+    """Return the columns of the bindings, by the role that each has."""
     found = dataset.get(encodings)
     bindings = found.get("bindings") if isinstance(found, dict) else None
     return {printable(role): column for role, column in bindings.items()} if isinstance(bindings, dict) else {}

@@ -1,10 +1,10 @@
-"""What ends a command. Each is one line on standard error, the last one, and exit status 1.
+"""Errors that end a command. Each is the last line on standard error; the exit status is 1.
 
 CliError
-├── WrongInput      what was typed, piped in or set in the environment cannot be used
-├── NotSignedIn     there is no token, or the server does not take it any more
+├── WrongInput      the arguments, the input or the environment cannot be used
+├── NotSignedIn     there is no token, or the server no longer accepts it
 ├── Unreachable     no answer came
-└── Refused         the server said no; ``status`` is its HTTP status, ``body`` what else it said
+└── Refused         the server refused; ``status`` is the HTTP status, ``body`` the rest of the answer
 
 No message holds a password or a token.
 """
@@ -16,7 +16,7 @@ from typer import TyperException
 
 
 class CliError(TyperException):
-    """``message`` is the whole line, without the program's name."""
+    """``message`` is the line without the program's name."""
 
 
 class WrongInput(CliError):

@@ -1,4 +1,4 @@
-"""What a file is, by its name: ``edges.csv.gz`` is gzipped CSV."""
+"""Reads the type of a file from its name: ``edges.csv.gz`` is gzipped CSV."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, Final  # Any: JSON values
 from deployments.cli.errors import WrongInput
 from deployments.cli.terminal import printable
 
-_TYPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+TYPE_ENDINGS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ".arrow": ("arrow", {}),
     ".feather": ("arrow", {}),
     ".parquet": ("parquet", {}),
@@ -21,14 +21,14 @@ _TYPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ".xlsx": ("xlsx", {}),
     ".xls": ("xls", {}),
 }
-"""By ending: what the server calls it, and its parser options."""
+"""By ending: the server's name of the type, and the parser options that the ending implies."""
 
-_COMPRESSIONS: Final = {".gz": "gzip", ".bz2": "bz2", ".zip": "zip", ".xz": "xz", ".zst": "zstd"}
+COMPRESSION_ENDINGS: Final = {".gz": "gzip", ".bz2": "bz2", ".zip": "zip", ".xz": "xz", ".zst": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """A file with one table, and how the server is to read it. ``stem`` is its name without its endings."""
+    """A file with one table, and how the server has to read it. ``stem`` is the file's name without its endings."""
 
     path: Path
     stem: str
@@ -39,24 +39,23 @@ class TableFile:
 
 
 def table_file(path: Path) -> TableFile:
-    """Raises ``WrongInput`` for a file that is not there, is empty, or whose name does not say what it is."""
+    """Describe a file. Raises ``WrongInput`` if it is missing or empty, or if the ending of its name is unknown."""
     endings = [ending.lower() for ending in path.suffixes]
-    compression = _COMPRESSIONS.get(endings[-1], "") if endings else ""
+    compression = COMPRESSION_ENDINGS.get(endings[-1], "") if endings else ""
     kind = endings[-2:-1] if compression else endings[-1:]
-    if not kind or kind[0] not in _TYPES:
-        known = " ".join(_TYPES)
+    if not kind or kind[0] not in TYPE_ENDINGS:
         raise WrongInput(
-            f"{printable(path)}: its name does not say what it is; known endings are {known}, "
-            f"and after them {' '.join(_COMPRESSIONS)}"
+            f"{printable(path)}: the ending of the name must be one of {' '.join(TYPE_ENDINGS)}, "
+            f"and may be followed by one of {' '.join(COMPRESSION_ENDINGS)}"
         )
-    file_type, options = _TYPES[kind[0]]
+    file_type, options = TYPE_ENDINGS[kind[0]]
     try:
         with open(path, "rb"):
             byte_count = path.stat().st_size
     except OSError as error:
         raise WrongInput(f"{printable(path)} cannot be read: {error.strerror}") from None
     if not path.is_file():
-        raise WrongInput(f"{printable(path)} is no regular file")
+        raise WrongInput(f"{printable(path)} is not a regular file")
     if byte_count == 0:
         raise WrongInput(f"{printable(path)} is empty")
     stem = path.with_suffix("").stem if compression else path.stem

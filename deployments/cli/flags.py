@@ -15,7 +15,7 @@ app = typer.Typer(help="List and set feature flags.")
 
 
 class Value(StrEnum):
-    """What a flag can be set to; unset leaves it to the wider scope."""
+    """What a flag can be set to. ``unset`` removes a setting, so that a wider scope decides."""
 
     ON = "on"
     OFF = "off"
@@ -27,7 +27,7 @@ _SENT = {Value.ON: True, Value.OFF: False, Value.UNSET: None}
 
 @app.command("list")
 def list_flags(as_json: AsJson = False, url: Url = None) -> None:
-    """List every setting of a flag: its name, for whom, its value. A flag without a setting is off."""
+    """List all flag settings: flag, for whom, value. A flag without a setting is off."""
     flags = objects(connect(url).send("GET", "/api/v2/admin/flags/"), "flags")
     if as_json:
         return show_json(flags)
@@ -42,21 +42,21 @@ def set_flag(
     user: Annotated[str | None, typer.Option(help="For this user only.")] = None,
     group: Annotated[str | None, typer.Option(help="For the members of this group.")] = None,
     staff: Annotated[bool, typer.Option("--staff", help="For administrators.")] = False,
-    percent: Annotated[int | None, typer.Option(min=0, max=100, help="For this share of all users.")] = None,
+    percent: Annotated[int | None, typer.Option(min=0, max=100, help="For this percentage of all users.")] = None,
     url: Url = None,
 ) -> None:
-    """Set a flag: for everyone, or for those whom one option names. It holds within seconds."""
+    """Set a flag for everyone, or for the users that one option selects. It takes effect within seconds."""
     asked = {"user": user, "group": group, "staff": staff or None, "percent": percent}
     given = {scope: value for scope, value in asked.items() if value is not None}
     if len(given) > 1:
-        raise WrongInput("give one of --user, --group, --staff and --percent")
+        raise WrongInput("give only one of --user, --group, --staff and --percent")
     connect(url).send("PUT", f"/api/v2/admin/flags/{segment(name)}/", {"value": _SENT[value], **given})
     whom = _whom({"scope": next(iter(given), None), "username": user, **given})
     print(f"{printable(name)} is {value} for {printable(whom)}")
 
 
 def _whom(flag: dict[str, Any]) -> str:
-    """Whom a setting is for, in words."""
+    """Return the users that a setting is for, in words."""
     match flag.get("scope"):
         case "user":
             return str(flag.get("username"))

@@ -9,8 +9,8 @@ from deployments.cli.connection import connect, segment
 from deployments.cli.options import AsJson, Url
 from deployments.cli.terminal import printable, show_json, show_rows
 
-app = typer.Typer(help="Groups of users, for whom flags can be set.")
-member = typer.Typer(help="Put users into a group, or take them out.")
+app = typer.Typer(help="List, add and remove groups of users. A flag can be set for a group.")
+member = typer.Typer(help="Add users to a group and remove them.")
 app.add_typer(member, name="member")
 
 _PATH = "/api/v2/admin/groups/"
@@ -30,28 +30,28 @@ def list_groups(as_json: AsJson = False, url: Url = None) -> None:
 
 @app.command()
 def add(group: Group, url: Url = None) -> None:
-    """Make a group."""
+    """Add a group without members."""
     connect(url).send("POST", _PATH, {"name": group})
     print(f"added {printable(group)}")
 
 
 @app.command()
 def rm(group: Group, url: Url = None) -> None:
-    """Take a group away, with what flags were set for it. Its users stay."""
+    """Remove a group and the flag settings for it. Its users stay."""
     connect(url).send("DELETE", f"{_PATH}{segment(group)}/")
     print(f"removed {printable(group)}")
 
 
 @member.command("add")
 def add_member(group: Group, user: User, url: Url = None) -> None:
-    """Put a user into a group."""
+    """Add a user to a group."""
     connect(url).send("PUT", f"{_PATH}{segment(group)}/members/{segment(user)}/")
     print(f"{printable(user)} is in {printable(group)}")
 
 
 @member.command("rm")
 def remove_member(group: Group, user: User, url: Url = None) -> None:
-    """Take a user out of a group."""
+    """Remove a user from a group."""
     connect(url).send("DELETE", f"{_PATH}{segment(group)}/members/{segment(user)}/")
     print(f"{printable(user)} is not in {printable(group)}")
 

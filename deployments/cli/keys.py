@@ -10,17 +10,20 @@ from deployments.cli.connection import connect, segment
 from deployments.cli.options import AsJson, Url
 from deployments.cli.terminal import moment, printable, show_json, show_rows
 
-app = typer.Typer(help="Personal keys: what programs sign in with in the place of your password.")
+app = typer.Typer(help="Create, revoke and list personal keys. Programs sign in with them instead of your password.")
 
 _PATH = "/api/v2/auth/pkey/"
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="What it is for.")] = "",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="What the key is for.")] = "",
     url: Url = None,
 ) -> None:
-    """Make a key and print it, this once. Where the output is no terminal it is `ID:SECRET`, for `--key-stdin`."""
+    """Create a key and print it; it is shown only once.
+
+    If the output is not a terminal, it is ID:SECRET, which `graphside login --key-stdin` reads.
+    """
     made = connect(url).send("POST", _PATH, {"name": name})
     key_id, secret = printable(expect(made, "id", str)), printable(expect(made, "secret", str))
     if sys.stdout.isatty():
@@ -31,14 +34,14 @@ def create(
 
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], url: Url = None) -> None:
-    """End a key, and every token that was had for it."""
+    """Revoke a key. Every token that was issued for it ends."""
     connect(url).send("DELETE", f"{_PATH}{segment(key_id)}/")
     print(f"{printable(key_id)} is revoked; its tokens have ended")
 
 
 @app.command("list")
 def list_keys(as_json: AsJson = False, url: Url = None) -> None:
-    """List your keys: id, name, state, when it was made and last used."""
+    """List your keys: id, name, state, time of creation, time of last use."""
     keys = objects(connect(url).send("GET", _PATH), "results")
     if as_json:
         return show_json(keys)

@@ -1,4 +1,4 @@
-"""Lists that a server gives page by page."""
+"""Reads a list that the server returns page by page."""
 
 from collections.abc import Mapping
 from typing import Any  # JSON values
@@ -11,7 +11,10 @@ _PAGE = 1000
 
 
 def listed(server: Server, path: str, most: int, query: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    """The first ``most`` results, in the server's order; warns where there are more. ``query`` less its Nones."""
+    """Return the first ``most`` results in the server's order, and warn if there are more.
+
+    Parameters in ``query`` that are None are not sent.
+    """
     asked: dict[str, str | int] = {name: value for name, value in query.items() if value is not None}
     found: list[dict[str, Any]] = []
     while True:

@@ -1,4 +1,4 @@
-"""``-o FILE``: a result that takes its place when it is whole, and not before."""
+"""``-o FILE``: the file is replaced once the result is complete, and not before."""
 
 import os
 import stat
@@ -14,10 +14,9 @@ from deployments.cli.terminal import printable
 
 @contextmanager
 def result_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to. When the block ends well it replaces ``path``; else ``path`` stays as it was.
+    """Yield a file to write to. It replaces ``path`` if the block succeeds; otherwise ``path`` stays as it was.
 
-    What is there and is no regular file (a device, a pipe) is written to as it is. Raises ``WrongInput`` where there
-    is no way to write, before the block.
+    A device or a pipe is written to directly. Raises ``WrongInput`` if the file cannot be written.
     """
     target = Path(os.path.realpath(path))  # a link keeps pointing at the result
     try:

@@ -1,7 +1,6 @@
 """``run``."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Annotated
@@ -17,62 +16,48 @@ from deployments.cli.screen import show_result
 from deployments.cli.sizes import byte_count
 from deployments.cli.task_source import read_source
 from deployments.cli.terminal import remark
-
-
-class Engine(StrEnum):
-    """What the task's frames are made of."""
-
-    PANDAS = "pandas"
-    CUDF = "cudf"
-
-
-class Format(StrEnum):
-    """How tables are written."""
-
-    JSON = "json"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
-class OutputType(StrEnum):
-    """What the task returns."""
-
-    JSON = "json"
-    TABLE = "table"
-    NODES = "nodes"
-    EDGES = "edges"
-    ALL = "all"
-    SHAPE = "shape"
+from runtime.task import ENGINES, FORMATS, OUTPUT_TYPES, EngineName, Format, OutputType
 
 
 def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Defines task(g); - is standard input.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that defines task(g); - is standard input.")],
     dataset: Annotated[str, typer.Option(help="The id of the dataset that the task gets.")],
-    engine: Annotated[Engine | None, typer.Option(metavar="pandas|cudf")] = None,
-    format_: Annotated[Format, typer.Option("--format", metavar="json|csv|parquet")] = Format.JSON,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(metavar="|".join(ENGINES), help="Default: cudf if a GPU runner is running, else pandas."),
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", metavar="|".join(FORMATS), help="The encoding of tables.")
+    ] = "json",
     output_type: Annotated[
         OutputType | None,
         typer.Option(
-            metavar="json|table|nodes|edges|all|shape",
+            metavar="|".join(OUTPUT_TYPES),
             help="What the task returns. Default: json; table with --format csv or parquet.",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="OUT", help="Write the result there; - is standard output.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT", help="Write the result to this file; - is standard output."),
     ] = None,
-    timeout: Annotated[float | None, typer.Option(metavar="S", help="Seconds after which the run is ended.")] = None,
-    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="What it may use, such as 2GiB.")] = None,
-    label: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept with the run; see `graphside runs`.")] = None,
+    timeout: Annotated[float | None, typer.Option(metavar="S", help="End the run after this many seconds.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="The most memory that the run may use, such as 2GiB.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A label, stored with the run; see `graphside runs list`.")
+    ] = None,
     url: Url = None,
 ) -> None:
-    """Run a task on a dataset and print what it returns, or write it to a file.
+    """Run a task on a dataset, and print its result or write it to a file.
 
-    On a terminal tables show their first rows and JSON is indented; elsewhere the result is what the server sent.
+    On a terminal, tables show their first rows and JSON is indented. Elsewhere the output is the server's answer, as it
+    came.
 
-    Ctrl-C cancels the run. A task that fails ends this command with status 1.
+    Ctrl-C cancels the run. If the task fails, the exit status is 1.
     """
     if output_type is None:
-        output_type = OutputType.JSON if format_ is Format.JSON else OutputType.TABLE
+        output_type = "json" if format_ == "json" else "table"
     asked = {
         "engine": engine,
         "output_type": output_type,
@@ -82,8 +67,8 @@ def run(
         "run_label": label,
     }
     on_screen = out is None and sys.stdout.isatty()
-    if on_screen and output_type is OutputType.ALL and format_ is not Format.JSON:
-        raise WrongInput("a zip of tables is nothing for a terminal; use -o FILE, or --format json")
+    if on_screen and output_type == "all" and format_ != "json":
+        raise WrongInput("a zip archive cannot be shown on a terminal; use -o FILE, or --format json")
     source = read_source(file)
     given = {name: value for name, value in asked.items() if value is not None}
     call = RunCall(connect(url), dataset, source, given)

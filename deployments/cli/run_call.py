@@ -1,4 +1,4 @@
-"""One run of a task at the server: sent, waited for, received, and cancelled on Ctrl-C."""
+"""Sends one run to the server, waits for its result, and cancels it on Ctrl-C."""
 
 import signal
 import time
@@ -9,24 +9,24 @@ from uuid import uuid4
 import typer
 
 from deployments.cli.connection import Server, segment
-from deployments.cli.doctor.findings import size
 from deployments.cli.errors import CliError, Refused
 from deployments.cli.progress import spinner, transfer
 from deployments.cli.run_errors import explain
+from deployments.cli.sizes import size
 from deployments.cli.task_source import TaskSource
 from deployments.cli.terminal import printable, remark, warn
 
 _QUEUE_WAIT_S: Final = 3600.0
-"""What a run may wait for its turn, beyond its own time."""
+"""How long a run may wait in the queue, in addition to its own deadline."""
 
 _STATUS_OF_CTRL_C: Final = 130
-"""As shells have it."""
+"""The status that shells give a command that Ctrl-C ended."""
 
 
 class RunCall:
-    """Has an id before it is sent, so that it can be cancelled while it is waited for.
+    """One call of the Python endpoint. The command line chooses the run's id, so that it can cancel a run in progress.
 
-    ``fields``: those of the body beside ``execute``.
+    ``fields`` are the fields of the body besides ``execute`` and ``run_id``.
     """
 
     def __init__(self, server: Server, dataset: str, source: TaskSource, fields: dict[str, Any]) -> None:
@@ -35,16 +35,16 @@ class RunCall:
         self._source = source
         self._id = uuid4().hex
         self._fields = fields
-        self._stopped = ""  # what became of Ctrl-C
+        self._stopped = ""  # what Ctrl-C led to
         self._is_answered = False
 
     def write_to(self, file: BinaryIO) -> str:
-        """Have it run and its result written. Returns the content type.
+        """Run the task and write its result to the file. Returns the content type of the result.
 
-        Raises ``CliError``, and ``Exit`` on Ctrl-C: the run is cancelled while its connection stands, since one that
-        its caller leaves ends as abandoned.
+        Raises ``CliError``, and ``Exit`` on Ctrl-C. The connection stays open while the run is cancelled, because a run
+        whose caller has gone is recorded as abandoned.
         """
-        import httpx  # noqa: F401  # now, or Ctrl-C could come in the middle of it
+        import httpx  # noqa: F401  # now, because Ctrl-C must not interrupt an import
 
         before = signal.signal(signal.SIGINT, self._interrupt)
         try:
@@ -62,13 +62,13 @@ class RunCall:
         raise typer.Exit(_STATUS_OF_CTRL_C)
 
     def _interrupt(self, *_: object) -> None:
-        """Cancels the run, and lets its answer come; ends the wait where there is none to wait for."""
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one ends it at once
+        """Cancel the run and let its answer come. Stop at once if it cannot be cancelled or has been answered."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C stops at once
         self._stopped = f"stopped; run {self._id} may not have been cancelled"
         try:
             self._server.send("POST", f"/api/v2/runs/{self._id}/cancel")
         except CliError as error:
-            self._stopped = f"stopped, and run {self._id} could not be cancelled: {error.message}"
+            self._stopped = f"stopped, but run {self._id} could not be cancelled: {error.message}"
             raise KeyboardInterrupt from None
         self._stopped = f"run {self._id} is cancelled"
         if self._is_answered:
@@ -85,7 +85,7 @@ class RunCall:
                 waiting.close()
                 engine, length = response.headers.get("x-engine"), response.headers.get("content-length", "")
                 if engine:
-                    warn(f"it ran with {engine}")
+                    warn(f"the task ran with {engine}")
                 written = 0
                 with transfer("receiving", int(length) if length.isdecimal() else None) as advance:
                     for chunk in response.iter_bytes():

@@ -1,4 +1,4 @@
-"""A run that failed: what the task printed, and the user's own lines with the one that failed marked."""
+"""Shows why a run failed: what the task printed, and the user's lines, with a mark at the one that failed."""
 
 import re
 import sys
@@ -11,29 +11,29 @@ from deployments.cli.terminal import printable, printable_lines
 
 
 def explain(refused: Refused, source: TaskSource) -> Refused:
-    """Writes to standard error what is known of the failure; returns the error whose line comes after it."""
+    """Write the details of a failure to standard error. Returns the error that ends the command."""
     body = refused.body
     show_output(body)
     lines = _frames(body, source) if isinstance(body.get("frames"), list) else _position(body, source)
     if lines:
         print("\n".join(lines), file=sys.stderr)
     kind, run_id = body.get("type"), body.get("run_id")
-    if not (isinstance(kind, str) and isinstance(run_id, str)):  # it was no run
+    if not (isinstance(kind, str) and isinstance(run_id, str)):  # the request was refused before there was a run
         return refused
     return Refused(f"{printable(kind)}: {refused.message} (run {printable(run_id)})", refused.status, body)
 
 
 def show_output(body: Mapping[str, Any]) -> None:
-    """What the task wrote to its own stdout and stderr, under headings, on standard error."""
+    """Write the task's stdout and stderr to standard error, each under a heading."""
     for name in ("stdout", "stderr"):
         text = body.get(name)
         if isinstance(text, str) and text:
-            cut = " (its middle was dropped)" if body.get(f"{name}_truncated") is True else ""
+            cut = " (the middle was dropped)" if body.get(f"{name}_truncated") is True else ""
             print(f"{name} of the task{cut}:\n{printable_lines(text).rstrip()}", file=sys.stderr)
 
 
 def _position(body: Mapping[str, Any], source: TaskSource) -> list[str]:
-    """Where the source does not compile (``line``, ``column``, ``text``)."""
+    """Return the line of a syntax error, marked (``line``, ``column``, ``text``)."""
     number, column, text = body.get("line"), body.get("column"), body.get("text")
     if not isinstance(number, int):
         return []
@@ -48,7 +48,7 @@ def _position(body: Mapping[str, Any], source: TaskSource) -> list[str]:
 
 
 def _frames(body: Mapping[str, Any], source: TaskSource) -> list[str]:
-    """The user's lines on the way to the exception, outermost first."""
+    """Return the user's lines that led to the exception, outermost first, the last one marked."""
     frames = [
         (frame["line"], str(frame.get("function", "")), str(frame.get("source", "")))
         for frame in body["frames"]
@@ -64,7 +64,7 @@ def _frames(body: Mapping[str, Any], source: TaskSource) -> list[str]:
 
 
 def _carets(body: Mapping[str, Any], number: int, function: str, sent: str, line: str) -> tuple[int, int] | None:
-    """The part of a line that failed, where the traceback's text underlines it."""
+    """Return the part of a line that failed; None if the traceback does not underline one."""
     text = body.get("traceback")
     if not isinstance(text, str) or not sent:
         return None
@@ -78,5 +78,5 @@ def _carets(body: Mapping[str, Any], number: int, function: str, sent: str, line
 
 
 def _moved(line: str, sent: str) -> int:
-    """How many more blanks a line begins with in the file than as it was sent."""
+    """Return how many more blanks a line begins with in the file than in the traceback."""
     return max(0, len(line) - len(line.lstrip()) - (len(sent) - len(sent.lstrip())))

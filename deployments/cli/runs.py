@@ -7,21 +7,19 @@ from typing import Annotated, Any  # Any: JSON values
 import typer
 
 from deployments.cli.connection import connect, segment
-from deployments.cli.doctor.findings import size
 from deployments.cli.options import AsJson, Most, Url
 from deployments.cli.pages import listed
+from deployments.cli.sizes import size
 from deployments.cli.terminal import moment, printable, printable_lines, show_fields, show_json, show_rows
 
-app = typer.Typer(help="Your runs: list them, look at one, cancel one.")
+app = typer.Typer(help="List, show and cancel your runs.")
 
 _PATH = "/api/v2/runs"
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")]
 
 
 class State(StrEnum):
-    """How far a run is."""
-
     QUEUED = "queued"
     RUNNING = "running"
     ENDED = "ended"
@@ -29,14 +27,16 @@ class State(StrEnum):
 
 @app.command("list")
 def list_runs(
-    state: Annotated[State | None, typer.Option(metavar="queued|running|ended")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only those on this dataset.")] = None,
-    label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
+    state: Annotated[
+        State | None, typer.Option(metavar="queued|running|ended", help="Only runs in this state.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only runs on the dataset with this id.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only runs with this label.")] = None,
     most: Most = 100,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """List runs: id, state, how it ended, dataset, label, when it was sent, seconds that the task took."""
+    """List your runs: id, state, cause of the end, dataset, label, time of the request, seconds that the task took."""
     found = listed(connect(url), _PATH, most, {"state": state, "dataset_id": dataset, "run_label": label})
     if as_json:
         return show_json(found)
@@ -57,7 +57,7 @@ def list_runs(
 
 @app.command()
 def show(run: RunId, as_json: AsJson = False, url: Url = None) -> None:
-    """Show what is known of a run: how it ended, its times and sizes, what it printed."""
+    """Show a run: how it ended, its times and sizes, what the task printed."""
     found = connect(url).send("GET", f"{_PATH}/{segment(run)}")
     if as_json:
         return show_json(found)
@@ -67,7 +67,7 @@ def show(run: RunId, as_json: AsJson = False, url: Url = None) -> None:
         if not isinstance(text, str) or not text:
             continue
         if sys.stdout.isatty():
-            cut = " (its middle was dropped)" if found.get(f"{name}_truncated") is True else ""
+            cut = " (the middle was dropped)" if found.get(f"{name}_truncated") is True else ""
             print(f"\n{name}{cut}:\n{printable_lines(text).rstrip()}")
         else:
             print(f"{name}\t{printable(text)}")
@@ -75,13 +75,13 @@ def show(run: RunId, as_json: AsJson = False, url: Url = None) -> None:
 
 @app.command()
 def cancel(run: RunId, url: Url = None) -> None:
-    """End a run; whoever waits for it is told so. Nothing happens to one that has ended."""
+    """Cancel a run. Its caller gets an error. A run that has ended stays as it is."""
     answer = connect(url).send("POST", f"{_PATH}/{segment(run)}/cancel")
     print(f"{printable(run)} is {printable(answer.get('state', 'cancelled'))}")
 
 
 def _fields(run: dict[str, Any]) -> dict[str, object]:
-    """What fits on a line each; what the run did not come to is left out."""
+    """Return the fields that fit on one line each, without the empty ones."""
     failure, versions = run.get("failure"), run.get("versions")
     shown: dict[str, object] = {
         "run": run.get("run_id"),

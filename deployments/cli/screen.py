@@ -1,4 +1,4 @@
-"""A result on a terminal: JSON indented, tables with their first rows, text with nothing in it that could act."""
+"""Shows a result on a terminal: JSON indented, the first rows of tables, text without control characters."""
 
 import io
 import json
@@ -13,11 +13,11 @@ from deployments.cli.tables import (
 from deployments.cli.terminal import printable, printable_lines
 
 _MOST_TO_INDENT: Final = 16 * 1024 * 1024
-"""Bytes; what is longer is shown as it came."""
+"""Bytes. Longer JSON is shown as it came."""
 
 
 def show_result(file: BinaryIO, content_type: str, output_type: str) -> None:
-    """What the server answered to ``output_type``, on standard output."""
+    """Print the result of a run on standard output."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
         _show_json(file, output_type)
@@ -29,7 +29,7 @@ def show_result(file: BinaryIO, content_type: str, output_type: str) -> None:
         _show_text(file)
     else:
         size = file.seek(0, 2)
-        print(f"{size:,} bytes of {printable(kind) or 'something'}, which is nothing for a terminal; use -o FILE")
+        print(f"{size:,} bytes of {printable(kind) or 'unknown type'} cannot be shown on a terminal; use -o FILE")
 
 
 def _show_json(file: BinaryIO, output_type: str) -> None:
@@ -58,7 +58,7 @@ def _show_text(file: BinaryIO) -> None:
         last = shown[-1]
     if last != "\n":
         print()
-    text.detach()  # the file is its owner's to close
+    text.detach()  # because the caller closes the file
 
 
 def _is_records(value: object) -> TypeGuard[list[dict[str, Any]]]:
@@ -66,7 +66,7 @@ def _is_records(value: object) -> TypeGuard[list[dict[str, Any]]]:
 
 
 def _visible(text: str) -> str:
-    """JSON in which what does not print is escaped as JSON has it; that can only be inside of strings."""
+    """Escape unprintable characters of a JSON text as JSON does; only strings can contain them."""
     return "\n".join(line if line.isprintable() else "".join(map(_escaped, line)) for line in text.split("\n"))
 
 

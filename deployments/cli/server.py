@@ -1,4 +1,4 @@
-"""``serve`` and ``init``: the commands that make a server of this machine."""
+"""``serve`` and ``init``: run a server on this machine, and prepare its data directory."""
 
 import os
 from typing import Annotated
@@ -10,17 +10,19 @@ from deployments.cli.errors import CliError
 from deployments.cli.options import Data, PasswordStdin
 from deployments.cli.terminal import warn
 
-_OF_THE_CLIENT = ("GRAPHSIDE_TOKEN", "GRAPHSIDE_PASSWORD")
+_CLIENT_VARIABLES = ("GRAPHSIDE_TOKEN", "GRAPHSIDE_PASSWORD")
 
 
 def serve(
-    port: Annotated[int | None, typer.Option(help="Also GRAPHSIDE_PORT; default 8000.")] = None,
-    host: Annotated[str | None, typer.Option(help="Also GRAPHSIDE_HOST; default 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on. Default: GRAPHSIDE_PORT, else 8000.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on. Default: GRAPHSIDE_HOST, else 127.0.0.1.")
+    ] = None,
     data: Data = None,
 ) -> None:
     """Run a server on this machine, in the foreground, until Ctrl-C.
 
-    Every setting can be given as a GRAPHSIDE_* variable; options go before variables.
+    Every setting can also be given as a GRAPHSIDE_* variable. Options override variables.
     """
     from deployments.launch import serve as launch
 
@@ -31,13 +33,16 @@ def serve(
 
 def init(
     data: Data = None,
-    admin: Annotated[str | None, typer.Option(help="Name of the first admin; default admin.")] = None,
+    admin: Annotated[
+        str | None,
+        typer.Option(help="The name of the first admin. Default: GRAPHSIDE_ADMIN_USERNAME, else admin."),
+    ] = None,
     password_stdin: PasswordStdin = False,
 ) -> None:
-    """Prepare a data directory for `serve run`: folders, keys, catalog, the first admin.
+    """Prepare a data directory for `serve run`: folders, keys, catalog and the first admin.
 
-    `graphside serve` does this by itself. A directory that is ready already is migrated and keeps its users. The
-    admin's password is GRAPHSIDE_ADMIN_PASSWORD, or read from standard input, or made up and printed once.
+    `graphside serve` does this by itself. A directory that is already prepared is migrated and keeps its users. The
+    admin's password is read from standard input or GRAPHSIDE_ADMIN_PASSWORD, or else generated and printed once.
     """
     from deployments.launch.datadir import make_private, prepare, require_unused
     from deployments.launch.errors import LaunchError
@@ -47,7 +52,7 @@ def init(
     given = {"GRAPHSIDE_DATA": data, "GRAPHSIDE_ADMIN_USERNAME": admin}
     environment = server_environment({name: str(value) for name, value in given.items() if value is not None})
     if environment.pop("GRAPHSIDE_JWT_SECRET", None):
-        warn("GRAPHSIDE_JWT_SECRET is for `graphside serve`; `serve run` takes the key from a file: jwt_key_file")
+        warn("GRAPHSIDE_JWT_SECRET is ignored; `serve run` reads the key from the file that jwt_key_file names")
     if password_stdin:
         environment["GRAPHSIDE_ADMIN_PASSWORD"] = read_password("the admin", from_stdin=True)
     try:
@@ -60,7 +65,7 @@ def init(
         raise CliError(str(error)) from None
     print(f"{options.data_dir} is ready")
     if first is None:
-        print("it has users already: none was added")
+        print("it already has users; none was added")
         return
     print(f"{first.username} is the first admin")
     if first.password is not None:
@@ -68,5 +73,5 @@ def init(
 
 
 def server_environment(given: dict[str, str]) -> dict[str, str]:
-    """This process's environment, less what belongs to a client of a server, with ``given`` on top."""
-    return {**{name: value for name, value in os.environ.items() if name not in _OF_THE_CLIENT}, **given}
+    """Return this process's environment without the variables of a client, updated with ``given``."""
+    return {**{name: value for name, value in os.environ.items() if name not in _CLIENT_VARIABLES}, **given}

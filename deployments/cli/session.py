@@ -1,4 +1,4 @@
-"""Where the command line remembers a log-in: ``$XDG_CONFIG_HOME/graphside/session.json``, mode 0600."""
+"""The saved session of the command line: ``$XDG_CONFIG_HOME/graphside/session.json``, mode 0600."""
 
 import json
 import os
@@ -12,20 +12,20 @@ from deployments.cli.errors import WrongInput
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A token and the server that gave it. The token goes to that server and to no other."""
+    """A token and the server that issued it. The token is sent to no other server."""
 
     url: str
     token: str = field(repr=False)
 
 
 def session_file() -> Path:
-    """Its path. Relative values of ``XDG_CONFIG_HOME`` count for nothing, as the XDG rules say."""
+    """Return the path of the file. A relative ``XDG_CONFIG_HOME`` is ignored, as the XDG specification says."""
     base = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".config") / "graphside" / "session.json"
 
 
 def load_session() -> Session | None:
-    """What was remembered, None where nothing was. Raises ``WrongInput`` for a file that cannot be used."""
+    """Return the saved session, None if there is none. Raises ``WrongInput`` if the file cannot be used."""
     path = session_file()
     try:
         with open(path, encoding="utf-8") as file:
@@ -34,9 +34,11 @@ def load_session() -> Session | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongInput(f"{path} cannot be read: {getattr(error, 'strerror', 'not text')}") from None
+        raise WrongInput(f"{path} cannot be read: {getattr(error, 'strerror', 'not UTF-8 text')}") from None
     if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-        raise WrongInput(f"{path} must be yours and closed to others (chmod 600); sign in again if it was not")
+        raise WrongInput(
+            f"{path} must belong to you and be closed to other users; run chmod 600 on it and sign in again"
+        )
     try:
         found = json.loads(text)
         return Session(str(found["url"]), str(found["token"]))
@@ -45,7 +47,7 @@ def load_session() -> Session | None:
 
 
 def save_session(session: Session) -> Path:
-    """Remembers this one in the place of any other; whole or not at all. Raises ``WrongInput``."""
+    """Save the session in place of any other. Returns the file. Raises ``WrongInput``."""
     path = session_file()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ def save_session(session: Session) -> Path:
 
 
 def forget_session() -> None:
-    """Removes what was remembered. Raises ``WrongInput``."""
+    """Remove the saved session. Raises ``WrongInput``."""
     path = session_file()
     try:
         path.unlink(missing_ok=True)

@@ -14,19 +14,22 @@ from deployments.cli.terminal import printable, warn
 
 
 def login(
-    url: Annotated[str, typer.Argument(help="The server, such as http://127.0.0.1:8000.", envvar="GRAPHSIDE_URL")],
-    username: Annotated[str | None, typer.Option(help="Who signs in; asked for where it is not given.")] = None,
+    url: Annotated[
+        str, typer.Argument(help="The URL of the server, such as http://127.0.0.1:8000.", envvar="GRAPHSIDE_URL")
+    ],
+    username: Annotated[str | None, typer.Option(help="Your username. Default: ask for it.")] = None,
     password_stdin: PasswordStdin = False,
     key_stdin: Annotated[
-        bool, typer.Option("--key-stdin", help="Read a personal key, `ID:SECRET`, from standard input instead.")
+        bool, typer.Option("--key-stdin", help="Sign in with a personal key, ID:SECRET, from standard input.")
     ] = False,
 ) -> None:
-    """Sign in; later commands use this session."""
+    """Sign in to a server. Later commands use this session."""
     if key_stdin and (username or password_stdin):
-        raise WrongInput("--key-stdin excludes --username and --password-stdin")
+        raise WrongInput("--key-stdin cannot be combined with --username or --password-stdin")
     server = Server(url)
     if server.url.startswith("http:") and not is_local(server.url):
-        warn(f"{server.url} is not encrypted: others on the way can read the {'key' if key_stdin else 'password'}")
+        secret = "key" if key_stdin else "password"
+        warn(f"the connection to {server.url} is not encrypted: others on the network can read the {secret}")
     if key_stdin:
         session, who = server.log_in_with_key(_read_key()), "with a personal key"
     else:
@@ -38,10 +41,10 @@ def login(
 
 
 def logout() -> None:
-    """End this session at the server and forget it. Does nothing where there is none."""
+    """Sign out: end the session at the server and forget it here. Does nothing if you are not signed in."""
     session = load_session()
     if session is None:
-        print("nobody is signed in")
+        print("you are not signed in")
         return
     try:
         Server(session.url, session.token).send("POST", "/api/v2/auth/logout/")
@@ -49,13 +52,13 @@ def logout() -> None:
         pass
     except CliError as error:
         forget_session()
-        raise CliError(f"forgotten here, but its token counts until it expires: {error.message}") from None
+        raise CliError(f"signed out here, but the token stays valid until it expires: {error.message}") from None
     forget_session()
     print(f"signed out of {session.url}")
 
 
 def token(url: Url = None) -> None:
-    """Print a token that has at least half of its life left."""
+    """Print a token that has at least half of its lifetime left."""
     session = connect(url).refresh()
     if not os.environ.get("GRAPHSIDE_TOKEN"):
         known = load_session()
@@ -65,7 +68,7 @@ def token(url: Url = None) -> None:
 
 
 def _read_key() -> str:
-    """A personal key. Raises ``WrongInput``, without repeating what was read."""
+    """Return a personal key from standard input. Raises ``WrongInput``, which does not repeat the input."""
     key = read_secret_line("personal key")
     key_id, colon, secret = key.partition(":")
     if not (key_id and colon and secret and key.isascii() and key.isprintable() and " " not in key):

@@ -1,4 +1,4 @@
-"""The first rows of a result's table, for eyes: of records, of CSV, of Parquet."""
+"""Shows the first rows of a table that came as records, CSV or Parquet."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ _GAP: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The first rows of a table, as text, and how many it has."""
+    """The first rows of a table as text, and the number of all its rows."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -26,7 +26,7 @@ class Preview:
 
 
 def preview_of_records(records: Sequence[dict[str, Any]]) -> Preview:
-    """Of a list with an object a row."""
+    """Return a preview of a list that has one object for each row."""
     first = records[:ROWS]
     columns = list(dict.fromkeys(name for record in first for name in record))
     rows = [[_cell(record.get(name)) for name in columns] for record in first]
@@ -34,7 +34,7 @@ def preview_of_records(records: Sequence[dict[str, Any]]) -> Preview:
 
 
 def preview_of_csv(file: BinaryIO) -> Preview:
-    """Of CSV with a header; reads all of it, to count."""
+    """Return a preview of CSV with a header. Reads the whole file to count the rows."""
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline=""))
     columns = next(reader, [])
@@ -43,7 +43,7 @@ def preview_of_csv(file: BinaryIO) -> Preview:
 
 
 def preview_of_parquet(file: BinaryIO) -> Preview:
-    """Of Parquet; of no bytes, which is a table without columns."""
+    """Return a preview of Parquet. An empty file is a table without columns."""
     if not file.read(1):
         return Preview([], [], 0)
     file.seek(0)
@@ -58,7 +58,7 @@ def preview_of_parquet(file: BinaryIO) -> Preview:
 
 
 def show_table(preview: Preview, title: str = "") -> None:
-    """The rows and as many columns as there is room for, then how many there are."""
+    """Print the rows, with as many columns as fit, and the number of all rows and columns."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -79,7 +79,7 @@ def show_table(preview: Preview, title: str = "") -> None:
 
 
 def _fitting(cells: Sequence[Sequence[str]], width: int) -> int:
-    """How many columns fit beside each other; one at least, where there is one."""
+    """Return how many columns fit side by side; at least one if there are any."""
     from rich.cells import cell_len
 
     used = 0
@@ -93,12 +93,12 @@ def _fitting(cells: Sequence[Sequence[str]], width: int) -> int:
 
 def _summary(preview: Preview, columns: int) -> str:
     count, first = preview.row_count, len(preview.rows)
-    said = counted(count, "row")
+    shown = counted(count, "row")
     if first < count:
-        said = f"the first {first} of {said}"
+        shown = f"the first {first} of {shown}"
     if columns < len(preview.columns):
-        said += f", {columns} of {len(preview.columns):,} columns"
-    return f"{said}; all of it: -o FILE" if first < count or columns < len(preview.columns) else said
+        shown += f", {columns} of {len(preview.columns):,} columns"
+    return f"{shown}; -o FILE writes the whole result" if first < count or columns < len(preview.columns) else shown
 
 
 def _cell(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The file with the task, and its lines as an error points at them."""
+"""Reads the file with the task, and marks its lines for errors."""
 
 import importlib.util
 import sys
@@ -11,20 +11,20 @@ from deployments.cli.terminal import printable, printable_lines
 
 @dataclass(frozen=True, slots=True)
 class TaskSource:
-    """``name`` is how errors call it."""
+    """The text of a task. ``name`` is the name that errors use."""
 
     name: str
     text: str
 
     def line(self, number: int, sent: str) -> str:
-        """A line (1-based) as it stands in the file, with its indentation; ``sent`` if the server means another."""
+        """Return a line (1-based) of the file, with its indentation; ``sent`` if the file has another line there."""
         lines = self.text.split("\n")
         own = lines[number - 1] if 0 < number <= len(lines) else ""
         return own if sent.strip() and own.strip().startswith(sent.strip()) else sent
 
 
 def read_source(file: Path) -> TaskSource:
-    """The text of a Python file, decoded as Python does; standard input for ``-``. Raises ``WrongInput``."""
+    """Return the text of a Python file, decoded as Python does; ``-`` is standard input. Raises ``WrongInput``."""
     from_stdin = str(file) == "-"
     name = "<stdin>" if from_stdin else printable(file)
     try:
@@ -33,15 +33,14 @@ def read_source(file: Path) -> TaskSource:
     except OSError as error:
         raise WrongInput(f"{name} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, SyntaxError, LookupError):
-        raise WrongInput(f"{name} is not text in the encoding that it says (UTF-8 where it says none)") from None
+        raise WrongInput(f"{name} is not text in the encoding that it declares (default: UTF-8)") from None
     if not text.strip():
         raise WrongInput(f"{name} is empty; define `def task(g): ...` in it")
     return TaskSource(name, text)
 
 
 def marked(line: str, number: int, *, failed: bool, columns: tuple[int, int] | None = None) -> list[str]:
-    """The line with its number, an arrow if it is the one that failed, and carets under ``columns`` (0-based, end
-    exclusive)."""
+    """Return the line with its number, an arrow if it failed, and carets under ``columns`` (0-based, end exclusive)."""
     shown = printable_lines(line.replace("\n", " "))
     gutter = f"{'>' if failed else ' '} {number:>4} | "
     found = [gutter + shown]
@@ -54,7 +53,7 @@ def marked(line: str, number: int, *, failed: bool, columns: tuple[int, int] | N
 
 
 def _cells(character: str) -> int:
-    """How wide it is on a terminal."""
+    """Return the width of a character on a terminal."""
     from rich.cells import cell_len
 
     return cell_len(character)

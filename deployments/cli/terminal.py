@@ -1,4 +1,4 @@
-"""What goes to the screen, and to programs that read it."""
+"""Writes to the terminal, and to programs that read the output."""
 
 import json
 import sys
@@ -7,29 +7,32 @@ from datetime import UTC, datetime
 
 
 def printable(text: object) -> str:
-    """The text as one line in which nothing moves the cursor or changes colours: servers send what users chose."""
+    """Return the text on one line, without characters that move the cursor or change colors.
+
+    A server's answers contain names and texts that any user may have chosen.
+    """
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
 def printable_lines(text: str) -> str:
-    """The same for text of several lines, which keeps its line breaks, tabs and blanks."""
+    """Return a text of several lines without control characters. It keeps its line breaks, tabs and blanks."""
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join("".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line) for line in lines)
 
 
 def warn(text: str) -> None:
-    """One line beside the output."""
+    """Write one line to standard error."""
     print(f"graphside: {printable(text)}", file=sys.stderr)
 
 
 def remark(text: str) -> None:
-    """One line for somebody who watches; nothing where standard error is no terminal."""
+    """Write one line to standard error if it is a terminal."""
     if sys.stderr.isatty():
         print(printable(text), file=sys.stderr)
 
 
 def show_rows(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table for eyes; where the output is no terminal, lines with tabs and no heading, for ``cut`` and ``awk``."""
+    """Print a table. If the output is not a terminal, print lines with tabs and no heading, for ``cut`` and ``awk``."""
     lines = [[printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for line in lines:
@@ -46,24 +49,24 @@ def show_rows(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 def show_fields(fields: Mapping[str, object]) -> None:
-    """One thing: a line for each field, aligned for eyes, with a tab elsewhere."""
+    """Print one line for each field: aligned on a terminal, else with a tab after the name."""
     width = max(map(len, fields)) + 2
     for name, value in fields.items():
         print(f"{name:<{width}}{printable(value)}" if sys.stdout.isatty() else f"{name}\t{printable(value)}")
 
 
 def show_json(value: object) -> None:
-    """What the server sent, for programs. All but ASCII is escaped, so that nothing in it can act on a terminal."""
+    """Print JSON for programs. All but ASCII is escaped, so that nothing in it can act on a terminal."""
     print(json.dumps(value, indent=2))
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 edge``, ``1,234 edges``."""
+    """Return ``1 edge`` or ``1,234 edges``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def moment(text: object) -> str:
-    """A time of the server's in UTC, to the second; what is no time as it is, nothing for None."""
+    """Return a time from the server in UTC, to the second. None is empty; a text that is not a time is kept."""
     if text is None:
         return ""
     try:

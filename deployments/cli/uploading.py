@@ -1,4 +1,4 @@
-"""Tables on their way to the server: a file is declared, its bytes are streamed from disk, the server reads them."""
+"""Uploads a table: declares a file, streams its bytes from disk, and waits until the server has read them."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,12 +15,12 @@ from deployments.cli.terminal import printable, warn
 _CHUNK: Final = 256 * 1024
 _PARSE_WAIT_S: Final = 180.0
 _PARSE_BYTES_PER_S: Final = 2e6
-"""Slower than the slowest parser that the server allows."""
+"""Slower than the server's slowest parser."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadedTable:
-    """A table that the server has read. ``columns`` are its names, in order."""
+    """A table that the server has read. ``columns`` are the names of its columns, in order."""
 
     file_id: str
     columns: tuple[str, ...]
@@ -28,7 +28,7 @@ class UploadedTable:
 
 
 def upload(server: Server, file: TableFile) -> UploadedTable:
-    """Raises ``CliError``; then nothing of it stays at the server."""
+    """Upload a table. Raises ``CliError``; the server then keeps nothing of it."""
     declared = {
         "file_type": file.file_type,
         "file_compression": file.compression,
@@ -45,11 +45,11 @@ def upload(server: Server, file: TableFile) -> UploadedTable:
 
 
 def forget(server: Server, file_id: str) -> None:
-    """Deletes a file at the server; warns where that fails. Datasets made of it stay whole."""
+    """Delete a file at the server, or warn if that fails. Datasets keep the tables that they got from it."""
     try:
         server.send("DELETE", f"/api/v2/files/{segment(file_id)}/")
     except CliError as error:
-        warn(f"file {file_id} stays at the server: {error.message}")
+        warn(f"file {file_id} was not deleted at the server: {error.message}")
 
 
 def _send_bytes(server: Server, file: TableFile, file_id: str) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _send_bytes(server: Server, file: TableFile, file_id: str) -> dict[str, Any]
 
 
 def _chunks(file: TableFile, watched: ExitStack) -> Iterator[bytes]:
-    """The file's bytes, under a bar; then a spinner, since the server is still reading them."""
+    """Yield the file's bytes and show a bar; then show a spinner, because the server is still reading."""
     left = file.byte_count
     try:
         with open(file.path, "rb") as source, transfer(file.path.name, left) as advance:
@@ -80,14 +80,14 @@ def _chunks(file: TableFile, watched: ExitStack) -> Iterator[bytes]:
     except OSError as error:
         raise WrongInput(f"{printable(file.path)} cannot be read: {error.strerror}") from None
     if left:
-        raise WrongInput(f"{printable(file.path)} became shorter while it was sent")
-    watched.enter_context(spinner(f"{file.path.name}: the server reads it"))
+        raise WrongInput(f"{printable(file.path)} became shorter during the upload")
+    watched.enter_context(spinner(f"the server is reading {file.path.name}"))
 
 
 def _table_of(file: TableFile, file_id: str, answer: dict[str, Any]) -> UploadedTable:
-    """Raises ``CliError`` for an answer that says that the bytes are no table."""
+    """Return the table that the answer describes. Raises ``CliError`` if the server could not read the bytes."""
     if not (answer.get("is_valid") and answer.get("is_uploaded")):
-        raise CliError(f"{printable(file.path.name)} was refused: {printable(answer.get('errors'))}")
+        raise CliError(f"the server refused {printable(file.path.name)}: {printable(answer.get('errors'))}")
     schemas = expect(answer, "tables_schemas", list)
     schema = schemas[0] if schemas and isinstance(schemas[0], dict) else {}
     return UploadedTable(file_id, tuple(expect(schema, "dtypes", dict)), expect(schema, "num_rows", int))

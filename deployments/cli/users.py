@@ -13,26 +13,30 @@ from deployments.cli.terminal import printable, show_json, show_rows
 
 PYTHON_FLAG = "flag_python_endpoint_enabled_users"
 
-app = typer.Typer(help="Add users, set their passwords, list them, lock them out.")
+app = typer.Typer(help="Add, list, disable and enable users, and set their passwords.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
-Generate = Annotated[bool, typer.Option("--generate-password", help="Make a password up and print it, this once.")]
+Generate = Annotated[
+    bool, typer.Option("--generate-password", help="Generate a password and print it; it is shown only once.")
+]
 
 
 @app.command()
 def add(
     name: Name,
-    admin: Annotated[bool, typer.Option("--admin", help="May add users and set flags.")] = False,
-    email: Annotated[str, typer.Option()] = "",
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Make the user an administrator, who may manage users and flags.")
+    ] = False,
+    email: Annotated[str, typer.Option(help="The user's email address.")] = "",
     python: Annotated[
         bool | None,
-        typer.Option("--python/--no-python", help=f"Set {PYTHON_FLAG} for the user, on or off."),
+        typer.Option("--python/--no-python", help=f"Set {PYTHON_FLAG} on or off for the user."),
     ] = None,
     password_stdin: PasswordStdin = False,
     generate: Generate = False,
     url: Url = None,
 ) -> None:
-    """Add a user. Without --python the Python endpoint is as open to him as to everyone."""
+    """Add a user. Without --python or --no-python, the settings for everyone decide if they may run Python."""
     server = connect(url)
     password = _new_password(name, password_stdin, generate)
     body = {"username": name, "password": password, "email": email, "admin": admin}
@@ -47,12 +51,12 @@ def add(
 
 @app.command()
 def passwd(name: Name, password_stdin: PasswordStdin = False, generate: Generate = False, url: Url = None) -> None:
-    """Set a password: one's own, or as an administrator anybody's. Ends every session of that user."""
+    """Set your password, or as an administrator another user's. All sessions of that user end."""
     server = connect(url)
     path = f"/api/v2/admin/users/{segment(name)}/password/"
     password = _new_password(name, password_stdin, generate)
     server.send("POST", path, {"password": password})
-    print(f"the password of {printable(name)} is set; his earlier tokens have ended")
+    print(f"the password of {printable(name)} is set; their earlier tokens have ended")
     if generate:
         print(f"password: {password}\n(shown this once)")
 
@@ -77,21 +81,21 @@ def list_users(as_json: AsJson = False, url: Url = None) -> None:
 
 @app.command()
 def disable(name: Name, url: Url = None) -> None:
-    """Lock a user out. All his tokens end; his datasets stay."""
+    """Disable a user. All their tokens end; their datasets stay."""
     connect(url).send("POST", f"/api/v2/admin/users/{segment(name)}/disable/")
-    print(f"{printable(name)} is disabled; his tokens have ended")
+    print(f"{printable(name)} is disabled; their tokens have ended")
 
 
 @app.command()
 def enable(name: Name, url: Url = None) -> None:
-    """Let a user in again; he signs in anew."""
+    """Enable a disabled user, who can then sign in again."""
     connect(url).send("POST", f"/api/v2/admin/users/{segment(name)}/enable/")
     print(f"{printable(name)} is enabled")
 
 
 def _new_password(name: str, from_stdin: bool, generate: bool) -> str:
     if from_stdin and generate:
-        raise WrongInput("--password-stdin and --generate-password exclude each other")
+        raise WrongInput("--password-stdin and --generate-password cannot be combined")
     if not generate:
         either = "--password-stdin or --generate-password"
         return read_password(name, from_stdin=from_stdin, twice=True, instead=either)

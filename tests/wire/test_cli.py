@@ -133,7 +133,7 @@ def test_a_flag_can_be_set_for_a_group_staff_and_a_share(as_admin: Command, bob:
     [
         (("user", "add", ADMIN, "--generate-password"), f"User {ADMIN} exists already."),
         (("user", "passwd", "nobody", "--generate-password"), "There is no user 'nobody'."),
-        (("user", "passwd", "..", "--generate-password"), "'..' cannot be named in a URL"),
+        (("user", "passwd", "..", "--generate-password"), "'..' cannot be part of a URL"),
         (("flag", "set", "nope", "on"), "There is no flag 'nope'"),
         (("flag", "set", FLAG, "on", "--user", "nobody"), "There is no user 'nobody'."),
         (("user", "add", "a b", "--generate-password"), "A username has 1 to 150 characters"),

@@ -120,7 +120,7 @@ def test_on_a_terminal_an_upload_says_what_came_of_it(server: LiveServer, alice:
     with Terminal(*command, variables=variables_of(server, alice), columns=150) as terminal:
         assert terminal.end() == 0
     assert "edges.csv" in terminal.text
-    assert "500,000 edges; run on it with: graphside run FILE.py --dataset" in terminal.text
+    assert "500,000 edges; to run a task on it: graphside run FILE.py --dataset" in terminal.text
 
 
 def test_share_shows_that_a_new_dataset_is_its_owners_alone(as_alice: Command, people: str) -> None:

@@ -147,7 +147,7 @@ class TestSharing:
         dataset = as_alice("dataset", "put", str(tmp_path / "edges.csv"), *bound).stdout.strip()
         assert as_bob("run", "-", "--dataset", dataset, typed=COUNT).returncode == 1
         shared = as_alice("dataset", "share", dataset, "--mode", "organization", "--members-may", "edit")
-        assert shared.stdout == f"its owner\teverything\norganisation {slug}\tedit\n", shared.stderr
+        assert shared.stdout == f"its owner\teverything\norganization {slug}\tedit\n", shared.stderr
         assert as_bob("run", "-", "--dataset", dataset, typed=COUNT).stdout == "1"
 
     def test_everybody_who_has_the_id_may_use_what_is_public(

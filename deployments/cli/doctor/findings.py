@@ -15,8 +15,6 @@ _MARKS: dict[State, tuple[str, str, str]] = {
     "missing": ("✗", "x", "bold red"),
 }
 
-GIB = 1024**3
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -67,13 +65,3 @@ class Report:
             console.print(Text(f"{label}: {', '.join(names) or 'none'}"))
         missing = [found.name for findings in self.sections.values() for found in findings if found.state == "missing"]
         console.print(Text(f"\nNeeded and missing: {', '.join(missing) or 'nothing'}"))
-
-
-def size(byte_count: float) -> str:
-    """Bytes for eyes: ``1.5 GiB``."""
-    units = ["TiB", "GiB", "MiB", "KiB", "bytes"]
-    while byte_count >= 1024 and len(units) > 1:
-        byte_count /= 1024
-        units.pop()
-    digits = 0 if byte_count >= 10 or units[-1] == "bytes" else 1
-    return f"{byte_count:.{digits}f} {units[-1]}"

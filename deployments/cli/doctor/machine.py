@@ -6,7 +6,8 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from deployments.cli.doctor.findings import GIB, Finding, State, size
+from deployments.cli.doctor.findings import Finding, State
+from deployments.cli.sizes import GIB, size
 from runtime.engines.device.probe import NO_DRIVER, find_devices
 
 _LEAST_MEMORY_BYTES = 2 * GIB

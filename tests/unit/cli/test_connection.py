@@ -107,11 +107,11 @@ class TestAnswers:
             (404, {"error": "There is no user 'bob'."}, Refused, "There is no user 'bob'."),
             (409, {"message": "User bob exists already."}, Refused, "User bob exists already."),
             (400, {"error": "two\nlines \x1b[31mred"}, Refused, r"^two lines \[31mred$"),
-            (404, b"<html>nothing here</html>", Refused, "answers 404 Not Found, which is not how graphside answers"),
-            (502, b"", Refused, "answers 502 Bad Gateway"),
-            (200, b"hello", Refused, "answers 200 OK, which is not how graphside answers"),
-            (200, ["a", "list"], Refused, "answers 200 OK"),
-            (500, {"error": {"code": 1}}, Refused, "answers 500"),
+            (404, b"<html>nothing here</html>", Refused, "answered 404 Not Found; is it a graphside server?"),
+            (502, b"", Refused, "answered 502 Bad Gateway"),
+            (200, b"hello", Refused, "answered 200 OK; is it a graphside server?"),
+            (200, ["a", "list"], Refused, "answered 200 OK"),
+            (500, {"error": {"code": 1}}, Refused, "answered 500"),
         ],
     )
     def test_every_other_answer_becomes_one_line(

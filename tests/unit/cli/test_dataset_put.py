@@ -98,7 +98,7 @@ class TestFailures:
 
     def test_a_server_that_says_no_with_status_200(self, cli: Cli, taking: SmallServer, edges: Path) -> None:
         taking.on("POST", UPLOAD, 200, {"is_valid": False, "is_uploaded": False, "errors": ["no table"]})
-        assert complaint(cli("dataset", "put", str(edges), *BOUND)) == "edges.csv was refused: ['no table']"
+        assert complaint(cli("dataset", "put", str(edges), *BOUND)) == "the server refused edges.csv: ['no table']"
         assert taking.calls[-1].method == "DELETE"
 
     def test_a_column_that_is_not_there(self, cli: Cli, taking: SmallServer, edges: Path) -> None:
@@ -119,13 +119,13 @@ class TestFailures:
         taking.on("DELETE", f"{FILES}f1/", 503, {"error": "Stopping."})
         result = cli("dataset", "put", str(edges), *BOUND)
         assert (result.exit_code, result.stdout) == (0, "0123\n")
-        assert result.stderr == "graphside: file f1 stays at the server: Stopping.\n"
+        assert result.stderr == "graphside: file f1 was not deleted at the server: Stopping.\n"
 
     def test_ctrl_c(self, taking: SmallServer, edges: Path) -> None:
         answer = taking.on("POST", UPLOAD, body=read({}))
         answer.held = threading.Event()
         with Terminal("dataset", "put", str(edges), *BOUND) as terminal:
-            terminal.until("the server reads it")
+            terminal.until("the server is reading")
             terminal.type("\x03")
             assert terminal.end() == 130
         answer.held.set()
@@ -136,8 +136,8 @@ class TestFailures:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--nodes", "nodes.csv"), "--nodes FILE and --node COLUMN go together"),
-        (("--node", "id"), "--nodes FILE and --node COLUMN go together"),
+        (("--nodes", "nodes.csv"), "--nodes FILE and --node COLUMN must be given together"),
+        (("--node", "id"), "--nodes FILE and --node COLUMN must be given together"),
         (("--nodes", "missing.csv", "--node", "id"), "missing.csv cannot be read: No such file or directory"),
     ],
 )
@@ -179,9 +179,7 @@ def test_a_name_says_what_a_file_is(
 
 @pytest.mark.parametrize("name", ["edges", "edges.txt", "edges.zip", "edges.gz", ".csv.txt", "edges.csv.rar"])
 def test_a_name_that_says_nothing_is_refused_with_those_that_do(cli: Cli, taking: SmallServer, name: str) -> None:
-    assert "its name does not say what it is; known endings are .arrow" in complaint(
-        cli("dataset", "put", name, *BOUND)
-    )
+    assert "the ending of the name must be one of .arrow" in complaint(cli("dataset", "put", name, *BOUND))
 
 
 @pytest.mark.parametrize(
@@ -199,4 +197,4 @@ def test_a_file_without_bytes_is_refused(
 def test_on_a_terminal_it_says_what_to_do_next(taking: SmallServer, edges: Path) -> None:
     with Terminal("dataset", "put", str(edges), *BOUND, columns=200) as terminal:
         assert terminal.end() == 0
-    assert "0123\n1 edge; run on it with: graphside run FILE.py --dataset 0123\n" in terminal.text
+    assert "0123\n1 edge; to run a task on it: graphside run FILE.py --dataset 0123\n" in terminal.text

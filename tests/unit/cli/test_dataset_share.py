@@ -40,7 +40,7 @@ def test_it_sends_the_whole_share(cli: Cli, signed_in: SmallServer) -> None:
         (answer("private"), ["its owner\teverything"]),
         (
             answer("organization", organization="lab", mode_action="20"),
-            ["its owner\teverything", "organisation lab\tedit"],
+            ["its owner\teverything", "organization lab\tedit"],
         ),
         (
             answer("public", mode_action="20", invited_users=[{"email": "a\x1b[2J", "action": "30"}]),
@@ -57,10 +57,10 @@ def test_it_shows_who_may_do_what(cli: Cli, signed_in: SmallServer, data: dict[s
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--invite", "a@b"), "say --mode too"),
-        (("--mode", "private", "--invite", "a@b:all"), "--invite a@b:all: say WHO, or WHO:view"),
-        (("--mode", "private", "--invite", ":view"), "--invite :view: say WHO"),
-        (("--mode", "private", "--invite", ""), "say WHO"),
+        (("--invite", "a@b"), "give --mode too"),
+        (("--mode", "private", "--invite", "a@b:all"), "--invite a@b:all is not one of WHO, WHO:view"),
+        (("--mode", "private", "--invite", ":view"), "--invite :view is not one of WHO"),
+        (("--mode", "private", "--invite", ""), "is not one of WHO"),
         (("--mode", "open"), "'open' is not one of"),
     ],
 )

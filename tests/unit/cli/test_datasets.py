@@ -88,7 +88,7 @@ class TestRm:
         assert signed_in.calls == []
 
     def test_an_id_that_cannot_be_one_stops_it_before_the_first(self, cli: Cli, signed_in: SmallServer) -> None:
-        assert complaint(cli("dataset", "rm", "--yes", "a", "..")) == "'..' cannot be named in a URL"
+        assert complaint(cli("dataset", "rm", "--yes", "a", "..")) == "'..' cannot be part of a URL"
         assert signed_in.calls == []
 
     @pytest.mark.parametrize(

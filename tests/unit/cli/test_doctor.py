@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from deployments.cli.doctor import machine, ports, software, walls
-from deployments.cli.doctor.findings import Finding, Report, size
+from deployments.cli.doctor.findings import Finding, Report
+from deployments.cli.sizes import size
 from deployments.launch.options import read_options
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
 from runtime.sandbox.host.template import template_environment

@@ -56,8 +56,8 @@ def test_set_sends_the_value_and_for_whom(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--user", "bob", "--staff"), "give one of --user, --group, --staff and --percent"),
-        (("--group", "lab", "--percent", "0"), "give one of --user, --group, --staff and --percent"),
+        (("--user", "bob", "--staff"), "give only one of --user, --group, --staff and --percent"),
+        (("--group", "lab", "--percent", "0"), "give only one of --user, --group, --staff and --percent"),
         (("--percent", "101"), "less than or equal to 100"),
     ],
 )

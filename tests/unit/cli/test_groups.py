@@ -47,4 +47,4 @@ def test_the_servers_no_is_shown(cli: Cli, signed_in: SmallServer) -> None:
 
 def test_an_answer_that_is_no_list_of_groups_is_no_graphside(cli: Cli, signed_in: SmallServer) -> None:
     signed_in.on("GET", GROUPS, body={"groups": ["lab"]})
-    assert complaint(cli("group", "list")) == "the server's answer has odd groups: is it graphside?"
+    assert complaint(cli("group", "list")) == "the server's answer has invalid groups; is it a graphside server?"

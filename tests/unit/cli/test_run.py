@@ -83,8 +83,8 @@ class TestRequest:
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            (b"x = '\xe9'", "is not text in the encoding that it says (UTF-8 where it says none)"),
-            (b"# coding: klingon\n", "is not text in the encoding that it says (UTF-8 where it says none)"),
+            (b"x = '\xe9'", "is not text in the encoding that it declares (default: UTF-8)"),
+            (b"# coding: klingon\n", "is not text in the encoding that it declares (default: UTF-8)"),
             (b" \n", "is empty; define `def task(g): ...` in it"),
             (None, "cannot be read: No such file or directory"),
         ],
@@ -99,7 +99,7 @@ class TestRequest:
     @pytest.mark.parametrize(
         ("options", "says"),
         [
-            (("--memory", "much"), "--memory much is no size; say for example 512MiB or 2GiB"),
+            (("--memory", "much"), "--memory much is not a size such as 512MiB or 2GiB"),
             (("--memory", "0"), "--memory must be more than 0"),
             (("--engine", "spark"), "'spark' is not one of"),
             (("--timeout", "soon"), "--timeout"),
@@ -125,7 +125,7 @@ class TestResult:
     def test_another_engine_than_the_one_asked_for_is_told(self, cli: Cli, signed_in: SmallServer, task: Path) -> None:
         signed_in.on("POST", PYTHON, body=b"1", x_engine="pandas", **JSON)
         result = cli("run", str(task), "--dataset", "0123", "--engine", "cudf")
-        assert (result.stdout, result.stderr) == ("1", "graphside: it ran with pandas\n")
+        assert (result.stdout, result.stderr) == ("1", "graphside: the task ran with pandas\n")
 
     def test_a_reader_that_goes_away_is_no_traceback(self, signed_in: SmallServer, task: Path) -> None:
         signed_in.on("POST", PYTHON, body=b"1" * 10_000_000, **JSON)

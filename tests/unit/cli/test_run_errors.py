@@ -99,7 +99,7 @@ class TestWhatATaskWrote:
         body = {"stdout": "a\n\tb\n", "stderr": "c", "stderr_truncated": True}
         explain(Refused("no", 422, body), TaskSource("task.py", ""))
         assert capsys.readouterr().err == (
-            "stdout of the task:\na\n\tb\nstderr of the task (its middle was dropped):\nc\n"
+            "stdout of the task:\na\n\tb\nstderr of the task (the middle was dropped):\nc\n"
         )
 
     def test_nothing_in_it_acts_on_the_terminal(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,7 +136,7 @@ class TestWhatATaskWrote:
             "TaskTimeout: the task did not end within its limit of 1 s (run 7)",
         ),
         (503, {"error": "The queue is full."}, "The queue is full. (try again in 2 s)"),
-        (500, b"<html>", "which is not how graphside answers"),
+        (500, b"<html>", "is it a graphside server?"),
     ],
 )
 def test_what_else_can_happen_is_one_line(

@@ -56,7 +56,7 @@ def test_a_table_shows_its_first_rows_and_how_many_it_has(
     lines = [line.split() for line in terminal.text.splitlines()]
     first = next(index for index, line in enumerate(lines) if line[:2] == ["name", "degree"])
     assert [line[:2] for line in lines[first + 1 : first + 21]] == [[f"n{n}", str(n)] for n in range(20)]
-    assert "the first 20 of 1,234 rows; all of it: -o FILE" in terminal.text
+    assert "the first 20 of 1,234 rows; -o FILE writes the whole result" in terminal.text
     assert "run 77: " in terminal.text
 
 
@@ -64,7 +64,7 @@ def test_columns_that_do_not_fit_are_counted(signed_in: SmallServer) -> None:
     content = json.dumps([{f"column{number}": "x" * 60 for number in range(30)}]).encode()
     with watched(signed_in, content, JSON, "--output-type", "nodes", columns=90) as terminal:
         assert terminal.end() == 0
-    assert "1 row, 2 of 30 columns; all of it: -o FILE" in terminal.text
+    assert "1 row, 2 of 30 columns; -o FILE writes the whole result" in terminal.text
     assert "column1" in terminal.text
     assert "column2" not in terminal.text
 
@@ -102,7 +102,7 @@ def test_json_is_indented(signed_in: SmallServer) -> None:
         (b"a\n\x1b[2Jx\n", CSV, "table", "\n[2Jx"),
         (json.dumps([{"\x1b[2Jx": "\x9b\x07y"}]).encode(), JSON, "table", "\n[2Jx"),
         (b"\x1b[2Jnot json", JSON, "json", "\ufffd[2Jnot json\n"),
-        (b"PK\x03\x04", ZIP, "json", "4 bytes of application/zip, which is nothing for a terminal; use -o FILE"),
+        (b"PK\x03\x04", ZIP, "json", "4 bytes of application/zip cannot be shown on a terminal; use -o FILE"),
     ],
 )
 def test_nothing_in_a_result_acts_on_the_terminal(
@@ -118,7 +118,7 @@ def test_nothing_in_a_result_acts_on_the_terminal(
 def test_what_is_known_to_be_binary_is_refused_before_it_is_run(signed_in: SmallServer) -> None:
     with watched(signed_in, b"PK", ZIP, "--output-type", "all", "--format", "parquet") as terminal:
         assert terminal.end() == 1
-    assert "a zip of tables is nothing for a terminal; use -o FILE, or --format json" in terminal.text
+    assert "a zip archive cannot be shown on a terminal; use -o FILE, or --format json" in terminal.text
     assert signed_in.calls == []
 
 

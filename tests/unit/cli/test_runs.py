@@ -87,7 +87,7 @@ def test_on_a_terminal_show_keeps_the_lines_of_what_was_printed(signed_in: Small
     with Terminal("runs", "show", "77") as terminal:
         assert terminal.end() == 0
     assert "failure      KeyError: 'nothing'\n" in terminal.text
-    assert terminal.text.endswith("\nstdout (its middle was dropped):\none\ntwo\ufffd[2J\n")
+    assert terminal.text.endswith("\nstdout (the middle was dropped):\none\ntwo\ufffd[2J\n")
 
 
 @pytest.mark.parametrize("state", ["ended", "running"])

@@ -43,8 +43,8 @@ def test_a_wrong_password_is_one_line_and_leaves_the_old_session(cli: Cli, serve
 @pytest.mark.parametrize(
     ("arguments", "typed", "says"),
     [
-        (("--username", "bob"), "", "no terminal to ask for a password on; use --password-stdin"),
-        (("--password-stdin",), "password\n", "no terminal to ask for the username on; use --username"),
+        (("--username", "bob"), "", "cannot ask for a password without a terminal; use --password-stdin"),
+        (("--password-stdin",), "password\n", "cannot ask for the username without a terminal; use --username"),
         (("--username", "bob", "--password-stdin"), "\n", "the password is empty"),
     ],
 )
@@ -58,7 +58,7 @@ def test_what_cannot_be_asked_for_is_said(
 def test_an_answer_without_a_token_is_no_graphside(cli: Cli, server: SmallServer) -> None:
     server.on("POST", LOG_IN, body={"hello": "there"})
     result = cli("login", server.url, "--username", "bob", "--password-stdin", typed="password\n")
-    assert complaint(result) == "the server's answer has no token: is it graphside?"
+    assert complaint(result) == "the server's answer has no token; is it a graphside server?"
 
 
 def test_a_password_on_an_open_road_is_warned_of(cli: Cli) -> None:
@@ -127,7 +127,7 @@ class TestKey:
 
     def test_a_key_excludes_a_password(self, cli: Cli, server: SmallServer) -> None:
         result = cli("login", server.url, "--key-stdin", "--password-stdin", typed="id:secret\n")
-        assert complaint(result) == "--key-stdin excludes --username and --password-stdin"
+        assert complaint(result) == "--key-stdin cannot be combined with --username or --password-stdin"
 
     def test_a_revoked_key_is_one_line(self, cli: Cli, server: SmallServer) -> None:
         server.on("POST", KEY_LOG_IN, 401, {"error": "The personal key is not valid."})
@@ -151,12 +151,12 @@ class TestLogout:
         self, cli: Cli, signed_in: SmallServer
     ) -> None:
         signed_in.on("POST", LOG_OUT, 503, {"error": "Stopping."})
-        assert complaint(cli("logout")) == "forgotten here, but its token counts until it expires: Stopping."
+        assert complaint(cli("logout")) == "signed out here, but the token stays valid until it expires: Stopping."
         assert load_session() is None
 
     def test_a_second_time_there_is_nothing_to_do(self, cli: Cli) -> None:
         result = cli("logout")
-        assert (result.exit_code, result.stdout) == (0, "nobody is signed in\n")
+        assert (result.exit_code, result.stdout) == (0, "you are not signed in\n")
 
     def test_a_token_of_the_environment_is_no_session(
         self, cli: Cli, signed_in: SmallServer, monkeypatch: pytest.MonkeyPatch

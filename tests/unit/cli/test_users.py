@@ -59,10 +59,10 @@ def test_a_given_password_is_never_printed(cli: Cli, signed_in: SmallServer) -> 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ((), "no terminal to ask for a password on; use --password-stdin or --generate-password"),
+        ((), "cannot ask for a password without a terminal; use --password-stdin or --generate-password"),
         (
             ("--password-stdin", "--generate-password"),
-            "--password-stdin and --generate-password exclude each other",
+            "--password-stdin and --generate-password cannot be combined",
         ),
     ],
 )
