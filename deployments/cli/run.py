@@ -16,7 +16,8 @@ from deployments.cli.screen import show_result
 from deployments.cli.sizes import byte_count
 from deployments.cli.task_source import read_source
 from deployments.cli.terminal import remark
-from runtime.task import ENGINES, FORMATS, OUTPUT_TYPES, EngineName, Format, OutputType
+from runtime.results.kinds import FORMATS, Format
+from runtime.task import ENGINES, OUTPUT_TYPES, EngineName, OutputType
 
 
 def run(
