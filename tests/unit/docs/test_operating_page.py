@@ -1,4 +1,4 @@
-"""The README says what the code does."""
+"""The guide for operators says what the code does, and links of all pages lead somewhere."""
 
 import builtins
 import hashlib
@@ -26,11 +26,8 @@ APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 PAGES = [
     "README.md",
     "CHANGELOG.md",
-    "docs/api.md",
-    "docs/architecture.md",
-    "docs/gpu.md",
-    "docs/results.md",
-    "docs/security.md",
+    "CONTRIBUTING.md",
+    *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
 ]
 
 
@@ -54,18 +51,18 @@ def written(name: str, value: object) -> str:
 
 
 def test_every_setting_stands_there_with_its_default() -> None:
-    documented = {code(row["setting"]): row["default"] for row in rows("README.md", "setting")}
+    documented = {code(row["setting"]): row["default"] for row in rows("docs/operating.md", "setting")}
     defaults = {name: written(name, field.default) for name, field in Settings.model_fields.items()}
     assert documented == defaults
 
 
 def test_every_setting_says_what_it_means() -> None:
-    assert all(row["meaning"] for row in rows("README.md", "setting"))
+    assert all(row["meaning"] for row in rows("docs/operating.md", "setting"))
     assert [name for name, field in Settings.model_fields.items() if not field.description] == ["limits", "maximum"]
 
 
 def test_every_setting_of_the_gpu_section_stands_there_with_its_default() -> None:
-    documented = {code(row["of `gpu`"]): row["default"] for row in rows("README.md", "of `gpu`")}
+    documented = {code(row["of `gpu`"]): row["default"] for row in rows("docs/operating.md", "of `gpu`")}
     assert documented == {name: written(name, field.default) for name, field in GpuSettings.model_fields.items()}
 
 
@@ -74,7 +71,7 @@ FIXED = {"scratch_depth": str(DEEPEST), "processes": "1"}
 
 
 def test_every_limit_stands_there_with_its_default() -> None:
-    documented = {code(row["limit"]): row["default"] for row in rows("README.md", "limit")}
+    documented = {code(row["limit"]): row["default"] for row in rows("docs/operating.md", "limit")}
     defaults = {name: written(name, field.default) for name, field in LimitSettings.model_fields.items()}
     assert documented == {**defaults, **FIXED}
 
@@ -84,7 +81,7 @@ def test_every_limit_has_a_setting() -> None:
 
 
 def test_every_maximum_stands_there_and_requests_may_name_those_limits() -> None:
-    documented = {code(row["limit"]): row["most a request may ask for"] for row in rows("README.md", "limit")}
+    documented = {code(row["limit"]): row["most a request may ask for"] for row in rows("docs/operating.md", "limit")}
     maxima = {name: written(name, field.default) for name, field in MaximumSettings.model_fields.items()}
     assert documented["memory_bytes"].startswith("80 % of memory")  # the setting is null: a share
     assert maxima.pop("memory_bytes") == "none"
@@ -94,7 +91,7 @@ def test_every_maximum_stands_there_and_requests_may_name_those_limits() -> None
 
 
 def test_every_end_by_a_limit_is_named() -> None:
-    for row in rows("README.md", "limit"):
+    for row in rows("docs/operating.md", "limit"):
         end = row["when it is exceeded"]
         named = re.findall(r"`([A-Z][A-Za-z]+)`", end)
         assert named or end.startswith("the same") or end.endswith("no error"), end
@@ -103,16 +100,16 @@ def test_every_end_by_a_limit_is_named() -> None:
 
 def test_the_number_of_system_calls_is_true() -> None:
     let_through = sum(not isinstance(rule, ErrnoAnswer) for rule in policy.SEAT.values())
-    assert f"| {let_through} system calls are let through" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| {let_through} system calls are let through" in (ROOT / "docs/security.md").read_text(encoding="utf-8")
 
 
 def test_every_variable_of_the_launcher_stands_there() -> None:
-    documented = {code(row["variable"]) for row in rows("README.md", "variable")}
+    documented = {code(row["variable"]) for row in rows("docs/operating.md", "variable")}
     assert documented == {*(f"GRAPHSIDE_{name}" for name in _OWN), "ENABLE_PYTHON_ENDPOINT", "GRAPHSIDE_<SETTING>"}
 
 
 def test_every_command_stands_there() -> None:
-    documented = {code(row["command"]).split()[1] for row in rows("README.md", "command")}
+    documented = {code(row["command"]).split()[1] for row in rows("docs/operating.md", "command")}
     assert documented == set(get_group(app).commands)
 
 
