@@ -21,10 +21,10 @@ from auth.throttle import LoginThrottle
 from auth.tokens import ISSUER, Tokens
 from auth.users import Users
 from catalog.engine import Catalog, open_catalog
-from deployments.ingress.callers.credentials import Credentials
-from deployments.ingress.callers.snapshot import Snapshot
+from deployments.ingress.credentials import Credentials
 from deployments.ingress.runs.quota import RunQuota
 from deployments.ingress.runs.request import RunRequest, run_request_model
+from deployments.ingress.snapshot import Snapshot
 from deployments.settings import Settings
 from runtime.datasets.records import Datasets, Files, ObjectRecord, Shares, StoredBytes
 from runtime.datasets.store.base import Store

@@ -182,7 +182,7 @@ def _security(access: RouteAccess, *, is_safe: bool) -> list[dict[str, list[str]
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    made = {"name": parameter.name, "in": parameter.place, "description": parameter.description}
+    made = {"name": parameter.name, "in": parameter.location, "description": parameter.description}
     example = {} if parameter.example is None else {"example": parameter.example}
     return {**made, "required": parameter.is_required, "schema": dict(parameter.schema), **example}
 

@@ -9,8 +9,8 @@ from auth.errors import Forbidden, InvalidCredentials, TooManyAttempts, Unauthen
 from catalog.errors import CatalogFull, CatalogUnavailable
 from deployments.ingress.body import read_model
 from deployments.ingress.callers.call import Call, OpenCall
-from deployments.ingress.callers.credentials import SignedIn
 from deployments.ingress.callers.session import credential_of
+from deployments.ingress.credentials import SignedIn
 from deployments.ingress.errors import InvalidRequest, TooLarge
 from deployments.ingress.routes.admin import shown_user
 from deployments.ingress.routes.organizations import active_organization

@@ -1,7 +1,7 @@
 """Files: a declared type, then its bytes (protocol 2)."""
 
 import asyncio
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
@@ -15,12 +15,20 @@ from deployments.ingress.routing.declarations import JSON, Parameter, json_answe
 from deployments.ingress.routing.parameters import PAGE
 from deployments.ingress.routing.routes import Routes
 from deployments.ingress.services import Services
-from deployments.ingress.uploads.receiving import parsed, received
+from deployments.ingress.uploads.receiving import kept, parsed, received
 from deployments.ingress.uploads.storage_room import check_room
+from runtime.datasets.file_types import COMPRESSION_NAMES, FILE_TYPE_NAMES
 from runtime.datasets.records import FileRecord, RecordGone
 from runtime.errors import InvalidTable, Overloaded, RunInterrupted, StorageFull, StoreUnavailable
 
 routes = Routes()
+
+if TYPE_CHECKING:
+    FileTypeName: TypeAlias = str
+    CompressionName: TypeAlias = str
+else:
+    FileTypeName = Literal[FILE_TYPE_NAMES]
+    CompressionName = Literal["", *COMPRESSION_NAMES]
 
 _TEXT: Final = {"type": "string"}
 
@@ -35,8 +43,8 @@ class NewFile(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    file_type: Literal["arrow", "csv", "json", "orc", "parquet", "xls", "xlsx"] = Field(examples=["csv"])
-    file_compression: Literal["", "gzip", "bz2", "zip", "xz", "zstd"] | None = ""
+    file_type: FileTypeName = Field(examples=["csv"])
+    file_compression: CompressionName | None = ""
     name: str | None = Field(None, examples=["transactions"])
     description: str | None = None
     parser_options: dict[str, Any] | None = None
@@ -152,13 +160,8 @@ async def upload(call: Call[None]) -> Response:
             # Nothing is kept of bytes that are no table, with or without ``erase``; the id can be used again.
             await _failed(call.services, record, failure.message)
             raise
-    try:
+    async with kept(call.services, table, gone=f"file {record.id} not found"):
         record = await asyncio.to_thread(call.services.files.uploaded, record.id, table, upload.byte_count)
-    except (RecordGone, StorageFull) as failure:
-        await call.services.discard(table)
-        if isinstance(failure, RecordGone):
-            raise NotFound(f"file {record.id} not found") from None
-        raise
     call.note("file.upload", f"file:{record.id}", bytes=upload.byte_count, stored_bytes=table.byte_count)
     await call.services.collect_garbage()
     return JSONResponse(_shown(record))

@@ -99,7 +99,7 @@ async def run(call: Call[None]) -> Response:
     message = to_message(body, record, run_id, engine, accepts_text=accepts_text, owner=owner)
     receipt = to_receipt(body, message, principal.user_id, keep_source=settings.keep_source)
     with services.quota.run_of(principal.user_id):
-        reply = await recorded(request, principal, receipt, services.runners.run(message))
+        reply = await recorded(services.receipts, call.note, receipt, services.runners.run(message))
     return to_response(request, message, reply, services.runners, fell_back=fell_back)
 
 

@@ -49,7 +49,7 @@ class Parameter:
     description: str
     schema: Schema
     example: Any = None
-    place: Literal["path", "query", "header"] = "query"
+    location: Literal["path", "query", "header"] = "query"
     is_required: bool = False
 
 

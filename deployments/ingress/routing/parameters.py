@@ -5,9 +5,9 @@ from typing import Final
 from auth.flags import KNOWN as FLAGS
 from deployments.ingress.routing.declarations import Parameter, Schema
 from deployments.ingress.web.assets import MEDIA_TYPES
+from runtime.datasets.file_types import FILE_TYPES
 
-FILE_TYPES: Final = ("arrow", "csv", "json", "orc", "parquet")
-"""Of uploads that name their type in the path."""
+TYPES_IN_PATHS: Final = tuple(kind.name for kind in FILE_TYPES if kind.in_path)
 
 _ID: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 _NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 150}
@@ -25,7 +25,7 @@ IN_PATHS: Final = {
         _path("run_id", "The run.", _ID, "c1d0f1b8a3d94b0f9d3f1c9a7e5b2a40"),
         _path("key_id", "The personal key's id, without its secret.", _ID, "7f1c2d3e4b5a69788796a5b4c3d2e1f0"),
         _path("role", "Which table this is.", {"type": "string", "enum": ["nodes", "edges"]}, "edges"),
-        _path("file_type", "What the bytes are.", {"type": "string", "enum": list(FILE_TYPES)}, "csv"),
+        _path("file_type", "What the bytes are.", {"type": "string", "enum": list(TYPES_IN_PATHS)}, "csv"),
         _path("username", "A user's name.", _NAME, "ann"),
         _path("slug", "An organization's slug; a user's own is called as he is.", _NAME, "acme"),
         _path("group", "A group's name.", _NAME, "analysts"),

@@ -1,27 +1,25 @@
 """Records a run, however it ends: a receipt for its owner and a line of audit."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from starlette.requests import Request
-
-from auth.principal import Principal
 from deployments.calls.messages import RunReply
-from deployments.ingress.services import services_of
 from runtime.errors import RuntimeFailure
-from runtime.receipts import NewRun, RunEnd
+from runtime.receipts import NewRun, Receipts, RunEnd
 from runtime.run_report import NO_OUTPUT
 
 CLIENT_LEFT: Final = "ClientLeft"
 """Cause of a run that was killed because its caller closed the connection."""
 
 
-async def recorded(request: Request, principal: Principal, run: NewRun, reply: Awaitable[RunReply]) -> RunReply:
-    """Await the runner's reply, record the run's end, and return the reply. Raise what awaiting raises."""
-    services = services_of(request)
-    services.receipts.begin(run)
+async def recorded(receipts: Receipts, note: Callable[..., None], run: NewRun, reply: Awaitable[RunReply]) -> RunReply:
+    """Await the runner's reply, record the run's end, and return the reply. Raise what awaiting raises.
+
+    ``note`` adds a line to the audit log (``Call.note``).
+    """
+    receipts.begin(run)
     end = RunEnd("InternalError")
     try:
         answer = await reply
@@ -34,9 +32,9 @@ async def recorded(request: Request, principal: Principal, run: NewRun, reply: A
         end = RunEnd(CLIENT_LEFT)
         raise
     finally:
-        services.receipts.end(run.id, end)
+        receipts.end(run.id, end)
         label = {} if run.run_label is None else {"run_label": run.run_label}
-        services.note(request, principal, "run", f"dataset:{run.dataset_id}", end.cause, run_id=run.id, **label)
+        note("run", f"dataset:{run.dataset_id}", end.cause, run_id=run.id, **label)
 
 
 def end_of(run: NewRun, reply: RunReply) -> RunEnd:

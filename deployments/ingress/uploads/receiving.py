@@ -10,10 +10,11 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from deployments.ingress.body import refuse_longer, too_large
-from deployments.ingress.errors import InvalidRequest
+from deployments.ingress.errors import InvalidRequest, NotFound
 from deployments.ingress.services import Services
 from deployments.ingress.uploads.incoming_file import IncomingFile
-from runtime.datasets.records import ObjectRecord
+from runtime.datasets.records import ObjectRecord, RecordGone
+from runtime.errors import StorageFull
 
 log = logging.getLogger("graphside.uploads")
 
@@ -50,6 +51,22 @@ async def parsed(
         {"incoming": upload.name, "file_type": file_type, "file_compression": compression, "options": options}
     )
     return ObjectRecord(**described)
+
+
+@asynccontextmanager
+async def kept(services: Services, *tables: ObjectRecord, gone: str) -> AsyncIterator[None]:
+    """Run the block that records stored tables, and delete the tables if it cannot.
+
+    Raises ``StorageFull``, ``NotFound`` with the sentence ``gone`` if what the tables are for was deleted meanwhile.
+    """
+    try:
+        yield
+    except (RecordGone, StorageFull) as failure:
+        for table in tables:
+            await services.discard(table)
+        if isinstance(failure, RecordGone):
+            raise NotFound(gone) from None
+        raise
 
 
 async def _write(request: Request, path: Path, limit: int) -> int:

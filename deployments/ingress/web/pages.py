@@ -82,8 +82,8 @@ def page(
 def with_code(text: str) -> Markup:
     """Escaped text, with what stands between backticks as code."""
     parts = re.split(r"(`+)(.+?)\1", text)  # text, backticks, code, text, …
-    pieces = [escape(part) if place % 3 == 0 else Markup("<code>{}</code>").format(part)
-              for place, part in enumerate(parts) if place % 3 != 1]  # fmt: skip
+    pieces = [escape(part) if index % 3 == 0 else Markup("<code>{}</code>").format(part)
+              for index, part in enumerate(parts) if index % 3 != 1]  # fmt: skip
     return Markup("").join(pieces)
 
 

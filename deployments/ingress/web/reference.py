@@ -26,7 +26,7 @@ class Field:
     name: str
     type: str
     description: str
-    place: str = ""
+    location: str = ""
     is_required: bool = False
     default: str = ""
 
@@ -42,7 +42,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerRow:
     """What one status means. ``headers`` are those that not every answer has."""
 
     status: str
@@ -61,7 +61,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class OperationRow:
     """A method on a path. ``who`` may call it, in words."""
 
     method: str
@@ -72,13 +72,13 @@ class Operation:
     who: str
     parameters: tuple[Field, ...]
     bodies: tuple[Content, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[AnswerRow, ...]
     refusals: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A way to say who one is, under the name that ``Operation.who`` uses."""
+    """A way to say who one is, under the name that ``OperationRow.who`` uses."""
 
     name: str
     sent_as: str
@@ -91,12 +91,12 @@ class Group:
 
     name: str
     description: str
-    operations: tuple[Operation, ...]
+    operations: tuple[OperationRow, ...]
 
 
 def groups_of(document: Document) -> tuple[Group, ...]:
     """Every operation, under the first of its tags; tags and operations in the document's order."""
-    found: dict[str, list[Operation]] = {tag["name"]: [] for tag in document.get("tags", ())}
+    found: dict[str, list[OperationRow]] = {tag["name"]: [] for tag in document.get("tags", ())}
     descriptions = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
     for path, item in document.get("paths", {}).items():
         for method in METHODS:
@@ -118,11 +118,11 @@ def _sent_as(scheme: Mapping[str, str]) -> str:
     return f"{scheme['in']} `{scheme['name']}`"
 
 
-def _operation(document: Document, method: str, path: str, found: Document) -> Operation:
+def _operation(document: Document, method: str, path: str, found: Document) -> OperationRow:
     summary, description = found.get("summary", ""), found.get("description", "").strip()
     body = _resolved(document, found.get("requestBody", {}))
     answers = {status: _resolved(document, item) for status, item in found.get("responses", {}).items()}
-    return Operation(
+    return OperationRow(
         method=method.upper(),
         path=path,
         anchor=f"{method}{path.replace('/', '-').replace('{', '').replace('}', '')}",
@@ -145,14 +145,14 @@ def _who(security: Sequence[Mapping[str, Any]]) -> str:
     return f"{opening}{' or '.join(ways)}."
 
 
-def _answer(document: Document, status: str, found: Document) -> Answer:
+def _answer(document: Document, status: str, found: Document) -> AnswerRow:
     headers = (
         Field(name, type_of(document, item.get("schema", {})), item.get("description", ""))
         for name, header in found.get("headers", {}).items()
         for item in [_resolved(document, header)]
         if name != "X-Request-Id"
     )
-    return Answer(status, found.get("description", ""), tuple(headers), _contents(document, found))
+    return AnswerRow(status, found.get("description", ""), tuple(headers), _contents(document, found))
 
 
 def _refusals(status: str, found: Document) -> Iterator[Refusal]:
@@ -176,7 +176,7 @@ def _parameter(document: Document, item: Document) -> Field:
         name=item["name"],
         type=type_of(document, schema),
         description=item.get("description", "") or schema.get("description", ""),
-        place=item["in"],
+        location=item["in"],
         is_required=bool(item.get("required")),
         default=_shown(schema["default"]) if "default" in schema else "",
     )

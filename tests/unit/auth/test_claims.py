@@ -16,9 +16,9 @@ from auth.signing_key import SigningKey, load_or_make_key
 from auth.tokens import LEEWAY_S, Tokens
 from auth.users import Users
 from deployments.calls.runner_client import RunnerClient
-from deployments.ingress.callers.credentials import Credentials
-from deployments.ingress.callers.snapshot import Snapshot
+from deployments.ingress.credentials import Credentials
 from deployments.ingress.services import Services
+from deployments.ingress.snapshot import Snapshot
 from tests.unit.auth import foreign_tokens as foreign
 from tests.unit.auth import forged_tokens as ours
 from tests.unit.http.site import PASSWORD, Browser, Site

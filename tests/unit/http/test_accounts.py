@@ -16,8 +16,8 @@ from auth.audit import AuditLine
 from auth.foreign import ForeignIssuer, ForeignTokens
 from auth.signing_key import load_or_make_key
 from auth.throttle import LoginThrottle
-from deployments.ingress.callers.snapshot import Snapshot
 from deployments.ingress.services import Services, make_tokens
+from deployments.ingress.snapshot import Snapshot
 from tests.unit.http.site import PASSWORD, Browser, Site
 
 KEY_HEADER = "PersonalKey {id}:{secret}"

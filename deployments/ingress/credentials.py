@@ -15,7 +15,7 @@ from auth.revocations import Revocations
 from auth.throttle import LoginThrottle
 from auth.tokens import Claims, Tokens
 from auth.users import Users
-from deployments.ingress.callers.snapshot import Snapshot
+from deployments.ingress.snapshot import Snapshot
 
 LOG_IN: Final = "log_in"
 LOG_OUT: Final = "log_out"
@@ -111,6 +111,10 @@ class Credentials:
         await asyncio.to_thread(self.revocations.end, claims.session, until)
         self.snapshot.forget()
         self.audit.append(principal, address, LOG_OUT)
+
+    def forget_expired(self) -> int:
+        """Remove what is known of ended log-ins whose tokens have all expired, and return how many. Blocks on SQL."""
+        return self.revocations.forget_expired()
 
     async def is_from_key(self, token: str) -> bool:
         """Whether the token was had for a personal key."""

@@ -1,0 +1,110 @@
+"""A new dataset: its body, and the organization, the tables and the end that follow from it (protocol 3.1)."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from auth.errors import Forbidden
+from deployments.ingress.callers.call import Call
+from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.services import Services
+from runtime.datasets.records import ObjectRecord, Role
+from runtime.uploads import MOST_PARTS
+
+ROLE_KEYS: Final[Mapping[Role, str]] = {"nodes": "node_files", "edges": "edge_files"}
+"""The key of the body that names the files of each role."""
+
+
+_FILE_ID: Final = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_FILES: Final[dict[str, Any]] = {
+    "items": {
+        "anyOf": [
+            _FILE_ID,
+            {"type": "array", "prefixItems": [_FILE_ID, {"const": 0}], "minItems": 2, "maxItems": 2},
+        ]
+    }
+}
+"""An id, or an id and 0."""
+
+
+class Encodings(BaseModel):
+    """``node_encodings`` and ``edge_encodings``; stored as they came."""
+
+    model_config = ConfigDict(extra="allow")
+
+    bindings: dict[str, Any] = Field({}, examples=[{"source": "s", "destination": "d"}])
+
+
+class NewDataset(BaseModel):
+    """Body of ``POST /api/v2/upload/datasets/`` (protocol 3.1), stored verbatim; unknown keys are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    node_encodings: Encodings = Encodings()
+    edge_encodings: Encodings = Encodings()
+    metadata: dict[str, Any] = {}
+    name: str | None = None
+    description: str | None = None
+    node_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="Files of its nodes.")
+    edge_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="Files of its edges.")
+    org_name: str | None = Field(None, description="The organization that it belongs to; without, to none.")
+
+
+async def organization_of(call: Call[None], org_name: str | None) -> int | None:
+    """The organisation that a new dataset belongs to, which ``org_name`` names. Raises as a switch does (protocol 1.6).
+
+    None for the user's own, and where none is named; unless datasets are open to their organisation by default: then
+    the only one that he is in is meant.
+    """
+    organizations = call.services.organizations
+    if org_name:
+        try:
+            return (await asyncio.to_thread(organizations.enter, call.principal, org_name)).id
+        except Forbidden:
+            call.note("dataset.create", f"organization:{org_name}", "refused")
+            raise
+    if call.services.settings.default_access != "organization":
+        return None
+    ours = [item.id for item in await asyncio.to_thread(organizations.of, call.principal) if item.id is not None]
+    return ours[0] if len(ours) == 1 else None
+
+
+def expiry_of(services: Services, payload: dict[str, Any]) -> datetime | None:
+    """When a new dataset ends: some do whose tables follow inline, which is what ``plot()`` sends."""
+    life_s = services.settings.plot_expiry_s
+    if life_s is None or any(key in payload for key in ROLE_KEYS.values()):
+        return None
+    return datetime.now(UTC) + timedelta(seconds=life_s)
+
+
+async def tables_of(call: Call[None], body: NewDataset) -> dict[Role, str | ObjectRecord]:
+    """The tables of a new dataset: that of a file, or a new one where several files of a role are concatenated."""
+    named = {role: await _objects_of(call, getattr(body, key) or []) for role, key in ROLE_KEYS.items()}
+    tables: dict[Role, str | ObjectRecord] = {}
+    for role, object_ids in named.items():
+        if len(object_ids) == 1:
+            tables[role] = object_ids[0]
+        elif object_ids:
+            tables[role] = ObjectRecord(**await call.services.runners.concatenate(object_ids))
+    return tables
+
+
+async def _objects_of(call: Call[None], items: list[Any]) -> list[str]:
+    """Ids of the stored tables that ``node_files`` / ``edge_files`` name: file ids, or ``[file_id, table_index]``."""
+    if len(items) > MOST_PARTS:
+        raise InvalidRequest(f"a table can be made of {MOST_PARTS} files at most, not of {len(items)}")
+    object_ids = []
+    for item in items:
+        file_id, index = (item[0], item[1]) if isinstance(item, list) and len(item) == 2 else (item, 0)
+        if not isinstance(file_id, str) or index != 0:
+            raise InvalidRequest("a file must be given as its id, or as [id, 0]")
+        record = await asyncio.to_thread(call.services.files.get, file_id, call.principal.user_id)
+        if record is None:
+            raise NotFound(f"file {file_id} not found")
+        if record.object is None:
+            raise InvalidRequest(f"file {file_id} has no valid bytes yet; upload them first")
+        object_ids.append(record.object.id)
+    return object_ids
