@@ -6,24 +6,12 @@ from typing import Any, Final  # Any: JSON values
 
 from deployments.cli.errors import WrongInput
 from deployments.cli.terminal import printable
+from runtime.datasets.file_types import COMPRESSIONS, FILE_TYPES
 
-TYPE_ENDINGS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    ".arrow": ("arrow", {}),
-    ".feather": ("arrow", {}),
-    ".parquet": ("parquet", {}),
-    ".pq": ("parquet", {}),
-    ".csv": ("csv", {}),
-    ".tsv": ("csv", {"sep": "\t"}),
-    ".json": ("json", {}),
-    ".jsonl": ("json", {"lines": True}),
-    ".ndjson": ("json", {"lines": True}),
-    ".orc": ("orc", {}),
-    ".xlsx": ("xlsx", {}),
-    ".xls": ("xls", {}),
-}
-"""By ending: the server's name of the type, and the parser options that the ending implies."""
+TYPE_ENDINGS: Final = {ending: (kind, options) for kind in FILE_TYPES for ending, options in kind.endings.items()}
+"""The type of a file by its ending, and the parser options that the ending implies."""
 
-COMPRESSION_ENDINGS: Final = {".gz": "gzip", ".bz2": "bz2", ".zip": "zip", ".xz": "xz", ".zst": "zstd"}
+COMPRESSION_ENDINGS: Final = {compression.ending: compression for compression in COMPRESSIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +29,14 @@ class TableFile:
 def table_file(path: Path) -> TableFile:
     """Describe a file. Raises ``WrongInput`` if it is missing or empty, or if the ending of its name is unknown."""
     endings = [ending.lower() for ending in path.suffixes]
-    compression = COMPRESSION_ENDINGS.get(endings[-1], "") if endings else ""
-    kind = endings[-2:-1] if compression else endings[-1:]
-    if not kind or kind[0] not in TYPE_ENDINGS:
+    compression = COMPRESSION_ENDINGS.get(endings[-1]) if endings else None
+    ending = endings[-2:-1] if compression else endings[-1:]
+    if not ending or ending[0] not in TYPE_ENDINGS:
         raise WrongInput(
             f"{printable(path)}: the ending of the name must be one of {' '.join(TYPE_ENDINGS)}, "
             f"and may be followed by one of {' '.join(COMPRESSION_ENDINGS)}"
         )
-    file_type, options = TYPE_ENDINGS[kind[0]]
+    file_type, options = TYPE_ENDINGS[ending[0]]
     try:
         with open(path, "rb"):
             byte_count = path.stat().st_size
@@ -59,4 +47,6 @@ def table_file(path: Path) -> TableFile:
     if byte_count == 0:
         raise WrongInput(f"{printable(path)} is empty")
     stem = path.with_suffix("").stem if compression else path.stem
-    return TableFile(path, stem, file_type, compression, byte_count, dict(options))
+    return TableFile(
+        path, stem, file_type.name, compression.name if compression else "", byte_count, parser_options=dict(options)
+    )

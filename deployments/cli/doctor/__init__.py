@@ -1,1 +1,1 @@
-"""``graphside doctor``: what this machine offers, found out by trying."""
+"""``graphside doctor``: tries what this machine offers."""

@@ -1,4 +1,4 @@
-"""``graphside doctor``."""
+"""The command ``graphside doctor``."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -16,9 +16,9 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data: Data = None,
 ) -> None:
-    """Say what this machine offers: isolation layers, memory, disk, GPU, ports. Everything is tried, not looked up.
+    """Check what this machine offers: isolation layers, memory, disk, GPU and ports. Each is tried, not looked up.
 
-    Exits with 1 where something is missing that the server needs.
+    The exit status is 1 if something is missing that the server needs.
     """
     report = examine(server_environment({} if data is None else {"GRAPHSIDE_DATA": str(data)}))
     if as_json:
@@ -29,7 +29,7 @@ def doctor(
 
 
 def examine(environment: Mapping[str, str]) -> Report:
-    """Looks at everything. Packages that are not there are findings too, so each section is imported by itself."""
+    """Examine everything. A missing package is a finding too, so each section is imported when it is examined."""
     sections = {
         "Software": _guarded(_software, environment),
         "Settings": _guarded(_settings, environment),
@@ -51,7 +51,7 @@ def _guarded(section: _Section, environment: Mapping[str, str]) -> tuple[Finding
     except ImportError as error:
         return (Finding(error.name or "package", "missing", f"cannot be imported: {error}"),)
     except OSError as error:
-        return (Finding("look", "warning", f"could not be finished: {error.filename or ''} {error.strerror}"),)
+        return (Finding("look", "warning", f"could not finish: {error.filename or ''} {error.strerror}"),)
 
 
 def _software(environment: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -69,7 +69,7 @@ def _settings(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     except LaunchError as error:
         return (Finding("environment", "missing", str(error)),)
     if options.unknown:
-        return (Finding("environment", "warning", f"set, but no settings: {', '.join(options.unknown)}"),)
+        return (Finding("environment", "warning", f"sets unknown variables: {', '.join(options.unknown)}"),)
     given = [name for name in sorted(environment) if name.startswith("GRAPHSIDE_") or name == "ENABLE_PYTHON_ENDPOINT"]
     return (Finding("environment", "ok", f"sets {', '.join(given)}" if given else "defaults"),)
 
@@ -81,7 +81,7 @@ def _machine(environment: Mapping[str, str]) -> tuple[Finding, ...]:
 
     try:
         gpu_wanted = read_options(environment).settings.gpu is not None
-    except LaunchError:  # told under Settings
+    except LaunchError:  # a finding of the section Settings
         gpu_wanted = False
     data_dir = Path(os.path.abspath(Path(environment.get("GRAPHSIDE_DATA") or ".graphside").expanduser()))
     return machine.examine(data_dir, gpu_wanted=gpu_wanted)
@@ -95,7 +95,7 @@ def _walls(environment: Mapping[str, str]) -> tuple[Finding, ...]:
 
     try:
         isolation = read_options(environment).settings.isolation
-    except LaunchError:  # told under Settings
+    except LaunchError:  # a finding of the section Settings
         isolation = "standard"
     return walls.examine_walls(isolation, template_environment())
 
@@ -108,4 +108,4 @@ def _ports(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     try:
         return ports.examine(read_options(environment))
     except LaunchError:
-        return (Finding("ports", "absent", "not looked at, since a setting is wrong"),)
+        return (Finding("ports", "absent", "not examined, because a setting is wrong"),)

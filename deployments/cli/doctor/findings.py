@@ -1,4 +1,4 @@
-"""What the doctor found, and how it is shown."""
+"""The findings of the doctor, and how they are shown."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 State = Literal["ok", "absent", "warning", "missing"]
-"""``absent``: not there and not needed. ``missing``: needed and not there; the doctor then exits with 1."""
+"""``absent``: not there, but not needed. ``missing``: needed, but not there; the exit status is then 1."""
 
 _MARKS: dict[State, tuple[str, str, str]] = {
     "ok": ("✓", "+", "green"),
@@ -18,7 +18,7 @@ _MARKS: dict[State, tuple[str, str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``text`` is for eyes, ``data`` holds the same as JSON values."""
+    """One result of an examination. ``text`` is for people; ``data`` holds the same as JSON values."""
 
     name: str
     state: State
@@ -28,18 +28,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Findings by section, in the order in which they are shown, and lines that sum up."""
+    """All findings by section, in the order in which they are shown, and a summary."""
 
     sections: dict[str, tuple[Finding, ...]]
     summary: dict[str, tuple[str, ...]]
 
     @property
     def ok(self) -> bool:
-        """Whether nothing that is needed is missing."""
+        """True if nothing is missing."""
         return not any(found.state == "missing" for findings in self.sections.values() for found in findings)
 
     def to_json(self) -> str:
-        """The whole as one JSON object."""
+        """Return the report as one JSON object."""
         sections = {
             section: {found.name: {"state": found.state, "text": found.text, **found.data} for found in findings}
             for section, findings in self.sections.items()
@@ -47,7 +47,7 @@ class Report:
         return json.dumps({"ok": self.ok, **sections, "layers": self.summary}, indent=2)
 
     def show(self) -> None:
-        """The whole on the screen; plain text where the output is no terminal."""
+        """Print the report, without colors if the output is not a terminal."""
         from rich.console import Console
         from rich.text import Text
 

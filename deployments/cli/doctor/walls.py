@@ -1,4 +1,4 @@
-"""The walls that stand around a run on this machine, found by the server's own probe."""
+"""Examines the walls that stand around a run on this machine, with the server's own probe."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,6 @@ from runtime.sandbox.walls.probe import examine
 from runtime.sandbox.walls.trial import Found
 
 MODES: Final[tuple[Isolation, ...]] = get_args(Isolation)
-
 
 LAYERS: Final = {
     "no_new_privs": "no_new_privs",
@@ -35,10 +34,10 @@ WALLS: Final = {
 """The walls that ``isolation`` is about; by the names of ``walls/probe.py``."""
 
 _ADVICE: Final = {
-    "landlock": "Linux 5.13 or newer has it, where /sys/kernel/security/lsm names it; gVisor has none",
-    "seccomp": "a kernel with filters, x86-64 or aarch64, in a container whose own filter lets `seccomp` through",
-    "cgroup": "limits of all runs together, where one is delegated: docs/security.md, Control groups",
-    "namespaces": "a second wall, which containers and hardened kernels mostly forbid; only `strict` asks for it",
+    "landlock": "it needs Linux 5.13 or newer with landlock in /sys/kernel/security/lsm; gVisor does not have it",
+    "seccomp": "it needs x86-64 or aarch64, a kernel with seccomp filters, and a container that allows `seccomp`",
+    "cgroup": "it limits all runs together and needs a delegated control group: docs/security.md, Control groups",
+    "namespaces": "it is a second wall that most containers and hardened kernels forbid; only `strict` needs it",
 }
 
 _SUMMARY: Final = ("Around a run here", "Not around a run here", "Values of isolation that this machine is good for")
@@ -55,7 +54,7 @@ def examine_walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Fi
 
 
 def good_for(found: Mapping[str, Found], *, is_root: bool) -> dict[str, str]:
-    """By value of ``isolation``: empty where the machine is good for it, else why it is not."""
+    """Return for each value of ``isolation`` why this machine cannot provide it; an empty text if it can."""
     reasons: dict[str, str] = {}
     for mode in MODES:
         try:
@@ -67,7 +66,7 @@ def good_for(found: Mapping[str, Found], *, is_root: bool) -> dict[str, str]:
 
 
 def summary(findings: tuple[Finding, ...]) -> dict[str, tuple[str, ...]]:
-    """Which layers stand around a run, which do not, and for which values of ``isolation`` that is enough."""
+    """Return which layers stand around a run, which do not, and for which values of ``isolation`` they suffice."""
     layers = [found for found in findings if "around_runs" in found.data]
     modes = next((found.data["good_for"] for found in findings if "good_for" in found.data), ())
     around, not_around, good = _SUMMARY
@@ -96,7 +95,7 @@ def _walls(isolation: Isolation, found: Mapping[str, Found]) -> tuple[Finding, .
         finding = Finding("isolation", "missing", f"the server would not start: {reasons[isolation]}", data)
     else:
         weak = isolation in ("minimal", "off")
-        text = f"{isolation}; this machine is good for {', '.join(good)}"
+        text = f"{isolation}; this machine can provide {', '.join(good)}"
         finding = Finding("isolation", "warning" if weak else "ok", text, data)
     return (*(_wall(key, name, found[key], stands[key]) for key, name in WALLS.items()), finding)
 
@@ -106,4 +105,4 @@ def _wall(key: str, name: str, found: Found, stands: bool) -> Finding:
     if not found.works:
         advice = f" ({_ADVICE[key]})" if key in _ADVICE else ""
         return Finding(name, "absent", f"no: {found.detail}{advice}", data)
-    return Finding(name, "ok", f"{found.detail}{'' if stands else '; not put up, as isolation says'}", data)
+    return Finding(name, "ok", f"{found.detail}{'' if stands else '; not used, as isolation says'}", data)

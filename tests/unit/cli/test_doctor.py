@@ -149,7 +149,7 @@ class TestWalls:
         findings = {finding.name: finding for finding in walls._walls("off", found())}
         assert findings["isolation"].state == "warning"
         assert not any(finding.data.get("around_runs") for finding in findings.values())
-        assert "not put up" in findings["seccomp"].text
+        assert "not used" in findings["seccomp"].text
 
     def test_a_probe_without_an_answer_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(environment: dict[str, str]) -> dict[str, Found]:
@@ -188,18 +188,18 @@ class TestMachine:
     def test_a_data_directory_that_is_not_there_is_judged_by_its_parent(self, tmp_path: Path) -> None:
         found = machine._data_directory(tmp_path / "a" / "b")
         assert found.state in ("ok", "warning")
-        assert "(not made yet)" in found.text
+        assert "(does not exist yet)" in found.text
 
     @pytest.mark.parametrize(
         ("devices", "cudf", "wanted", "state", "says"),
         [
             (Devices(reason=NO_DRIVER), None, False, "absent", "none usable: no NVIDIA driver; tasks run on the CPU"),
-            (Devices(reason=NO_DRIVER), "26.10.2", True, "warning", "no GPU runner will start"),
+            (Devices(reason=NO_DRIVER), "26.10.2", True, "warning", "a GPU runner, which will not start"),
             (Devices(reason="cuInit answers error 100"), None, False, "warning", "error 100; tasks run on the CPU"),
             (CARD, None, False, "ok", "H100 (80 GiB), CUDA 13.0; cudf is not installed"),
             (CARD, None, True, "warning", "pip install -r requirements/gpu.lock"),
-            (CARD, "26.10.2", False, "ok", "cudf 26.10.2; the GPU engine can run: GRAPHSIDE_GPU='{}'"),
-            (CARD, "26.10.2", True, "ok", "the GPU engine can run: switched on"),
+            (CARD, "26.10.2", False, "ok", "cudf 26.10.2; the GPU engine can be switched on (GRAPHSIDE_GPU='{}'"),
+            (CARD, "26.10.2", True, "ok", "the GPU engine is switched on"),
         ],
     )
     def test_a_gpu_is_told_as_the_driver_tells_it_with_what_is_lacking(
