@@ -37,8 +37,8 @@ def list_flags(as_json: AsJson = False, url: Url = None) -> None:
 
 @app.command("set")
 def set_flag(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
-    value: Annotated[Value, typer.Argument(metavar="on|off|unset")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the flag.")],
+    value: Annotated[Value, typer.Argument(metavar="on|off|unset", help="unset removes the setting.")],
     user: Annotated[str | None, typer.Option(help="For this user only.")] = None,
     group: Annotated[str | None, typer.Option(help="For the members of this group.")] = None,
     staff: Annotated[bool, typer.Option("--staff", help="For administrators.")] = False,

@@ -15,8 +15,8 @@ app.add_typer(member, name="member")
 
 _PATH = "/api/v2/admin/groups/"
 
-Group = Annotated[str, typer.Argument(metavar="GROUP")]
-User = Annotated[str, typer.Argument(metavar="USER")]
+Group = Annotated[str, typer.Argument(metavar="GROUP", help="The name of the group.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="The username.")]
 
 
 @app.command("list")

@@ -33,7 +33,7 @@ def create(
 
 
 @app.command()
-def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], url: Url = None) -> None:
+def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the key.")], url: Url = None) -> None:
     """Revoke a key. Every token that was issued for it ends."""
     connect(url).send("DELETE", f"{_PATH}{segment(key_id)}/")
     print(f"{printable(key_id)} is revoked; its tokens have ended")

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 Url = Annotated[
-    str | None, typer.Option(help="The URL of the server. Default: GRAPHSIDE_URL, else where you signed in.")
+    str | None,
+    typer.Option(help="The URL of the server. Default: GRAPHSIDE_URL, else the server that you signed in to."),
 ]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")

@@ -13,7 +13,7 @@ from deployments.cli.terminal import printable, show_json, show_rows
 app = typer.Typer(help="List and add organizations, and change who is in them.")
 
 Slug = Annotated[str, typer.Argument(metavar="ORG", help="The slug of the organization, as in URLs.")]
-User = Annotated[str, typer.Argument(metavar="USER")]
+User = Annotated[str, typer.Argument(metavar="USER", help="The username.")]
 
 
 class Role(StrEnum):

@@ -15,7 +15,7 @@ PYTHON_FLAG = "flag_python_endpoint_enabled_users"
 
 app = typer.Typer(help="Add, list, disable and enable users, and set their passwords.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The username.")]
 Generate = Annotated[
     bool, typer.Option("--generate-password", help="Generate a password and print it; it is shown only once.")
 ]

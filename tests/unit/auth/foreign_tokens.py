@@ -1,4 +1,4 @@
-"""Tokens of another server, good ones and forgeries, and the server that publishes its keys."""
+"""Tokens of another server, both good ones and forgeries, and a server that publishes its keys."""
 
 import base64
 import http.server

@@ -1,4 +1,4 @@
-"""Tokens made by hand, good ones and forgeries, for tests of what verifies them."""
+"""Tokens made by hand, both good ones and forgeries, for tests."""
 
 import base64
 import hmac

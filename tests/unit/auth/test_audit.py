@@ -1,4 +1,4 @@
-"""Lines of audit are whole, in order, on one line each, and hold no secret."""
+"""Audit lines are complete, in order, on one line each, and hold no secret."""
 
 import logging
 import threading

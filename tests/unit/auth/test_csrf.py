@@ -1,4 +1,4 @@
-"""CSRF tokens compare as Django's do."""
+"""CSRF tokens compare as Django compares them."""
 
 import string
 

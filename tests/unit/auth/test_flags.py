@@ -1,4 +1,4 @@
-"""Three switches open the Python endpoint, each for each user (protocol 4.8)."""
+"""Three switches open the Python endpoint for each user (protocol 4.8)."""
 
 import itertools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Another server's tokens count only as that server, its keys and its audience are pinned here."""
+"""Another server's tokens count only if its issuer, keys and audience are the pinned ones."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A personal key stands for its owner until he revokes it; nobody can read it out of the catalog."""
+"""A personal key signs its owner in until it is revoked, and the catalog does not reveal it."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Everybody has an organisation of his own; others are made, entered by membership, and have one name each."""
+"""Each user has a personal organization; other organizations have members and unique names."""
 
 import pytest
 

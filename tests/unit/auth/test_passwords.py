@@ -1,4 +1,4 @@
-"""Passwords are hashed slowly, equally slowly for nobody, and never kept."""
+"""Passwords are hashed slowly, take as long for unknown users, and are never stored."""
 
 import math
 import statistics

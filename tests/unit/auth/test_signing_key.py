@@ -1,4 +1,4 @@
-"""The signing key is long, private and shown to nobody."""
+"""The signing key is long, private and never shown."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Ten failed log-ins a minute for a name from an address; in bounded memory, and in nobody else's way."""
+"""Ten failed log-ins a minute for a name from an address; memory is bounded, and other users are not affected."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A token counts only if we signed it, for this server, not long ago. All forgeries read alike."""
+"""A token counts only if this server signed it recently. All forgeries get the same answer."""
 
 import time
 from collections.abc import Callable

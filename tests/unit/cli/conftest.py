@@ -1,4 +1,4 @@
-"""The command line in this process, and a small real server for it to speak to."""
+"""Runs the command line in this process, against a small real HTTP server."""
 
 import json
 import threading

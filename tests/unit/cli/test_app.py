@@ -1,4 +1,4 @@
-"""What holds for the command line as a whole."""
+"""Rules that hold for every command."""
 
 import re
 import subprocess

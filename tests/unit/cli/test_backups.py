@@ -1,4 +1,4 @@
-"""``backup`` and ``restore``; the work itself has tests of its own."""
+"""``backup`` and ``restore``. tests/unit/launch tests the work behind them."""
 
 import sys
 from collections.abc import Callable

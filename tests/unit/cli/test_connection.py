@@ -1,4 +1,4 @@
-"""Which server is spoken to, with which token, and what becomes of its answers."""
+"""Which server a command talks to, with which token, and what its answers lead to."""
 
 import socket
 import threading

@@ -9,7 +9,6 @@ import pytest
 
 from deployments.cli.doctor import machine, ports, software, walls
 from deployments.cli.doctor.findings import Finding, Report
-from deployments.cli.sizes import size
 from deployments.launch.options import read_options
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
 from runtime.sandbox.host.template import template_environment
@@ -217,19 +216,6 @@ class TestMachine:
         assert found.state == state
         assert says in found.text
         assert (found.data["reason"], found.data["cudf"], found.data["wanted"]) == (devices.reason, cudf, wanted)
-
-    @pytest.mark.parametrize(
-        ("byte_count", "text"),
-        [
-            (0, "0 bytes"),
-            (1023, "1023 bytes"),
-            (1536, "1.5 KiB"),
-            (24 * 1024**3, "24 GiB"),
-            (5000 * 1024**4, "5000 TiB"),
-        ],
-    )
-    def test_sizes_are_readable(self, byte_count: int, text: str) -> None:
-        assert size(byte_count) == text
 
 
 class TestSoftware:

@@ -24,47 +24,6 @@ def test_members_shows_names_and_roles(cli: Cli, signed_in: SmallServer) -> None
     assert json.loads(cli("org", "members", "a/b", "--json").stdout) == found
 
 
-BOB = "/api/v2/o/lab/members/bob/"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "method", "path", "status", "body", "says"),
-    [
-        (
-            ("add", "lab", "--name", "The lab"),
-            "POST",
-            "/api/v2/admin/organizations/",
-            201,
-            {"slug": "lab", "name": "The lab"},
-            "added lab",
-        ),
-        (("add-member", "lab", "bob"), "PUT", BOB, 200, {"role": "member"}, "bob is a member of lab"),
-        (
-            ("add-member", "lab", "bob", "--role", "admin"),
-            "PUT",
-            BOB,
-            200,
-            {"role": "admin"},
-            "bob is an admin of lab",
-        ),
-        (("remove-member", "lab", "bob"), "DELETE", BOB, 204, None, "bob is not in lab"),
-    ],
-)
-def test_changes_go_to_the_route_of_the_organisation(
-    cli: Cli,
-    signed_in: SmallServer,
-    arguments: tuple[str, ...],
-    method: str,
-    path: str,
-    status: int,
-    body: object,
-    says: str,
-) -> None:
-    signed_in.on(method, path, status, {"success": True})
-    assert cli("org", *arguments).stdout == f"{says}\n"
-    assert signed_in.calls[0].body == body
-
-
 def test_another_role_is_one_line(cli: Cli, signed_in: SmallServer) -> None:
     assert "'king' is not one of" in complaint(cli("org", "add-member", "lab", "bob", "--role", "king"))
     assert signed_in.calls == []

@@ -1,4 +1,4 @@
-"""``run``: what is sent, and where the result goes."""
+"""``run``: the request, and where the result goes."""
 
 import os
 import stat

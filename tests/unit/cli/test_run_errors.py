@@ -1,4 +1,4 @@
-"""``run`` of a task that fails: its output, and the user's line marked."""
+"""``run`` of a task that fails: its output, and the marked line."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``run`` with somebody watching: progress, tables, indented JSON, nothing that acts."""
+"""``run`` on a terminal: progress, tables, indented JSON, and no control characters."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The remembered log-in."""
+"""The saved session."""
 
 import stat
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Sizes as people type them."""
+"""Sizes as people type and read them."""
 
 import pytest
 
 from deployments.cli.errors import WrongInput
-from deployments.cli.sizes import byte_count
+from deployments.cli.sizes import byte_count, size
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,17 @@ def test_a_size_has_a_number_and_a_unit(typed: str, count: int) -> None:
 def test_what_is_none_is_refused_by_the_name_of_its_option(typed: str) -> None:
     with pytest.raises(WrongInput, match="--memory"):
         byte_count(typed, "--memory")
+
+
+@pytest.mark.parametrize(
+    ("byte_count", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1536, "1.5 KiB"),
+        (24 * 1024**3, "24 GiB"),
+        (5000 * 1024**4, "5000 TiB"),
+    ],
+)
+def test_sizes_are_readable(byte_count: int, text: str) -> None:
+    assert size(byte_count) == text
