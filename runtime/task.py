@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
-from runtime.results.kinds import Format
+from runtime.results.kinds import Format, OutputType
 
 EngineName = Literal["pandas", "cudf"]
-OutputType = Literal["json", "all", "nodes", "edges", "table", "shape"]
 
 CPU_ENGINE: Final = "pandas"
 """The engine that every server has."""
@@ -14,7 +13,6 @@ CPU_ENGINE: Final = "pandas"
 GPU_ENGINE: Final = "cudf"
 
 ENGINES: Final[tuple[EngineName, ...]] = get_args(EngineName)
-OUTPUT_TYPES: Final[tuple[OutputType, ...]] = get_args(OutputType)
 
 MIB: Final = 1024 * 1024
 

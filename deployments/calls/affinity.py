@@ -1,10 +1,10 @@
-"""Which runner replica gets a request: those that hold the dataset, else the one that its id hashes to.
+"""Chooses the runner replica of a call: one that holds the dataset, else the one that the dataset's id hashes to.
 
-Serve's multiplexing counts models instead of bytes and loads a cold one on every replica that a burst reaches; this
-router keeps a dataset on one replica and moves only the keys of replicas that come or go (rendezvous hashing).
+Serve's own multiplexing counts models instead of bytes, and loads a cold model on every replica that a burst reaches.
+This router keeps a dataset on one replica. When replicas join or leave, only their datasets move (rendezvous hashing).
 
-Several runners, one dataset: a request goes to the first replica of the ranking that has room
-(``max_ongoing_requests``), so a dataset in great demand spills to the next one, which then holds it too.
+A call goes to the first replica of the ranking that has room (``max_ongoing_requests``). So a dataset in great demand
+spills to the next replica, which then holds it too.
 """
 
 import hashlib
@@ -14,17 +14,17 @@ from typing import Any
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
 REPLICA_PREFIX = "replica:"
-"""A session id that names one replica instead of a dataset: a large result is fetched from where it was made."""
+"""Prefix of a session id that names a replica instead of a dataset, for fetching a large result."""
 
 
 @lru_cache(maxsize=1024)
 def owner_order(key: str, replica_ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Replica ids in the order in which they own ``key``. The same everywhere, without a word between routers."""
+    """Return the replica ids in the order in which they own ``key``. Every router computes the same order."""
     return tuple(sorted(replica_ids, key=lambda replica: hashlib.blake2b(f"{key}|{replica}".encode()).digest()))
 
 
 class DatasetAffinityRouter(RequestRouter):
-    """Ranks replicas for a dataset id given as ``handle.options(session_id=...)``."""
+    """Ranks replicas for the dataset id in ``handle.options(session_id=...)``."""
 
     async def choose_replicas(
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None

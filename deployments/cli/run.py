@@ -16,8 +16,8 @@ from deployments.cli.screen import show_result
 from deployments.cli.sizes import byte_count
 from deployments.cli.task_source import read_source
 from deployments.cli.terminal import remark
-from runtime.results.kinds import FORMATS, Format
-from runtime.task import ENGINES, OUTPUT_TYPES, EngineName, OutputType
+from runtime.results.kinds import FORMATS, OUTPUT_TYPES, Format, OutputType
+from runtime.task import ENGINES, EngineName
 
 
 def run(

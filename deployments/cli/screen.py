@@ -11,6 +11,10 @@ from deployments.cli.tables import (
     show_table,
 )
 from deployments.cli.terminal import printable, printable_lines
+from runtime.results.kinds import media_type
+
+_PREVIEWS: Final = {media_type("csv"): preview_of_csv, media_type("parquet"): preview_of_parquet}
+"""The first rows of tables, by media type."""
 
 _MOST_TO_INDENT: Final = 16 * 1024 * 1024
 """Bytes. Longer JSON is shown as it came."""
@@ -19,12 +23,10 @@ _MOST_TO_INDENT: Final = 16 * 1024 * 1024
 def show_result(file: BinaryIO, content_type: str, output_type: str) -> None:
     """Print the result of a run on standard output."""
     kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/json":
+    if kind == media_type("json"):
         _show_json(file, output_type)
-    elif kind == "text/csv":
-        show_table(preview_of_csv(file))
-    elif kind == "application/vnd.apache.parquet":
-        show_table(preview_of_parquet(file))
+    elif kind in _PREVIEWS:
+        show_table(_PREVIEWS[kind](file))
     elif kind.startswith("text/"):
         _show_text(file)
     else:

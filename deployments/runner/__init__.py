@@ -1,0 +1,1 @@
+"""The runner replica: ``deployment`` for CPUs, ``gpu`` for GPUs; ``budget`` derives its limits, ``metrics`` reports."""

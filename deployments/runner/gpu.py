@@ -1,4 +1,4 @@
-"""The runner deployment of machines with a GPU: datasets lie in a card's memory, all else is as in ``runner.py``."""
+"""The runner deployment of machines with a GPU. Datasets lie in a card's memory; all else is as on CPUs."""
 
 import importlib.util
 import logging
@@ -28,16 +28,16 @@ log = logging.getLogger("graphside.runner")
 
 WHAT_TO_DO: Final = (
     "a GPU runner needs an NVIDIA driver of CUDA 13 (580 or newer), a card that this process may use, and the packages "
-    "of requirements/gpu.lock; `graphside doctor` says which of them is missing. To do without, remove the section gpu "
-    "from the settings, and GpuRunner from serve_config.yaml"
+    "of requirements/gpu.lock; `graphside doctor` says which of them is missing. To run without a GPU, remove the "
+    "section gpu from the settings, and GpuRunner from serve_config.yaml"
 )
 
 
 class GpuRunner(Runner):
-    """One replica: a share of one card, as Ray gave it to this process. Does not start where there is none."""
+    """One replica, with the share of a card that Ray gave to this process. Without a card it does not start."""
 
     frames = "runtime.sandbox.guest.device.cudf_frames"
-    """What its template has for children, to do with a card what they do."""
+    """The module with which the template's children use the card."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         begin_replica()  # before what is logged here
@@ -55,7 +55,7 @@ class GpuRunner(Runner):
         return CudaDriver()
 
     def _executor_settings(self) -> ExecutorSettings:
-        """Of this machine's memory datasets take nothing."""
+        """Return the executor's settings. Datasets take none of this machine's memory."""
         settings = self._settings
         return ExecutorSettings(seats=gpu_section(settings).seats, queue=settings.queue, cache_bytes=0)
 
@@ -85,27 +85,27 @@ class GpuRunner(Runner):
 
 
 def gpu_section(settings: Settings) -> GpuSettings:
-    """The section that a GPU runner is there for."""
+    """Return the section ``gpu`` of the settings."""
     return settings.gpu or GpuSettings()
 
 
 def usable_device(found: Devices) -> Device:
-    """The card that a runner uses. Raises ``RuntimeError`` that says what to do where there is none."""
+    """Return the card that a runner uses. Raise ``RuntimeError``, which says what to do, if there is none."""
     if found.reason is not None or not found.devices:
         raise unusable(found.reason or "no card")
     return found.devices[0]
 
 
 def require_cudf() -> None:
-    """Raises ``RuntimeError`` where the package is not installed: the template would fail later, and say less."""
+    """Raise ``RuntimeError`` if the package is not installed. The template would fail later, with a worse message."""
     if importlib.util.find_spec("cudf") is None:
         raise unusable("cudf is not installed")
 
 
 def assigned_share(assigned: Mapping[str, float]) -> float:
-    """How much of one card Ray gave to this replica, by its resources; the byte budgets get as much.
+    """Return the share of a card that Ray gave to this replica. Its byte budgets get the same share.
 
-    Raises ``RuntimeError`` where it gave none: an operator's ``ray_actor_options`` replace ours whole.
+    Raises ``RuntimeError`` if the share is 0, because an operator's ``ray_actor_options`` replace ours as a whole.
     """
     share = min(1.0, float(assigned.get("GPU", 0.0)))
     if share <= 0:
@@ -114,6 +114,6 @@ def assigned_share(assigned: Mapping[str, float]) -> float:
 
 
 def unusable(reason: str) -> RuntimeError:
-    """Logged in one line, for the operator, and raised, for Serve's status."""
+    """Log the reason in one line for the operator, and return the error for Serve's status."""
     log.error("gpu.unusable reason=%r", reason)
     return RuntimeError(f"no usable GPU ({reason}): {WHAT_TO_DO}")

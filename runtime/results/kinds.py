@@ -1,4 +1,6 @@
-"""The formats of tables, the kinds of result, and the media type of each kind: the one place that lists them.
+"""The parts of a result that a request may ask for, their formats, and the kinds of result with their media types.
+
+Each of them is listed here and nowhere else: a new format gets its media type here and its writer in ``encoding``.
 
 This file imports nothing, so that the ingress and the command line can read it without pandas.
 """
@@ -6,8 +8,11 @@ This file imports nothing, so that the ingress and the command line can read it 
 from collections.abc import Iterable
 from typing import Final, Literal, TypeVar, get_args
 
+OutputType = Literal["json", "all", "nodes", "edges", "table", "shape"]
+"""What a request may ask for: the returned value itself, or the tables of a graph (protocol 4.5)."""
+
 Format = Literal["json", "csv", "parquet"]
-"""What a request may ask for. ``runtime/results/encoding.py`` has a writer for each."""
+"""How a request may ask for tables."""
 
 ResultKind = Literal[Format, "text", "zip"]
 """What a result turns out to be: a table or value in its format, a bare string, or both tables of a graph."""
@@ -23,6 +28,7 @@ def complete(table: dict[_Key, _Value], keys: Iterable[_Key]) -> dict[_Key, _Val
     return table
 
 
+OUTPUT_TYPES: Final[tuple[OutputType, ...]] = get_args(OutputType)
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 RESULT_KINDS: Final = complete(

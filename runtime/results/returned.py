@@ -7,7 +7,7 @@ import pandas as pd
 
 from runtime.errors import ResultNotSerializable
 from runtime.results.frames import is_cudf, is_frame
-from runtime.task import OutputType
+from runtime.results.kinds import OutputType
 from runtime.text import type_name
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from deployments.calls.messages import DatasetCall, RunCall
 from deployments.settings import REQUESTABLE, Settings
 from runtime.datasets.records import DatasetRecord
 from runtime.receipts import NewRun
-from runtime.results.kinds import Format
-from runtime.task import EngineName, OutputType
+from runtime.results.kinds import Format, OutputType
+from runtime.task import EngineName
 
 _EXECUTE: Final = "Python source with a top-level function `task` of one parameter: the graph, a graphistry Plottable."
 _EXAMPLE: Final = 'def task(g):\n    return {"edges": len(g._edges)}'

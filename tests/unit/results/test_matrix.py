@@ -16,8 +16,7 @@ from pandas.testing import assert_frame_equal
 
 from runtime.errors import ResultNotSerializable
 from runtime.results.encoding import encode
-from runtime.results.kinds import Format
-from runtime.task import OutputType
+from runtime.results.kinds import Format, OutputType
 
 EDGES = pd.DataFrame({"src": ["a", "b"], "dst": ["b", "c"], "w": [0.5, 2.0]})
 NODES = pd.DataFrame({"id": ["a", "b", "c"], "n": [1, 2, 3]})
