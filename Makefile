@@ -1,4 +1,4 @@
-# Everything below needs Python 3.11 or newer with its venv module; the rest is installed into .venv from hashed locks.
+# Needs Python 3.11 or newer with its venv module. Everything else is installed into .venv from locks with hashes.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,28 +19,28 @@ PROCESSES := tests/unit/sandbox tests/unit/engines tests/unit/datasets
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-clients serve test test-unit part-live part-wire part-processes part-units soak lint bench bench-kept peers lock clean gpu-names gpu-probe \
-	gpu-trace gpu-bundle test-gpu bench-gpu
+.PHONY: help install install-dev install-clients serve test test-unit part-live part-wire part-processes part-units \
+	soak lint bench bench-kept peers test-peers lock clean gpu-names gpu-probe gpu-trace gpu-bundle test-gpu bench-gpu
 
-help: ## this list
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
-install: $(VENV)/.installed-base ## what the server needs, into .venv
+install: $(VENV)/.installed-base ## install what the server needs into .venv
 
-install-dev: $(VENV)/.installed-dev $(CLIENTS)/s3/.installed ## that, and what tests and checks need
+install-dev: $(VENV)/.installed-dev $(CLIENTS)/s3/.installed ## install what tests and checks need, too
 
-install-clients: $(CLIENTS)/pygraphistry/$(OLDEST)/.installed $(JS)/node_modules/.installed ## clients that tests drive: an old PyGraphistry, graphistry-js
+install-clients: $(CLIENTS)/pygraphistry/$(OLDEST)/.installed $(JS)/node_modules/.installed ## install the clients that tests drive: an old PyGraphistry, graphistry-js
 
-serve: install ## a server on this machine, in the foreground (GRAPHSIDE_PORT, GRAPHSIDE_HOST, GRAPHSIDE_DATA)
+serve: install ## run a server on this machine, in the foreground (GRAPHSIDE_PORT, GRAPHSIDE_HOST, GRAPHSIDE_DATA)
 	@exec $(BIN)/python -m deployments.launch
 
-test: install-dev install-clients ## all tests that take minutes, two parts at a time; what CI runs
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target part-live part-wire part-processes part-units
+test: install-dev install-clients ## run the tests that CI runs, two of four parts at a time; all four, even if one fails
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target part-live part-wire part-processes part-units
 
-test-unit: install-dev ## the tests that start no server
+test-unit: install-dev ## run the tests that start no server
 	$(PYTEST) tests/unit
 
-# Of about the same length, longest first; each has its own temporary folders and ports.
+# The parts take about as long as each other, the longest first. Each has its own temporary folders and ports.
 part-live:
 	$(PYTEST) tests --ignore tests/unit --ignore tests/wire
 
@@ -53,47 +53,50 @@ part-processes:
 part-units:
 	$(PYTEST) tests/unit $(addprefix --ignore ,$(PROCESSES))
 
-soak: install-dev install-clients $(CLIENTS)/.installed-releases ## the tests that take longer, the attacks in every mode
+soak: install-dev install-clients $(CLIENTS)/.installed-releases ## run the tests that take longer, and the attacks in every mode
 	$(BIN)/python -m pytest -q -m "soak or attack"
 
-lint: install-dev ## style and types
+lint: install-dev ## check style and types
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-bench: install-dev ## what calls cost, beside what, and the targets: some minutes
+bench: install-dev ## measure what calls cost beside other ways, and compare with the targets (some minutes)
 	$(BIN)/python -m bench
 
-bench-kept: install-dev ## the same for docs/benchmarks.md, which is written anew: an hour of an idle machine
+bench-kept: install-dev ## measure at length and write docs/benchmarks.md (an hour of an idle machine)
 	$(BIN)/python -m bench --long --keep all
 	$(BIN)/python -m bench.page
 
-peers: $(patsubst requirements/peers/%.lock,$(PEERS)/%/.installed,$(PEER_LOCKS)) ## what benchmarks compare with, each in an environment of its own (3 GB)
-	@command -v bwrap >/dev/null || echo "graphside: no bwrap here, so bubblewrap is not measured; on Debian: apt install bubblewrap" >&2
-	@command -v java >/dev/null || echo "graphside: no java here, so Spark is not measured; on Debian: apt install default-jre-headless" >&2
+peers: $(patsubst requirements/peers/%.lock,$(PEERS)/%/.installed,$(PEER_LOCKS)) ## install what the benchmarks compare with, each in its own environment (3 GB)
+	@command -v bwrap >/dev/null || echo "graphside: bwrap is not installed, so bubblewrap is not measured; on Debian: apt install bubblewrap" >&2
+	@command -v java >/dev/null || echo "graphside: java is not installed, so Spark is not measured; on Debian: apt install default-jre-headless" >&2
 
-# On a machine without network there is no .gpuenv: what was carried there is on the path of its own python3 (docs/gpu.md).
-gpu-names: $(GPUENV)/.installed ## whether all that is used of cuDF is in its pinned wheels; needs no GPU (2 GB of download)
+test-peers: install-dev ## run the tests of that comparison, which `make test` leaves out
+	$(BIN)/python -m pytest -q bench/peers/tests
+
+# A machine without network has no .gpuenv: its own python3 finds what was carried there (docs/gpu.md).
+gpu-names: $(GPUENV)/.installed ## check that the pinned cuDF has every name that we use; needs no GPU (downloads 2 GB)
 	$(GPUENV)/bin/python tools/gpu/names.py
 
-gpu-probe: ## what a GPU answers to the questions that the engine depends on, as JSON
+gpu-probe: ## ask a GPU the questions that the engine depends on; prints JSON
 	$(GPU_PYTHON) tools/gpu/probe.py
 
-gpu-trace: ## device files and system calls of CUDA beyond those that seats may make, as JSON
+gpu-trace: ## list the device files and system calls that CUDA needs beyond the allowed ones; prints JSON
 	$(GPU_PYTHON) tools/gpu/trace.py
 
-gpu-bundle: ## archives for a machine with a GPU and without network, into .gpu1 and .gpu2 (1 GB of download)
+gpu-bundle: ## pack archives for a GPU machine without network into .gpu1 and .gpu2 (downloads 1 GB)
 	tools/gpu/bundle/bundle.sh
 	tools/gpu/bundle/raybundle.sh
 
-test-gpu: ## the tests that need a GPU
+test-gpu: ## run the tests that need a GPU
 	$(GPU_PYTHON) -m pytest -q -m gpu tests/gpu
 
-bench-gpu: ## what the GPU engine costs, beside the pandas engine, as JSON
+bench-gpu: ## measure the GPU engine beside the pandas engine; prints JSON
 	$(GPU_PYTHON) -m bench.gpu
 
-# The package index that uv uses is this machine's own business: no host names get into the locks.
-lock: ## new locks from pyproject.toml (needs uv)
+# The locks name no package index, so that uv may use whichever one this machine has.
+lock: ## write new locks from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH" >&2; exit 1; }
 	$(COMPILE) pyproject.toml requirements/build.in -o requirements/base.lock
 	$(COMPILE) -c requirements/base.lock --extra dev --extra postgres pyproject.toml requirements/build.in -o requirements/dev.lock
@@ -102,12 +105,12 @@ lock: ## new locks from pyproject.toml (needs uv)
 	$(COMPILE) requirements/clients/s3.in -o requirements/clients/s3.lock
 	for lock in $(PEER_LOCKS); do $(COMPILE) $${lock%.lock}.in -o $$lock || exit 1; done
 
-clean: ## what was installed or built; data stays
+clean: ## delete what was installed or built; keep data
 	rm -rf $(VENV) $(CLIENTS) $(PEERS) $(GPUENV) .gpu1 .gpu2 .gpusite $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python
-	@echo "installing the server (some 800 MB on disk, a few minutes) ..."
+	@echo "installing the server (about 800 MB on disk, a few minutes) ..."
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements/base.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -118,21 +121,21 @@ $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed-base
 	@touch $@
 
 $(GPUENV)/.installed: requirements/gpu.lock requirements/dev.lock pyproject.toml | $(BIN)/python
-	@echo "installing cuDF and all that it needs (some 4 GB on disk) ..."
+	@echo "installing cuDF and what it needs (about 4 GB on disk) ..."
 	@$(BIN)/python -m venv --clear $(GPUENV)
 	@$(GPUENV)/$(PEER_PIP) --only-binary :all: -r requirements/gpu.lock -r requirements/dev.lock
 	@$(GPUENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# A server of tests, in an environment of its own: its libraries and ours want different versions of some others.
+# The S3 server of the tests has its own environment, because its libraries and ours need different versions.
 $(CLIENTS)/s3/.installed: requirements/clients/s3.lock | $(BIN)/python
 	@$(BIN)/python -m venv --clear $(CLIENTS)/s3
 	@$(CLIENTS)/s3/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r $<
 	@touch $@
 
-# Releases of PyGraphistry share one environment with libraries of their day; each lies in a folder of its own beside it.
+# All releases of PyGraphistry share one environment of older libraries; each lies in a folder of its own.
 $(CLIENTS)/python/.installed: requirements/clients/pygraphistry.lock | $(BIN)/python
-	@echo "installing what other releases of PyGraphistry run with (some 500 MB on disk) ..."
+	@echo "installing the libraries of other PyGraphistry releases (about 500 MB on disk) ..."
 	@$(BIN)/python -m venv --clear $(CLIENTS)/python
 	@$(CLIENT_PIP) install --require-hashes --only-binary :all: -r requirements/clients/pygraphistry.lock
 	@touch $@
@@ -150,11 +153,11 @@ $(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json
 	@if command -v npm >/dev/null; then \
 	  npm ci --prefix $(JS) --ignore-scripts --no-audit --no-fund --silent && touch $@; \
 	else \
-	  echo "graphside: no npm here, so graphistry-js is not installed; on Debian: apt install nodejs npm" >&2; \
+	  echo "graphside: npm is not installed, so graphistry-js is not either; on Debian: apt install nodejs npm" >&2; \
 	  test "$$CI" != true; \
 	fi
 
-# One that cannot be had here keeps no other from being installed: its log says why, and benchmarks leave it out.
+# If one cannot be installed here, the others still are. Its log says why, and the benchmarks leave it out.
 $(PEERS)/%/.installed: requirements/peers/%.lock | $(BIN)/python
 	@echo "installing $* ..."
 	@$(BIN)/python -m venv --clear $(@D)
@@ -164,7 +167,7 @@ $(PEERS)/%/.installed: requirements/peers/%.lock | $(BIN)/python
 	  fi; } >$(PEERS)/$*.log 2>&1 && touch $@ \
 	  || { echo "graphside: $* is not installed:" >&2; tail -n 3 $(PEERS)/$*.log >&2; }
 
-# Debian names its newer interpreters; the default python3 of an older system may not do.
+# The default python3 may be too old, so also try the names that Debian gives to newer interpreters.
 $(BIN)/python:
 	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
@@ -175,5 +178,5 @@ $(BIN)/python:
 	if [ -n "$$lacking" ]; then \
 	  echo "graphside: $$lacking has no venv module; on Debian: apt install python3-venv" >&2; \
 	else \
-	  echo "graphside: Python 3.11 or newer is needed, and none is on the PATH" >&2; \
+	  echo "graphside: Python 3.11 or newer is needed, but none is on the PATH" >&2; \
 	fi; exit 1
