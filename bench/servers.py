@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from deployments.launch.ports import pick
+from deployments.launch.machine.ports import pick
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "deployments.app:build"

@@ -1,6 +1,6 @@
 """Ports for servers that tests start."""
 
-from deployments.launch.ports import pick
+from deployments.launch.machine.ports import pick
 
 
 def free_port() -> int:

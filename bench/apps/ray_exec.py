@@ -17,7 +17,7 @@ from bench.peers.apps.signals import wait_for_end
 from bench.peers.apps.task import limit_s, load, run_to_json
 from deployments.launch.flags import front_flags
 from deployments.launch.front import write_wrapper
-from deployments.launch.ports import pick
+from deployments.launch.machine.ports import pick
 from deployments.launch.secret_files import load_or_make_token
 from deployments.replica.flags import ONE_MACHINE, fixed_flags
 

@@ -15,7 +15,7 @@ import time
 
 import psutil
 
-from deployments.launch.processes import become_subreaper, descendants, kill, reap_orphans
+from deployments.launch.machine.processes import become_subreaper, descendants, kill, reap_orphans
 
 _REAP_S = 5.0
 _TICK_S = 0.1

@@ -18,7 +18,7 @@ from bench.peers.held import Held, Leavings
 from bench.peers.subject import Driven, Plain, Subject
 from bench.peers.tasks import COUNT
 from bench.servers import ROOT, StartFailed
-from deployments.launch.ports import pick
+from deployments.launch.machine.ports import pick
 
 OWN_PYTHON = Path(sys.executable)
 

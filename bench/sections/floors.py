@@ -20,7 +20,7 @@ from bench.peers.held import Held
 from bench.plan import Plan
 from bench.report import Table, figures
 from bench.servers import ROOT, Stage
-from deployments.launch.ports import pick
+from deployments.launch.machine.ports import pick
 from runtime.datasets.tables import canonical, write_canonical
 from runtime.sandbox.host.template import template_environment
 

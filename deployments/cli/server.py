@@ -46,7 +46,7 @@ def init(
     """
     from deployments.launch.datadir import make_private, prepare, require_unused
     from deployments.launch.errors import LaunchError
-    from deployments.launch.instance import Instance
+    from deployments.launch.machine.instance import Instance
     from deployments.launch.options import read_options
 
     given = {"GRAPHSIDE_DATA": data, "GRAPHSIDE_ADMIN_USERNAME": admin}

@@ -18,7 +18,7 @@ from pydantic import SecretStr, ValidationError
 from auth.errors import WeakSecret
 from auth.signing_key import SigningKey
 from deployments.launch.errors import LaunchError
-from deployments.launch.ports import resolve
+from deployments.launch.machine.ports import resolve
 from deployments.settings import Settings
 
 PREFIX = "GRAPHSIDE_"

@@ -19,7 +19,7 @@ from typing import IO, Any  # Any: JSON values, and Ray's own types, which it do
 import psutil
 
 from deployments.launch.deploying import deploy
-from deployments.launch.processes import descendants, kill
+from deployments.launch.machine.processes import descendants, kill
 
 APPLICATION = "graphside"
 STOP_S = 5.5

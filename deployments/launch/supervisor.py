@@ -22,11 +22,12 @@ from typing import Any  # events are JSON values
 
 import psutil
 
-from deployments.launch import datadir, front, ports, processes
+from deployments.launch import datadir, front
 from deployments.launch.demo import TASK, DemoFailed
 from deployments.launch.errors import LaunchError
 from deployments.launch.flags import front_flags
-from deployments.launch.instance import Instance
+from deployments.launch.machine import ports, processes
+from deployments.launch.machine.instance import Instance
 from deployments.launch.options import SECRETS, Options, read_options
 from deployments.launch.server import STOP_S, Plan
 from deployments.replica.flags import fixed_flags

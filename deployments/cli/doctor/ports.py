@@ -5,8 +5,8 @@ import json
 from typing import Final
 
 from deployments.cli.doctor.findings import Finding
-from deployments.launch import ports
 from deployments.launch.errors import LaunchError
+from deployments.launch.machine import ports
 from deployments.launch.options import Options
 
 DASHBOARD: Final = 8265

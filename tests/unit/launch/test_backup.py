@@ -13,8 +13,8 @@ from auth.users import Users
 from catalog.engine import migrate
 from catalog.rows import found_tables
 from deployments.launch import datadir
-from deployments.launch.archive import ArchiveWriter
 from deployments.launch.backup import Summary, back_up, restore
+from deployments.launch.backup.archive import ArchiveWriter
 from deployments.launch.errors import LaunchError
 from runtime.datasets.records import Datasets
 from runtime.datasets.store.base import Store

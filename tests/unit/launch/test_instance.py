@@ -5,8 +5,8 @@ import psutil
 import pytest
 
 from deployments.launch.errors import LaunchError
-from deployments.launch.instance import Instance
-from deployments.launch.processes import alive, boot_id, started
+from deployments.launch.machine.instance import Instance
+from deployments.launch.machine.processes import alive, boot_id, started
 from tests.unit.launch.conftest import SLEEP, Start
 
 
@@ -82,7 +82,7 @@ def test_processes_below_are_recorded_once_they_have_settled(
     with Instance(tmp_path) as instance:
         instance.note_processes()
         assert entry(child) not in recorded(tmp_path)
-        monkeypatch.setattr("deployments.launch.instance._SETTLED_S", -10.0)
+        monkeypatch.setattr("deployments.launch.machine.instance._SETTLED_S", -10.0)
         instance.note_processes()
         assert entry(child) in recorded(tmp_path)
 

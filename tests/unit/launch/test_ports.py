@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.launch import ports
 from deployments.launch.errors import LaunchError
+from deployments.launch.machine import ports
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_names_resolve_to_addresses() -> None:
 
 def test_a_claimed_port_is_not_given_to_a_second_server() -> None:
     preferred = ports.pick()
-    claim = f"from deployments.launch.ports import claim; print(claim({preferred}))"
+    claim = f"from deployments.launch.machine.ports import claim; print(claim({preferred}))"
     assert ports.claim(preferred) == preferred
     second = subprocess.run([sys.executable, "-c", claim], capture_output=True, text=True, check=True, timeout=60)
     assert int(second.stdout) != preferred

@@ -3,8 +3,8 @@ import os
 import psutil
 import pytest
 
-from deployments.launch import processes
-from deployments.launch.processes import alive, descendants, find, kill, started
+from deployments.launch.machine import processes
+from deployments.launch.machine.processes import alive, descendants, find, kill, started
 from tests.unit.launch.conftest import SLEEP, Start
 from tests.waiting import eventually
 

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from catalog.rows import moved_tables
-from deployments.launch import backup, datadir
-from deployments.launch.backup import back_up, restore
+from deployments.launch import datadir
+from deployments.launch.backup import back_up, restore, transfer
 from deployments.launch.errors import LaunchError
-from deployments.launch.instance import Instance
+from deployments.launch.machine.instance import Instance
 from deployments.launch.options import given_key_file, read_options
 from runtime.errors import DatasetUnreadable
 from tests.unit.launch.installation import Install, Installation
@@ -49,7 +49,7 @@ def test_a_server_with_users_is_left_as_it_is(install: Install, archive: Path) -
 def test_a_server_that_runs_is_left_alone(install: Install, archive: Path) -> None:
     made = install()
     datadir.make_private(made.data_dir)
-    with Instance(made.data_dir), pytest.raises(LaunchError, match="Another server runs"):
+    with Instance(made.data_dir), pytest.raises(LaunchError, match="another server runs"):
         restore(made.options, archive)
     assert not (made.data_dir / "catalog.sqlite").exists()
 
@@ -133,7 +133,7 @@ def test_what_fails_on_the_way_leaves_neither_rows_nor_tables(
         raise DatasetUnreadable("the last table failed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(backup, "_summary", fail)
+        patched.setattr(transfer, "_summary", fail)
         with pytest.raises(LaunchError):
             restore(made.options, archive)
     assert made.contents() == {}

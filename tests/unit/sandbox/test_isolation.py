@@ -11,7 +11,7 @@ import pytest
 
 from deployments.launch import supervisor as supervisors
 from deployments.launch.errors import LaunchError
-from deployments.launch.instance import Instance
+from deployments.launch.machine.instance import Instance
 from deployments.launch.options import read_options
 from deployments.launch.supervisor import Stopped, Supervisor
 from runtime.sandbox.walls import isolation as isolations

@@ -18,7 +18,7 @@ import psutil
 
 from catalog.whole_file import whole_file
 from deployments.launch.errors import LaunchError
-from deployments.launch.processes import boot_id, descendants, find, kill, started
+from deployments.launch.machine.processes import boot_id, descendants, find, kill, started
 
 SWEEP_S = 5.0
 _PREFIX = "graphside-"

@@ -20,10 +20,10 @@ from catalog.engine import Catalog, migrate, open_catalog, sqlite_url
 from catalog.rows import found_tables, insert_rows, moved_tables, read_rows
 from catalog.tables import REVISION, datasets, files, objects, users
 from catalog.whole_file import whole_file
-from deployments.launch.archive import Archive, ArchiveWriter, DamagedArchive, Member
+from deployments.launch.backup.archive import Archive, ArchiveWriter, DamagedArchive, Member
 from deployments.launch.datadir import explained, make_private, opened_store, prepared, remove_given_key, require_unused
 from deployments.launch.errors import LaunchError
-from deployments.launch.instance import Instance
+from deployments.launch.machine.instance import Instance
 from deployments.launch.options import Options
 from runtime.datasets.store.base import Store
 from runtime.errors import DatasetUnreadable
