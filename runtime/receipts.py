@@ -71,7 +71,7 @@ class RunEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class RunReceipt:
+class Receipt:
     """A row of the table; see ``NewRun`` and ``RunEnd``. Texts are empty in a list."""
 
     id: str
@@ -111,7 +111,7 @@ class Receipts:
         """Note how a run ended. A receipt that has ended never changes."""
         self._writer.put({"id": run_id, "state": "ended", **_columns(end, self._output_bytes)})
 
-    def get(self, run_id: str, owner_id: int) -> RunReceipt | None:
+    def get(self, run_id: str, owner_id: int) -> Receipt | None:
         """Return the owner's run of this id, if there is one. Blocks on SQL."""
         if not is_id(run_id):
             return None
@@ -136,7 +136,7 @@ class Receipts:
         ended: bool | None = None,
         dataset_id: str | None = None,
         run_label: str | None = None,
-    ) -> tuple[int, list[RunReceipt]]:
+    ) -> tuple[int, list[Receipt]]:
         """Return the number of the owner's matching runs, and a window of them, newest first. Blocks on SQL."""
         self._writer.flush()
         wanted = [runs.c.owner_id == owner_id]
@@ -241,12 +241,12 @@ _NOT_ENDED: Final[Values] = {
 }
 
 
-def _receipt(row: sa.Row[Any]) -> RunReceipt:
+def _receipt(row: sa.Row[Any]) -> Receipt:
     values = dict(row._mapping)
     cost = {name: values.pop(name) for name in COST_KEYS}
     output = {name: values.pop(name) for name in NO_OUTPUT}
     started = any(value is not None for value in cost.values())
-    return RunReceipt(**values, cost=cast(RunCost, cost) if started else None, output=cast(RunOutput, output))
+    return Receipt(**values, cost=cast(RunCost, cost) if started else None, output=cast(RunOutput, output))
 
 
 def _lost(rows: Iterable[Values]) -> None:

@@ -42,7 +42,7 @@ class RunnerClient:
 
     @property
     def gpu_running(self) -> bool:
-        """A GPU runner could run tasks a few seconds ago."""
+        """True if a GPU runner could run tasks a few seconds ago."""
         return GPU_ENGINE in self._handles and self._handles[GPU_ENGINE].running
 
     async def run(self, call: RunCall) -> RunReply:

@@ -45,18 +45,17 @@ class RunnerHandle:
     """Level of the log line that says that there are no replicas."""
 
     running = True
-    """Calls may be sent. Serve holds a call until a replica takes it."""
+    """True if calls may be sent. Serve holds a call until a replica takes it."""
 
     def __init__(self, handle: Any, *, direct: bool = False) -> None:
-        """``handle`` is a ``DeploymentHandle``, whose types do not know methods by name. ``direct``: runs may go over a
-        socket to runners on this machine."""
-        # pickle instead of cloudpickle: requests and replies are plain dicts, and it is several times faster.
+        """``handle`` is a ``DeploymentHandle``. ``direct``: runs may go over a socket to runners on this machine."""
+        # pickle instead of cloudpickle: messages are plain dicts, for which it is several times faster
         self._handle = handle.options(request_serialization="pickle", response_serialization="pickle")
         self._to = lru_cache(_HANDLES)(self._handle_to)
         self._direct = DirectCalls(self._open_slot) if direct else None
 
     def start(self) -> None:
-        """Nothing: there is always a replica, or one will come."""
+        """Do nothing, because Serve holds a call until there is a replica."""
 
     async def run(self, key: str, call: RunCall) -> RunReply:
         """Run a task, past Serve if there is a free slot (``calls/direct``). Raises as ``call`` does."""

@@ -49,7 +49,7 @@ class Slot:
 
     @property
     def held(self) -> bool:
-        """Serve still counts the slot."""
+        """True while Serve counts the slot."""
         return not self._ending.done()
 
     async def run(self, call: RunCall) -> RunReply:

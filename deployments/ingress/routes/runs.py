@@ -11,13 +11,12 @@ from auth.principal import Principal
 from deployments.ingress.body import page_body, page_of
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest, NotFound
-from deployments.ingress.routes.shapes.runs import RunCancelled, RunPage
-from deployments.ingress.routes.shapes.runs import RunReceipt as Receipt
+from deployments.ingress.routes.shapes.runs import RunCancelled, RunPage, RunReceipt
 from deployments.ingress.routing.declarations import Parameter
 from deployments.ingress.routing.parameters import PAGE
 from deployments.ingress.routing.routes import Routes
 from deployments.ingress.services import Services
-from runtime.receipts import SEEN_WITHIN_S, RunReceipt, State
+from runtime.receipts import SEEN_WITHIN_S, Receipt, State
 from runtime.run_report import COST_KEYS
 
 routes = Routes()
@@ -51,7 +50,7 @@ async def page(call: Call[None]) -> Response:
     dataset_id, run_label = query.get("dataset_id") or None, query.get("run_label") or None
     ended = None if state is None else state == "ended"
 
-    def ask(limit: int, offset: int) -> tuple[int, list[RunReceipt]]:
+    def ask(limit: int, offset: int) -> tuple[int, list[Receipt]]:
         return call.services.receipts.page(
             call.principal.user_id, limit, offset, ended=ended, dataset_id=dataset_id, run_label=run_label
         )
@@ -66,7 +65,7 @@ async def page(call: Call[None]) -> Response:
     return JSONResponse(page_body(call.request, count, limit, offset, [_listed(receipt) for receipt in receipts]))
 
 
-@routes.on("GET", "/api/v2/runs/{run_id}", answers={200: Receipt}, errors=(NotFound,))
+@routes.on("GET", "/api/v2/runs/{run_id}", answers={200: RunReceipt}, errors=(NotFound,))
 async def get(call: Call[None]) -> Response:
     """Get one run: its state, how it ended, its output and its cost."""
     receipt = await _own_run(call.services, call.principal, call.path["run_id"])
@@ -84,7 +83,7 @@ async def cancel(call: Call[None]) -> Response:
     return JSONResponse({"success": True, "run_id": receipt.id, "state": "ended"})
 
 
-async def _own_run(services: Services, principal: Principal, run_id: str) -> RunReceipt:
+async def _own_run(services: Services, principal: Principal, run_id: str) -> Receipt:
     for look in range(_LOOKS):
         receipt = await asyncio.to_thread(services.receipts.get, run_id, principal.user_id)
         if receipt is not None:
@@ -94,7 +93,7 @@ async def _own_run(services: Services, principal: Principal, run_id: str) -> Run
     raise NotFound(f"run {run_id} not found")
 
 
-async def _as_they_are_now(services: Services, receipts: list[RunReceipt]) -> list[RunReceipt]:
+async def _as_they_are_now(services: Services, receipts: list[Receipt]) -> list[Receipt]:
     """Return the receipts with their current states. The catalog knows that a run was accepted and that it ended; only
     runners know what happens in between."""
     if all(receipt.state == "ended" for receipt in receipts):
@@ -106,7 +105,7 @@ async def _as_they_are_now(services: Services, receipts: list[RunReceipt]) -> li
     ]
 
 
-def _shown(receipt: RunReceipt) -> dict[str, Any]:
+def _shown(receipt: Receipt) -> dict[str, Any]:
     shown: dict[str, Any] = {"run_id": receipt.id}
     for name, value in asdict(receipt).items():
         if name == "cost":
@@ -118,7 +117,7 @@ def _shown(receipt: RunReceipt) -> dict[str, Any]:
     return shown
 
 
-def _listed(receipt: RunReceipt) -> dict[str, Any]:
+def _listed(receipt: Receipt) -> dict[str, Any]:
     """Return the receipt without the fields that can be long."""
     shown = _shown(receipt)
     for name in ("stdout", "stderr", "source"):
