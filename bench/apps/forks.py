@@ -41,9 +41,9 @@ def main(kind: str, table: str) -> None:
 
 def _be_template() -> None:
     from runtime.sandbox.guest import surroundings, warmup
-    from runtime.sandbox.guest.template import BLOCKED_MODULES, OF_A_DEVICE
+    from runtime.sandbox.guest.template import BLOCKED_MODULES, DEVICE_MODULES
 
-    sys.modules.update(dict.fromkeys((*BLOCKED_MODULES, *OF_A_DEVICE)))  # type: ignore[arg-type]
+    sys.modules.update(dict.fromkeys((*BLOCKED_MODULES, *DEVICE_MODULES)))  # type: ignore[arg-type]
     warmup.warm_up()
     surroundings.remember_own_modules()
     gc.collect()

@@ -1,7 +1,7 @@
-"""What a process below the replica does with a device: a context, frames in its memory, what its errors mean.
+"""The operations on a GPU that only processes below the replica perform: contexts, frames, explaining errors.
 
-The owner of a device never does any of it. ``cudf_frames.py`` is the one for NVIDIA's; tests have a twin over host
-memory, since everything around it is the same on any device.
+The owner of a device, in the replica, never performs them. ``guest/device/cudf_frames.py`` implements them for NVIDIA.
+Tests implement them over host memory, because all code around them is the same on any device.
 """
 
 import sys
@@ -17,13 +17,16 @@ import pyarrow as pa
 from runtime.errors import RuntimeFailure
 
 Frame = Any
-"""A data frame in the device's memory. Its library has no types here."""
+"""A data frame in the device's memory. ``Any``, because its library need not be installed here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """A frame on its way into a block: ``fill`` copies it into the block of that descriptor, which takes
-    ``byte_count`` bytes. ``header`` is what ``attach`` needs to know of it."""
+    """A frame that is ready to be copied into a block.
+
+    ``fill`` copies it into the block of a descriptor; the block needs ``byte_count`` bytes. ``header`` describes the
+    frame, for ``DeviceFrames.attach``.
+    """
 
     header: bytes
     byte_count: int
@@ -31,45 +34,49 @@ class Packing:
 
 
 class DeviceFrames(Protocol):
-    """One device, in a process that runs a task or loads a dataset. Made in the template, used after the fork."""
+    """One device, as seen by a process that runs a task or loads a dataset. Made in the template, used after the fork.
+
+    It touches the device only after ``begin``.
+    """
 
     @property
     def tag(self) -> str:
-        """The libraries on which it depends how a frame lies in a block, with their versions."""
+        """The libraries, with their versions, that determine the layout of a frame in a block."""
 
     def begin(self, limit_bytes: int) -> None:
-        """Have a context, and refuse allocations past ``limit_bytes``.
+        """Make a context, and refuse allocations past ``limit_bytes``.
 
-        Starts threads, so it comes after the walls, which they inherit.
+        This starts threads, so call it after the walls are up: threads inherit them.
         """
 
     def warm_up(self) -> None:
-        """Take the first passes through what runs use, before somebody waits for them."""
+        """Use what most runs use once, so that no run waits for it to be loaded."""
 
     def from_arrow(self, table: pa.Table) -> Frame:
-        """The frame of a stored table, in memory of this process's own. Raises ``DatasetUnreadable``."""
+        """Convert a stored table to a frame in this process's own memory. Raises ``DatasetUnreadable``."""
 
     def pack(self, frame: Frame) -> Packing:
-        """How the frame lies in a block."""
+        """Compute the layout of the frame in a block."""
 
     def attach(self, fd: int, byte_count: int, header: bytes) -> Frame:
-        """The frame over a block, not copied and not to be written: give tasks a shallow copy, and keep this one."""
+        """Return the frame in a block, without copying it. It is read-only: give tasks a shallow copy of it."""
 
     def copy_in(self, block_fd: int, byte_count: int, file_fd: int, offset: int) -> None:
-        """Fill a block with bytes of a file. Raises ``OSError`` where it has not as many."""
+        """Fill a block with ``byte_count`` bytes of a file. Raises ``OSError`` if the file has fewer."""
 
     def copy_out(self, block_fd: int, byte_count: int, file_fd: int, offset: int) -> None:
-        """Write what a block holds to a file."""
+        """Write the content of a block to a file."""
 
     def explain(self, error: BaseException) -> RuntimeFailure | None:
-        """What to say of an error that comes of the device; None for others."""
+        """Return the failure that tells the caller of a device's error; None if the error is no device's."""
 
 
 def frames_of(module: str) -> DeviceFrames:
-    """The device that a module's ``make()`` gives. Importing it loads libraries, and touches no device.
+    """Import a module and call its ``make()``. This loads libraries and touches no device.
 
     ``module``: its name, or the path of its file.
     """
+
     if not module.endswith(".py"):
         return cast(DeviceFrames, import_module(module).make())
     spec = spec_from_file_location(Path(module).stem, module)

@@ -1,11 +1,11 @@
-"""Images: files that hold a table as it lies in a block, so that the next load copies it and converts nothing.
+"""The file format of images. An image holds a table as it lies in a block, so that the next load copies it to the
+device and converts nothing.
 
-    0       JSON on one page: which libraries it is of (``tag``), ``header_bytes``, ``header_hash`` (SHA-256),
+    0       one page of JSON: ``tag`` (the libraries that made the layout), ``header_bytes``, ``header_hash`` (SHA-256),
             ``byte_count`` of the block
-    4096    the header, then, at the next page, the block
+    4096    the header, then, from the next page on, the block
 
-Written and read behind walls, by processes of the dataset that it is of. An image of other libraries is of no use, and
-is passed over.
+Walled processes of one dataset write and read its images. A reader ignores an image that other libraries made.
 """
 
 import os
@@ -18,27 +18,27 @@ import orjson
 from runtime.sandbox.device_frames import DeviceFrames, Packing
 
 LAYOUT: Final = 1
-"""Of this file, and of how ``DeviceFrames.pack`` lays a table out. Another number leaves older images unused."""
+"""Version of this format and of the layout that ``DeviceFrames.pack`` makes. A new number makes older images unused."""
 
 _PAGE_BYTES: Final = 4096
 
 
 def image_bytes(header_bytes: int, byte_count: int) -> int:
-    """Size of the file for a header and a block of these sizes."""
+    """Return the size of an image whose header and block have these sizes."""
     return _block_offset(header_bytes) + byte_count
 
 
 def write_image(fd: int, header: bytes, block_fd: int, byte_count: int, frames: DeviceFrames) -> None:
-    """Write a file that is as long as ``image_bytes`` says. Its front goes last, so half of one is none."""
+    """Write an image into a file that is ``image_bytes`` long. The first page goes last, so a partial image is none."""
     os.pwrite(fd, header, _PAGE_BYTES)
     frames.copy_out(block_fd, byte_count, fd, _block_offset(len(header)))
-    told = {"header_bytes": len(header), "header_hash": sha256(header).hexdigest(), "byte_count": byte_count}
-    front = orjson.dumps({"tag": _tag(frames), **told})
+    sizes = {"header_bytes": len(header), "header_hash": sha256(header).hexdigest(), "byte_count": byte_count}
+    front = orjson.dumps({"tag": _tag(frames), **sizes})
     os.pwrite(fd, front.ljust(_PAGE_BYTES), 0)
 
 
 def packing_of(fd: int, frames: DeviceFrames) -> Packing | None:
-    """What an image holds, on its way into a block; None where it is of other libraries, or not an image."""
+    """Return the table of an image, ready to be copied into a block; None if the file is no image that fits here."""
     front = _front(os.pread(fd, _PAGE_BYTES, 0), _tag(frames))
     if front is None or os.fstat(fd).st_size != image_bytes(front.header_bytes, front.byte_count):
         return None
@@ -58,10 +58,11 @@ class _Front:
 
 def _front(page: bytes, tag: str) -> _Front | None:
     try:
-        told = orjson.loads(page)
-        if told["tag"] != tag:
+        front = orjson.loads(page)
+        if front["tag"] != tag:
             return None
-        return _Front(int(told["header_bytes"]), str(told["header_hash"]), int(told["byte_count"]))
+        return _Front(int(front["header_bytes"]), str(front["header_hash"]), int(front["byte_count"]))
+
     except (ValueError, KeyError, TypeError):
         return None
 

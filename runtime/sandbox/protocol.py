@@ -1,13 +1,13 @@
-"""How the replica talks with the processes below it: JSON packets with file descriptors, and JSON frames.
+"""The messages between the replica and the processes below it: JSON packets and JSON frames, with file descriptors.
 
-Two channels, both socket pairs made by the replica and passed by descriptor, never by path:
+There are two kinds of channel. The replica makes both as socket pairs and passes them by descriptor, never by path:
 
-- *control* (``SOCK_SEQPACKET``), to the template and to each holder: one JSON object a packet, descriptors beside it.
-- *seat* (``SOCK_STREAM``), to each process that runs a stranger's code or parses a stranger's bytes: JSON objects with
-  a 4-byte big-endian length before them.
+- *control* (``SOCK_SEQPACKET``), to the template and to each holder: one JSON object a packet, with descriptors.
+- *seat* (``SOCK_STREAM``), to each process that runs a task or parses an upload: JSON objects, each after its length in
+  4 bytes (big-endian).
 
-Nothing that comes from below is unpickled or followed: a frame is bounded in size, decoded as JSON, and its fields are
-checked by whoever reads them.
+The replica never unpickles what comes from below, and never follows a path in it. It bounds the size of each frame and
+decodes it as JSON; the code that reads a message checks its fields.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import orjson
 Message = dict[str, Any]
 
 PACKET_BYTES: Final = 64 * 1024
-"""Largest control packet. Anything that a user can make long travels as a memfd beside it."""
+"""Size limit of a control packet. Anything that a user can make long travels as a memfd beside it."""
 
 FRAME_BYTES: Final = 4 * 1024 * 1024
-"""Largest frame on a seat's channel: source text (1 MiB at most, escaped) down."""
+"""Size limit of a frame to a seat. The longest has the source of a task (at most 1 MiB before it is escaped)."""
 
 ANSWER_BYTES: Final = 1024 * 1024
-"""Largest frame up from a seat: a traceback at most. Reading a forged one costs everybody's time."""
+"""Size limit of a frame from a seat, of which the longest has a traceback. Reading a forged one takes time from all."""
 
 MAX_FDS: Final = 8
 
@@ -39,11 +39,11 @@ _FD_BYTES: Final = array.array("i").itemsize
 
 
 class ProtocolError(Exception):
-    """The other side closed the channel in the middle of a message, or sent what cannot be a message."""
+    """The other side closed the channel in the middle of a message, or sent bytes that are no message."""
 
 
 def send_packet(sock: socket.socket, message: Message, fds: tuple[int, ...] = ()) -> None:
-    """Send one control packet. Raises ``BlockingIOError`` where a non-blocking socket is full."""
+    """Send one control packet. Raises ``BlockingIOError`` if a non-blocking socket is full."""
     data = orjson.dumps(message)
     if len(data) > PACKET_BYTES:
         raise ValueError(f"control packet of {len(data)} bytes")
@@ -51,15 +51,15 @@ def send_packet(sock: socket.socket, message: Message, fds: tuple[int, ...] = ()
 
 
 def ancillary_of(fds: tuple[int, ...]) -> list[tuple[int, int, array.array[int]]]:
-    """What ``sendmsg`` takes beside the bytes so that descriptors travel with them."""
+    """Return the ancillary data with which ``sendmsg`` passes descriptors."""
     return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
 
 
 def recv_packet(sock: socket.socket) -> tuple[Message, list[int]] | None:
-    """The next control packet and its descriptors; None at the end of the channel.
+    """Return the next control packet and its descriptors; None at the end of the channel.
 
-    Raises ``ProtocolError`` on a packet that is cut or not a JSON object, ``BlockingIOError`` on a non-blocking socket
-    with nothing to read.
+    Raises ``ProtocolError`` if the packet is cut or is not a JSON object, ``BlockingIOError`` if a non-blocking socket
+    has nothing to read.
     """
     data, ancillary, flags, _ = sock.recvmsg(
         PACKET_BYTES, socket.CMSG_SPACE(MAX_FDS * _FD_BYTES), socket.MSG_CMSG_CLOEXEC
@@ -78,7 +78,7 @@ def recv_packet(sock: socket.socket) -> tuple[Message, list[int]] | None:
 
 
 def encode_frame(message: Mapping[str, Any]) -> bytes:
-    """The bytes of one frame. Raises ``ValueError`` where it would be longer than ``FRAME_BYTES``."""
+    """Return the bytes of one frame. Raises ``ValueError`` if it would be longer than ``FRAME_BYTES``."""
     data = orjson.dumps(message)
     if len(data) > FRAME_BYTES:
         raise ValueError(f"frame of {len(data)} bytes")
@@ -104,7 +104,7 @@ def recv_frame(fd: int) -> Message | None:
 
 
 def recv_frame_and_fds(channel: socket.socket) -> tuple[Message, list[int]] | None:
-    """Read one frame from a blocking stream, and the descriptors that came with it; None at its end."""
+    """Read one frame and its descriptors from a blocking stream; None at its end."""
     head, ancillary, flags, _ = channel.recvmsg(
         _LENGTH.size, socket.CMSG_SPACE(MAX_FDS * _FD_BYTES), socket.MSG_CMSG_CLOEXEC
     )
@@ -121,7 +121,7 @@ def recv_frame_and_fds(channel: socket.socket) -> tuple[Message, list[int]] | No
 
 
 def frame_length(head: bytes, most: int = FRAME_BYTES) -> int:
-    """Length of the frame that follows these 4 bytes. Raises ``ProtocolError`` above ``most``."""
+    """Decode the 4 bytes before a frame. Raises ``ProtocolError`` if the frame is longer than ``most``."""
     length: int = _LENGTH.unpack(head)[0]
     if length > most:
         raise ProtocolError(f"frame of {length} bytes")
@@ -129,14 +129,14 @@ def frame_length(head: bytes, most: int = FRAME_BYTES) -> int:
 
 
 class FrameBuffer:
-    """Collects the bytes of frames as they come, each of ``most`` bytes at most."""
+    """Joins bytes as they arrive into frames of at most ``most`` bytes."""
 
     def __init__(self, most: int = FRAME_BYTES) -> None:
         self._data = bytearray()
         self._most = most
 
     def feed(self, data: bytes) -> Message | None:
-        """The first frame that is whole, which goes, else None. Raises ``ProtocolError`` on one that cannot be."""
+        """Add bytes, and take out the first frame if it is complete. Raises ``ProtocolError`` if it is no message."""
         self._data += data
         if len(self._data) < _LENGTH.size:
             return None
@@ -150,7 +150,8 @@ class FrameBuffer:
 
 
 def close_all(fds: list[int] | tuple[int, ...]) -> None:
-    """Close descriptors that nobody took."""
+    """Close descriptors that came with a message."""
+
     for fd in fds:
         os.close(fd)
 

@@ -65,6 +65,6 @@ sys.exit(serve(os.environ))
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "graphside: isolation 'standard' needs what this machine does not have "
+        "graphside: isolation 'standard' requires walls that this machine does not have "
         "(landlock: taken away; seccomp: taken away); `graphside doctor` says more"
     )

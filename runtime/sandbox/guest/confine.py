@@ -1,8 +1,8 @@
-"""What every process below the replica puts up around itself first, on any machine: resource limits, no new privileges,
-closed descriptors, lower priority, death with the parent.
+"""Confinement that works on every machine: resource limits, no new privileges, closed descriptors, lower priority,
+death with the parent. Every process below the replica applies it to itself first.
 
-Everything here is per process and inherited, so each function says what it assumes about threads. The walls that a
-kernel may lack are in ``walls/``.
+All of it is per process and inherited, so each function says what it assumes about threads. ``walls/`` has what a
+kernel may lack.
 """
 
 import os
@@ -14,52 +14,52 @@ from runtime.sandbox.walls import kernel
 
 
 def _max_fd() -> int:
-    """One above the highest descriptor that can be open here."""
+    """Return one more than the highest descriptor that can be open here."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return 1 << 20 if hard == resource.RLIM_INFINITY else hard
 
 
 _MAX_FD: Final = _max_fd()
-"""Asked once, in the template, before any limit is lowered: each question is pages that a seat copies."""
+"""Read once, in the template, before any limit is lowered, because reading it makes a seat copy pages."""
 
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
 SIGNALS: Final = 64
-"""Signals that may wait for delivery. They count for the user, who may be the server's."""
+"""Signals that may wait for delivery. The kernel counts them for the user, who may be the server's own."""
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Have the kernel kill this process when the thread that made it ends; end at once if that happened already."""
+    """Have the kernel kill this process when the thread that made it ends; exit at once if it has ended already."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(1)
 
 
 def outlive_parent() -> None:
-    """Undo ``die_with_parent``: from here on the end of a control channel tells this process to go."""
+    """Undo ``die_with_parent``, for a process that ends when its control channel does."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of whatever descendants leave behind, so that it can be found and killed."""
+    """Become the parent of processes that descendants leave behind, so that they can be found and killed."""
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def hide_memory() -> None:
-    """Keep other processes of this user out of this one's memory and environment (``/proc/<pid>/mem``, ptrace)."""
+    """Hide memory and environment of this process from others of the same user (``/proc/<pid>/mem``, ptrace)."""
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
 
 
 def show_files() -> None:
-    """Let processes of this user see which files this one has open. The opposite of ``hide_memory``, before walls."""
+    """Let others of the same user see the open files of this process. Undoes ``hide_memory``; call it before walls."""
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
 
 
 def take_fds(fds: list[int]) -> None:
-    """Make ``fds[i]`` descriptor ``i`` and close every other one, so that nobody else's travels along."""
+    """Make ``fds[i]`` descriptor ``i`` and close every other one, so that no descriptor is inherited by mistake."""
     count = len(fds)
     if any(target < fd < count for target, fd in enumerate(fds)):
-        # A source sits where another one has to go: all of them out of the way first.
+        # A source has a number that another one needs, so all are moved out of the way first.
         top = max(fds) + count
         for offset, fd in enumerate(fds):
             os.dup2(fd, top + offset)
@@ -80,37 +80,36 @@ def limit(which: int, soft: int, hard: int | None = None) -> None:
 
 
 class AddressSpace:
-    """How much address space this process, or one just forked from it, has mapped.
+    """Measures the address space of this process. Make it while ``/proc`` can be opened.
 
-    Opened while ``/proc`` can be; its children read their parent's, which is theirs at the fork.
+    A child reads its parent's, which equals its own just after the fork.
     """
 
     def __init__(self) -> None:
         self._fd = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
     def mapped_bytes(self) -> int:
-        """Bytes now."""
         return int(os.pread(self._fd, 128, 0).split()[0]) * resource.getpagesize()
 
 
 def limit_memory(mapped_bytes: int, budget_bytes: int) -> None:
-    """Refuse allocations past ``budget_bytes`` more than ``mapped_bytes`` of address space (a clean ``MemoryError``).
+    """Refuse allocations past ``mapped_bytes`` plus ``budget_bytes`` of address space, with a clean ``MemoryError``.
 
-    A small reserve stays above it, so that the refusal itself can be reported (``release_reserve``).
+    A small reserve stays above that, so that the process can report the refusal (``release_reserve``).
     """
     limit(resource.RLIMIT_AS, mapped_bytes + budget_bytes, mapped_bytes + budget_bytes + _RESERVE_BYTES)
 
 
 def release_reserve() -> None:
-    """Allow what ``limit_memory`` kept back."""
+    """Allow the reserve that ``limit_memory`` kept back."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 def raise_walls(*, open_files: int, file_bytes: int) -> None:
-    """Walls that every process below the replica wears, and hands on to what it forks. Expects one thread.
+    """Apply what every process below the replica and its children are confined by. Expects one thread.
 
-    ``file_bytes`` is the largest file it may write (scratch or result, whichever is more).
+    ``file_bytes``: the largest file that the process may write, in scratch or as its result.
     """
     for which, most in (
         (resource.RLIMIT_CORE, 0),
@@ -127,9 +126,9 @@ def raise_walls(*, open_files: int, file_bytes: int) -> None:
 
 
 def _leave_processes() -> None:
-    """Leave an eighth of the processes and threads that the user may have to those who are not limited so.
+    """Leave an eighth of the user's processes and threads to processes without this limit.
 
-    They count for the user: where that is the server's, it can still start what it needs whatever runs do.
+    The kernel counts them for the user. If that is the server's own, the server can still start what it needs.
     """
     most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
     if most != resource.RLIM_INFINITY:
@@ -137,33 +136,32 @@ def _leave_processes() -> None:
 
 
 class OutOfMemory:
-    """Whom the kernel's out-of-memory killer chooses: a run before its holder, and that before the server's own.
+    """Sets the order in which the kernel kills processes when memory runs out: runs, their holder, then the server.
 
-    A holder with a large dataset would otherwise go for a run of somebody else that grows. To lower it again takes a
-    privilege only below what a privileged process once wrote, so the lower number has to come first.
+    Otherwise a holder with a large dataset would die because another user's run grows. Write the lower score first:
+    only a privileged process may go below the lowest score that was ever written.
     """
 
     def __init__(self) -> None:
-        # Its own files in /proc are root's while its memory is hidden, so it shows itself for that moment.
+        # While its memory is hidden, its files in /proc belong to root, so this process shows itself for a moment.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
         self._fd: int | None = None
         try:
             self._fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
-            pass  # no /proc in this place: the watchdog remains
+            pass  # there is no /proc; the watchdog still bounds memory
         finally:
             hide_memory()
 
     def after_runs(self) -> None:
-        """Let runs go before this process."""
+        """Have the kernel kill runs before this process."""
         self._write(b"100")
 
     def first(self) -> None:
-        """This process goes first, or what is forked now."""
+        """Have the kernel kill this process first, and every process that is forked from now on."""
         self._write(b"1000")
 
     def close(self) -> None:
-        """Leave it at that."""
         if self._fd is not None:
             os.close(self._fd)
 
@@ -173,11 +171,12 @@ class OutOfMemory:
 
 
 class Threads:
-    """The threads of this process. Opened while ``/proc`` can be."""
+    """Counts the threads of this process. Make it while ``/proc`` can be opened."""
 
     def __init__(self) -> None:
         self._fd = os.open("/proc/self/task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def only_one(self) -> bool:
-        """Whether there is one: a fork beside a second one may hang for ever in the child."""
+        """Whether there is one thread. A child that is forked beside a second one may hang forever."""
+
         return len(os.listdir(self._fd)) == 1

@@ -1,7 +1,7 @@
-"""Event loops in tasks: they wait with ``poll``, and are woken by a pipe.
+"""Event loops of tasks. They wait with ``poll``, and a pipe wakes them.
 
-Python's own use epoll and a pair of sockets, which a task may not have (``walls/policy.py``): each holds many times the
-kernel's memory that a pipe can.
+Python's own loops use epoll and a pair of sockets. Tasks may have neither (``walls/policy.py``), because each can hold
+many times the kernel memory of a pipe.
 """
 
 import io
@@ -13,19 +13,20 @@ from typing import Any
 
 
 class _End(io.FileIO):
-    """One end of a pipe that does not block, by the names that a loop has for what it does with a socket."""
+    """One end of a pipe that does not block, with the methods of a socket that a loop calls."""
 
     recv = io.FileIO.read
 
     def send(self, data: bytes) -> None:
-        with suppress(ValueError):  # closed meanwhile: there is nobody left to be woken
+        with suppress(ValueError):  # closed meanwhile: no loop is left to wake
             self.write(data)
 
 
 def do_without_sockets() -> None:
-    """Make every event loop of this process, and of those forked from it, one that a task may have."""
-    setattr(selectors, "DefaultSelector", selectors.PollSelector)  # noqa: B010  (a class of its own to mypy)
-    # No public way leads there: should Python change these names, no task could use asyncio, which tests would notice.
+    """Make event loops of this process, and of its children, do without epoll and sockets."""
+    setattr(selectors, "DefaultSelector", selectors.PollSelector)  # noqa: B010  (mypy takes it for another class)
+    # There is no public way. If Python changed these names, no task could use asyncio, which tests would show.
+
     setattr(selector_events.BaseSelectorEventLoop, "_make_self_pipe", _make_self_pipe)  # noqa: B010
 
 

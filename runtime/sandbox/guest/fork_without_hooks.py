@@ -1,7 +1,7 @@
-"""Fork without what Python and C libraries do around one.
+"""Fork without what Python and C libraries do around a fork.
 
-They lock and unlock what other threads might hold, and begin their random states anew: in a process that has one thread
-that is for nothing, and costs the child 300 copied pages. Whoever forks so sees to random states (``interior.py``).
+They lock and unlock what other threads might hold, and reseed their random generators. A process with one thread needs
+none of it, and it costs the child 300 copied pages. Callers must reseed the random generators (``surroundings.py``).
 """
 
 import ctypes
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 def _find() -> Callable[[], int] | None:
-    """The C library's own, which keeps the interpreter's lock where it is; None where it has none."""
+    """Return the C library's function, called without releasing the interpreter's lock; None if it has none."""
     try:
         fork = ctypes.PyDLL(None, use_errno=True)._Fork  # glibc from 2.34 on, musl from 1.2.3 on
     except AttributeError:
@@ -24,7 +24,7 @@ _fork = _find()
 
 
 def fork_without_hooks() -> int:
-    """Like ``os.fork``, of a process with one thread. Raises ``OSError``."""
+    """Fork a process that has one thread, as ``os.fork`` does. Raises ``OSError``."""
     if _fork is None:
         return os.fork()
     pid = _fork()

@@ -1,4 +1,4 @@
-"""The loop that the template and every holder run: fork on demand, reap, report."""
+"""The loop of the template and of every holder: it forks on demand, reaps children, and reports how they ended."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from runtime.sandbox.protocol import Message, recv_packet, send_packet
 log = logging.getLogger("graphside.sandbox")
 
 Become = Callable[[Message, list[int], int], NoReturn]
-"""What a forked child does with the packet, its descriptors and its parent's pid. It never returns."""
+"""Runs in a forked child with the packet, its descriptors and the parent's pid. It never returns."""
 
 
 class Forker:
@@ -29,7 +29,7 @@ class Forker:
         orphans: bool,
         fork: Callable[[], int] = os.fork,
     ) -> None:
-        """``orphans``: whether children can leave processes behind, which no filter keeps them from starting."""
+        """``orphans``: whether children can leave processes behind, because no filter keeps them from starting any."""
         self._control = control
         self._become = become
         self._threads = threads
@@ -87,16 +87,16 @@ class Forker:
         if number is not None:
             code = os.waitstatus_to_exitcode(status)
             send_packet(self._control, {"event": "exit", "child": number, "code": code})
-        self._kill_orphans()  # after an orphan too: its own children are ours now
+        self._kill_orphans()  # after the end of an orphan too, because its children are ours now
 
     def _kill_orphans(self) -> None:
-        """Kill what a dead child left behind: as subreaper we are its parent now, and we know our own children."""
+        """Kill what a dead child left behind. As subreaper we are its parent now, and we know our own children."""
         if self._children_file is None:
             return
         known = {pid for pid, _ in self._children.values()}
         self._children_file.seek(0)
         for pid in map(int, self._children_file.read().split()):
             if pid not in known:
-                with suppress(ProcessLookupError):  # in a namespace of processes that /proc does not show
+                with suppress(ProcessLookupError):  # this /proc shows another pid namespace
                     os.kill(pid, signal.SIGKILL)
                     self._watch(pid, None)

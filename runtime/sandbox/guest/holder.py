@@ -1,7 +1,7 @@
-"""The holder: a process that has one dataset's frames and Plottable, and forks a seat for each run.
+"""The holder: a process that has the frames and the Plottable of one dataset, and forks a seat for each run.
 
-Everything that a holder has is readable by its seats, so it holds one dataset and nothing else. It never runs a task,
-decides no deadline and reads no request: it forks, reaps, and tells the replica who ended how.
+Its seats can read everything that it has, so it has one dataset and nothing else. It runs no task, sets no deadline and
+reads no request. It forks, reaps, and reports to the replica how each seat ended.
 """
 
 import gc
@@ -36,19 +36,19 @@ FIRST_TABLE_FD: Final = 5
 
 
 def main(fds: list[int], message: Message, enclosure: Enclosure, merges: list[Merge], *, parent_pid: int) -> NoReturn:
-    """Be a holder: load behind walls, say so, serve until the control channel ends.
+    """Be a holder: put walls up, load the dataset, report that, and serve until the control channel ends.
 
     ``fds`` become 0 (nothing), 1 and 2 (the template's log), 3 (control), 4 (the dataset's description, JSON), then
-    one descriptor a table, in the order of ``message["roles"]``, and at last the directory of scratch directories.
+    one descriptor for each table in the order of ``message["roles"]``, then the directory of scratch directories.
     """
-    confine.die_with_parent(parent_pid)  # until it listens for the end of its channel, see below
+    confine.die_with_parent(parent_pid)  # until it serves its control channel, whose end tells it to end
     confine.take_fds(fds)
     confine.adopt_orphans()
     limits = message["limits"]
     confine.raise_walls(open_files=limits["open_files"], file_bytes=limits["file_bytes"])
     control = socket.socket(fileno=CONTROL_FD)
     started = time.perf_counter()
-    own = _Own()
+    own = _OwnFiles()
     enclosure.holder(scratch_root=len(fds) - 1)
     os.close(len(fds) - 1)
     before = own.anonymous_bytes()
@@ -56,7 +56,7 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, merges: list[Me
     try:
         with _at_most(most, own.space):
             plottable = _load(message["roles"])
-    except Exception as error:  # a boundary: whatever went wrong is the replica's to know
+    except Exception as error:  # a boundary: the replica reports whatever went wrong
         send_packet(control, {"event": "failed", "failure": _failure(error, most).to_wire()})
         os._exit(1)
     surroundings.prepare_holder()
@@ -78,9 +78,9 @@ def _load(roles: list[str]) -> Any:
 
 @contextmanager
 def _at_most(most_bytes: int, space: confine.AddressSpace) -> Iterator[None]:
-    """Refuse memory past so many bytes more: what a file is in memory is for its writer to choose."""
+    """Limit further allocations to so many bytes, because a small file can become large in memory."""
     pool = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own reserves a GiB beforehand, which no limit would see
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool reserves a GiB at once, which would defeat the limit
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     confine.limit(resource.RLIMIT_AS, space.mapped_bytes() + most_bytes, hard)
     try:
@@ -95,16 +95,16 @@ def _failure(error: Exception, most_bytes: int) -> RuntimeFailure:
         return error
     if isinstance(error, MemoryError):
         return DatasetTooLarge(
-            f"the dataset needs more memory than this server's dataset cache of {most_bytes} bytes; its columns of "
-            "lists, objects, dates or missing values take more in memory than in a file",
+            f"the dataset needs more memory than this server's dataset cache of {most_bytes} bytes; columns of lists, "
+            "objects, dates or missing values take more space in memory than in a file",
             limit_name="cache_bytes",
             limit=most_bytes,
         )
     return DatasetUnreadable(legal_text(f"the dataset cannot be loaded: {type(error).__name__}: {error}"[:500]))
 
 
-class _Own:
-    """What a holder asks of ``/proc`` about itself, opened before its walls close that."""
+class _OwnFiles:
+    """The files in ``/proc`` by which a holder measures itself. It opens them before its walls forbid that."""
 
     def __init__(self) -> None:
         self.threads = confine.Threads()
@@ -114,27 +114,28 @@ class _Own:
         self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
 
     def anonymous_bytes(self) -> int:
-        """Anonymous resident memory of this process."""
+        """Return the anonymous resident memory of this process."""
         for line in os.pread(self._status, 4096, 0).splitlines():
             if line.startswith(b"RssAnon:"):
                 return int(line.split()[1]) * 1024
         return 0
 
 
-def _forker(control: socket.socket, plottable: Any, threads: int, own: _Own, enclosure: Enclosure) -> Forker:
+def _forker(control: socket.socket, plottable: Any, threads: int, own: _OwnFiles, enclosure: Enclosure) -> Forker:
     mapped_bytes = own.space.mapped_bytes()
 
     def be_seat(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
         try:
             seat.enter([0, *fds], enclosure, parent_pid=parent_pid, uid=message.get("uid"), threads=threads)
-        except Exception as error:  # no stack: the log may be the caller's stderr by now, and he learns no paths
+        except Exception as error:  # no stack: stderr may be the caller's by now, who must not learn our paths
             log.error("seat.failed %s: %s", type(error).__name__, getattr(error, "strerror", None))
             os._exit(70)
         seat.serve(lambda: plottable, mapped_bytes)
 
     def fork() -> int:
         surroundings.reseed()
-        own.out_of_memory.first()  # what is forked now
+        own.out_of_memory.first()  # inherited by the child
+
         pid = fork_without_hooks()
         if pid:
             own.out_of_memory.after_runs()

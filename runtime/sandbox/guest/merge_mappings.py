@@ -1,8 +1,8 @@
-"""Fewer mappings for the same memory: a fork copies each of them, and an end takes each apart (2 us together).
+"""Merges memory mappings, because a fork copies each mapping and an exit removes each (2 us together).
 
-A library is mapped in five pieces with rights of their own. In a holder that has loaded its dataset, nobody's data is
-read any more, and what runs in its seats may change its own memory as it likes; so there the pieces may share rights.
-The template, which has the same libraries, finds out beforehand which: it is most of the work.
+A library is mapped in five pieces that differ in their rights. A holder that has loaded its dataset reads no stranger's
+data any more, and a task in a seat may change the memory of its own process anyway. So the pieces may share rights
+there. The template has the same libraries and finds the merges beforehand, which is most of the work.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ _libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 @dataclass(frozen=True, slots=True)
 class _Mapping:
-    """A line of ``/proc/self/maps``: ``file`` is device and inode, ``offset`` where in it the mapping begins."""
+    """A line of ``/proc/self/maps``. ``file``: device and inode. ``offset``: where in the file the mapping begins."""
 
     start: int
     end: int
@@ -24,18 +24,18 @@ class _Mapping:
     file: tuple[bytes, bytes]
 
     def goes_on_in(self, after: "_Mapping") -> bool:
-        """Whether the two are one stretch of one file, writable both or neither."""
+        """Whether the two mappings are one contiguous part of one file."""
         return (
             self.end == after.start and self.file == after.file and self.offset + self.end - self.start == after.offset
         )
 
 
 Merge = tuple[int, int, int]
-"""Address and length in bytes of a mapping, and the rights that it is to have."""
+"""Address of a mapping, its length in bytes, and the rights that it is to get."""
 
 
 def find_merges() -> list[Merge]:
-    """What to change so that adjacent mappings of one library have the same rights."""
+    """Find the changes that give adjacent mappings of one library the same rights."""
     with open("/proc/self/maps", "rb") as file:
         mappings = [_mapping(line) for line in file]
     libraries = {one.file for one in mappings if one.rights == b"r-xp" and one.file[1] != b"0"}
@@ -50,9 +50,9 @@ def find_merges() -> list[Merge]:
 
 
 def merge(merges: list[Merge]) -> None:
-    """Change it, here or in a process forked from where it was found: the kernel makes one mapping of several."""
+    """Apply changes in the process that found them or in a child. The kernel then merges the mappings."""
     for address, length, rights in merges:
-        _libc.mprotect(address, length, rights)  # where it fails, things stay as they were
+        _libc.mprotect(address, length, rights)  # a failure leaves the mapping as it was
 
 
 def _mapping(line: bytes) -> _Mapping:

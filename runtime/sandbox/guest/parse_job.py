@@ -1,6 +1,6 @@
-"""A job: a process that parses a stranger's bytes into a table, within limits, and ends.
+"""A job: a process that parses an upload into a table, within limits, and ends.
 
-It reads and writes only the descriptors that it was given, so a parser that is made to misbehave has no path to follow.
+It reads and writes only the descriptors that it was given, so a parser that misbehaves has no path to follow.
 """
 
 import os
@@ -24,15 +24,15 @@ SCRATCH_FD: Final = 6
 NICENESS: Final = 5
 _CAUSE_CHARACTERS: Final = 4000
 
-_DAMAGED: Final = "the file is damaged in a way that its reader does not know"
-_NO_MEMORY: Final = "the table does not fit into the memory that parsing may use, or is damaged"
-"""Python's ``SystemError``: a library in C failed and forgot to say why, which they do where memory is at its end."""
+_DAMAGED: Final = "the file is damaged: its reader failed in an unexpected way"
+_NO_MEMORY: Final = "the table does not fit into the memory that parsing may use, or the file is damaged"
+"""The message for Python's ``SystemError``: a C library failed without a reason, which happens when memory runs out."""
 
 
 def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: int) -> NoReturn:
     """Parse or concatenate. ``fds`` become 0-2, 3 (channel), 4 (the table to write), then the inputs.
 
-    Parsing has one input, and after it the file that takes what a compressed upload holds.
+    Parsing has one input, followed by a file for the decompressed content of a compressed upload.
     """
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
@@ -42,11 +42,11 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, *, parent_pid: 
     out_of_memory.close()
     confine.raise_walls(open_files=256, file_bytes=int(message["file_bytes"]))
     os.nice(NICENESS)
-    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own reserves a GiB beforehand, which no limit would see
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool reserves a GiB at once, which would defeat the limit
     confine.limit_memory(confine.AddressSpace().mapped_bytes(), int(message["memory_bytes"]))
     if message.get("uid") is not None:
         identity.become(int(message["uid"]))
-        confine.die_with_parent(parent_pid)  # the kernel forgets it with the old user
+        confine.die_with_parent(parent_pid)  # again, because the kernel clears it when the user changes
     enclosure.job()
     _silence()
     request = recv_frame(CHANNEL_FD)
@@ -68,20 +68,21 @@ def _answer(request: Message, inputs: int) -> Message:
         return _failed(InvalidTable("the table needs more memory to parse than an upload may use"))
     except RecursionError:
         return _failed(InvalidTable("the table is nested too deeply"))
-    except Exception as error:  # a boundary: what a damaged file makes a library raise, nobody can list
+    except Exception as error:  # a boundary: a damaged file can make a library raise anything
         cause = legal_text(traceback.format_exc()[-_CAUSE_CHARACTERS:])
         return {
             **_failed(InvalidTable(_NO_MEMORY if isinstance(error, SystemError) else _DAMAGED)),
-            "cause": cause,  # has words of the file: whoever logs it keeps it on one line
+            "cause": cause,  # it may quote the file, so it must be logged on one line
         }
 
 
 def _failed(failure: RuntimeFailure) -> Message:
-    confine.release_reserve()  # memory may be at its end
+    confine.release_reserve()  # memory may have run out
     return {"status": "failed", "failure": failure.to_wire()}
 
 
 def _silence() -> None:
-    """Stdout and stderr lead nowhere: they were the template's, and its log is no place for what a stranger writes."""
+    """Discard stdout and stderr: they were the template's, and a stranger must not write to its log."""
+
     for fd in (1, 2):
         os.dup2(0, fd)

@@ -1,8 +1,8 @@
-"""The seat: a process that has the dataset, wears its walls, and runs one task; the next one only where
-that is the same user's and the operator wants it (``TaskSpec.owner``).
+"""The seat: a walled process that has the dataset and runs one task. It runs another task only for the same user, and
+only if the operator allows that (``TaskSpec.owner``).
 
-It is forked from a holder, puts up every wall, and only then reads the request. Descriptors are fixed: 0 nothing,
-1 and 2 pipes that the replica drains, 3 the result (a memfd of fixed size), 4 the channel.
+A holder forks it; it puts up every wall, and only then reads the request. Its descriptors are fixed: 0 nothing, 1 and 2
+pipes that the replica drains, 3 the result (a memfd of fixed size), 4 the channel.
 """
 
 import contextlib
@@ -35,17 +35,17 @@ CHANNEL_FD: Final = 4
 NICENESS: Final = 5
 CPU_GRACE_S: Final = 2
 
-# A task may change any module that it can import, so what must still work after it ran is bound here, before.
+# A task may change any module that it can import, so functions that must still work afterwards are bound here.
 _exit = os._exit
 _perf_counter = time.perf_counter
 
 
 Explain = Callable[[BaseException], RuntimeFailure | None]
-"""What to say of an error that comes of a device; None for others."""
+"""Returns the failure that tells the caller of a device's error; None if the error is no device's."""
 
 
 def unexplained(_: BaseException) -> None:
-    """There is no device."""
+    """Explain no error, because there is no device."""
 
 
 def enter(
@@ -56,21 +56,20 @@ def enter(
     uid: int | None,
     threads: int,
 ) -> None:
-    """Wall this freshly forked process in. ``fds`` become 0, 1, 2, 3, 4, then the scratch directory.
+    """Put walls up around this newly forked process. ``fds`` become 0, 1, 2, 3, 4, then the scratch directory.
 
-    Limits and the rest of ``confine.raise_walls`` it has from its holder.
-    ``uid``: the user to become, where this machine has users to throw away.
+    It has inherited the limits of ``confine.raise_walls`` from its holder. ``uid``: the user to become, or None.
     """
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
     scratch_fd = len(fds) - 1
     os.nice(NICENESS)
     if uid is not None:
-        confine.limit(resource.RLIMIT_NPROC, threads)  # of that user, who has nothing else
+        confine.limit(resource.RLIMIT_NPROC, threads)  # the kernel counts them for that user, who has no other process
         identity.become(uid)
-        confine.die_with_parent(parent_pid)  # the kernel forgets it with the old user
-    os.fchdir(scratch_fd)  # that user's alone: a holder has no right of its own to enter it
-    if uid is not None or enclosure.walls.landlock:  # else other runs, of the same user, could look into its memory
+        confine.die_with_parent(parent_pid)  # again, because the kernel clears it when the user changes
+    os.fchdir(scratch_fd)  # only now, because the directory belongs to that user and a holder may not enter it
+    if uid is not None or enclosure.walls.landlock:  # otherwise other runs, of the same user, could read its memory
         confine.show_files()
     surroundings.prepare_seat(os.getcwd())
     enclosure.seat(scratch_fd)
@@ -78,10 +77,10 @@ def enter(
 
 
 def serve(plottable: Callable[[], Any], mapped_bytes: int | None, explain: Explain = unexplained) -> NoReturn:
-    """Wait for a request, run it, answer it, until the replica ends this process or the channel.
+    """Serve requests until the replica ends this process or the channel.
 
-    ``plottable`` gives the task its argument, ``mapped_bytes`` is what this process has mapped before it: None where
-    its address space is no measure of its memory. ``explain`` names errors of a device.
+    ``plottable``: returns the argument of the task. ``mapped_bytes``: address space that was mapped before the first
+    request; None if address space is no measure of this process's memory. ``explain``: names errors of a device.
     """
     try:
         request = _next_request()
@@ -89,9 +88,9 @@ def serve(plottable: Callable[[], Any], mapped_bytes: int | None, explain: Expla
             confine.limit_memory(mapped_bytes, request["memory_bytes"])
         while request is not None:
             _limit_cpu(request["cpu_s"], again=request["keep"])
-            surroundings.most_threads[0] = request["threads"]
+            surroundings.allow_threads(request["threads"])
             send_frame(CHANNEL_FD, _answer(request, plottable, explain))
-            # The replica looks at what this process used, and ends it, unless its user's next run is to have it.
+            # The replica ends this process now, unless it keeps it for the next run of the same user.
             request = _next_request()
     finally:
         _exit(0)
@@ -102,9 +101,9 @@ def _next_request() -> SeatRequest | None:
 
 
 def _limit_cpu(cpu_s: float, *, again: bool) -> None:
-    """The replica watches too, and ends a run by name; this holds where it does not come to that."""
+    """Set a limit slightly above the one that the replica enforces with a named failure."""
     most = math.ceil(cpu_s) + CPU_GRACE_S
-    if again:  # only the soft limit, which can be raised for the next run
+    if again:  # only the soft limit, because that can be raised for the next run
         times = os.times()
         confine.limit(resource.RLIMIT_CPU, most + math.ceil(times.user + times.system), resource.RLIM_INFINITY)
     else:
@@ -138,7 +137,7 @@ def _answer(request: SeatRequest, plottable: Callable[[], Any], explain: Explain
 
 
 def _own_copy(plottable: Callable[[], Any]) -> Callable[[], Any]:
-    """For a run that is not the last one of this process."""
+    """Copy the argument for each run, for a process that may run another task afterwards."""
     return lambda: fresh_copy(plottable())
 
 
@@ -148,8 +147,8 @@ def _run(source: str, plottable: Callable[[], Any]) -> Any:
 
 
 def _failure(error: BaseException, sink: "_ResultFile", request: SeatRequest) -> RuntimeFailure:
-    """What to tell the caller of an exception that ended the run."""
-    kind = type(error)  # isinstance() would ask the exception itself, and a task may have written that
+    """Return the failure that tells the caller of the exception that ended the run."""
+    kind = type(error)  # isinstance() would ask the exception, whose class the task may have written
     if issubclass(kind, RuntimeFailure):
         return cast(RuntimeFailure, error)
     if sink.exceeded:
@@ -160,7 +159,7 @@ def _failure(error: BaseException, sink: "_ResultFile", request: SeatRequest) ->
             observed=sink.exceeded,
         )
     described = describe_exception(error)
-    refused = issubclass(kind, OSError) and cast(OSError, error).errno == errno.ENOMEM  # mmap's word for it
+    refused = issubclass(kind, OSError) and cast(OSError, error).errno == errno.ENOMEM  # as mmap reports it
     if refused or issubclass(kind, MemoryError):
         limit = request["memory_bytes"]
         return TaskMemoryExceeded(
@@ -174,7 +173,7 @@ def _failure(error: BaseException, sink: "_ResultFile", request: SeatRequest) ->
 
 
 class _ResultFile(io.FileIO):
-    """The result's file, refusing to grow past the request's own cap (the memfd itself ends at the operator's)."""
+    """The file of the result. It refuses to grow past the limit of the request; the memfd ends at the operator's."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(RESULT_FD, "w", closefd=False)
@@ -192,5 +191,5 @@ class _ResultFile(io.FileIO):
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BaseException):  # a task may have put anything there
+        with contextlib.suppress(BaseException):  # a task may have replaced the stream by anything
             stream.flush()

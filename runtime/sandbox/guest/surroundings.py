@@ -1,7 +1,7 @@
-"""What a task finds inside its process besides the dataset: streams, modules, random states, an environment.
+"""What a task finds in its process besides the dataset: streams, modules, random states, an environment.
 
-Most of it is the same for every run, and made once, by the holder; each seat is forked with it. What a seat writes, it
-copies first, a page at a time, so what need not be written there is not.
+Most of it is the same for every run, so the holder makes it once and seats inherit it. A seat copies each page that it
+writes, so it writes as little as possible.
 """
 
 import _thread
@@ -17,23 +17,21 @@ import numpy as np
 
 OWN_PACKAGES: Final = frozenset({"auth", "catalog", "deployments", "runtime"})
 
-most_threads: Final = [1]
-"""How many threads the run of this process may have. A seat sets it."""
-
+_most_threads = 1
 _own_modules: list[str] = []
 
 
 def remember_own_modules() -> None:
     """Note which modules are the server's own: a task may not import them, and may bring others of the same names.
 
-    Called once, in the template. A holder that looked through all of ``sys.modules`` would write a reference count on
+    Called once, in the template. If a holder looked through all of ``sys.modules``, it would write a reference count on
     every name in it, and so copy 800 pages.
     """
     _own_modules.extend(name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES)
 
 
 def prepare_holder() -> None:
-    """Once, in a holder: what all its seats have. Nothing of the server's own can be imported any more."""
+    """Set up, once, what all seats of a holder share. The server's own modules cannot be imported any more."""
     sys.stdin = open(0, encoding="utf-8", closefd=False)
     for name, fd in (("stdout", 1), ("stderr", 2)):
         stream = _stream(fd)
@@ -43,20 +41,38 @@ def prepare_holder() -> None:
         sys.modules.pop(name, None)
     # None makes an import of the name fail at once, whatever is on the path.
     sys.modules.update(dict.fromkeys(OWN_PACKAGES))  # type: ignore[arg-type]
-    sys.modules["__main__"] = types.ModuleType("__main__")  # it would be the template
+    sys.modules["__main__"] = types.ModuleType("__main__")  # instead of the template's
     _bound_threads()
 
 
-def _bound_threads() -> None:
-    """Refuse threads past ``most_threads`` the way Python does where a system has no more.
+def prepare_seat(scratch: str) -> None:
+    """Point the environment of a seat to its own scratch directory."""
+    os.environ["HOME"] = scratch  # not update(), which tries every kind of mapping
+    os.environ["TMPDIR"] = scratch
 
-    A courtesy: a task that goes around it is ended by the replica's watch. The kernel's own limit is per user, and
-    counts for seats that have one to themselves.
+
+def reseed() -> None:
+    """Reseed the random generators. A holder does it before each fork, so that numbers differ from run to run."""
+    random.seed()
+    np.random.seed(int.from_bytes(os.urandom(4), "big"))
+
+
+def allow_threads(most: int) -> None:
+    """Set how many threads the run of this process may have."""
+    global _most_threads
+    _most_threads = most
+
+
+def _bound_threads() -> None:
+    """Refuse threads past ``_most_threads``, as Python does when a system has no more.
+
+    This is a courtesy. The replica's watchdog ends a task that goes around it. The kernel's own limit counts for the
+    user, so it applies only to seats that run as users of their own.
     """
 
     def bounded(start: Callable[..., Any]) -> Callable[..., Any]:
         def start_thread(*arguments: Any, **keywords: Any) -> Any:
-            if _thread._count() + 1 >= most_threads[0]:  # which does not count the first thread
+            if _thread._count() + 1 >= _most_threads:  # _count() leaves out the first thread
                 raise RuntimeError("can't start new thread")
             return start(*arguments, **keywords)
 
@@ -66,18 +82,6 @@ def _bound_threads() -> None:
         for module, attribute in ((_thread, name), (threading, f"_{name}")):
             if hasattr(module, attribute):
                 setattr(module, attribute, bounded(getattr(module, attribute)))
-
-
-def reseed() -> None:
-    """In a holder, before each fork: random numbers differ from run to run."""
-    random.seed()
-    np.random.seed(int.from_bytes(os.urandom(4), "big"))
-
-
-def prepare_seat(scratch: str) -> None:
-    """In a seat: what leads to its own scratch directory."""
-    os.environ["HOME"] = scratch  # not update(), which goes through every kind of mapping that there is
-    os.environ["TMPDIR"] = scratch
 
 
 def _stream(fd: int) -> IO[str]:

@@ -1,7 +1,8 @@
-"""The template: a process that has the libraries and nothing else. Holders and parsers are forked from it.
+"""The template: a process that has the libraries and nothing else. Holders and jobs are forked from it.
 
-Started by exec from the replica (``python -P -s -m runtime.sandbox.guest.template FD``) in a scrubbed environment. It
-holds no secret, no connection and no Ray, and it has one thread: a fork beside a second one may hang in the child.
+The replica starts it by exec (``python -P -s -m runtime.sandbox.guest.template FD PID JSON``) in a scrubbed
+environment. It has no secret, no connection and no Ray. It has one thread, because a child that is forked beside a
+second one may hang.
 """
 
 import gc
@@ -22,38 +23,38 @@ from runtime.sandbox.walls.enclosure import Enclosure, Walls
 log = logging.getLogger("graphside.template")
 
 BLOCKED_MODULES: Final = ("ray", *(f"pyarrow.{name}" for name in ("_azurefs", "_gcsfs", "_hdfs", "_s3fs")))
-"""Never importable below a replica. Arrow loads its clients of remote file systems wherever they are, which nobody here
-can reach, and each fork would pay for them."""
+"""Modules that are never importable below a replica. Arrow loads its clients of remote file systems if it finds them;
+nothing here can reach a file system, and each fork would pay for the clients."""
 
-OF_A_DEVICE: Final = ("cudf", "cupy")
-"""Nor these where there is none: graphistry imports cuDF wherever it finds it, and then prefers it."""
+DEVICE_MODULES: Final = ("cudf", "cupy")
+"""Modules that are not importable without a device, because graphistry uses cuDF if it finds it."""
 
 
 def main() -> NoReturn:
-    """Import, warm up, say so, fork on demand until the control channel ends.
+    """Import libraries, warm up, report that, and fork on demand until the control channel ends.
 
-    Arguments: the control channel's descriptor, the parent's pid, JSON of ``TemplateProcess``: ``walls``, ``door``,
-    ``device``.
+    Arguments: the control channel's descriptor, the parent's pid, and the options of ``TemplateProcess`` as JSON:
+    ``walls``, ``door`` (descriptor by which it enters its control group), ``device`` (module of ``DeviceFrames``).
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     control = socket.socket(fileno=int(sys.argv[1]))
     parent_pid = int(sys.argv[2])
-    told = json.loads(sys.argv[3])
-    walls = Walls(**told["walls"])
+    options = json.loads(sys.argv[3])
+    walls = Walls(**options["walls"])
     confine.die_with_parent(parent_pid)
-    if told["door"] is not None:
-        cgroup.enter(told["door"])
+    if options["door"] is not None:
+        cgroup.enter(options["door"])
     if walls.namespaces:
         namespaces.enter()
-    confine.hide_memory()  # not before: an ordinary user could not write his own uid_map any more
+    confine.hide_memory()  # not earlier, because an ordinary user could then not write their own uid_map
     confine.adopt_orphans()
     sys.modules.update(dict.fromkeys(BLOCKED_MODULES))  # type: ignore[arg-type]
-    if told["device"] is None:
-        sys.modules.update(dict.fromkeys(OF_A_DEVICE))  # type: ignore[arg-type]
+    if options["device"] is None:
+        sys.modules.update(dict.fromkeys(DEVICE_MODULES))  # type: ignore[arg-type]
     from runtime.sandbox.guest import surroundings, warmup
 
     warmup.warm_up()
-    frames = None if told["device"] is None else frames_of(told["device"])
+    frames = None if options["device"] is None else frames_of(options["device"])
     surroundings.remember_own_modules()
     gc.collect()
     gc.freeze()
@@ -66,7 +67,8 @@ def main() -> NoReturn:
 
 
 def _becoming(enclosure: Enclosure, frames: DeviceFrames | None) -> Become:
-    """What children become, by their packet's ``kind``."""
+    """Return the function that runs in each child. The ``kind`` of its packet says what it becomes."""
+
     from runtime.sandbox.guest import holder, merge_mappings, parse_job
     from runtime.sandbox.guest.device import loader as device_loader
     from runtime.sandbox.guest.device import seat as device_seat

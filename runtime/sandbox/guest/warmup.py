@@ -1,12 +1,12 @@
-"""What the template does once so that no run has to: imports, and the first pass through each path.
+"""Imports, and a first use of each code path, in the template, so that no run has to pay for them.
 
-A first pass costs 10-20 ms of imports and page faults, which every run would otherwise pay in its own process.
+A first use costs 10-20 ms of imports and page faults, which every run would otherwise pay in its own process.
 """
 
 import io
 import os
 
-import graphistry  # noqa: F401  imported for those who are forked from here
+import graphistry  # noqa: F401  imported for the children
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -23,7 +23,7 @@ from runtime.sandbox.guest.device import seat as device_seat
 from runtime.source import load_task
 
 FORKED = (device_loader, device_seat, holder, parse_job)
-"""What children of the template become; imported here, since their import is paid once."""
+"""The modules that children of the template run. They are imported here, so that the import is paid once."""
 
 _TASK = """
 def task(g):
@@ -54,7 +54,8 @@ def warm_up() -> None:
 
 
 def _of_many_types() -> pd.DataFrame:
-    """A frame long enough to be written by columns."""
+    """Return a frame that is long enough to be written by columns."""
+
     counts = range(1000)
     frame = pd.DataFrame({"n": counts, "weight": 0.5, "flag": True, "text": "a", "kind": "b", "escaped": '"'})
     frame["at"] = pd.to_datetime(frame["n"], unit="s")

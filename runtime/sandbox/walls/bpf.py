@@ -1,7 +1,7 @@
-"""System-call filters as programs of the kernel's classic packet filter.
+"""Compiles system-call filters to programs of the kernel's classic packet filter (BPF).
 
-A filter is a decision tree over call numbers, so that it is short to run and quick to install: the kernel tries every
-number once when a filter goes up.
+A filter is a decision tree over call numbers. That keeps it fast to run, and fast to install, because the kernel tries
+every number once when a filter goes up.
 """
 
 import struct
@@ -35,21 +35,21 @@ _Block = list[_Instruction]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Machine code of a filter; ``pid_offsets`` are where the installing process's pid goes."""
+    """Machine code of a filter. ``pid_offsets``: where the pid of the installing process belongs."""
 
     code: bytes
     pid_offsets: tuple[int, ...]
 
     def set_pid(self, code: Any, pid: int) -> None:
-        """Write the pid to where it goes in ``code``, a writable copy of the program's (any buffer)."""
+        """Write the pid into ``code``, a writable copy of the program's code (any buffer)."""
         for offset in self.pid_offsets:
             _PID.pack_into(code, offset, pid)
 
 
 def compile_filter(rules: Mapping[int, Rule], architecture: int, newest_call: int, other: Rule = DENY) -> Program:
-    """A filter from rules by call number; ``other`` for numbers without one, ENOSYS for numbers after ``newest_call``.
+    """Compile a filter from rules by call number. ``other`` applies to numbers without a rule.
 
-    A call through another architecture's entry kills the process.
+    Numbers after ``newest_call`` get ENOSYS. A call by another architecture's entry kills the process.
     """
     tree = _tree(_segments(rules, other, newest_call))
     block = [
@@ -67,13 +67,13 @@ def compile_filter(rules: Mapping[int, Rule], architecture: int, newest_call: in
 
 
 def _segments(rules: Mapping[int, Rule], other: Rule, newest_call: int) -> list[tuple[int, Rule]]:
-    """Where each run of numbers with one rule begins."""
+    """Return the first number of each range of numbers that share a rule."""
     segments: list[tuple[int, Rule]] = []
     for number in range(newest_call + 1):
         rule = rules.get(number, other)
         if not segments or segments[-1][1] != rule or isinstance(rule, When):
             segments.append((number, rule))
-    return [*segments, (newest_call + 1, UNKNOWN)]  # up to the largest number, so those of x32 too
+    return [*segments, (newest_call + 1, UNKNOWN)]  # up to the largest number, so the calls of x32 are included
 
 
 def _tree(segments: list[tuple[int, Rule]]) -> _Block:
@@ -102,8 +102,8 @@ def _leaf(rule: Rule) -> _Block:
 
 
 def _check(check: Check, then: _Block, refuse: _Block) -> _Block:
-    """``then`` where the check holds, ``refuse`` where it does not."""
-    at = _ARGUMENTS_AT + 8 * check.argument  # the lower half first, on both of our architectures
+    """Run ``then`` if the check holds, else ``refuse``."""
+    at = _ARGUMENTS_AT + 8 * check.argument  # both of our architectures store the lower half first
     block: _Block = []
     if check.whole:
         block += [_Instruction(_LOAD, at + 4), _Instruction(_JUMP_EQUAL, 0, 1, 0), *refuse]
@@ -119,6 +119,7 @@ def _check(check: Check, then: _Block, refuse: _Block) -> _Block:
 
 
 def _at_most(check: AtMost, then: _Block, refuse: _Block) -> _Block:
-    """The same for an upper bound."""
+    """Do the same for an upper bound."""
+
     load = _Instruction(_LOAD, _ARGUMENTS_AT + 8 * check.argument)
     return [load, _Instruction(_JUMP_AT_LEAST, check.most + 1, 0, len(refuse)), *refuse, *then]

@@ -1,9 +1,10 @@
-"""One control group for a replica's template and all that it forks: what they may use together, and one way to end all.
+"""The control group of a replica's template and of all its descendants. It limits what they use together, and can end
+all of them at once.
 
-The limits of each run are set without it (rlimits, watches); this is the wall behind those. There is no group for each
-run: to move a process between groups stops every fork of the machine for about 10 ms.
+Each run has limits of its own (rlimits, the watchdog); this is the wall behind those. Runs have no groups of their own,
+because moving a process into a group stops every fork of the machine for about 10 ms.
 
-A group belongs to the replica that holds its lock, so a later one knows what a killed one left.
+A group belongs to the replica that holds its lock, so a later replica can tell which groups a killed one left.
 """
 
 import fcntl
@@ -25,10 +26,10 @@ log = logging.getLogger("graphside.sandbox")
 
 PREFIX: Final = "graphside-tasks-"
 CPU_WEIGHT: Final = 25
-"""Of all runs together, beside 100 of the server's own processes, where both want the processor."""
+"""CPU weight of all runs together, where the server's own processes have 100."""
 
 SHARE: Final = 0.9
-"""Of what the groups above allow; the rest is the server's own."""
+"""The part of the memory limit of the groups above that runs may use. The rest is the server's own."""
 
 END_S: Final = 2.0
 _TICK_S: Final = 0.005
@@ -36,7 +37,7 @@ _TICK_S: Final = 0.005
 
 @dataclass(frozen=True, slots=True)
 class GroupLimits:
-    """What all runs, holders, parsers and their template may have together. ``pids`` counts threads."""
+    """What all runs, holders, jobs and their template may use together. ``pids`` counts threads."""
 
     memory_bytes: int
     pids: int
@@ -44,14 +45,14 @@ class GroupLimits:
 
 @dataclass(frozen=True, slots=True)
 class MemoryEvents:
-    """``kills``: processes that the kernel ended for memory; ``full``: how often this group's own limit was why."""
+    """``kills``: processes that the kernel ended for lack of memory. ``full``: how often this group's limit was why."""
 
     kills: int
     full: int
 
 
 class TaskGroup:
-    """The group of one replica. Make it with ``open_group``; ``close`` ends whatever lives in it."""
+    """The group of one replica. Make it with ``open_group``; ``close`` ends all processes in it."""
 
     def __init__(self, path: Path, controllers: tuple[str, ...], limits: GroupLimits) -> None:
         self.path = path
@@ -78,7 +79,7 @@ class TaskGroup:
             raise
 
     def memory_events(self) -> MemoryEvents:
-        """What has happened so far."""
+        """Return the counts so far."""
         if self._events is None:
             return MemoryEvents(0, 0)
         words = os.pread(self._events, 1024, 0).split()
@@ -86,30 +87,31 @@ class TaskGroup:
         return MemoryEvents(kills=counts.get(b"oom_kill", 0), full=counts.get(b"oom", 0))
 
     def used_bytes(self) -> int:
-        """What is charged to it now."""
+        """Return the memory that is charged to the group now."""
         return int((self.path / "memory.current").read_text(encoding="ascii"))
 
     def explain(self, failure: RuntimeFailure, before: MemoryEvents, used_bytes: int) -> RuntimeFailure:
-        """The same failure, or what it was for where the kernel killed the run to get memory.
+        """Return ``TaskMemoryExceeded`` instead of the failure if the kernel killed the run for lack of memory.
 
-        ``before``: the events when the run started; ``used_bytes``: the most that was seen of the run itself.
+        ``before``: the events when the run started. ``used_bytes``: the most memory that the run itself was seen with.
         """
         if not isinstance(failure, TaskCrashed) or failure.fields.get("signal") != "SIGKILL":
             return failure
         now = self.memory_events()
         if now.kills <= before.kills:
             return failure
-        own = f"it had used {used_bytes} bytes itself"
+        own = f"the task itself had used {used_bytes} bytes"
         if now.full == before.full:
-            return TaskMemoryExceeded(f"the machine had no memory left, and the kernel ended the task; {own}")
+            return TaskMemoryExceeded(f"the machine ran out of memory, and the kernel ended the task; {own}")
         limit = self.limits.memory_bytes
         text = (
-            f"all runs of this server together used their {limit} bytes of memory, and the kernel ended this one; {own}"
+            f"all runs of this server together reached their limit of {limit} bytes of memory, and the kernel ended "
+            f"the task; {own}"
         )
         return TaskMemoryExceeded(text, limit_name="tasks_memory_bytes", limit=limit, observed=limit)
 
     def close(self) -> None:
-        """End what lives there, and remove it. Blocks for up to ``END_S``."""
+        """End all processes in the group, and remove it. Blocks for up to ``END_S``."""
         if self._closed:
             return
         self._closed = True
@@ -123,7 +125,7 @@ class TaskGroup:
 
 
 def open_group(base: Path, controllers: tuple[str, ...], limits: GroupLimits) -> TaskGroup:
-    """A new group below ``base``, with no more memory than ``SHARE`` of what the groups above it allow.
+    """Make a group below ``base``, with at most ``SHARE`` of the memory that the groups above it allow.
 
     Raises ``OSError``.
     """
@@ -134,7 +136,7 @@ def open_group(base: Path, controllers: tuple[str, ...], limits: GroupLimits) ->
 
 
 def sweep(base: Path) -> None:
-    """End and remove what replicas left below ``base`` that were killed. Raises ``OSError``."""
+    """End and remove the groups that killed replicas left below ``base``. Raises ``OSError``."""
     with _locked(base):
         for path in base.glob(f"{PREFIX}*"):
             if _is_left(path) and _end(path):
@@ -142,7 +144,7 @@ def sweep(base: Path) -> None:
 
 
 def enter(door: int) -> None:
-    """Go into the group whose door is open as this descriptor, with all that will be forked here. Closes it."""
+    """Move this process, and all its future children, into a group. ``door``: descriptor of the group; it is closed."""
     os.write(door, b"0")
     os.close(door)
 
@@ -162,14 +164,14 @@ def _limits_above(base: Path) -> Iterator[int]:
         try:
             text = (group / "memory.max").read_text(encoding="ascii").strip()
         except OSError:
-            return  # the root of what is mounted
+            return  # the root of the mounted groups
         if text.isdecimal():
             yield int(text)
 
 
 @contextmanager
 def _locked(group: Path) -> Iterator[None]:
-    """Alone among the replicas that make and remove groups there."""
+    """Lock out other replicas that make and remove groups there."""
     fd = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -179,7 +181,7 @@ def _locked(group: Path) -> Iterator[None]:
 
 
 def _is_left(group: Path) -> bool:
-    """Whether the replica that made it is gone."""
+    """Whether the replica that made the group has ended."""
     try:
         fd = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -194,7 +196,8 @@ def _is_left(group: Path) -> bool:
 
 
 def _end(group: Path) -> bool:
-    """Kill all in it and remove it. Whether it is gone."""
+    """Kill all processes in the group and remove it. Return whether it is gone."""
+
     deadline = time.monotonic() + END_S
     while True:
         with suppress(OSError):

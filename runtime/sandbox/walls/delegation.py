@@ -1,12 +1,12 @@
-"""The control group (v2) that was given to this server to divide, if one was.
+"""Finds the control group (v2) that this server may divide, if it has one.
 
-To write to a group is not to be asked to: root may write to all of them, and systemd takes back what others change in
-the groups of its units. So a group counts as given where systemd says so (``Delegate=yes``), where it is all that a
-container sees, where its owner was given it by somebody else, or where it was made by hand.
+The right to write to a group is not enough: root may write to all groups, and systemd reverts changes in the groups of
+its units. So a group counts as delegated if systemd says so (``Delegate=yes``), if it is the root that a container
+sees, if its owner got it from another user, or if it was made by hand.
 
-A group that has processes cannot divide memory among groups below it, and one that divides the rest among them makes
-those useless. So a server that is alone in its group first goes into a leaf of that (``enter_leaf``), and all that it
-starts is born there. Processes of others are never moved.
+A group with processes cannot divide memory among the groups below it, and if it divides anything else, those groups
+become unusable. So a server that is alone in its group first moves into a leaf below it (``enter_leaf``), and its
+children start there. Processes of others are never moved.
 """
 
 import os
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final
 
 LEAF: Final = "graphside-server"
-"""Where a server goes that was started in the group itself."""
+"""The group that a server moves into if it was started in the delegated group itself."""
 
 CONTROLLERS: Final = ("memory", "pids", "cpu")
 LIMITING: Final = frozenset({"memory", "pids"})
-"""Without one of these a group limits nothing."""
+"""A group needs one of these controllers to limit anything."""
 
 _SELF: Final = Path("/proc/self")
 _DELEGATED: Final = ("trusted.delegate", "user.delegate")
@@ -27,19 +27,19 @@ _UNITS: Final = (".service", ".scope", ".slice")
 
 
 class NotDelegated(Exception):
-    """There is no group that this server may divide. The text says why, and goes to the operator."""
+    """There is no group that this server may divide. The text tells the operator why."""
 
 
 def given_group(process: Path = _SELF) -> Path:
-    """The directory of the group that was given to us: our own or, where we are in a leaf, the one above.
+    """Return the directory of the delegated group: our own, or the one above if we are in a leaf.
 
-    ``process``: its directory in ``/proc``. Raises ``NotDelegated``.
+    ``process``: our directory in ``/proc``. Raises ``NotDelegated``.
     """
     name = _name_of(process)
     mount, root = _mount_of(process, name)
     own = mount / os.path.relpath(name, root)
     steps = [(own, name)]
-    if own != mount and not own.name.endswith(_UNITS):  # above a unit, groups are the manager's
+    if own != mount and not own.name.endswith(_UNITS):  # groups above a unit belong to systemd
         steps.append((own.parent, os.path.dirname(name)))
     if own.name == LEAF:
         del steps[0]
@@ -47,12 +47,12 @@ def given_group(process: Path = _SELF) -> Path:
         if _is_given(group, its_name):
             return group
     if name == "/":
-        raise NotDelegated("this process is in the machine's root group, which nobody gives away")
-    raise NotDelegated("its control group is systemd's, without Delegate=yes")
+        raise NotDelegated("the server is in the machine's root control group, which cannot be delegated")
+    raise NotDelegated("the server's control group belongs to systemd, without Delegate=yes")
 
 
 def enter_leaf(process: Path = _SELF) -> bool:
-    """Go into a leaf of our group, where it was given to us and we are alone in it. Whether we went."""
+    """Move into a leaf of our group, if it is delegated and we are alone in it. Return whether we moved."""
     try:
         group = given_group(process)
         if _processes(group) != [os.getpid()]:
@@ -61,19 +61,21 @@ def enter_leaf(process: Path = _SELF) -> bool:
             (group / LEAF).mkdir()
         write(group / LEAF / "cgroup.procs", "0")
     except (NotDelegated, OSError):
-        return False  # the probe tells why
+        return False  # the probe reports why
     return True
 
 
 def divide(group: Path) -> tuple[str, ...]:
-    """Have groups below it limit what they can, and return what that is. Raises ``NotDelegated``.
+    """Enable controllers for the groups below a group, and return them. Raises ``NotDelegated``.
 
-    What was enabled stays so: another server may rely on it.
+    Controllers that are enabled already stay so, because another server may rely on them.
     """
     count = len(_processes(group))
     if count:
-        text = "one process is" if count == 1 else f"{count} processes are"
-        raise NotDelegated(f"{text} in the group itself; start the server alone in it, or with DelegateSubgroup=")
+        found = "one process is" if count == 1 else f"{count} processes are"
+        raise NotDelegated(
+            f"{found} in the server's control group itself; start the server alone in it, or set DelegateSubgroup="
+        )
     refused: dict[str, OSError] = {}
     for controller in CONTROLLERS:
         try:
@@ -87,7 +89,7 @@ def divide(group: Path) -> tuple[str, ...]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write to a file of a group; it is the kernel that has those, so none is made. Raises ``OSError``."""
+    """Write to an existing file of a group. Raises ``OSError``."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode("ascii"))
@@ -96,19 +98,19 @@ def write(path: Path, text: str) -> None:
 
 
 def _name_of(process: Path) -> str:
-    """The group's name as the process sees it, from its own root on."""
+    """Return the name of the process's group, relative to the root that the process sees."""
     try:
         lines = (process / "cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     name = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), None)
     if name is None:
-        raise NotDelegated("this kernel has no control groups of version 2")
+        raise NotDelegated("the kernel has no control groups of version 2")
     return name
 
 
 def _mount_of(process: Path, name: str) -> tuple[Path, str]:
-    """Where groups are mounted, and the name of the group that is the mount's root."""
+    """Return where groups are mounted, and the name of the group at the mount's root."""
     for line in (process / "mountinfo").read_text(encoding="utf-8").splitlines():
         fields = line.split()
         root, point = (field.encode().decode("unicode_escape") for field in fields[3:5])
@@ -121,7 +123,7 @@ def _mount_of(process: Path, name: str) -> tuple[Path, str]:
 
 def _is_given(group: Path, name: str) -> bool:
     if not (group / "cgroup.type").exists():
-        return False  # the machine's root group alone has none
+        return False  # only the machine's root group lacks this file
     return (
         name == "/"
         or _says_so(group)
@@ -149,6 +151,7 @@ def _processes(group: Path) -> list[int]:
 def _why_not(group: Path, refused: dict[str, OSError]) -> str:
     offered = (group / "cgroup.controllers").read_text(encoding="ascii").split()
     if LIMITING.isdisjoint(offered):
-        return f"its control group has neither memory nor pids to give ({' '.join(offered) or 'no controllers'})"
+        found = " ".join(offered) or "none"
+        return f"the server's control group has neither the memory nor the pids controller (controllers: {found})"
     error = next(refused[name] for name in CONTROLLERS if name in LIMITING and name in offered)
-    return f"its control group cannot be divided: {(error.strerror or str(error)).lower()}"
+    return f"the server's control group cannot be divided: {(error.strerror or str(error)).lower()}"

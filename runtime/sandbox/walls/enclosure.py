@@ -1,7 +1,7 @@
-"""The walls around each kind of process, in the order in which they go up, each of which the next ones rely on.
+"""Puts up the walls around each kind of process, in the order in which later walls rely on earlier ones.
 
-``Walls`` is what stands on this machine, found out by trying (``probe.py``) and handed down as data. ``Enclosure`` has
-the filters compiled and is made once, in the template; holders, seats and jobs are forked with it.
+``Walls`` says which walls work on this machine. The replica finds out by trying (``probe.py``) and passes it down as
+data. ``Enclosure`` has the compiled filters. The template makes it once; holders, seats and jobs inherit it.
 """
 
 import os
@@ -15,7 +15,7 @@ from runtime.sandbox.walls.seccomp import prepare_filter
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """``landlock``: its version, 0 for none. ``cgroup``: whether there can be a group; the replica makes it."""
+    """The walls that work on a machine. ``landlock``: its version, 0 for none. The replica makes the ``cgroup``."""
 
     landlock: int = 0
     seccomp: bool = False
@@ -25,6 +25,10 @@ class Walls:
 
     def to_wire(self) -> dict[str, Any]:
         return asdict(self)
+
+    def new_uid(self) -> int | None:
+        """Return the user of a new process, whom no other process has; None if processes run as the server's user."""
+        return identity.new_uid() if self.throwaway_users else None
 
 
 NONE: Final = Walls()
@@ -37,11 +41,11 @@ class Enclosure:
         """``device``: whether seats and jobs use an NVIDIA device."""
         self.walls = walls
         libraries = [(path, landlock.READ) for path in landlock.library_paths()]
-        machine = [(path, landlock.READ) for path in landlock.OF_THE_MACHINE]
-        # All of /proc for a holder, for its seats' sake, who each open their own of it. Landlock itself keeps it from
-        # the memory, the environment and the files of others.
+        machine = [(path, landlock.READ) for path in landlock.MACHINE_PATHS]
+        # A holder may read all of /proc, because its seats inherit that and each opens its own files there. Landlock
+        # itself keeps the holder from the memory, the environment and the files of other processes.
         around_holder = [*libraries, *machine, ("/proc", landlock.READ), *landlock.DEVICES.items()]
-        oneself = [(f"/proc/self/{name}", landlock.READ) for name in landlock.OF_ONESELF]
+        oneself = [(f"/proc/self/{name}", landlock.READ) for name in landlock.OWN_FILES]
         around_seat = [*libraries, *machine, *oneself, *landlock.DEVICES.items()]
         if device:
             around_seat += landlock.device_paths()
@@ -58,7 +62,7 @@ class Enclosure:
             )
 
     def holder(self, scratch_root: int) -> None:
-        """Around a holder. ``scratch_root``: descriptor of the directory that has all scratch directories."""
+        """Put walls up around a holder. ``scratch_root``: descriptor of the directory of all scratch directories."""
         if os.geteuid() == 0:
             identity.drop_capabilities(identity.SWITCHING_USERS if self.walls.throwaway_users else ())
         else:
@@ -69,8 +73,8 @@ class Enclosure:
             self._holder.put_up()
 
     def seat(self, scratch: int) -> None:
-        """Around a seat, which is its own user by now where it can be. ``scratch``: its directory."""
-        if self.walls.throwaway_users:  # else its holder has none left
+        """Put walls up around a seat, which has changed its user already. ``scratch``: descriptor of its directory."""
+        if self.walls.throwaway_users:  # otherwise its holder has dropped all of them
             identity.drop_capabilities()
         if self.walls.landlock:
             self._files_of_seat.put_up([(scratch, landlock.WORK)])
@@ -78,7 +82,7 @@ class Enclosure:
             self._seat.put_up()
 
     def job(self) -> None:
-        """Around a parser of uploads: it has its descriptors and opens nothing but libraries."""
+        """Put walls up around a job, which uses its descriptors and opens only libraries."""
         identity.drop_capabilities()
         if self.walls.landlock:
             self._files_of_seat.put_up()
@@ -86,7 +90,8 @@ class Enclosure:
             self._job.put_up()
 
     def _complete(self, rules: policy.Policy) -> policy.Policy:
-        """What Landlock of an older kernel leaves open, the filter closes."""
+        """Have the filter refuse what Landlock of an older kernel cannot refuse."""
+
         if landlock.guards_truncation(self.walls.landlock):
             return rules
         return {name: DENY if name == "truncate" else rule for name, rule in rules.items()}

@@ -1,4 +1,4 @@
-"""Who a process is to the kernel: a user that nobody else is, without capabilities."""
+"""Makes a process run as a user that no other process has, and without capabilities."""
 
 import ctypes
 import os
@@ -10,7 +10,7 @@ from runtime.sandbox.walls.syscalls import number_of, this_architecture
 
 _FIRST_UID: Final = 1_900_000_000
 _UIDS: Final = 1 << 26
-"""Numbers that neither people, services nor container managers are given."""
+"""The ids from ``_FIRST_UID`` on that neither people, services nor container managers get."""
 
 _CAPABILITY_VERSION: Final = 0x20080522
 _CAP_KILL, _CAP_SETGID, _CAP_SETUID = 5, 6, 7
@@ -27,12 +27,12 @@ class _Data(ctypes.Structure):
 
 
 def new_uid() -> int:
-    """A user id that no process has (one in 67 million)."""
+    """Return a random user id, one of 67 million, which no other process has."""
     return _FIRST_UID + secrets.randbelow(_UIDS)
 
 
 def may_become_anybody() -> bool:
-    """Whether this process can change its user id to ours: it is root, and the ids exist where it lives."""
+    """Whether this process can become the users of ``new_uid``: it is root, and its user namespace has these ids."""
     if os.geteuid() != 0:
         return False
     try:
@@ -44,34 +44,34 @@ def may_become_anybody() -> bool:
 
 
 def become(uid: int) -> None:
-    """Be that user, in a group of the same number and in no other, for good. Clears the parent-death signal."""
+    """Become that user for good, in the group of the same number only. This clears the parent-death signal."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
 
 
 def drop_capabilities(kept: tuple[int, ...] = ()) -> None:
-    """Give up all capabilities but these, and the way to get any back."""
+    """Drop all capabilities but these, and all ways to get them back."""
     try:
         kernel.prctl(kernel.PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
     except OSError:
-        pass  # a kernel without ambient ones has none to clear
+        pass  # this kernel has no ambient capabilities
     for capability in range(_MOST_CAPABILITIES):
         if capability not in kept:
             try:
                 kernel.prctl(kernel.PR_CAPBSET_DROP, capability)
             except OSError:
-                break  # not privileged to, or past the last one
+                break  # not privileged, or past the last capability
     mask = sum(1 << number for number in kept)
     data = (_Data * 2)(_Data(mask, mask, 0), _Data(0, 0, 0))
     header = _Header(_CAPABILITY_VERSION, 0)
     architecture = this_architecture()
     number = None if architecture is None else number_of("capset", architecture)
     if number is None:
-        raise OSError("there is no table of system calls for this architecture")
+        raise OSError("graphside has no table of system calls for this architecture")
     kernel.syscall(number, ctypes.byref(header), ctypes.byref(data))
 
 
 SWITCHING_USERS: Final = (_CAP_KILL, _CAP_SETGID, _CAP_SETUID)
-"""What a holder keeps, so that each of its seats can be somebody else, and still dies with it: the signal that the
-kernel sends for a parent that ends needs that parent's right to kill."""
+"""Capabilities that a holder keeps, so that each seat can become another user and still dies with the holder. The
+kernel's parent-death signal needs the parent's right to kill."""

@@ -1,4 +1,4 @@
-"""From what an operator asks for and what a machine offers to the walls that stand, or a refusal to start."""
+"""Decides which walls runs get, from the isolation that the operator asks for and what the machine offers."""
 
 import os
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ REQUIRED: Final[dict[Isolation, tuple[str, ...]]] = {
 
 
 class WallMissing(RuntimeError):
-    """The machine lacks a wall that the setting ``isolation`` asks for."""
+    """The machine lacks a wall that the setting ``isolation`` requires."""
 
 
 def choose_walls(isolation: Isolation, found: Mapping[str, Found], *, is_root: bool) -> Walls:
-    """Every wall that holds here. Raises ``WallMissing`` where one that ``isolation`` requires does not.
+    """Return all walls that work here. Raises ``WallMissing`` if one that ``isolation`` requires does not.
 
-    ``strict`` also asks for throwaway users where the server is root: without them its runs would be root's.
+    If the server is root, ``strict`` also requires throwaway users, because runs would otherwise be root's.
     """
     if isolation == "off":
         return NONE
@@ -33,7 +33,7 @@ def choose_walls(isolation: Isolation, found: Mapping[str, Found], *, is_root: b
     missing = [name for name in required if not found[name].works]
     if missing:
         reasons = "; ".join(f"{name}: {found[name].detail}" for name in missing)
-        raise WallMissing(f"isolation {isolation!r} needs what this machine does not have ({reasons})")
+        raise WallMissing(f"isolation {isolation!r} requires walls that this machine does not have ({reasons})")
     return Walls(
         landlock=found["landlock"].version if found["landlock"].works else 0,
         seccomp=found["seccomp"].works,
@@ -44,7 +44,7 @@ def choose_walls(isolation: Isolation, found: Mapping[str, Found], *, is_root: b
 
 
 def standing(walls: Walls) -> dict[str, bool]:
-    """Which of the walls that a machine may lack stand, by the names of the probe."""
+    """Return which of the walls that a machine may lack are up, by the names of their probes."""
     return {
         "landlock": bool(walls.landlock), "seccomp": walls.seccomp, "namespaces": walls.namespaces,
         "throwaway_users": walls.throwaway_users, "cgroup": walls.cgroup,
@@ -52,17 +52,17 @@ def standing(walls: Walls) -> dict[str, bool]:
 
 
 def describe(isolation: Isolation, walls: Walls, found: Mapping[str, Found]) -> str:
-    """One line for the log: what stands, and why the rest does not."""
+    """Return one line for the log: which walls are up, and why others are not."""
     if isolation == "off":
         return "isolation off: tasks can do what the server's user can do; for debugging only"
-    told = [f"{name} on" if on else f"{name} off ({found[name].detail})" for name, on in standing(walls).items()]
-    return f"isolation {isolation}: rlimits on | no_new_privs on | {' | '.join(told)}"
+    parts = [f"{name} on" if on else f"{name} off ({found[name].detail})" for name, on in standing(walls).items()]
+    return f"isolation {isolation}: rlimits on | no_new_privs on | {' | '.join(parts)}"
 
 
 def find_walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Walls, str]:
-    """The walls for runs on this machine, found out by trying, and the line that tells of them.
+    """Try the walls of this machine. Return those that runs get, and a line for the log.
 
-    Raises ``WallMissing``, and ``OSError`` where they could not be tried.
+    Raises ``WallMissing``, and ``OSError`` if the walls could not be tried.
     """
     found = examine(environment)
     walls = choose_walls(isolation, found, is_root=os.geteuid() == 0)
@@ -70,5 +70,6 @@ def find_walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Walls
 
 
 def remark(isolation: Isolation) -> str:
-    """What every log line of a run ends with where less stands than should."""
+    """Return what log lines of runs end with if the isolation is weak."""
+
     return f" isolation={isolation}" if isolation in ("off", "minimal") else ""

@@ -1,4 +1,4 @@
-"""The few kernel calls that Python has no function for."""
+"""Kernel calls for which Python has no function."""
 
 import ctypes
 import os
@@ -20,7 +20,7 @@ PR_CAP_AMBIENT: Final = 47
 
 
 def prctl(option: int, value: int = 0, third: int = 0) -> int:
-    """``prctl``. Raises ``OSError``."""
+    """Call ``prctl``. Raises ``OSError``."""
     result: int = _prctl(option, value, third, 0, 0)
     if result < 0:
         raise failed()
@@ -28,7 +28,7 @@ def prctl(option: int, value: int = 0, third: int = 0) -> int:
 
 
 def syscall(number: int, *arguments: Any) -> int:
-    """Any call by number; arguments are ctypes values or ints. Raises ``OSError``."""
+    """Make any call by number. Arguments are ctypes values or ints. Raises ``OSError``."""
     result: int = _libc.syscall(ctypes.c_long(number), *arguments)
     if result < 0:
         raise failed()
@@ -36,12 +36,13 @@ def syscall(number: int, *arguments: Any) -> int:
 
 
 def unshare(flags: int) -> None:
-    """``unshare``, which Python has from 3.12 on. Raises ``OSError``."""
+    """Call ``unshare``, which Python has from 3.12 on. Raises ``OSError``."""
     if _libc.unshare(ctypes.c_int(flags)) != 0:
         raise failed()
 
 
 def failed() -> OSError:
-    """The error that the C library left."""
+    """Return the error that the C library left in ``errno``."""
+
     number = ctypes.get_errno()
     return OSError(number, os.strerror(number))

@@ -1,7 +1,7 @@
-"""Landlock: which files a process may open, made and put up by the process itself, without privilege.
+"""Landlock rulesets. A process puts one up around itself, without privilege, to limit which files it may open.
 
-Everything that the running kernel can guard is refused, less what is named: libraries to read, a scratch directory to
-work in. TCP, signals and abstract sockets to whoever is outside are refused altogether.
+A ruleset refuses everything that the running kernel can guard, except the named paths: libraries to read, a scratch
+directory to work in. It also refuses TCP, and signals and abstract sockets to processes outside.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ _SCOPES_BY_ABI: Final = {6: 0b11}  # abstract sockets and signals
 READ: Final = _READ_FILE | _READ_DIR
 READ_WRITE_FILE: Final = _READ_FILE | _WRITE_FILE
 WORK: Final = READ | _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _MAKE_SYM | _REFER | _TRUNCATE
-"""In scratch: no devices, sockets or pipes are made there, and nothing is executed."""
+"""Rights in scratch. They do not include making devices, sockets or pipes, or executing files."""
 
 
 class _RulesetAttribute(ctypes.Structure):
@@ -43,7 +43,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 def abi() -> int:
-    """The kernel's version of Landlock; 0 where it has none, or was started without it."""
+    """Return the kernel's version of Landlock; 0 if it has none or was started without it."""
     try:
         return kernel.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION))
     except OSError:
@@ -51,7 +51,7 @@ def abi() -> int:
 
 
 def open_paths(paths: Iterable[str]) -> list[int]:
-    """Descriptors that stand for those of the paths that exist. The caller closes them."""
+    """Open the paths that exist, for rules only. The caller closes the descriptors."""
     found = []
     for path in paths:
         try:
@@ -62,10 +62,10 @@ def open_paths(paths: Iterable[str]) -> list[int]:
 
 
 class Ruleset:
-    """Refuses all but what its rules name. Made once, put up in many processes: as much as can be is done beforehand.
+    """Refuses everything except what its rules allow. It is made once and put up in many processes.
 
-    ``version`` is ``abi()``; ``paths`` are paths and rights beneath them, those that exist when this is made. What lies
-    beneath another one with the same rights needs no rule of its own.
+    ``version``: as ``abi()`` returns it. ``paths``: paths with the rights beneath them; those that do not exist when
+    this is made are left out. A path beneath another one with the same rights needs no rule of its own.
     """
 
     def __init__(self, version: int, paths: Iterable[tuple[str, int]] = ()) -> None:
@@ -73,7 +73,7 @@ class Ruleset:
         self._attribute = ctypes.byref(
             _RulesetAttribute(files, _newest(_NET_RIGHTS_BY_ABI, version), _newest(_SCOPES_BY_ABI, version))
         )
-        # Older kernels know shorter attributes; what they do not know is zero here.
+        # Older kernels know shorter attributes. Fields that they do not know are zero here.
         self._size = ctypes.c_size_t(8 if version < 4 else 16 if version < 6 else 24)
         self._files = files
         self._beneath = _PathBeneath()
@@ -83,9 +83,9 @@ class Ruleset:
         ]
 
     def put_up(self, rules: Iterable[tuple[int, int]] = ()) -> None:
-        """Refuse from now on; ``rules`` are further ones, of descriptors. Raises ``OSError``.
+        """Refuse from now on. ``rules``: further rules as descriptors with rights. Raises ``OSError``.
 
-        Expects one thread, without new privileges.
+        The process must have one thread and no new privileges.
         """
         ruleset = kernel.syscall(_CREATE_RULESET, self._attribute, self._size, _NO_FLAGS)
         try:
@@ -107,7 +107,7 @@ class Ruleset:
 
 
 def _topmost(paths: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Those that exist, less those that lie beneath another one with the same rights."""
+    """Return the paths that exist, without those beneath another one with the same rights."""
     kept: list[tuple[str, int]] = []
     for path, rights in sorted(set(paths)):
         beneath = any(path.startswith(f"{above}/") and rights == allowed for above, allowed in kept)
@@ -117,17 +117,17 @@ def _topmost(paths: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def restrict(version: int, rules: Iterable[tuple[int, int]]) -> None:
-    """Refuse all but ``rules``: (descriptor of a file or directory, rights beneath it). As ``Ruleset.put_up``."""
+    """Refuse everything except ``rules``: descriptors of files or directories, with rights. See ``Ruleset.put_up``."""
     Ruleset(version).put_up(rules)
 
 
 def guards_truncation(version: int) -> bool:
-    """Whether ``truncate`` by path is guarded; else a filter has to refuse it."""
+    """Whether Landlock guards ``truncate`` by path. If not, a filter has to refuse it."""
     return version >= 3
 
 
 def library_paths() -> list[str]:
-    """What Python and its libraries are read from: no other part of the file system is needed for imports."""
+    """Return the paths from which Python and its libraries are read. Imports need no other."""
     import sys
     import sysconfig
 
@@ -140,34 +140,35 @@ def library_paths() -> list[str]:
 
 
 DEVICES: Final = {"/dev/null": READ_WRITE_FILE | _TRUNCATE, "/dev/urandom": _READ_FILE, "/dev/random": _READ_FILE}
-"""``/dev/zero`` is not among them: mapped, it is memory in nobody's account."""
+"""Devices with their rights. ``/dev/zero`` is missing, because a mapping of it is memory that no limit counts."""
 
 
-OF_NVIDIA: Final = (r"nvidia\d+", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps")
-"""Names in ``/dev``, as expressions: each device, control of all, unified memory, parts of devices."""
+NVIDIA_DEVICES: Final = (r"nvidia\d+", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps")
+"""Names in ``/dev``, as regular expressions: each device, control of all, unified memory, parts of devices."""
 
-AROUND_NVIDIA: Final = (
+NVIDIA_PATHS: Final = (
     "/proc/driver/nvidia",
     "/sys/module/nvidia",
     "/sys/module/nvidia_uvm",
     "/sys/devices/system/node",
 )
-"""What its driver's library reads of the machine."""
+"""What the library of the NVIDIA driver reads."""
 
 
 def device_paths() -> list[tuple[str, int]]:
-    """What a process needs that uses an NVIDIA device, as far as it is here: paths and rights."""
-    names = sorted(name for name in os.listdir("/dev") if any(re.fullmatch(one, name) for one in OF_NVIDIA))
+    """Return paths and rights that a process needs to use an NVIDIA device."""
+    names = sorted(name for name in os.listdir("/dev") if any(re.fullmatch(one, name) for one in NVIDIA_DEVICES))
     return [
         *((f"/dev/{name}", READ_WRITE_FILE | _READ_DIR | _IOCTL) for name in names),
-        *((path, READ) for path in AROUND_NVIDIA),
+        *((path, READ) for path in NVIDIA_PATHS),
     ]
 
 
-OF_ONESELF: Final = ("maps", "stat", "statm", "status")
+OWN_FILES: Final = ("maps", "stat", "statm", "status")
 """Files of ``/proc/self`` that libraries read: which libraries are loaded, how much memory is in use."""
 
-OF_THE_MACHINE: Final = ("/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
+MACHINE_PATHS: Final = ("/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
+"""Files about the machine that libraries read."""
 
 
 def _newest(by_abi: dict[int, int], version: int) -> int:

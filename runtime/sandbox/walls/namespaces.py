@@ -1,8 +1,8 @@
-"""Namespaces around the template and all that it forks: a network without interfaces, processes that see only each
+"""Namespaces around the template and its descendants: a network without interfaces, processes that see only each
 other, and no shared memory with others.
 
-They need root, or a kernel that lets everybody make user namespaces; containers mostly forbid both. So they are a
-second wall behind filter and Landlock, never the only one.
+They need root, or a kernel that lets every user make user namespaces. Containers mostly forbid both, so namespaces are
+a second wall behind filters and Landlock, never the only one.
 """
 
 import os
@@ -16,11 +16,10 @@ _ALL: Final = _NEWPID | _NEWNET | _NEWIPC | _NEWUTS
 
 
 def enter() -> None:
-    """Go on in new namespaces, as a child of their first process. Raises ``OSError`` where that is not allowed.
+    """Continue in new namespaces, as a child of their first process. Raises ``OSError`` if that is not allowed.
 
-    Expects one thread. The calling process stays outside and waits. The first process of a pid namespace is its init:
-    where that was the template or a holder, its end would kill all others. So it does nothing but wait, until there is
-    nobody left in its namespace.
+    Expects one thread. The calling process stays outside and waits. The first process of a pid namespace is its init,
+    whose end kills all others there. So it must not be the template, and only waits until its namespace is empty.
     """
     uid, gid = os.geteuid(), os.getegid()
     kernel.unshare(_ALL if uid == 0 else _ALL | _NEWUSER)
@@ -41,9 +40,9 @@ def _keep_ids(uid: int, gid: int) -> None:
 
 
 def _wait() -> NoReturn:
-    """Reap whatever ends here; end when nothing is left."""
+    """Reap children, and end when none is left."""
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    os.closerange(3, 1 << 20)  # a channel that stayed open here would never end for others
+    os.closerange(3, 1 << 20)  # otherwise this process would keep channels open that others wait to end
     while True:
         try:
             os.waitpid(-1, 0)
@@ -52,7 +51,8 @@ def _wait() -> NoReturn:
 
 
 def inhabitant(outside: int) -> int | None:
-    """The process that went on inside for the process ``outside`` of ``enter``; None once it has ended."""
+    """Return the pid of the process that continued inside, by the pid of the one outside; None once it has ended."""
+
     pid = outside
     for _ in range(2):
         try:

@@ -1,11 +1,11 @@
-"""Which system calls a process below the replica may make. Whatever is not named here is refused (EPERM).
+"""Lists the system calls that a process below the replica may make. All others are refused (EPERM).
 
-The lists of calls come from traces of real work (``tests/attacks/workloads.py``): pandas, pyarrow, graphistry, igraph,
-scikit-learn, scipy, threads, asyncio, files in scratch. A call that is harmless for others but could be turned on
-another process, or past a limit, goes through only with the arguments that work needs.
+The lists come from traces of real work (``tests/attacks/workloads.py``): pandas, pyarrow, graphistry, igraph,
+scikit-learn, scipy, threads, asyncio, files in scratch. A call that could also reach another process, or evade a limit,
+is allowed only with the arguments that such work needs.
 
-Three kinds of process: a **seat** runs a task; a **job** parses an upload; a **holder** maps a stored table and forks
-seats, which inherit its filter and add theirs.
+There are three kinds of process: a **seat** runs a task; a **job** parses an upload; a **holder** maps a stored table
+and forks seats, which inherit its filter and add theirs.
 """
 
 from collections.abc import Mapping
@@ -38,14 +38,14 @@ MOST_POLLED: Final = 64
 
 _ON_ITSELF: Final = When((Check(0, (0,)),))
 _WAITS: Final = {"select": 0, "pselect6": 0, "poll": 1, "ppoll": 1}
-"""Calls that wait for files, and their argument that says for how many, or for those below which number."""
+"""Calls that wait for files, with the argument that says for how many, or for those below which number."""
 _TO_ITSELF: Final = When((Check(0, (OWN_PID,)),))
 
 _FCNTL: Final = (0, 1, 2, 3, 4, 5, 36, 1030, 1032, 1034)
 """Duplicates, flags, asking for locks, for seals, for a pipe's size. Not: owners of signals, leases, notification."""
 
 _LOCK: Final = (6, 7, 37, 38)
-"""F_SETLK, F_SETLKW and the same for open files. Who asks (F_GETLK) learns from the kernel that nobody has any."""
+"""F_SETLK, F_SETLKW and the same for open files. F_GETLK is allowed: the kernel answers that nobody has a lock."""
 
 _IOCTL: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: questions, and flags of one's own descriptors."""
@@ -77,37 +77,37 @@ _WITH_CARE: Final[Policy] = {
     # Threads, no processes: glibc falls back from clone3, whose flags no filter can read, to clone.
     "clone3": UNKNOWN,
     "clone": When((Check(0, (_THREAD,), mask=_THREAD), Check(0, (0,), mask=_CLONE_NEW))),
-    # Nor a table of descriptors for each thread: whoever counts open files looks at one, and so does their limit.
+    # No table of descriptors for each thread: the limit of open files, and our count, look at one table only.
     "close_range": When((Check(2, (0, _CLOSE_RANGE_CLOEXEC)),)),
     "kill": _TO_ITSELF,
     "tgkill": _TO_ITSELF,
     "prlimit64": _ON_ITSELF,
     "getpriority": When((Check(0, (0,)), Check(1, (0,)))),
     "setpriority": When((Check(0, (0,)), Check(1, (0,)))),  # only downwards, without privilege
-    # Locks are memory in nobody's account, and those on a library's file would be seen by every other run.
+    # Locks are memory that no limit counts, and every other run would see those on a library's file.
     "fcntl": When((Check(1, _FCNTL),), otherwise=When((Check(1, _LOCK),), then=PRETEND)),
     "flock": PRETEND,
     "ioctl": When((Check(1, _IOCTL),)),
     "madvise": When((Check(2, _MADVISE),)),
     "prctl": When((Check(0, _PRCTL),)),
-    # What is mapped so is in nobody's account: shared memory once its pages are dropped, the machine's huge pages.
+    # No limit counts these mappings: shared memory whose pages were dropped, the machine's huge pages.
     "mmap": When(
         (
             Check(3, (_MAP_SHARED_ANONYMOUS,), mask=_MAP_SHARED_ANONYMOUS, negate=True),
             Check(3, (0,), mask=_MAP_HUGETLB),
         )
     ),
-    # A call that waits keeps its files alive when their descriptors are closed, and others opened. The same goes for
-    # watches of epoll, which moreover count for the user, and for what lies unread in sockets: neither is here.
+    # A waiting call keeps its files alive after their descriptors are closed and others are opened. The same is true of
+    # epoll watches, which also count for the user, and of unread data in sockets, so both are missing here.
     **{name: When((AtMost(argument, MOST_POLLED),), INVALID) for name, argument in _WAITS.items()},
-    # Landlock guards none of these. Copying libraries expect them to succeed; nothing here needs them to.
+    # Landlock guards none of these. Libraries that copy files expect them to succeed, but need no effect.
     **dict.fromkeys(
         ("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utimensat"), PRETEND
     ),
     **dict.fromkeys(("listxattr", "llistxattr", "flistxattr", "getxattr", "lgetxattr", "fgetxattr"), UNSUPPORTED),
     **dict.fromkeys(("setxattr", "lsetxattr", "fsetxattr"), UNSUPPORTED),
     "openat2": UNKNOWN,
-    # Python's preadv and pwritev try these first, and are content with those that have no flags.
+    # Python's preadv and pwritev try these first, then the calls without flags.
     "preadv2": UNKNOWN,
     "pwritev2": UNKNOWN,
 }
@@ -131,22 +131,22 @@ HOLDER: Final[Policy] = {
     **SEAT,
     **dict.fromkeys(_FOR_FORKING, ALLOW),
     "clone": When((Check(0, (0,), mask=_CLONE_NEW),)),
-    # A seat's own pid is not the holder's: these are for the seat's filter to judge.
+    # A seat's own pid is not the holder's, so only the seat's filter can judge these.
     "kill": ALLOW,
     "tgkill": ALLOW,
 }
 
 _IOCTL_OF_NVIDIA: Final = When((Check(1, (0x4600,), mask=0xFF00),))
-"""Those of its control files, whose numbers have the letter F; which file they reach is Landlock's to say."""
+"""The ioctls of NVIDIA's control files, whose numbers have the letter F. Landlock decides which files they reach."""
 
 _IOCTL_OF_UVM: Final = When((Check(1, (*range(1, 96), 0x30000001, 0x30000002)),), otherwise=_IOCTL_OF_NVIDIA)
-"""And of its unified memory, which are plain numbers."""
+"""The same, and the ioctls of unified memory, which are plain numbers."""
 
 _WITH_A_DEVICE: Final[Policy] = {
-    "recvmsg": ALLOW,  # blocks of a dataset come as descriptors, once the walls stand
+    "recvmsg": ALLOW,  # blocks of a dataset arrive as descriptors after the walls are up
     "ioctl": When((Check(1, _IOCTL),), otherwise=_IOCTL_OF_UVM),
 }
 
 DEVICE_SEAT: Final[Policy] = {**SEAT, **_WITH_A_DEVICE}
 DEVICE_LOADER: Final[Policy] = {**JOB, **_WITH_A_DEVICE}
-"""Written from what is public of the driver; ``tools/gpu/trace.py`` tells on a device what is missing, or idle."""
+"""Written from public sources of the driver. On a device, ``tools/gpu/trace.py`` shows what is missing or unused."""

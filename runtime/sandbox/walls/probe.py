@@ -69,7 +69,7 @@ def _namespaces() -> Found:
 def _throwaway_users() -> Found:
     if not identity.may_become_anybody():
         return Found(False, "the server is not root, or few user ids exist where it lives")
-    paths = [path for path in (*landlock.library_paths(), *landlock.OF_THE_MACHINE) if os.path.exists(path)]
+    paths = [path for path in (*landlock.library_paths(), *landlock.MACHINE_PATHS) if os.path.exists(path)]
     identity.become(identity.new_uid())
     refused((errno.EPERM, errno.EACCES), "root's rights", lambda: os.setuid(0))
     for path in paths:

@@ -1,4 +1,4 @@
-"""What a system-call filter can say of a call: let it through, answer with an error, or look at an argument first."""
+"""The rules of system-call filters: allow a call, answer it with an error, or decide by its arguments."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 OWN_PID: Final = -1
-"""Stands for the pid of the process that puts the filter up."""
+"""A placeholder for the pid of the process that puts the filter up."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrnoAnswer:
-    """The call does not happen. ``errno`` 0: its caller is told that it did."""
+    """The call does not happen and returns this error. ``errno`` 0: the caller sees success."""
 
     errno: int
 
@@ -21,7 +21,7 @@ class ErrnoAnswer:
 class Check:
     """A condition on one argument (0-5): its lower 32 bits, masked, are one of ``values``.
 
-    ``whole``: its upper 32 bits must be zero, as for pointers. ``negate``: the condition is that it is none of them.
+    ``whole``: its upper 32 bits must be zero too, as for pointers. ``negate``: it must be none of ``values``.
     """
 
     argument: int
@@ -33,7 +33,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """A condition on one argument (0-5): its lower 32 bits, without a sign, are no more than ``most``."""
+    """A condition on one argument (0-5): its lower 32 bits, unsigned, are at most ``most``."""
 
     argument: int
     most: int
@@ -46,7 +46,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """``then`` where every check holds; else ``otherwise``. Each may be such a choice itself."""
+    """``then`` applies if every check holds, else ``otherwise``. Both may be such choices themselves."""
 
     checks: tuple[Check | AtMost, ...]
     otherwise: Rule = ErrnoAnswer(errno.EPERM)

@@ -1,4 +1,4 @@
-"""Puts a system-call filter up: from then on this process, and whatever it forks, makes the calls that it allows."""
+"""Puts up system-call filters. From then on the process and its children can only make the calls that they allow."""
 
 import ctypes
 import os
@@ -16,7 +16,7 @@ class _FilterProgram(ctypes.Structure):
 
 
 class Filter:
-    """A program in the form that the kernel takes, ready to be put up in many processes."""
+    """A program in the kernel's format, ready to be put up in many processes."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -25,15 +25,19 @@ class Filter:
         self._address = ctypes.addressof(self._argument)
 
     def put_up(self) -> None:
-        """Around the calling thread, which must be the only one, and have no new privileges. Raises ``OSError``."""
+        """Put the filter up around the calling thread. It must be the only one, and must have no new privileges.
+
+        Raises ``OSError``.
+        """
         self._program.set_pid(self._code, os.getpid())
         kernel.prctl(kernel.PR_SET_SECCOMP, _MODE_FILTER, self._address)
 
 
 def prepare_filter(policy: Policy) -> Filter:
-    """The filter for a policy on this machine. Raises ``OSError`` on a strange one."""
+    """Compile a policy for this machine. Raises ``OSError`` if its architecture is unknown."""
     architecture = this_architecture()
     if architecture is None:
-        raise OSError("there is no table of system calls for this architecture")
+        raise OSError("graphside has no table of system calls for this architecture")
+
     numbered = {number: rule for name, rule in policy.items() if (number := number_of(name, architecture)) is not None}
     return Filter(compile_filter(numbered, architecture.audit_number, NEWEST_CALL))

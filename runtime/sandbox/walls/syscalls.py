@@ -1,7 +1,7 @@
-"""Numbers of the system calls that our policies name, on the architectures that we run on.
+"""Numbers of the system calls that our policies name, for each architecture that we support.
 
-From the kernel's own tables, which never change a number once given (``tests/unit/sandbox/test_filters.py`` compares
-them where its headers are installed). None: the architecture never had that call.
+They come from the kernel's own tables, in which a number never changes. ``tests/unit/sandbox/test_filters.py`` compares
+them with the kernel's headers if those are installed. None: the architecture never had that call.
 """
 
 import platform
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 NEWEST_CALL: Final = 462
-"""The newest number when these tables were made (Linux 6.8). Newer calls do not exist for those who are filtered."""
+"""The newest number when these tables were made (Linux 6.8). Newer calls do not exist for filtered processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """``audit_number``: what a filter sees; ``column``: of ``NUMBERS``."""
+    """``audit_number``: how a filter recognizes it. ``column``: its column in ``NUMBERS``."""
 
     audit_number: int
     column: int
@@ -208,10 +208,11 @@ NUMBERS: Final[dict[str, tuple[int | None, int | None]]] = {
 
 
 def this_architecture() -> Architecture | None:
-    """That of this machine, if filters can be made for it."""
+    """Return this machine's architecture; None if we have no numbers for it."""
     return ARCHITECTURES.get(platform.machine())
 
 
 def number_of(name: str, architecture: Architecture) -> int | None:
-    """The number of a call; None where the architecture has none."""
+    """Return the number of a call; None if the architecture does not have it."""
+
     return NUMBERS[name][architecture.column]

@@ -11,7 +11,7 @@ from deployments.cli.doctor import machine, ports, software, walls
 from deployments.cli.doctor.findings import Finding, Report
 from deployments.launch.options import read_options
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
-from runtime.sandbox.host.template import template_environment
+from runtime.sandbox.host.environment import template_environment
 from runtime.sandbox.walls.basics import BASICS
 from runtime.sandbox.walls.probe import PROBES, WALLS, examine
 from runtime.sandbox.walls.trial import Found
@@ -73,7 +73,7 @@ def test_a_value_of_isolation_that_this_machine_is_not_good_for_is_missing(
     result = cli("doctor", "--data", str(tmp_path))
     assert result.exit_code == 1
     assert result.stdout.splitlines()[-1] == "Needed and missing: isolation"
-    assert "isolation 'strict' needs what this machine does not have (namespaces: EPERM)" in result.stdout
+    assert "isolation 'strict' requires walls that this machine does not have (namespaces: EPERM)" in result.stdout
 
 
 def test_a_wrong_setting_is_missing_and_named(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ class TestGiven:
 
     def test_the_machines_root_is_nobodys(self, fake: FakeGroups) -> None:
         fake.live_in("/")
-        with pytest.raises(NotDelegated, match="root group"):
+        with pytest.raises(NotDelegated, match="root control group"):
             given_group(fake.process)
 
     def test_one_made_by_hand_is(self, fake: FakeGroups) -> None:
@@ -125,7 +125,7 @@ class TestSettle:
         mine = fake.make("/mine", os.getpid(), *others)
         fake.live_in("/mine")
         assert not enter_leaf(fake.process)
-        with pytest.raises(NotDelegated, match="2 processes are in the group itself"):
+        with pytest.raises(NotDelegated, match="2 processes are in the server's control group itself"):
             divide(mine)
         assert fake.written == [], "nor is anything enabled, which would make groups below useless"
 
@@ -147,7 +147,9 @@ class TestDivide:
 
     def test_without_memory_and_pids_it_is_not_worth_it(self, fake: FakeGroups) -> None:
         mine = fake.make("/mine", offers="cpu hugetlb")
-        with pytest.raises(NotDelegated, match=r"neither memory nor pids to give \(cpu hugetlb\)"):
+        with pytest.raises(
+            NotDelegated, match=r"neither the memory nor the pids controller \(controllers: cpu hugetlb\)"
+        ):
             divide(mine)
 
     def test_a_read_only_mount_is_told(self, fake: FakeGroups) -> None:

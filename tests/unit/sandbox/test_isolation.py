@@ -115,7 +115,7 @@ class TestLauncher:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(isolations, "examine", lambda environment: machine("landlock"))
-        with pytest.raises(LaunchError, match=r"isolation 'standard' needs .*landlock told why.*graphside doctor"):
+        with pytest.raises(LaunchError, match=r"isolation 'standard' requires .*landlock told why.*graphside doctor"):
             self.supervisor("standard")._isolation()
         assert "landlock off" in self.supervisor("minimal")._isolation()
 

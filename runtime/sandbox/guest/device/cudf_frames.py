@@ -1,7 +1,7 @@
-"""cuDF frames over blocks of an NVIDIA device's memory.
+"""cuDF frames in blocks of an NVIDIA device's memory, for processes that run a task or load a dataset.
 
-Used in processes that run a task or load a dataset. Importing this loads the libraries and touches no device; the
-template does it once, and its children make contexts of their own.
+Importing this module loads the libraries and touches no device. The template imports it once, and its children make
+contexts of their own.
 """
 
 import os
@@ -28,31 +28,31 @@ from runtime.errors import DatasetUnreadable, LimitFields, RuntimeFailure, TaskC
 from runtime.sandbox.device_frames import Packing
 
 _ALIGNMENT: Final = 256
-"""Of buffers in a block, as RMM aligns its own."""
+"""Alignment of buffers in a block. RMM aligns its own buffers alike."""
 
 _STAGE_BYTES: Final = 8 * 1024 * 1024
-"""Of pinned memory, through which each of the copiers brings a file to the device or back."""
+"""Pinned memory of each copier. Parts of a file pass through it to the device or back."""
 
 _COPIERS: Final = 8
-"""While one waits for the file, copies of others are on their way; one thread reads a file at a few GB/s."""
+"""Threads that copy at the same time. One thread reads a file at a few GB/s; while it waits, others copy."""
 
 _BROKEN: Final = re.compile(
     r"cudaErrorIllegalAddress|cudaErrorLaunchFailure|cudaErrorHardwareStackError|cudaErrorMisalignedAddress"
     r"|cudaErrorIllegalInstruction|cudaErrorInvalidPc|cudaErrorAssert|Fatal CUDA error|illegal memory access"
 )
-"""What the driver says once a context is past use: every later call of the process fails with the same."""
+"""The driver's words once a context is unusable: every later call of the process fails with the same error."""
 
 _Buffer = tuple[int, int] | bytes
-"""Of a buffer: offset and length in its block, or what it holds."""
+"""A buffer of a frame: its offset and length in the block, or its content."""
 
 
 def make() -> "CudfFrames":
-    """As ``device_frames.frames_of`` asks for it."""
+    """Return the device, for ``device_frames.frames_of``."""
     return CudfFrames()
 
 
 class CudfFrames:
-    """See ``DeviceFrames``."""
+    """Implements ``DeviceFrames``."""
 
     def __init__(self) -> None:
         self._statistics: Any = None
@@ -69,7 +69,7 @@ class CudfFrames:
 
     @property
     def tag(self) -> str:
-        """A header is a pickle of what cuDF, pandas and numpy know of a frame."""
+        """Versions of the libraries that determine a header, which is a pickle of the frame's description."""
         libraries = ", ".join(f"{library.__name__} {library.__version__}" for library in (cudf, pd, np))
         return f"{libraries}, Python {platform.python_version()}"
 
@@ -82,24 +82,22 @@ class CudfFrames:
 
     def pack(self, frame: Any) -> Packing:
         header, buffers = frame.device_serialize()
-        places: list[_Buffer] = []
-        byte_count = 0
+        layout: list[_Buffer] = []
+        offset = 0
         for buffer in buffers:
-            if isinstance(buffer, memoryview):  # small things that cuDF has in host memory
-                places.append(bytes(buffer))
+            if isinstance(buffer, memoryview):  # cuDF keeps small buffers in host memory
+                layout.append(bytes(buffer))
                 continue
-            places.append((byte_count, buffer.nbytes))
-            byte_count += -(-buffer.nbytes // _ALIGNMENT) * _ALIGNMENT
-        byte_count = max(byte_count, _ALIGNMENT)
-        return Packing(pickle.dumps((header, places)), byte_count, partial(_fill, buffers, places, byte_count))
+            layout.append((offset, buffer.nbytes))
+            offset += -(-buffer.nbytes // _ALIGNMENT) * _ALIGNMENT
+        byte_count = max(offset, _ALIGNMENT)
+        return Packing(pickle.dumps((header, layout)), byte_count, partial(_fill, buffers, layout, byte_count))
 
     def attach(self, fd: int, byte_count: int, header: bytes) -> Any:
-        # Its writer is the loader of this very dataset, walled in as we are: no more is believed than of the block.
-        described, places = pickle.loads(header)  # noqa: S301
+        # The loader of this dataset wrote the header, behind the same walls, so it is trusted as much as the block is.
+        described, layout = pickle.loads(header)  # noqa: S301
         address = _map(fd, byte_count, write=False)
-        views = [
-            memoryview(place) if isinstance(place, bytes) else _View(address + place[0], place[1]) for place in places
-        ]
+        views = [memoryview(one) if isinstance(one, bytes) else _View(address + one[0], one[1]) for one in layout]
         return cudf.DataFrame.device_deserialize(described, views)
 
     def copy_in(self, block_fd: int, byte_count: int, file_fd: int, offset: int) -> None:
@@ -108,7 +106,7 @@ class CudfFrames:
 
         def step(stage: _Stage, start: int, length: int) -> None:
             if os.preadv(file_fd, [stage.memory[:length]], offset + start) != length:
-                raise OSError("the file ends before the block does")
+                raise OSError("the file is shorter than the block")
             runtime.memcpyAsync(address + start, stage.address, length, runtime.memcpyHostToDevice, stage.stream.ptr)
             stage.stream.synchronize()
 
@@ -122,7 +120,7 @@ class CudfFrames:
             runtime.memcpyAsync(stage.address, address + start, length, runtime.memcpyDeviceToHost, stage.stream.ptr)
             stage.stream.synchronize()
             if os.pwrite(file_fd, stage.memory[:length], offset + start) != length:
-                raise OSError("the file takes less than the block has")
+                raise OSError("the file could not take the whole block")
 
         _by_stages(byte_count, step)
 
@@ -134,19 +132,19 @@ class CudfFrames:
                 **self._limit(),
             )
         if _BROKEN.search(f"{kind.__name__} {text}"):
-            return TaskCrashed("the task did something that the device does not survive in its process: a bad address")
+            return TaskCrashed("the task made the device unusable for its process, for example by a bad address")
         return None
 
     def _limit(self) -> LimitFields:
         limit: LimitFields = {"limit_name": "device_bytes", "limit": self._limit_bytes}
-        with suppress(Exception):  # a number beside the point must not hide the failure
+        with suppress(Exception):  # the failure matters more than this number
             limit["observed"] = int(self._statistics.allocation_counts.peak_bytes)
         return limit
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A buffer inside a mapped block, as cuDF takes it for one of its own."""
+    """A buffer inside a mapped block, with the attributes of cuDF's own buffers."""
 
     ptr: int
     size: int
@@ -161,7 +159,7 @@ class _View:
 
 
 class _Stage:
-    """Pinned memory of one copier, and the stream of its copies."""
+    """The pinned memory of one copier, and the stream of its copies."""
 
     def __init__(self) -> None:
         pinned = cupy.cuda.alloc_pinned_memory(_STAGE_BYTES)
@@ -171,12 +169,12 @@ class _Stage:
 
 
 def _by_stages(byte_count: int, step: Callable[[_Stage, int, int], None]) -> None:
-    """Have ``step`` done for each part of so many bytes: its start and its length. Raises what one of them raises."""
+    """Call ``step`` with start and length of each part of so many bytes, in threads. Raises what a step raises."""
     starts = iter(range(0, byte_count, _STAGE_BYTES))
 
     def work(_: int) -> None:
         stage = _Stage()
-        for start in starts:  # each part is taken by one of them
+        for start in starts:  # all copiers share this iterator, so each part goes to one of them
             step(stage, start, min(_STAGE_BYTES, byte_count - start))
 
     copiers = min(_COPIERS, -(-byte_count // _STAGE_BYTES))
@@ -184,16 +182,16 @@ def _by_stages(byte_count: int, step: Callable[[_Stage, int, int], None]) -> Non
         list(pool.map(work, range(copiers)))
 
 
-def _fill(buffers: list[Any], places: list[_Buffer], byte_count: int, fd: int) -> None:
+def _fill(buffers: list[Any], layout: list[_Buffer], byte_count: int, fd: int) -> None:
     address = _map(fd, _whole_granules(byte_count), write=True)
-    for buffer, place in zip(buffers, places, strict=True):
-        if not isinstance(place, bytes) and place[1]:
-            copy_device_to_ptr(buffer.ptr, address + place[0], place[1])
-    cupy.cuda.runtime.deviceSynchronize()  # or the process could end before its copies have
+    for buffer, one in zip(buffers, layout, strict=True):
+        if not isinstance(one, bytes) and one[1]:
+            copy_device_to_ptr(buffer.ptr, address + one[0], one[1])
+    cupy.cuda.runtime.deviceSynchronize()  # otherwise the process could end before its copies
 
 
 def _map(fd: int, byte_count: int, *, write: bool) -> int:
-    """The address at which a block of that size lies from here on. The handle goes at once, the mapping stays."""
+    """Map a block of that size, and return its address. The handle is released at once; the mapping stays."""
     kind = driver.CUmemAllocationHandleType.CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
     handle = _checked(driver.cuMemImportFromShareableHandle(fd, kind))
     address = _checked(driver.cuMemAddressReserve(byte_count, 0, 0, 0))
@@ -230,7 +228,8 @@ def _checked(answer: tuple[Any, ...]) -> Any:
 
 
 def _take_first_passes() -> None:
-    """Kernels are loaded when they are first used: through what most tasks use, once, before anybody waits."""
+    """Use what most tasks use once, because a kernel is loaded at its first use."""
+
     frame = cudf.DataFrame({"s": ["a", "b", "a"], "d": ["b", "c", "c"], "n": [1, 2, 3], "w": [0.5, 1.5, 2.5]})
     frame.groupby("s")["w"].sum().sort_values()
     frame.merge(frame, left_on="d", right_on="s", how="inner")

@@ -1,5 +1,5 @@
-"""Between stored tables and a device: a loader brings tables into blocks of the owner's, an imager writes down what a
-block holds. Each ends with its work. Only a loader ever maps a block to write.
+"""Two processes between stored tables and a device. A loader brings tables into blocks of the owner; an imager writes
+the image of a block. Each ends when its work is done. Only a loader ever maps a block for writing.
 """
 
 import mmap
@@ -28,15 +28,15 @@ _NICENESS: Final = 5
 def be_loader(
     fds: list[int], message: Message, enclosure: Enclosure, frames: DeviceFrames, *, parent_pid: int
 ) -> NoReturn:
-    """Make a context, say ``warm``; take a dataset's tables and bring one after the other into a block: tell its size,
-    get a block, fill it, hand in its header.
+    """Make a context and report ``warm``. Then take the tables of a dataset, and for each: report its size, get a block
+    and a file for the header, and fill both.
 
     ``fds`` become 0-2, 3 (channel). ``message``: ``open_files``, ``file_bytes``, ``device_bytes``, ``uid``.
     """
     channel = _enter(fds, message, enclosure, parent_pid)
     begin(frames, message["device_bytes"], CHANNEL_FD)
     send_frame(CHANNEL_FD, {"event": "warm"})
-    with _told_failures(frames):
+    with _reported_failures(frames):
         received = recv_frame_and_fds(channel)
         if received is None:
             os._exit(0)
@@ -51,13 +51,13 @@ def be_imager(
 ) -> NoReturn:
     """Write the image of a block.
 
-    ``fds`` become 0-2, 3 (channel), 4 (block), 5 (its header), 6 (the file, as long as it will be). ``message``: as a
-    loader's, and ``header_bytes``, ``byte_count``.
+    ``fds`` become 0-2, 3 (channel), 4 (block), 5 (its header), 6 (the file, which has its final length). ``message``:
+    as for a loader, and ``header_bytes``, ``byte_count``.
     """
-    _channel = _enter(fds, message, enclosure, parent_pid)  # which is closed once nobody has it
+    _channel = _enter(fds, message, enclosure, parent_pid)  # a reference, because Python would close it otherwise
     begin(frames, message["device_bytes"], CHANNEL_FD)
     block_fd, header_fd, image_fd = range(CHANNEL_FD + 1, len(fds))
-    with _told_failures(frames):
+    with _reported_failures(frames):
         header = os.pread(header_fd, message["header_bytes"], 0)
         write_image(image_fd, header, block_fd, message["byte_count"], frames)
     send_frame(CHANNEL_FD, {"event": "written"})
@@ -65,7 +65,7 @@ def be_imager(
 
 
 def _enter(fds: list[int], message: Message, enclosure: Enclosure, parent_pid: int) -> socket.socket:
-    """The walls of a process that runs no task. Its channel, which asks what kind of socket it is before they stand."""
+    """Put up the walls of a process that runs no task. Return its channel, which Python can only make before that."""
     go_first(parent_pid)
     confine.take_fds(fds)
     confine.raise_walls(open_files=message["open_files"], file_bytes=message["file_bytes"])
@@ -79,19 +79,19 @@ def _enter(fds: list[int], message: Message, enclosure: Enclosure, parent_pid: i
 
 
 @contextmanager
-def _told_failures(frames: DeviceFrames) -> Iterator[None]:
-    """A failure is told, and is the end."""
+def _reported_failures(frames: DeviceFrames) -> Iterator[None]:
+    """Report a failure, and end this process."""
     try:
         yield
-    except Exception as error:  # a boundary: libraries of a device raise what they like
+    except Exception as error:  # a boundary: libraries of a device may raise anything
         send_frame(CHANNEL_FD, {"event": "failed", "failure": failure_of(error, frames).to_wire()})
         os._exit(1)
 
 
 def _load_all(message: Message, fds: list[int], channel: socket.socket, frames: DeviceFrames) -> None:
-    """``fds``: the tables, then images of those that have one, which ``message["images"]`` tells for each of them.
+    """``fds``: the tables, then the images. ``message["images"]`` says for each table whether it has an image.
 
-    Of each block the replica sends the descriptor, and that of a file for the header.
+    For each table, the replica then sends descriptors of a block and of a file for the header.
     """
     has_image = message["images"]
     images = iter(fds[len(has_image) :])
@@ -118,9 +118,10 @@ def _load(table_fd: int, image_fd: int | None, channel: socket.socket, frames: D
 
 
 def _table(fd: int) -> pa.Table:
-    """A stored table, mapped."""
+    """Map a stored table."""
     try:
-        file = pa.py_buffer(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))  # its path leads nowhere from behind the walls
+        file = pa.py_buffer(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))  # not by path, which the walls forbid
+
         return pa.ipc.open_file(pa.BufferReader(file)).read_all()
     except (pa.ArrowException, ValueError) as error:
         raise DatasetUnreadable(f"A stored table cannot be read: {error}") from error

@@ -1,7 +1,7 @@
-"""What all processes that have a device begin with, and what their errors are called.
+"""The first steps of every process that has a device, and the names of its errors.
 
-They are forked from a template that has the libraries and never touched the device, since a context does not survive a
-fork; so each makes one of its own, behind its walls.
+The template has the libraries and never touches the device, because a context does not survive a fork. So each child
+makes a context of its own, behind its walls.
 """
 
 import os
@@ -14,7 +14,7 @@ from runtime.text import legal_text
 
 
 def go_first(parent_pid: int) -> None:
-    """Die with the parent, and before everybody else where the machine is out of memory."""
+    """Have the kernel kill this process with its parent, and before all others if the machine runs out of memory."""
     confine.die_with_parent(parent_pid)
     out_of_memory = confine.OutOfMemory()
     out_of_memory.first()
@@ -22,25 +22,24 @@ def go_first(parent_pid: int) -> None:
 
 
 def begin(frames: DeviceFrames, device_bytes: int, channel_fd: int, *, warm: bool = False) -> None:
-    """Have a context, and where ``warm`` is wanted be ready for runs. Where there is none to have, say why and end."""
+    """Make a context, and with ``warm`` get ready for runs. If that fails, report why and end."""
     try:
         frames.begin(device_bytes)
         if warm:
             frames.warm_up()
-    except Exception as error:  # a boundary: libraries of a device raise what they like
+    except Exception as error:  # a boundary: libraries of a device may raise anything
         why = legal_text(f"{type(error).__name__}: {error}"[:500])
         send_frame(channel_fd, {"event": "no_device", "why": why})
         os._exit(1)
 
 
 def failure_of(error: Exception, frames: DeviceFrames) -> RuntimeFailure:
-    """What the replica is told of an error that has kept a dataset from a device."""
+    """Return what to report of an error that kept a dataset from the device."""
     if isinstance(error, RuntimeFailure):
         return error
     if isinstance(error, MemoryError):
-        return DatasetTooLarge(
-            "the dataset does not fit into the device's memory, in which it is built before it is kept"
-        )
+        return DatasetTooLarge("the dataset does not fit into the device's memory; loading needs its size there twice")
+
     explained = frames.explain(error)
     if explained is not None:
         return DatasetUnreadable(explained.message)

@@ -1,5 +1,5 @@
-"""A seat that has a device: it waits with a context, and gets its dataset when a run needs it. It maps blocks
-read-only.
+"""A seat that has a device. It waits with a context, and gets its dataset when a run needs it. It maps the blocks of
+the dataset read-only.
 """
 
 import gc
@@ -20,16 +20,16 @@ from runtime.sandbox.walls.enclosure import Enclosure
 def be_seat(
     fds: list[int], message: Message, enclosure: Enclosure, frames: DeviceFrames, *, parent_pid: int
 ) -> NoReturn:
-    """Wall in, make a context, say ``warm``; take a dataset, say ``attached``; then serve like any seat.
+    """Put walls up, make a context, report ``warm``; take a dataset, report ``attached``; then serve like any seat.
 
-    ``fds`` are a seat's. ``message``: ``uid``, ``threads``, ``open_files``, ``file_bytes``, ``device_bytes``.
+    ``fds``: as for any seat. ``message``: ``uid``, ``threads``, ``open_files``, ``file_bytes``, ``device_bytes``.
     """
     go_first(parent_pid)
     confine.take_fds(fds)
     confine.raise_walls(open_files=message["open_files"], file_bytes=message["file_bytes"])
     surroundings.prepare_holder()
     surroundings.reseed()
-    channel = socket.socket(fileno=seat.CHANNEL_FD)  # before the walls: it asks what kind of socket it is
+    channel = socket.socket(fileno=seat.CHANNEL_FD)  # before the walls, because Python asks the kernel for its kind
     walled = list(range(len(fds)))
     seat.enter(walled, enclosure, parent_pid=parent_pid, uid=message.get("uid"), threads=message["threads"])
     begin(frames, message["device_bytes"], seat.CHANNEL_FD, warm=True)
@@ -39,22 +39,23 @@ def be_seat(
         if received is None:
             os._exit(0)
         base = _attached(*received, frames)
-    except Exception as error:  # a boundary: no run has begun, and the replica is to know why none can
+    except Exception as error:  # a boundary: the replica has to learn why no run can begin
         send_frame(seat.CHANNEL_FD, {"event": "failed", "failure": failure_of(error, frames).to_wire()})
         os._exit(1)
     gc.collect()
     gc.freeze()
     send_frame(seat.CHANNEL_FD, {"event": "attached"})
-    # A frame that is written to is copied first only while another one shares its columns: the base is that one.
+    # cuDF copies a frame before a write only while another frame shares its columns, as the base does here.
     seat.serve(lambda: fresh_copy(base), None, frames.explain)
 
 
 def _attached(message: Message, fds: list[int], frames: DeviceFrames) -> Any:
-    """The graph over the blocks that came: ``fds`` are the description, then a block and its header for each table."""
+    """Build the graph over blocks. ``fds``: the description, then a block and its header for each table."""
     payload_fd, *others = fds
     if len(others) != 2 * len(message["tables"]):
         raise ProtocolError("not the descriptors of a dataset")
-    # By position: every seat of the dataset has this very file, and where the last one read to.
+    # By position, because all seats of the dataset share this file and its read position.
+
     payload = orjson.loads(os.pread(payload_fd, os.fstat(payload_fd).st_size, 0))
     os.close(payload_fd)
     found = {}
