@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from bench.client import BadAnswer
 from bench.servers import ROOT
-from runtime.sandbox.host.template import template_environment
+from runtime.sandbox.host.environment import template_environment
 
 _ALLOCATOR = {name: template_environment()[name] for name in ("PYTHONMALLOC", "GLIBC_TUNABLES")}
 """As in what it is compared with: a heap on huge pages is faster, and no merit of ours."""

@@ -28,16 +28,18 @@ from bench.sandboxes import json_run, store_table
 from bench.servers import ROOT
 from runtime.datasets.store.local import LocalStore
 from runtime.engines.base import DatasetSource, Engine
-from runtime.engines.cudf import CudfEngine, DeviceSettings
+from runtime.engines.cudf import CudfEngine
+from runtime.engines.device.budget import DeviceSettings
 from runtime.engines.device.driver import DriverFailed
 from runtime.engines.device.images import Images
 from runtime.engines.device.nvidia import CudaDriver
-from runtime.engines.pandas import PandasEngine, SeatSettings
+from runtime.engines.pandas import PandasEngine
 from runtime.errors import RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
 from runtime.run_report import RunCost
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import choose_walls
@@ -210,10 +212,10 @@ async def measure(driver: CudaDriver, folder: Path, options: argparse.Namespace)
     answer: dict[str, Any] = {"rows": options.rows, "columns": table.num_columns, "stored_bytes": source.byte_count}
     del table
     walls = choose_walls("minimal", examine(), is_root=os.geteuid() == 0)
-    device = DeviceSettings(None, SEAT_BYTES, 1)
+    device = DeviceSettings(cache_bytes=None, seat_bytes=SEAT_BYTES, seats=2, spares=1)
     images = folder / "images"
     on_device = partial(
-        CudfEngine, device=device, driver=driver, seats=2, images=Images(images, 2 * source.byte_count + 64 * MIB)
+        CudfEngine, device=device, driver=driver, images=Images(images, 2 * source.byte_count + 64 * MIB)
     )
     async with (
         _executor(folder, store, walls, on_device, FRAMES) as cudf,
@@ -253,7 +255,7 @@ async def _executor(
     executor = Executor(engine, ExecutorSettings(2, 10, 1 << 40))
     try:
         await executor.start()
-        await template.wait_ready()
+        await template.ready()
         yield executor
     finally:
         await executor.close()

@@ -13,9 +13,10 @@ from deployments.settings import LimitSettings
 from runtime.datasets.store.local import LocalStore
 from runtime.datasets.tables import canonical, write_canonical
 from runtime.engines.base import DatasetSource
-from runtime.engines.pandas import PandasEngine, SeatSettings
+from runtime.engines.pandas import PandasEngine
 from runtime.executor import Executor, ExecutorSettings
 from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.task import MIB, Limits, Task, TaskSpec
@@ -55,7 +56,7 @@ class Sandbox:
         )  # fmt: skip
         executor = Executor(PandasEngine(store, template, settings, 1 << 40), ExecutorSettings(4, 200, 1 << 40))
         await executor.start()
-        await template.wait_ready()
+        await template.ready()
         return cls(name, template, executor, scratch)
 
     async def call(self, source: DatasetSource, code: str) -> None:

@@ -11,6 +11,7 @@ from runtime.datasets.store.base import Store
 from runtime.datasets.store.descriptors import opened
 from runtime.memory import memory_bytes
 from runtime.sandbox.host.claims import validated_description
+from runtime.sandbox.host.parse_job import JobLimits, run_job
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.protocol import MAX_FDS
 
@@ -124,15 +125,14 @@ class Uploads:
     async def _job(self, request: dict[str, Any], out_fd: int, inputs: list[int], scratch_bytes: int) -> dict[str, Any]:
         """What the job said of the table that it wrote; nothing of it is checked yet."""
         mapped = sum(os.fstat(fd).st_size for fd in inputs)
-        limits = {
-            "file_bytes": self._file_bytes,
+        limits = JobLimits(
+            timeout_s=parse_timeout_s(mapped),
+            file_bytes=self._file_bytes,
             # Maps of files are no memory of the parser's own, yet the limit counts them.
-            "memory_bytes": self._memory_bytes + mapped + scratch_bytes,
-        }
+            memory_bytes=self._memory_bytes + mapped + scratch_bytes,
+        )
         async with self._turn:
-            return await self._template.job(
-                request, (out_fd, *inputs), timeout_s=parse_timeout_s(mapped), limits=limits
-            )
+            return await run_job(self._template, request, (out_fd, *inputs), limits)
 
     def _scratch(self) -> int:
         """A new file without a name, for what a compressed upload holds."""

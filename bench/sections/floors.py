@@ -22,7 +22,7 @@ from bench.report import Table, figures
 from bench.servers import ROOT, Stage
 from deployments.launch.machine.ports import pick
 from runtime.datasets.tables import canonical, write_canonical
-from runtime.sandbox.host.template import template_environment
+from runtime.sandbox.host.environment import template_environment
 
 SUMMARY = "a no-op by uvicorn, by one and by two hops of Ray Serve; fork and exit of processes like ours"
 

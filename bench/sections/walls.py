@@ -21,7 +21,7 @@ from bench.sandboxes import Sandbox, store_table
 from bench.servers import ROOT, Stage
 from runtime.datasets.store.local import LocalStore
 from runtime.engines.base import DatasetSource
-from runtime.sandbox.host.template import template_environment
+from runtime.sandbox.host.environment import template_environment
 from runtime.sandbox.walls.enclosure import NONE, Walls
 from runtime.sandbox.walls.isolation import choose_walls
 from runtime.sandbox.walls.probe import examine

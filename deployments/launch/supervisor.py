@@ -174,7 +174,7 @@ class Supervisor:
 
     def _isolation(self) -> str:
         """What will stand around runs, as each runner finds it. Raises ``LaunchError`` where it is too little."""
-        from runtime.sandbox.host.template import template_environment
+        from runtime.sandbox.host.environment import template_environment
         from runtime.sandbox.walls.isolation import WallMissing, find_walls
 
         try:

@@ -3,10 +3,11 @@
 from typing import Final
 
 from deployments.settings import Settings
-from runtime.engines.pandas import HOLDER_BYTES, SeatSettings
+from runtime.engines.pandas import HOLDER_BYTES
 from runtime.executor import ExecutorSettings
 from runtime.memory import memory_bytes
 from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.walls.cgroup import SHARE, GroupLimits
 from runtime.task import MIB
 

@@ -28,10 +28,11 @@ from runtime.errors import Fields, LimitTooHigh, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
 from runtime.memory import memory_bytes
 from runtime.run_report import RunOutput, phases
+from runtime.sandbox.host.environment import template_environment
 from runtime.sandbox.host.large_result import LargeResult
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.scratch import ScratchRoot
-from runtime.sandbox.host.template import TemplateProcess, template_environment
+from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.cgroup import GroupLimits, TaskGroup, open_group, sweep
 from runtime.sandbox.walls.delegation import divide, given_group
 from runtime.sandbox.walls.enclosure import Walls
@@ -216,7 +217,7 @@ class Runner:
         if self._settings.direct_calls:
             await self._start_direct()
         await self._executor.start()
-        await self._template.wait_ready()
+        await self._template.ready()
 
     async def _start_direct(self) -> None:
         try:

@@ -13,7 +13,8 @@ from deployments.runner.deployment import Runner
 from deployments.settings import GpuSettings, Settings
 from runtime.datasets.store.base import Store
 from runtime.engines.base import Engine
-from runtime.engines.cudf import CudfEngine, DeviceSettings
+from runtime.engines.cudf import CudfEngine
+from runtime.engines.device.budget import DeviceSettings
 from runtime.engines.device.driver import Driver, DriverFailed
 from runtime.engines.device.images import Images
 from runtime.engines.device.nvidia import CudaDriver
@@ -65,12 +66,13 @@ class GpuRunner(Runner):
         gpu = gpu_section(self._settings)
         template = TemplateProcess(walls, group, device=self.frames)
         device = DeviceSettings(
-            cache_bytes=gpu.cache_bytes, seat_bytes=gpu.seat_bytes, spares=gpu.spare_seats, share=self._share
-        )
+            cache_bytes=gpu.cache_bytes, seat_bytes=gpu.seat_bytes, seats=executor.seats, spares=gpu.spare_seats,
+            share=self._share,
+        )  # fmt: skip
         seats = seat_settings(self._settings, self._scratch)
         images = Images(self._settings.store_options.cache_dir / "images", gpu.image_bytes) if gpu.image_bytes else None
         try:
-            engine = CudfEngine(store, template, seats, device, self._open_driver(), executor.seats, images)
+            engine = CudfEngine(store, template, seats, device, self._open_driver(), images)
         except DriverFailed as error:  # also where the packages of requirements/gpu.lock are not installed
             raise unusable(str(error)) from error
         except EngineUnavailable as error:  # the card is there, and its seats leave no room for datasets

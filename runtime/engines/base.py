@@ -1,4 +1,4 @@
-"""The one small interface behind which engines differ: how a dataset is held, and how a seat comes to have it."""
+"""The interface of engines. Engines differ in how they hold a dataset, and in how a seat gets it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -8,15 +8,15 @@ from runtime.sandbox.host.seat import SeatProcess
 from runtime.task import TaskSpec
 
 MakeRoom = Callable[[], Awaitable[bool]]
-"""Gives up the dataset that was used least recently; False where all are in use."""
+"""Closes the dataset that was used least recently; returns False if all are in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
-    """A dataset as an engine loads it.
+    """What an engine needs to load a dataset.
 
-    ``tables`` maps a role (``edges``, ``nodes``) to the id of its stored object; ``payload`` is the description it was
-    created with (bindings, encodings, name); ``byte_count`` is the size of its files.
+    ``tables`` maps a role (``edges``, ``nodes``) to the id of its stored object; ``payload`` is the description that
+    the dataset was created with (bindings, encodings, name); ``byte_count`` is the size of its files.
     """
 
     dataset_id: str
@@ -26,36 +26,36 @@ class DatasetSource:
 
     @property
     def key(self) -> str:
-        """Identity of the content: the same dataset with another table is another entry of the cache."""
+        """Identifies the content: the same dataset with another table is another entry of the cache."""
         return "/".join((self.dataset_id, *(f"{role}:{object_id}" for role, object_id in sorted(self.tables.items()))))
 
 
 class LoadedDataset(Protocol):
-    """A dataset held by an engine, ready to give seats."""
+    """A dataset that an engine holds, ready to provide seats."""
 
     @property
     def charge_bytes(self) -> int:
-        """What it costs the cache's budget."""
+        """Bytes that count against the cache's budget."""
 
     @property
     def load_s(self) -> float:
-        """How long loading took, in seconds."""
+        """Seconds that loading took."""
 
     @property
     def alive(self) -> bool:
-        """Whether it can still give seats."""
+        """Whether it can still provide seats."""
 
     async def take_seat(self, spec: TaskSpec) -> SeatProcess:
-        """A seat that has the dataset, walled and waiting. Raises ``RunInterrupted``."""
+        """Return a seat that has the dataset, walled and waiting. Raises ``RunInterrupted``."""
 
     async def give_back(self, seat: SeatProcess, spec: TaskSpec) -> None:
-        """Take a seat whose run has been answered: to be used again where that is wanted and it can be, else closed."""
+        """Take back a seat after its run: keep it for another run if that is wanted and possible, else close it."""
 
     def refill(self) -> None:
-        """Make spare seats again, beside the work; called when a run has been answered."""
+        """Make missing spare seats in the background. Called after each run."""
 
     async def close(self) -> None:
-        """Let go of it, and of every process that has it."""
+        """Free the dataset, and end the processes that hold it."""
 
 
 class Engine(Protocol):
@@ -64,10 +64,10 @@ class Engine(Protocol):
     name: str
 
     async def start(self) -> None:
-        """Begin to make ready what loading needs."""
+        """Begin to prepare what loading needs, in the background."""
 
     async def load(self, source: DatasetSource, make_room: MakeRoom) -> LoadedDataset:
-        """Load a dataset. ``make_room`` is for engines whose memory can be full before the cache's budget is.
+        """Load a dataset. Engines whose memory may be full before the cache's budget is call ``make_room``.
 
         Raises ``DatasetUnreadable``, ``DatasetTooLarge``, ``Overloaded``, ``RunInterrupted``.
         """

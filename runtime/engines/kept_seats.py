@@ -1,4 +1,4 @@
-"""Seats that wait for the next run of the same user on the same dataset, where the operator prefers speed to a fresh
+"""Seats that wait for the next run of the same user on the same dataset, for operators who prefer speed to a fresh
 process for each run."""
 
 import asyncio
@@ -8,22 +8,22 @@ from runtime.sandbox.host.seat import SeatProcess
 from runtime.task import Limits
 
 LOOK_S: Final = 1.0
-"""How often a seat that waits is looked at."""
+"""Interval at which a waiting seat is checked."""
 
 MOST_LOOKS: Final = 60
-"""After so many it is given up."""
+"""A seat that has waited for this many checks is closed."""
 
 
 class KeptSeats:
-    """At most ``most`` seats of one dataset. One that computes while it waits, or waits for a minute, is closed."""
+    """At most ``most`` waiting seats of one dataset. One that computes while it waits, or waits a minute, is closed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._waiting: list[_Waiting] = []
-        self._closing: set[asyncio.Task[None]] = set()  # the loop itself would let go of them
+        self._closing: set[asyncio.Task[None]] = set()  # the loop holds only weak references
 
     def take(self, owner: str, limits: Limits) -> SeatProcess | None:
-        """The owner's last one that takes a run with these limits."""
+        """Take out the newest seat of this owner that accepts a run with these limits; None if there is none."""
         for waiting in reversed(self._waiting):
             if waiting.owner == owner and waiting.seat.accepts(limits):
                 self._remove(waiting)
@@ -31,7 +31,7 @@ class KeptSeats:
         return None
 
     def keep(self, owner: str, seat: SeatProcess) -> bool:
-        """Have a seat wait for its owner; the one that waits longest makes room. Whether it can be used again."""
+        """Have a seat wait for its owner, and close the oldest if there are too many. Return whether it can be kept."""
         if not (self._most and seat.reusable and seat.alive):
             return False
         while len(self._waiting) >= self._most:
@@ -43,7 +43,7 @@ class KeptSeats:
         return True
 
     def clear(self) -> list[SeatProcess]:
-        """Let go of all; they are the caller's to close."""
+        """Take out all seats, for the caller to close."""
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             one.stop_looking()
@@ -71,7 +71,7 @@ class KeptSeats:
 
 
 class _Waiting:
-    """A seat, whose it is, and how often it was looked at."""
+    """A waiting seat, its owner, and how often it was checked."""
 
     def __init__(self, owner: str, seat: SeatProcess) -> None:
         self.owner = owner

@@ -1,9 +1,9 @@
-"""The CPU engine: a holder per dataset maps its tables and builds frames once; each run gets a fork of it."""
+"""The CPU engine: a holder for each dataset maps its tables and builds its frames once; each run gets a fork of it."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from runtime.datasets.store.base import Store
@@ -11,56 +11,44 @@ from runtime.datasets.store.descriptors import opened
 from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.kept_seats import KeptSeats
 from runtime.errors import RuntimeFailure
-from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.holder import HolderOrder, HolderProcess, open_holder
 from runtime.sandbox.host.seat import SeatProcess, open_seat
-from runtime.sandbox.host.template import HolderProcess, TemplateProcess
-from runtime.sandbox.walls.identity import new_uid
+from runtime.sandbox.host.seat_settings import SeatSettings
+from runtime.sandbox.host.template import TemplateProcess
 from runtime.task import TaskSpec
 
 log = logging.getLogger("graphside.engine")
 
 IDLE_S: Final = 60.0
-"""Spare seats of a dataset that nobody asked for this long are given up (1 MB each)."""
+"""Spare seats of a dataset that nobody used for this long are closed. Each takes 1 MB."""
 
 REFILL_DELAY_S: Final = 0.002
-"""A fork is 5 ms of a core; the answer that was just made goes out first."""
+"""Pause before spare seats are made. A fork takes 5 ms of a core, and the answer that was just made goes out first."""
 
 HOLDER_BYTES: Final = 2 * 1024 * 1024
-"""What a holder costs beside its dataset: page tables and the pages that it rewrites after the fork."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeatSettings:
-    """What seats are made with. ``result_bytes`` and ``file_bytes`` are the most that any run may ask for.
-
-    ``reused``: how many seats of a dataset wait for their user's next run; 0 for a fresh one each time.
-    """
-
-    scratch: ScratchRoot
-    spares: int
-    output_bytes: int
-    result_bytes: int
-    file_bytes: int
-    open_files: int
-    threads: int
-    reused: int = 0
+"""What a holder costs besides its dataset: page tables, and the pages that it changes after the fork."""
 
 
 class PandasDataset:
-    """A dataset in a holder. Keeps ``spares`` seats ready while it is in use."""
+    """A dataset in a holder. It keeps ``spares`` seats ready while it is in use."""
 
     def __init__(
-        self, holder: HolderProcess, source: DatasetSource, settings: SeatSettings, *, throwaway_users: bool
+        self,
+        holder: HolderProcess,
+        source: DatasetSource,
+        settings: SeatSettings,
+        new_uid: Callable[[], int | None],
     ) -> None:
+        """``new_uid``: returns the user that a new seat runs as."""
         self._holder = holder
-        self._throwaway_users = throwaway_users
+        self._new_uid = new_uid
         self._settings = settings
         self._spares: list[SeatProcess] = []
         self._kept = KeptSeats(settings.reused)
         self._filling: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._closed = False
-        self._closing: set[asyncio.Task[None]] = set()  # the loop itself would let go of them
+        self._closing: set[asyncio.Task[None]] = set()  # the loop holds only weak references
         self.charge_bytes = source.byte_count + holder.anonymous_bytes + HOLDER_BYTES
         self.load_s = holder.load_s
 
@@ -102,13 +90,11 @@ class PandasDataset:
         await asyncio.gather(*(seat.close() for seat in spares), self._holder.child.wait_dead())
 
     async def _open(self) -> SeatProcess:
-        settings = self._settings
-        uid = new_uid() if self._throwaway_users else None
-        return await open_seat(self._holder.client, settings.scratch, uid, settings.output_bytes, settings.result_bytes)
+        return await open_seat(self._holder.client, self._settings, self._new_uid())
 
     async def _fill(self) -> None:
         await asyncio.sleep(REFILL_DELAY_S)
-        with suppress(RuntimeFailure):  # the holder died: the next run finds out and loads the dataset again
+        with suppress(RuntimeFailure):  # the holder died: the next run notices, and the dataset is loaded again
             while self.alive and len(self._spares) < self._settings.spares:
                 self._spares.append(await self._open())
 
@@ -126,7 +112,7 @@ class PandasEngine:
     name = "pandas"
 
     def __init__(self, store: Store, template: TemplateProcess, settings: SeatSettings, dataset_bytes: int) -> None:
-        """``dataset_bytes``: the most memory that one dataset may take, its files included."""
+        """``dataset_bytes``: the most memory that one dataset may take, files included."""
         self._store = store
         self._template = template
         self._settings = settings
@@ -138,18 +124,24 @@ class PandasEngine:
     async def load(self, source: DatasetSource, _: MakeRoom) -> PandasDataset:
         roles = sorted(source.tables)
         settings = self._settings
-        limits = {"open_files": settings.open_files, "file_bytes": settings.file_bytes, "threads": settings.threads}
         async with opened(self._store, [source.tables[role] for role in roles]) as fds:
-            holder = await self._template.holder(
-                fds, roles, source.payload, limits, settings.scratch.fd, memory_bytes=self._dataset_bytes
+            order = HolderOrder(
+                tables=dict(zip(roles, fds, strict=True)),
+                payload=source.payload,
+                memory_bytes=self._dataset_bytes,
+                scratch_root=settings.scratch.fd,
+                open_files=settings.open_files,
+                file_bytes=settings.file_bytes,
+                threads=settings.threads,
             )
+            holder = await open_holder(self._template, order)
         log.info(
             "dataset.loaded dataset_id=%s pid=%d load_s=%.3f",
             source.dataset_id,
             holder.child.pid,
             holder.load_s,
         )
-        return PandasDataset(holder, source, self._settings, throwaway_users=self._template.walls.throwaway_users)
+        return PandasDataset(holder, source, settings, self._template.walls.new_uid)
 
     async def close(self) -> None:
         await self._template.close()

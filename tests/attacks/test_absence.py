@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import RuntimeFailure
-from runtime.sandbox.host.template import template_environment
+from runtime.sandbox.host.environment import template_environment
 from runtime.sandbox.walls.enclosure import Walls
 from tests.attacks.absence.probes import PROBES, Probe
 from tests.attacks.absence.rig import WeakRig, standing, weak_rig

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from runtime.datasets.store.local import LocalStore
-from runtime.engines.cudf import CudfEngine, DeviceSettings
+from runtime.engines.cudf import CudfEngine
+from runtime.engines.device.budget import DeviceSettings
 from runtime.engines.device.driver import DriverFailed
 from runtime.engines.device.images import Images
 from runtime.engines.device.nvidia import CudaDriver
-from runtime.engines.pandas import SeatSettings
+from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.host.template import TemplateProcess
 from tests.unit.sandbox.conftest import Rig, make_rig  # noqa: F401  a fixture
 
@@ -54,8 +55,8 @@ def gpu(
     images = tmp_path_factory.mktemp("images")
 
     def build(store: LocalStore, template: TemplateProcess, settings: SeatSettings, _: int) -> CudfEngine:
-        device = DeviceSettings(8 * GIB, 2 * GIB, 2)
-        engines.append(CudfEngine(store, template, settings, device, driver, 4, Images(images, GIB)))
+        device = DeviceSettings(cache_bytes=8 * GIB, seat_bytes=2 * GIB, seats=4, spares=2)
+        engines.append(CudfEngine(store, template, settings, device, driver, Images(images, GIB)))
         return engines[-1]
 
     rig = make_rig(seats=4, cache_bytes=8 * GIB, build_engine=build, device=FRAMES)

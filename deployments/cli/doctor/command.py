@@ -91,7 +91,7 @@ def _walls(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     from deployments.cli.doctor import walls
     from deployments.launch.errors import LaunchError
     from deployments.launch.options import read_options
-    from runtime.sandbox.host.template import template_environment
+    from runtime.sandbox.host.environment import template_environment
 
     try:
         isolation = read_options(environment).settings.isolation

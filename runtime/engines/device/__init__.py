@@ -1,2 +1,2 @@
-"""Device memory as the owner of datasets sees it: blocks that it makes and hands out as descriptors, without a CUDA
-context of its own, so that nothing a task does can reach it."""
+"""The owner's side of device memory. The owner makes blocks and hands out their descriptors. It has no CUDA context,
+so nothing that a task does can reach it."""

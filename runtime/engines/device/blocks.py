@@ -1,6 +1,6 @@
 """The blocks of one owner, and the budget that they count against.
 
-A block that its dataset gave up lives on for as long as a run has it: it is counted until then, or a busy cache would
+A block that its dataset gave up lives on while a run has it, and counts until then. Otherwise a busy cache would
 promise memory that the device does not have.
 """
 
@@ -9,19 +9,19 @@ import logging
 from typing import Final
 
 from runtime.engines.base import MakeRoom
-from runtime.engines.device.driver import Block, Driver, OutOfDeviceMemory
+from runtime.engines.device.driver import Block, Driver, DriverFailed, OutOfDeviceMemory
 from runtime.errors import Overloaded
 
 log = logging.getLogger("graphside.engine")
 
 RETRY_S: Final = 0.25
-"""Between two attempts: a device has the memory of a process that was killed back only a while after its end."""
+"""Pause between two attempts. A device gets back the memory of a killed process only some time after its end."""
 
 PATIENCE_S: Final = 10.0
 
 
 class Blocks:
-    """Makes blocks, and counts them until nobody has them any more. ``budget_bytes`` bounds them all together."""
+    """Makes blocks, and counts each until nobody has it any more. ``budget_bytes`` bounds their total."""
 
     def __init__(self, driver: Driver, budget_bytes: int, patience_s: float = PATIENCE_S) -> None:
         self.driver = driver
@@ -32,21 +32,33 @@ class Blocks:
 
     @property
     def used_bytes(self) -> int:
-        """What all blocks take, those included that only runs still have."""
+        """Memory of all blocks, including those that only runs still have."""
         return sum(block.byte_count for block in self._leases)
 
     @property
     def zombie_bytes(self) -> int:
-        """What those take that only runs still have."""
+        """Memory of blocks that only runs still have."""
         return sum(block.byte_count for block in self._given_up)
 
+    @property
+    def granule_bytes(self) -> int:
+        """What sizes of blocks are rounded up to."""
+        return self.driver.granule_bytes
+
+    def process_bytes(self, pid: int) -> int | None:
+        """Return the device memory of a process; None if the device does not tell."""
+        try:
+            return self.driver.used_bytes(pid)
+        except DriverFailed:
+            log.exception("device.untold pid=%d", pid)
+            return None
+
     def rounded(self, byte_count: int) -> int:
-        """What a block of so many bytes takes."""
-        granule = self.driver.granule_bytes
-        return max(1, -(-byte_count // granule)) * granule
+        """Return the memory that a block of so many bytes takes."""
+        return max(1, -(-byte_count // self.granule_bytes)) * self.granule_bytes
 
     async def create(self, byte_count: int, make_room: MakeRoom) -> Block:
-        """A block, for which ``make_room`` is called as often as it helps. Raises ``Overloaded``, ``DriverFailed``."""
+        """Make a block, and call ``make_room`` as often as that helps. Raises ``Overloaded``, ``DriverFailed``."""
         deadline = asyncio.get_running_loop().time() + self._patience_s
         while True:
             if self.used_bytes + self.rounded(byte_count) <= self.budget_bytes:
@@ -65,16 +77,17 @@ class Blocks:
             await asyncio.sleep(RETRY_S)
 
     def lease(self, block: Block) -> None:
-        """A run has it from here on."""
+        """Note that one more process has the block."""
         self._leases[block] += 1
 
     def end_lease(self, block: Block) -> None:
-        """That run's process has ended."""
+        """Note that a process with a lease has ended."""
         self._leases[block] -= 1
         self._forget_unused(block)
 
     def give_up(self, block: Block) -> None:
-        """Its dataset is gone. The device has it back once the last run that has it has ended."""
+        """Release a block of a closed dataset. The device frees its memory when the last process with a lease ends."""
+
         self._given_up.add(block)
         self.driver.release(block)
         self._forget_unused(block)

@@ -1,57 +1,50 @@
-"""Word by word with a process that has a device and runs no task."""
+"""Message by message with a process that has a device and runs no task."""
 
 import asyncio
 import logging
-import socket
 from typing import Any
 
 from runtime.errors import DatasetUnreadable, EngineUnavailable, RunInterrupted
+from runtime.sandbox.host.channel import Channel
 from runtime.sandbox.host.children import Child, ForkerClient
 from runtime.sandbox.host.claims import MOST_CHARACTERS, validated_load_failure
-from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, ancillary_of, encode_frame
+from runtime.sandbox.protocol import Message, encode_frame
 from runtime.text import clip
 
 log = logging.getLogger("graphside.engine")
 
 
 async def begin_conversation(template: ForkerClient, fds: tuple[int, ...] = (), **message: Any) -> "Conversation":
-    """Fork such a process. ``fds``, which stay the caller's, and ``message`` are what it begins with.
+    """Fork such a process. It starts with ``message`` and copies of ``fds``, which the caller closes.
 
-    Raises ``RunInterrupted`` where the template is gone.
+    Raises ``RunInterrupted`` if the template has ended.
     """
-    near, far = socket.socketpair()
-    near.setblocking(False)
-    try:
-        child = await template.fork(message, (far.fileno(), *fds))
-    except BaseException:
-        near.close()
-        raise
-    finally:
-        far.close()
-    return Conversation(near, child)
+    child, end = await template.fork_connected(message, fds)
+    return Conversation(Channel(end, child), child)
 
 
 class Conversation:
-    """One process, until ``close``. Raises ``RunInterrupted`` where it has ended, and the failure that it tells."""
+    """One process, until ``close``. Each call raises ``RunInterrupted`` if the process has ended.
 
-    def __init__(self, channel: socket.socket, child: Child) -> None:
+    ``next`` also raises the failure that the process reports.
+    """
+
+    def __init__(self, channel: Channel, child: Child) -> None:
         self._channel = channel
         self._child = child
-        self._frames = FrameBuffer(ANSWER_BYTES)
         self._closed = False
 
     @property
     def alive(self) -> bool:
-        """Whether it can still be talked to."""
+        """Whether the process can still answer."""
         return not self._child.dead and not self._closed
 
     @property
     def pid(self) -> int:
-        """Of the process."""
         return self._child.pid
 
     async def close(self) -> None:
-        """End it. Once this returns it can change nothing any more."""
+        """End the process. Once this returns, it can change nothing any more."""
         if not self._closed:
             self._closed = True
             self._channel.close()
@@ -59,27 +52,16 @@ class Conversation:
         await asyncio.shield(self._child.wait_dead())
 
     async def say(self, message: Message, fds: tuple[int, ...]) -> None:
-        """One short message, and descriptors."""
-        try:
-            self._channel.sendmsg([encode_frame(message)], ancillary_of(fds))
-        except OSError:
-            raise await self._ended() from None
+        """Send a short message with descriptors."""
+        if not await self._channel.send(encode_frame(message), fds):
+            raise await self._ended()
 
     async def next(self, event: str) -> Message:
-        """The next word, which is to be ``event``."""
-        loop = asyncio.get_running_loop()
-        data = b""
-        try:
-            while (message := self._frames.feed(data)) is None:
-                if not (data := await loop.sock_recv(self._channel, 64 * 1024)):
-                    raise ProtocolError("ended")
-        except (OSError, ProtocolError):
-            raise await self._ended() from None
-        if message.get("event") == "no_device":
-            raise device_unavailable(message)
-        if message.get("event") != event:
-            raise validated_load_failure(message.get("failure"))
-        return message
+        """Return the next message, which has to be ``event``."""
+        message = await self._channel.receive()
+        if message is None:
+            raise await self._ended()
+        return expected(message, event)
 
     async def _ended(self) -> Exception:
         self._child.kill()
@@ -89,8 +71,15 @@ class Conversation:
         return RunInterrupted("the process that loads the dataset ended; send the request again", retry_after_s=1)
 
 
-def device_unavailable(message: Message) -> EngineUnavailable:
-    """What a process tells that could not use the device. The reason is for the log."""
-    log.error("device.unusable why=%a", clip(str(message.get("why")), MOST_CHARACTERS))
-    text = "this server's GPU cannot be used just now; send the run with engine='pandas', or ask its operator"
-    return EngineUnavailable(text, engine="cudf")
+def expected(message: Message, event: str) -> Message:
+    """Return the message if it is ``event``; raise the failure that it reports if it is another one.
+
+    Raises ``EngineUnavailable`` if the process cannot use the device, ``DatasetUnreadable``, ``DatasetTooLarge``.
+    """
+    if message.get("event") == "no_device":
+        log.error("device.unusable why=%a", clip(str(message.get("why")), MOST_CHARACTERS))  # for the operator only
+        text = "this server's GPU cannot be used now; send the run with engine='pandas', or ask the server's operator"
+        raise EngineUnavailable(text, engine="cudf")
+    if message.get("event") != event:
+        raise validated_load_failure(message.get("failure"))
+    return message

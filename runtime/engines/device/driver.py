@@ -1,11 +1,11 @@
-"""What an owner asks of a device: blocks of its memory, each a descriptor that other processes can map."""
+"""The interface of a device for its owner: blocks of memory, each with a descriptor that other processes can map."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 
 class OutOfDeviceMemory(Exception):
-    """The device has no room for a block. Nothing is broken by it: with less in the way it may be asked again."""
+    """The device has no room for a block. The caller may try again once there is room."""
 
 
 class DriverFailed(Exception):
@@ -16,7 +16,7 @@ class DriverFailed(Exception):
 class Block:
     """Device memory that lives until its owner has released it and nobody maps it any more.
 
-    ``fd`` stands for it in other processes, which may map it. ``byte_count`` is what it takes of the device.
+    Other processes map it by ``fd``. ``byte_count`` is the memory that it takes of the device.
     """
 
     fd: int
@@ -33,22 +33,22 @@ class Capacity:
 
 
 class Driver(Protocol):
-    """One device. Every call may raise ``DriverFailed``; all are quick, and none needs a context."""
+    """One device. Every call may raise ``DriverFailed``. All calls are quick, and none needs a context."""
 
     granule_bytes: int
-    """What blocks are rounded up to."""
+    """What sizes of blocks are rounded up to."""
 
     def capacity(self) -> Capacity:
-        """How much memory the device has, and how much of it nobody uses."""
+        """Return how much memory the device has, and how much of it is free."""
 
     def create(self, byte_count: int) -> Block:
-        """A block of at least so many bytes. Raises ``OutOfDeviceMemory``."""
+        """Make a block of at least so many bytes. Raises ``OutOfDeviceMemory``."""
 
     def release(self, block: Block) -> None:
-        """Give up the owner's hold on a block, and its descriptor."""
+        """Release the owner's handle of a block, and close its descriptor."""
 
     def used_bytes(self, pid: int) -> int | None:
-        """What a process that has a context takes of the device; None where the device does not tell."""
+        """Return the device memory of a process that has a context; None if the device does not tell."""
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Release the device."""

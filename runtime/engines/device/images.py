@@ -1,7 +1,7 @@
-"""Images of blocks on this node's disk: a dataset that was on the device before is copied there, and not converted.
+"""The cache of images on this node's disk. With images, a dataset that was on the device before is copied there, and
+need not be converted again.
 
-They are a cache. One that is missing, of no use or of a table that is deleted is as if there had never been any; none
-is ever needed.
+No image is ever needed: a missing, damaged or outdated one only means that the table is converted.
 """
 
 import asyncio
@@ -27,26 +27,26 @@ log = logging.getLogger("graphside.engine")
 WRITE_TIMEOUT_S: Final = 600.0
 
 RESERVE: Final = 0.1
-"""Of the disk: what images leave to tables, and to everybody else."""
+"""The part of the disk that images leave free for tables and for other programs."""
 
 _T = TypeVar("_T")
 
 
 class Images:
-    """Of one node, in a directory that its replicas share. ``budget_bytes``: what all of them may take of the disk."""
+    """The images of one node, in a directory that its replicas share. ``budget_bytes`` bounds their total size."""
 
     def __init__(self, root: Path, budget_bytes: int) -> None:
         self._root = root
-        # A dataset may be on the device for days, in which nobody opens its image.
+        # A dataset may stay on the device for days while nobody opens its image.
         self._cache = NodeCache(root, budget_bytes, suffix=".image", unused_s=None)
 
     def prepare(self) -> None:
-        """Make the directory; images of an earlier server stay good."""
+        """Make the directory. Images of an earlier server stay valid."""
         self._cache.prepare()
 
     @asynccontextmanager
     async def opened(self, object_ids: Sequence[str]) -> AsyncIterator[list[int | None]]:
-        """A descriptor of each image, None where there is none; closed when the block ends."""
+        """Provide a descriptor of each image, or None if there is none. They are closed afterwards."""
         found = [self._find(object_id) for object_id in object_ids]
         try:
             yield found
@@ -54,7 +54,7 @@ class Images:
             close_all([fd for fd in found if fd is not None])
 
     def drop(self, object_ids: Iterable[str]) -> None:
-        """Images that were of no use."""
+        """Delete images that could not be used."""
         for object_id in object_ids:
             self._cache.drop(object_id)
 
@@ -65,12 +65,12 @@ class Images:
         table: DeviceTable,
         uid: int | None,
         limits: DeviceLimits,
-        read: Callable[[], None],
+        end_reading: Callable[[], None],
     ) -> None:
-        """Have an image of a table written. Where it cannot be, the log says why.
+        """Have a process write the image of a table. Log why if that fails.
 
-        Until the first ``await`` this takes what it needs of the table, which may be given up from then on. ``read`` is
-        called once its block is not mapped any more.
+        Before its first ``await`` this copies the descriptors that it needs, so the table may be closed from then on.
+        ``end_reading`` is called once the block is no longer mapped.
         """
         started = time.monotonic()
         fds: list[int] = []
@@ -87,19 +87,19 @@ class Images:
                     raise
             finally:
                 close_all(fds)
-                read()
+                end_reading()
             await _to_the_end(_keep, part)
-        except (RuntimeFailure, OSError) as error:  # also where time is over
+        except (RuntimeFailure, OSError) as error:  # a timeout is an OSError
             log.warning("image.not_written object_id=%s %s: %s", object_id, type(error).__name__, error)
         else:
             log.info("image.written object_id=%s bytes=%d s=%.3f", object_id, size, time.monotonic() - started)
 
     def forget_deleted(self, store: Store) -> None:
-        """Remove images of tables that the store has no more. Blocks, as stores do."""
+        """Delete images of tables that the store no longer has. Blocks, because stores do."""
         for object_id in self._cache.object_ids:
             try:
                 store.size(object_id)
-            except (DatasetUnreadable, ValueError):  # or no table's at all
+            except (DatasetUnreadable, ValueError):  # ValueError: the name is not that of a table
                 self._cache.drop(object_id)
         self._cache.tidy()
 
@@ -120,7 +120,7 @@ class Images:
 async def _written(
     template: ForkerClient, fds: tuple[int, ...], table: DeviceTable, uid: int | None, limits: DeviceLimits, size: int
 ) -> None:
-    """``fds``: block, header, file."""
+    """Wait until a process has written an image. ``fds``: block, header, file."""
     message = {**limits.to_wire(), "header_bytes": table.header_bytes, "file_bytes": size}
     conversation = await begin_conversation(
         template, fds, kind="device_imager", uid=uid, byte_count=table.block.byte_count, **message
@@ -141,7 +141,8 @@ def _keep(part: Part) -> None:
 
 
 async def _to_the_end(function: Callable[..., _T], *arguments: object, undo: Callable[[_T], None] | None = None) -> _T:
-    """In a thread, to its end also where this is cancelled meanwhile; what came of it is then undone."""
+    """Run a function in a thread. If this is cancelled, the function still runs to its end and is then undone."""
+
     work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
         return await asyncio.shield(work)

@@ -1,6 +1,6 @@
-"""Loading: a process of its own brings the tables of one dataset into blocks that the owner makes for it, and ends.
+"""Loading. A process brings the tables of one dataset into blocks that the owner makes, and ends.
 
-It is the only one that ever maps a block to write.
+Only this process ever maps a block for writing.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from runtime.sandbox.protocol import Message
 
 LOAD_TIMEOUT_S: Final = 300.0
 WARM_TIMEOUT_S: Final = 60.0
-"""Until a process has a context."""
+"""Time limit for a process to make a context."""
 
 HEADER_BYTES: Final = 4 * 1024 * 1024
-"""The most that may be needed to know of a table besides its block: names, types, offsets."""
+"""Size limit of the description of a table in a block: names, types, offsets."""
 
 SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceTable:
-    """A table in a block. ``header_fd``: what a seat needs to know to see a frame in it, ``header_bytes`` long.
+    """A table in a block. ``header_fd``: a file of ``header_bytes`` that describes the frame in the block, for seats.
 
-    ``from_image``: whether it was copied from an image, and not made of the stored table.
+    ``from_image``: whether the block was copied from an image, and not converted from the stored table.
     """
 
     role: str
@@ -45,7 +45,7 @@ class DeviceTable:
 
 @dataclass(frozen=True, slots=True)
 class DeviceLimits:
-    """What a process that has a device gets. ``device_bytes``: what it may allocate there, its context not counted."""
+    """Limits of a process that has a device. ``device_bytes``: what it may allocate there besides its context."""
 
     device_bytes: int
     file_bytes: int
@@ -60,23 +60,22 @@ class DeviceLimits:
 
 
 CreateBlock = Callable[[int], Awaitable[Block]]
-"""A block of so many bytes."""
+"""Makes a block of so many bytes."""
 
 
 class Loader:
-    """A process that has a context, and waits for a dataset to load. Make it with ``open_loader``."""
+    """A process that has a context and waits for a dataset to load. Make it with ``open_loader``."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
 
     @property
     def alive(self) -> bool:
-        """Whether it can still load one."""
+        """Whether the process can still load a dataset."""
         return self._conversation.alive
 
     @property
     def pid(self) -> int:
-        """Of its process."""
         return self._conversation.pid
 
     async def load(
@@ -86,11 +85,11 @@ class Loader:
         create: CreateBlock,
         give_up: Callable[[Block], None],
     ) -> tuple[list[DeviceTable], float]:
-        """Bring tables (``stored``: their descriptors by role) into blocks; and how long that took, in seconds.
+        """Bring tables into blocks; return them and the seconds that this took. The process ends afterwards.
 
-        ``images``: for each of them the descriptor of its image, where there is one. All descriptors stay the caller's.
-        ``give_up`` takes back a block that became of no use: one of a load that did not end well is never used again,
-        since what was on its way into it may still arrive. The process ends with it.
+        ``stored``: descriptors of the tables by role. ``images``: for each table the descriptor of its image, or None.
+        The caller closes all of them. ``give_up`` takes back blocks if loading fails. Such a block is never used again,
+        because copies into it may still be on their way.
 
         Raises ``DatasetUnreadable``, ``DatasetTooLarge``, ``RunInterrupted``, and what ``create`` raises.
         """
@@ -108,19 +107,18 @@ class Loader:
                 raise DatasetUnreadable(f"the dataset did not load within {LOAD_TIMEOUT_S:g} s") from None
             finally:
                 await self.close()  # from here on nobody can change a header or a block
-            for table in loaded:  # it goes to one run after the other, none of which may tell the next one anything
+            for table in loaded:  # one run after the other gets the header, and none may leave the next a message in it
                 fcntl.fcntl(table.header_fd, fcntl.F_ADD_SEALS, SEALS | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL)
             undo.pop_all()
         seconds = float(load_s) if isinstance(load_s, (int, float)) and math.isfinite(load_s) else 0.0
         return loaded, seconds
 
     async def close(self) -> None:
-        """End it."""
         await self._conversation.close()
 
 
 async def open_loader(template: ForkerClient, uid: int | None, limits: DeviceLimits) -> Loader:
-    """A loader that has a context. Raises ``RunInterrupted``, ``EngineUnavailable``."""
+    """Return a loader that has a context. Raises ``RunInterrupted``, ``EngineUnavailable``."""
     conversation = await begin_conversation(template, kind="device_loader", uid=uid, **limits.to_wire())
     try:
         async with asyncio.timeout(WARM_TIMEOUT_S):
@@ -141,7 +139,7 @@ async def _load(
     create: CreateBlock,
     loaded: list[DeviceTable],
 ) -> None:
-    """One table: its size, a block for it, its header."""
+    """Load one table: learn its size, make a block, and have the loader fill the block and the header."""
     packed = await conversation.next("packed")
     byte_count, header_bytes = packed.get("byte_count"), packed.get("header_bytes")
     if type(byte_count) is not int or type(header_bytes) is not int:
@@ -163,7 +161,8 @@ async def _load(
 
 
 def release_tables(loaded: list[DeviceTable], give_up: Callable[[Block], None]) -> None:
-    """Give up tables that no dataset has."""
+    """Free the blocks and headers of tables that no dataset has."""
+
     for table in loaded:
         os.close(table.header_fd)
         give_up(table.block)

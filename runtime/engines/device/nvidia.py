@@ -1,5 +1,5 @@
-"""An NVIDIA device as an owner uses it: ``cuInit`` and physical memory, never a context, so that no fault of a task
-can reach this process; what is used where is NVML's to say."""
+"""An NVIDIA device for its owner. The owner allocates physical memory and never makes a context, so that no fault of
+a task can reach it. NVML says how much memory is in use, and by which process."""
 
 import os
 from typing import Any, Final
@@ -10,7 +10,7 @@ _OUT_OF_MEMORY: Final = "CUDA_ERROR_OUT_OF_MEMORY"
 
 
 class CudaDriver:
-    """The device that ``CUDA_VISIBLE_DEVICES`` names first. Raises ``DriverFailed`` where there is none."""
+    """The device that ``CUDA_VISIBLE_DEVICES`` names first. Raises ``DriverFailed`` if there is none."""
 
     def __init__(self) -> None:
         try:
@@ -23,7 +23,7 @@ class CudaDriver:
             self._checked("cuInit", 0)
             device = self._checked("cuDeviceGet", 0)
             uuid = self._checked("cuDeviceGetUuid", device).bytes
-        except (OSError, RuntimeError) as error:  # what the bindings raise where there is no driver to load
+        except (OSError, RuntimeError) as error:  # the bindings raise these if there is no driver to load
             raise DriverFailed(str(error)) from None
         self._how = self._property(int(device))
         granularity = driver.CUmemAllocationGranularity_flags.CU_MEM_ALLOC_GRANULARITY_MINIMUM
@@ -58,14 +58,14 @@ class CudaDriver:
         for process in processes:
             if int(process.pid) == pid:
                 used = int(process.used_gpu_memory)
-                return used if used < 1 << 63 else None  # all ones: not told
-        return None  # as where it knows processes by the numbers of another namespace
+                return used if used < 1 << 63 else None  # all bits set: unknown
+        return None  # for example because NVML knows processes by the pids of another namespace
 
     def close(self) -> None:
         self._nvml.shutdown()
 
     def _property(self, device: int) -> Any:
-        """Of the blocks: memory of this device, which travels as a descriptor."""
+        """Return the properties of blocks: memory of this device that can be exported as a descriptor."""
         driver = self._driver
         how = driver.CUmemAllocationProp()
         how.type = driver.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
@@ -75,7 +75,7 @@ class CudaDriver:
         return how
 
     def _same_device(self, digits: str) -> Any:
-        """The device as NVML knows it, which counts them in an order of its own. A part of one (MIG) is named so."""
+        """Return the device in NVML, which numbers devices in another order. A part of a device has a MIG id."""
         for kind in ("GPU", "MIG"):
             try:
                 return self._nvml.device_get_handle_by_uuid(f"{kind}-{digits}")
@@ -84,7 +84,7 @@ class CudaDriver:
         raise DriverFailed(f"NVML does not know the device: {why}")
 
     def _checked(self, function: str, *arguments: Any) -> Any:
-        """What a call of the driver answers besides its error."""
+        """Call the driver, and return its result. Raises ``DriverFailed``, ``OutOfDeviceMemory``."""
         error, *answers = getattr(self._driver, function)(*arguments)
         if int(error) != 0:
             name = getattr(error, "name", str(error))
@@ -94,6 +94,7 @@ class CudaDriver:
 
 
 def _digits(uuid: bytes) -> str:
-    """As NVML writes them."""
+    """Return a UUID as NVML writes it."""
+
     digits = uuid.hex()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -1,4 +1,4 @@
-"""Processes that have a context before anybody needs one: to make it takes half a second or more."""
+"""Processes that make a context before anybody needs one, because that takes half a second or more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,25 +9,24 @@ from runtime.errors import RuntimeFailure
 
 
 class Waiting(Protocol):
-    """A process that waits for its work."""
+    """A process that waits for work."""
 
     @property
-    def pid(self) -> int:
-        """Of the process."""
+    def pid(self) -> int: ...
 
     @property
     def alive(self) -> bool:
-        """Whether it can still take it."""
+        """Whether the process can still take work."""
 
     async def close(self) -> None:
-        """End it."""
+        """End the process."""
 
 
 T = TypeVar("T", bound=Waiting)
 
 
 class WarmPool(Generic[T]):
-    """Keeps ``spares`` processes waiting, of no dataset yet. ``make`` makes one, and may raise ``RuntimeFailure``."""
+    """Keeps ``spares`` processes waiting. ``make`` makes one, and may raise ``RuntimeFailure``."""
 
     def __init__(self, make: Callable[[], Awaitable[T]], spares: int) -> None:
         self._make = make
@@ -38,13 +37,13 @@ class WarmPool(Generic[T]):
 
     @property
     def pids(self) -> list[int]:
-        """Of those that wait."""
+        """Pids of the processes that wait."""
         return [process.pid for process in self._waiting]
 
     async def take(self) -> T:
-        """One that waits, else a new one. Raises ``RunInterrupted``, ``EngineUnavailable``."""
+        """Return a process that waits, else a new one. Raises ``RunInterrupted``, ``EngineUnavailable``."""
         if not self._waiting and self._spares == 1 and self._filling is not None and not self._filling.done():
-            await asyncio.shield(self._filling)  # the one that is being made is as soon there as another would be
+            await asyncio.shield(self._filling)  # the process that is being made is ready before a new one would be
         while self._waiting:
             process = self._waiting.pop(0)
             if process.alive:
@@ -53,12 +52,12 @@ class WarmPool(Generic[T]):
         return await self._make()
 
     def refill(self) -> None:
-        """Make those that are missing, beside other work."""
+        """Make missing processes in the background."""
         if not self._closed and (self._filling is None or self._filling.done()):
             self._filling = asyncio.create_task(self._fill())
 
     async def close(self) -> None:
-        """End all that wait."""
+        """End all processes that wait."""
         self._closed = True
         if self._filling is not None:
             self._filling.cancel()
@@ -67,6 +66,6 @@ class WarmPool(Generic[T]):
         await asyncio.gather(*(process.close() for process in waiting))
 
     async def _fill(self) -> None:
-        with suppress(RuntimeFailure):  # the next run makes one, and is told why there is none
+        with suppress(RuntimeFailure):  # the next run tries again, and its caller learns why it fails
             while not self._closed and len(self._waiting) < self._spares:
                 self._waiting.append(await self._make())

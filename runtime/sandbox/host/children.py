@@ -1,4 +1,4 @@
-"""The replica's side of a forker: asks for children, owns their pidfds, learns who ended how."""
+"""The replica's end of a forker: asks it for children, owns their pidfds, and learns how each ended."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ EXIT_REPORT_TIMEOUT_S = 1.0
 
 
 class Child:
-    """A process below, held by a pidfd: it can be killed without ever meeting a pid used again."""
+    """A process below the replica, held by a pidfd, so that no signal reaches another process with the same pid."""
 
     def __init__(self, pidfd: int) -> None:
         self.pid = _pid_here(pidfd)
@@ -32,11 +32,11 @@ class Child:
 
     @property
     def dead(self) -> bool:
-        """Whether the process has ended (it may not be reaped yet). Asks the kernel, not the loop's last turn."""
+        """Whether the process has ended, reaped or not. This asks the kernel, so it may be ahead of the event loop."""
         return self._dead.done() or readable(self._pidfd)
 
     def kill(self) -> None:
-        """Send SIGKILL; nothing where it is dead already."""
+        """Send SIGKILL, unless the process is dead."""
         if not self._dead.done():
             try:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -48,7 +48,7 @@ class Child:
         await asyncio.shield(self._dead)
 
     async def exit_code(self) -> int | None:
-        """Exit code, or minus the signal's number; None where its parent died before it could tell."""
+        """Wait for the end and return the exit code, or minus the signal's number; None if its parent died first."""
         await self.wait_dead()
         try:
             async with asyncio.timeout(EXIT_REPORT_TIMEOUT_S):
@@ -57,7 +57,7 @@ class Child:
             return None
 
     def on_death(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back once, from the loop, when the process has ended. Returns what makes that not happen."""
+        """Call ``callback`` once, from the loop, when the process has ended. Return a function that cancels this."""
 
         def call_back(_: "asyncio.Future[None]") -> None:
             callback()
@@ -69,7 +69,7 @@ class Child:
         return forget
 
     def set_code(self, code: int | None) -> None:
-        """Tell how the process ended."""
+        """Note how the process ended, as its parent reports it."""
         if not self._code.done():
             self._code.set_result(code)
 
@@ -83,7 +83,8 @@ class ForkerClient:
     """The replica's end of the control channel to one forker (the template, or a holder)."""
 
     def __init__(self, control: socket.socket, name: str, parent_pid: int | None = None) -> None:
-        """``parent_pid``: of a forker that may have been taken over, which could hand us others' processes to kill."""
+        """``parent_pid``: pid of a forker that may be compromised. Its children are checked to be its own, because it
+        could otherwise hand us other processes to kill."""
         control.setblocking(False)
         self._control = control
         self._name = name
@@ -97,17 +98,17 @@ class ForkerClient:
         loop.add_reader(control.fileno(), self._on_readable)
 
     async def first_event(self, timeout_s: float) -> Message:
-        """The forker's first word (``ready`` or ``failed``).
+        """Wait for the forker's first message (``ready`` or ``failed``).
 
-        Raises ``TimeoutError``, or ``RunInterrupted`` where the forker died first.
+        Raises ``TimeoutError``, or ``RunInterrupted`` if the forker died first.
         """
         async with asyncio.timeout(timeout_s):
             return await asyncio.shield(self._first)
 
     async def fork(self, message: Message, fds: tuple[int, ...]) -> Child:
-        """Have the forker make a child; it gets ``fds``, which stay the caller's to close.
+        """Have the forker fork a child that gets copies of ``fds``. The caller closes ``fds``.
 
-        Raises ``RunInterrupted`` where the forker is gone or does not answer.
+        Raises ``RunInterrupted`` if the forker has ended or does not answer.
         """
         number = next(self._numbers)
         future: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
@@ -119,14 +120,30 @@ class ForkerClient:
         except TimeoutError:
             raise self._gone() from None
         except asyncio.CancelledError:
-            # The fork may still come: kill it on arrival, nobody waits for it.
+            # The forker may still report the child. Nobody waits for it, so it is killed then.
             future.add_done_callback(_kill_unwanted)
             raise
         finally:
             self._forks.pop(number, None) if future.done() else None
 
+    async def fork_connected(
+        self, message: Message, fds: tuple[int, ...] = (), kind: int = socket.SOCK_STREAM
+    ) -> tuple[Child, socket.socket]:
+        """Fork a child that gets one end of a new socket pair before ``fds``. Return the child and the other end.
+
+        Raises as ``fork``.
+        """
+        near, far = socket.socketpair(socket.AF_UNIX, kind)
+        try:
+            return await self.fork(message, (far.fileno(), *fds)), near
+        except BaseException:
+            near.close()
+            raise
+        finally:
+            far.close()
+
     def close(self) -> None:
-        """Close the channel; the forker ends, and with it its children."""
+        """Close the channel. The forker then ends, and its children with it."""
         if self.ended.done():
             return
         asyncio.get_running_loop().remove_reader(self._control.fileno())
@@ -161,7 +178,7 @@ class ForkerClient:
             received = recv_packet(self._control)
         except BlockingIOError:
             return
-        except ConnectionResetError:  # killed with packets of ours unread
+        except ConnectionResetError:  # the forker was killed before it read our packets
             received = None
         except (OSError, ProtocolError):
             log.exception("forker.broken name=%s", self._name)
@@ -183,7 +200,7 @@ class ForkerClient:
                 if type(number) is not int or number in self._children or not self._is_child(pidfd):
                     raise ProtocolError("not a child of this process")
                 child = Child(pidfd)
-                fds.clear()  # it is the child's from here on
+                fds.clear()  # the child closes it
                 self._children[number] = child
                 future = self._forks.pop(number, None)
                 if future is None or future.done():
@@ -201,7 +218,7 @@ class ForkerClient:
                 close_all(fds)
 
     def _is_child(self, pidfd: int) -> bool:
-        """Whether a descriptor is that of a process which our forker forked, or which has ended already."""
+        """Whether a pidfd belongs to a process that our forker forked, or that has ended already."""
         pid = _pid_here(pidfd)
         if self._parent_pid is None or pid == -1:
             return True
@@ -212,10 +229,13 @@ class ForkerClient:
         return f"\nPPid:\t{self._parent_pid}\n" in status or _pid_here(pidfd) == -1
 
     def _gone(self) -> RunInterrupted:
-        return RunInterrupted(
-            f"the process that was to run this task ({self._name}) ended; nothing was changed, send the request again",
-            retry_after_s=1,
-        )
+        return ended_before_it_began()
+
+
+def ended_before_it_began() -> RunInterrupted:
+    """Return the error for a request whose process ended before it did anything."""
+    text = "the server process for this request ended before it began; nothing was changed, send the request again"
+    return RunInterrupted(text, retry_after_s=1)
 
 
 def _kill_unwanted(future: "asyncio.Future[Child]") -> None:
@@ -224,7 +244,7 @@ def _kill_unwanted(future: "asyncio.Future[Child]") -> None:
 
 
 def _pid_here(pidfd: int) -> int:
-    """The pid of a pidfd's process as this process sees it, whatever namespace that lives in; -1 once it is reaped."""
+    """Return the pid of a pidfd's process as seen from here, whatever its pid namespace; -1 once it is reaped."""
     fd = os.open(f"/proc/self/fdinfo/{pidfd}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         lines = os.read(fd, 1024).splitlines()
@@ -237,7 +257,7 @@ def _pid_here(pidfd: int) -> int:
 
 
 def readable(fd: int) -> bool:
-    """Whether there is something to read from a descriptor now, its end included."""
+    """Whether a read would return now, with data or with the end of the file."""
     poll = select.poll()  # select() ends at descriptor 1023
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""What jobs and holders tell of their work, checked: any of them may have been taken over by the bytes that it read."""
+"""Validates what jobs and holders report. Any of them may be compromised by the bytes that it read."""
 
 import math
 from typing import Any, Final
@@ -8,44 +8,44 @@ from runtime.sandbox.protocol import Message
 from runtime.text import clip, legal_text
 
 MOST_CHARACTERS: Final = 4096
-"""Of one text. It goes to the caller, into the catalog or into the log."""
+"""Length limit of one text. It goes to the caller, into the catalog or into the log."""
 
 _MOST_ROWS: Final = 1 << 53
-"""What both databases and every client count exactly."""
+"""The largest count that both databases and every client represent exactly."""
 
 _MOST_SENTENCES: Final = 20
 _NUMBERS: Final = ("limit", "observed")
 
 
 def validated_refusal(failure: Any) -> InvalidTable:  # Any: JSON
-    """The refusal of an upload: its sentences, and nothing else that was sent with them."""
+    """Return the refusal of an upload with its sentences, and without whatever else the job sent."""
     message, fields = _validated_failure(failure)
     if message is None:
-        return InvalidTable("the parser gave an answer that is not one")
+        return InvalidTable("the parser sent an invalid answer")
     errors = fields.get("errors")
     sentences = [_text(item) for item in errors if isinstance(item, str)] if isinstance(errors, list) else []
     return InvalidTable(message, errors=sentences[:_MOST_SENTENCES] or [message])
 
 
 def validated_description(table: Message) -> Message:
-    """``row_count``, ``column_count`` and ``dtypes`` of the table that a job wrote. Raises ``InvalidTable``."""
+    """Return ``row_count``, ``column_count`` and ``dtypes`` of a table that a job wrote. Raises ``InvalidTable``."""
     dtypes, counts = table.get("dtypes"), {name: table.get(name) for name in ("row_count", "column_count")}
-    fits = (
+    is_valid = (
         isinstance(dtypes, dict)
         and all(isinstance(dtype, str) for dtype in dtypes.values())
         and all(type(count) is int and 0 <= count <= _MOST_ROWS for count in counts.values())
         and counts["column_count"] == len(dtypes)
     )
-    if not fits:
+    if not is_valid:
         raise validated_refusal(None)
     return {**counts, "dtypes": dtypes}
 
 
 def validated_load_failure(failure: Any) -> RuntimeFailure:  # Any: JSON
-    """Why a holder has no dataset."""
+    """Return the reason why a process could not load its dataset."""
     message, fields = _validated_failure(failure)
     if message is None:
-        return DatasetUnreadable("the dataset cannot be loaded: its process gave an answer that is not one")
+        return DatasetUnreadable("the dataset cannot be loaded: the process that loads it sent an invalid answer")
     if failure.get("type") != DatasetTooLarge.__name__:
         return DatasetUnreadable(message)
     numbers = {name: fields[name] for name in _NUMBERS if type(fields.get(name)) is int}
@@ -53,9 +53,9 @@ def validated_load_failure(failure: Any) -> RuntimeFailure:  # Any: JSON
 
 
 def validated_load(event: Message, most_bytes: int, most_s: float) -> tuple[int, float]:
-    """What a dataset added to a holder's private memory, and how long it took.
+    """Return the bytes that a dataset added to a holder's private memory, and the seconds that loading took.
 
-    Raises ``DatasetUnreadable`` for what cannot be: the cache would make room for it.
+    Raises ``DatasetUnreadable`` for impossible numbers, because the cache makes room according to them.
     """
     anonymous_bytes, load_s = event.get("anonymous_bytes"), event.get("load_s")
     if type(anonymous_bytes) is not int or not 0 <= anonymous_bytes <= most_bytes:
@@ -66,7 +66,7 @@ def validated_load(event: Message, most_bytes: int, most_s: float) -> tuple[int,
 
 
 def _validated_failure(failure: Any) -> tuple[str | None, Message]:  # Any: JSON
-    """Message and fields of a failure's wire form; no message where it is none."""
+    """Return message and fields of a failure's wire form; no message if it is not one."""
     if not isinstance(failure, dict) or not isinstance(failure.get("message"), str):
         return None, {}
     fields = failure.get("fields")

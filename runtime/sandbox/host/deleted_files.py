@@ -1,7 +1,8 @@
-"""Files that a task has deleted and still holds: in no directory, and on the disk all the same.
+"""Counts files that a task has deleted and still holds: no directory lists them, and they still take disk space.
 
-What holds them is an open descriptor or a mapping. ``/proc`` tells of both to whoever might trace the process: one of
-the same user, if the process allows it (``confine.show_files``). Seats never can, behind Landlock or as other users.
+An open descriptor or a mapping holds them. ``/proc`` shows both to every process that may trace the one that holds
+them: a process of the same user, if the traced process allows it (``confine.show_files``). Seats may never trace
+others, because they are behind Landlock or run as other users.
 """
 
 import ctypes
@@ -18,25 +19,26 @@ from runtime.sandbox.host.scratch import byte_count
 _libc = ctypes.CDLL(None)
 
 MOST_MAPS_BYTES: Final = 2 * 1024 * 1024
-"""Of ``/proc/<pid>/maps``: ten times what many libraries and mapped files make. Reading it takes the time of all."""
+"""Size limit of ``/proc/<pid>/maps``, because reading it takes time from all runs. It is ten times what many libraries
+and mapped files produce."""
 
 
 class TooManyMappings(Exception):
-    """The process has so many mappings, of such names, that whoever watches it cannot read them all in time."""
+    """The process has so many mappings, or such long names, that they cannot be read in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeletedFiles:
-    """Deleted files that a process holds."""
+    """Total size and number of the deleted files that a process holds."""
 
     byte_count: int = 0
     file_count: int = 0
 
 
 def deleted_files(pid: int, uid: int | None, directory: Path) -> DeletedFiles:
-    """Deleted files of ``directory`` that process ``pid`` of user ``uid`` (None: ours) holds.
+    """Count deleted files of ``directory`` that process ``pid`` of user ``uid`` (None: our own) holds.
 
-    None where the process does not show them, or has ended. Raises ``TooManyMappings``.
+    The count is zero if the process does not show its files, or has ended. Raises ``TooManyMappings``.
     """
     with _as_user(uid):
         try:
@@ -49,7 +51,7 @@ def deleted_files(pid: int, uid: int | None, directory: Path) -> DeletedFiles:
 
 
 def _open_files(pid: int, device: int) -> dict[int, int]:
-    """Bytes by inode."""
+    """Return bytes by inode."""
     found = {}
     for name in os.listdir(f"/proc/{pid}/fd"):
         try:
@@ -62,7 +64,7 @@ def _open_files(pid: int, device: int) -> dict[int, int]:
 
 
 def _mappings(pid: int, directory: Path) -> dict[int, int]:
-    """Bytes by inode: of the whole file where that can be asked, else of what is mapped. Raises ``TooManyMappings``."""
+    """Return bytes by inode: of the whole file if we may ask, else of its mapped parts. Raises ``TooManyMappings``."""
     prefix = os.fsencode(directory) + b"/"
     found: dict[int, int] = {}
     with open(f"/proc/{pid}/maps", "rb") as maps:
@@ -82,7 +84,7 @@ def _mappings(pid: int, directory: Path) -> dict[int, int]:
 
 
 def _file_bytes(pid: int, span: str) -> int | None:
-    """Bytes of the whole file behind a mapping; None where only a more privileged process may ask."""
+    """Return the size of the whole file behind a mapping; None if only a more privileged process may ask."""
     try:
         return byte_count(os.stat(f"/proc/{pid}/map_files/{_short(span)}"))
     except OSError:
@@ -90,14 +92,14 @@ def _file_bytes(pid: int, span: str) -> int | None:
 
 
 def _short(span: str) -> str:
-    """The name that ``map_files`` has for a span: no leading zeros."""
+    """Return the name of a span in ``map_files``, which has no leading zeros."""
     start, _, end = span.partition("-")
     return f"{int(start, 16):x}-{int(end, 16):x}"
 
 
 @contextmanager
 def _as_user(uid: int | None) -> Iterator[None]:
-    """Look at files as that user, in this thread only: root without the right to trace sees no other way."""
+    """Access files as that user, in this thread only: root without the right to trace has no other way."""
     if uid is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""What a run prints: its pipe is drained whatever the amount, and only the first and the last of it are kept."""
+"""Collects what a run prints. The pipe is drained however much comes; only the beginning and the end are kept."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ from typing import Final
 
 _CHUNK: Final = 64 * 1024
 _CHUNKS_A_TURN: Final = 16
-"""How much one turn of the loop reads, so that a run that prints without end does not starve the others."""
+"""Chunks read in one turn of the event loop, so that a run that prints endlessly does not starve others."""
 
 
 class OutputPipe:
@@ -21,25 +21,25 @@ class OutputPipe:
         self._cut = 0
 
     def close_write(self) -> None:
-        """Close our copy of the writing end, once the run has its own."""
+        """Close our copy of the writing end. Call this once the run has its own."""
         os.close(self.write_fd)
         self.write_fd = -1
 
     def start(self) -> None:
-        """Drain from now on, in the running loop."""
+        """Drain the pipe from now on, in the running loop."""
         asyncio.get_running_loop().add_reader(self._read_fd, self._on_readable)
 
     def pause(self) -> None:
-        """Take what is in the pipe by now, and leave it at that until ``start``."""
+        """Read what is in the pipe now, then no more until ``start``."""
         asyncio.get_running_loop().remove_reader(self._read_fd)
         self._on_readable()
 
     def forget(self) -> None:
-        """Keep nothing of what came so far."""
+        """Discard what was kept so far."""
         self._head, self._tail, self._cut = bytearray(), bytearray(), 0
 
     def finish(self) -> None:
-        """Take what is left in the pipe and close it."""
+        """Read what is left in the pipe, and close it."""
         if self._read_fd < 0:
             return
         asyncio.get_running_loop().remove_reader(self._read_fd)
@@ -51,11 +51,11 @@ class OutputPipe:
 
     @property
     def truncated(self) -> bool:
-        """Whether something was dropped."""
         return self._cut > 0
 
     def text(self) -> str:
-        """What was kept, as text; bytes that are not UTF-8 are replaced."""
+        """Return what was kept as text. Bytes that are not UTF-8 are replaced."""
+
         if not self._cut:
             return (self._head + self._tail).decode("utf-8", "replace")
         cut = f"\n... {self._cut} bytes cut ...\n"

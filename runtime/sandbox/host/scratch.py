@@ -1,7 +1,7 @@
-"""Scratch directories: one a run, its only place to write, gone after it.
+"""Scratch directories. Each run has one, can write nowhere else, and loses it at its end.
 
-A task owns what is in its directory, so nothing here follows a link, trusts a name's permission, or goes as deep as the
-task cared to go. Directories are emptied once their process is dead.
+A task owns what is in its directory. So this code follows no link, trusts no permission, and bounds how deep it goes. A
+directory is emptied only once its process is dead.
 """
 
 import fcntl
@@ -19,17 +19,17 @@ log = logging.getLogger("graphside.sandbox")
 
 PREFIX: Final = "graphside-scratch-"
 DEEPEST: Final = 320
-"""Directories within directories; deeper ones are of no use to a task, and a burden to whoever has to count them."""
+"""The deepest nesting of directories. No task needs more, and every level costs time to count."""
 
 _HELD: Final = 64
-"""Levels that are open at a time while a directory is removed."""
+"""Levels that are open at the same time while a directory is removed."""
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
 class ScratchUse:
-    """What lies in a scratch directory. ``depth``: of directories within directories."""
+    """What is in a scratch directory. ``depth``: levels of nested directories."""
 
     byte_count: int
     file_count: int
@@ -37,10 +37,10 @@ class ScratchUse:
 
 
 class ScratchRoot:
-    """The directory of one replica's scratch directories.
+    """The directory that holds the scratch directories of one replica.
 
-    ``home`` is where it is made; where the users that runs are given could not pass the directories above that, it is
-    made in the system's temporary directory instead. Leftovers of replicas that were killed are removed.
+    It is made in ``home``, or in the system's temporary directory if other users must reach it and may not pass the
+    directories above ``home``. Making it also removes what killed replicas left there.
     """
 
     def __init__(self, home: Path, *, for_other_users: bool) -> None:
@@ -51,7 +51,7 @@ class ScratchRoot:
         os.fchmod(self.fd, 0o711 if for_other_users else 0o700)
 
     def make(self, uid: int | None) -> Path:
-        """A new empty directory, which belongs to ``uid``."""
+        """Make an empty directory that belongs to ``uid``."""
         path = self.path / uuid4().hex
         path.mkdir(mode=0o700)
         if uid is not None:
@@ -59,26 +59,26 @@ class ScratchRoot:
         return path
 
     def close(self) -> None:
-        """Remove it with all that is in it. No process may work there any more."""
+        """Remove the directory and its content. No process may use it any more."""
         remove(self.path)
         os.close(self.fd)
 
 
 def byte_count(status: os.stat_result) -> int:
-    """Of a file: its size, or what it takes of the disk if that is more. Some file systems take note of that late."""
+    """Return the size of a file, or its disk space if that is more. Some file systems report disk space late."""
     return max(status.st_blocks * 512, status.st_size)
 
 
 def scratch_use(directory: Path, most_files: int) -> ScratchUse:
-    """Count bytes and entries below ``directory``; stops soon after ``most_files`` or ``DEEPEST``."""
+    """Count bytes and entries below ``directory``. Counting stops soon after ``most_files`` or ``DEEPEST``."""
     census = _Census(most_files)
-    with suppress(OSError):  # it changes under us; the next look sees more
+    with suppress(OSError):  # the task changes it meanwhile; the next count sees more
         census.take(_open(os.fspath(directory), None), 0)
     return ScratchUse(census.byte_count, census.file_count, census.depth)
 
 
 class _Census:
-    """A walk by descriptors, one a level, since a task may swap a directory for a link at any time."""
+    """A walk by descriptors, one for each level, because a task may replace a directory by a link at any time."""
 
     def __init__(self, most_files: int) -> None:
         self.byte_count = self.file_count = self.depth = 0
@@ -88,7 +88,7 @@ class _Census:
         return self.file_count > self._most_files or self.depth > DEEPEST
 
     def take(self, fd: int, depth: int) -> None:
-        """Of a directory, whose descriptor is closed then."""
+        """Count what is in a directory, and close its descriptor."""
         self.depth = max(self.depth, depth)
         try:
             if self._is_enough():
@@ -110,15 +110,15 @@ class _Census:
         try:
             inner = _open(entry.name, fd)
         except PermissionError:
-            self.file_count = self._most_files + 1  # what cannot be looked into may hold anything
+            self.file_count = self._most_files + 1  # a directory that we cannot read may hold anything
             return
         self.take(inner, depth + 1)
 
 
 def remove(path: Path) -> None:
-    """Remove a directory with all that is in it, however deep, whatever its permissions; never what a link names.
+    """Remove a directory and its content, however deep and whatever the permissions. Links are not followed.
 
-    No process may work in it any more. Errors are logged: there is nobody to tell.
+    No process may use the directory any more. Errors are logged, because no caller could act on them.
     """
     try:
         fd = _open(os.fspath(path), None)
@@ -139,7 +139,7 @@ def remove(path: Path) -> None:
 
 
 def _empty(top: int, fd: int, depth: int) -> None:
-    """Remove what is in a directory. What lies too deep comes up to the top, for another round."""
+    """Remove the content of a directory. What is too deep is moved to the top, for another round."""
     for name in os.listdir(fd):
         if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
             os.unlink(name, dir_fd=fd)
@@ -157,27 +157,27 @@ def _empty(top: int, fd: int, depth: int) -> None:
 
 
 def _open(name: str, dir_fd: int | None) -> int:
-    """A directory, never what a link names. One that its task closed to us is opened up: that one, not its name."""
+    """Open a directory, never through a link. If its task took our permission, restore that by descriptor."""
     try:
         return os.open(name, _DIRECTORY, dir_fd=dir_fd)
     except PermissionError:
-        place = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=dir_fd)
+        closed = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=dir_fd)
         try:
-            os.chmod(f"/proc/self/fd/{place}", 0o700)
-            return os.open(".", _DIRECTORY, dir_fd=place)
+            os.chmod(f"/proc/self/fd/{closed}", 0o700)
+            return os.open(".", _DIRECTORY, dir_fd=closed)
         finally:
-            os.close(place)
+            os.close(closed)
 
 
 def _make_root(home: Path) -> tuple[Path, int]:
-    """A new directory and its descriptor, locked, by which it is told apart from what a killed replica left."""
+    """Make a directory; return its path and its descriptor. The lock on it shows that its replica is alive."""
     while True:
         path = home / f"{PREFIX}{uuid4().hex[:12]}"
         path.mkdir(mode=0o700)
         try:
             fd = os.open(path, _DIRECTORY)
         except FileNotFoundError:
-            continue  # another replica that starts just now took it for a leftover
+            continue  # a replica that starts at this moment took it for a leftover
         fcntl.flock(fd, fcntl.LOCK_SH)
         if os.fstat(fd).st_nlink:
             return path, fd
@@ -193,7 +193,7 @@ def _passable(path: Path) -> bool:
 
 
 def _sweep(home: Path) -> None:
-    """Remove what replicas that are no more left in ``home``."""
+    """Remove what replicas that have ended left in ``home``."""
     for path in home.glob(f"{PREFIX}*"):
         try:
             fd = os.open(path, _DIRECTORY)
@@ -204,6 +204,7 @@ def _sweep(home: Path) -> None:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 remove(path)
         except OSError:
-            continue  # somebody works there
+            continue  # its replica is alive
+
         finally:
             os.close(fd)

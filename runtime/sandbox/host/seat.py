@@ -1,24 +1,23 @@
-"""The replica's side of a seat: makes its descriptors and scratch directory, delivers the task, ends it, collects."""
+"""The replica's side of a seat: it has the seat forked, delivers the task, ends the run, and collects the outcome."""
 
 import asyncio
-import fcntl
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 from runtime.errors import Overloaded, RunFailed, RuntimeFailure, TaskCancelled, TaskCrashed
-from runtime.sandbox.host.children import Child, ForkerClient, readable
+from runtime.sandbox.host.channel import Channel
+from runtime.sandbox.host.children import Child, ForkerClient
 from runtime.sandbox.host.gauge import Gauge
 from runtime.sandbox.host.large_result import LargeResult
 from runtime.sandbox.host.outcome import RunOutcome, crash, outcome_of
-from runtime.sandbox.host.output import OutputPipe
-from runtime.sandbox.host.scratch import ScratchRoot, remove, scratch_use
-from runtime.sandbox.host.watchdog import Watchdog, Writable
-from runtime.sandbox.protocol import ANSWER_BYTES, FrameBuffer, Message, ProtocolError, ancillary_of, encode_frame
+from runtime.sandbox.host.seat_files import SeatFiles
+from runtime.sandbox.host.seat_settings import SeatSettings
+from runtime.sandbox.host.watchdog import Watchdog, Watched
+from runtime.sandbox.protocol import Message, ProtocolError, encode_frame
 from runtime.sandbox.seat_messages import SeatRequest
 from runtime.task import Limits, TaskSpec
 
@@ -28,93 +27,65 @@ COPY_BYTES: Final = 1024 * 1024
 """Results up to this size are copied while the seat may still live; larger ones are mapped once it is dead."""
 
 LISTEN_AFTER_S: Final = 0.005
-"""When a run's output is drained from: what a shorter one prints fits its pipes, and is taken at its end."""
+"""Delay before a run's output is drained. What a shorter run prints fits into its pipes, and is read at its end."""
 
 KEPT_BYTES: Final = 64 * 1024 * 1024
-"""Of private memory, at most, in a process that waits for its user's next run."""
+"""The most private memory of a process that waits for its user's next run."""
 
 IDLE_CPU_S: Final = 0.05
-"""What a process that waits may compute. One that does more was left something to do by its last run."""
-
-_SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+"""CPU time that a waiting process may use. One that uses more still does something that its last run left it."""
 
 
 class SeatProcess:
-    """A seat that waits for its one task. Make it with ``open_seat``."""
+    """A seat that waits for its task. Make it with ``open_seat``."""
 
-    def __init__(self, root: ScratchRoot, uid: int | None, output_bytes: int, result_bytes: int) -> None:
+    def __init__(self, settings: SeatSettings, uid: int | None) -> None:
         self._uid = uid
-        with ExitStack() as undo:  # where the machine is out of descriptors or disk, none of what it had goes astray
-            self._scratch = root.make(uid)
-            undo.callback(remove, self._scratch)
-            self._channel, self._far_channel = socket.socketpair()
-            undo.callback(self._channel.close)
-            undo.callback(self._far_channel.close)
-            self._channel.setblocking(False)
-            self._stdout = OutputPipe(output_bytes)
-            undo.callback(self._stdout.finish)
-            self._stderr = OutputPipe(output_bytes)
-            undo.callback(self._stderr.finish)
-            self._result_fd = os.memfd_create("result", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            undo.callback(os.close, self._result_fd)
-            os.ftruncate(self._result_fd, result_bytes)
-            fcntl.fcntl(self._result_fd, fcntl.F_ADD_SEALS, _SEALS)
-            undo.pop_all()
+        self._files = SeatFiles(settings, uid)
         self._child: Child | None = None
+        self._channel: Channel | None = None
         self._gauge: Gauge | None = None
         self._ended_by: RuntimeFailure | None = None
         self._closed = False
-        self._memory_bytes: int | None = None  # the limit that a kept process has, and cannot have raised
+        self._memory_bytes: int | None = None  # a process that is kept cannot have its limit raised
         self._other_look: Callable[[], RunFailed | None] | None = None
         self.reusable = False
-        """Whether its last run left it as it could be given to that run's user again."""
+        """Whether the process may serve another run of the same user, because its last run left nothing behind."""
 
     async def open(self, forker: ForkerClient, **message: Any) -> None:
-        """Fork it. ``message``: what the forker needs to know besides. Raises ``RunInterrupted`` where that is gone."""
-        scratch_fd = os.open(self._scratch, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fds = (
-                self._stdout.write_fd,
-                self._stderr.write_fd,
-                self._result_fd,
-                self._far_channel.fileno(),
-                scratch_fd,
-            )
+        """Fork the seat. ``message``: further fields for the forker. Raises ``RunInterrupted`` if that has ended."""
+        with self._files.handed_over() as fds:
             self._child = await forker.fork({**message, "uid": self._uid}, fds)
-        finally:
-            os.close(scratch_fd)
-            self._far_channel.close()
-            self._stdout.close_write()
-            self._stderr.close_write()
+        self._channel = Channel(self._files.channel_end, self._child)
         with suppress(FileNotFoundError, ProcessLookupError):
             self._gauge = Gauge(self._child.pid)
 
     @property
     def alive(self) -> bool:
-        """Whether it can still take a task."""
+        """Whether the seat can still take a task."""
         return self._child is not None and not self._child.dead and not self._closed
 
     async def run(self, spec: TaskSpec) -> RunOutcome:
-        """Run the task to its end, whatever that is. Cancelling this kills the run.
+        """Run the task to its end, however it ends. Cancelling this kills the run.
 
-        Its process ends then too, unless the spec has an owner and it is ``reusable``.
+        The seat's process ends with the run, unless the spec has an owner and the seat is ``reusable`` afterwards.
         """
-        child = self._child
-        assert child is not None, "open() first"
+        child, channel = self._child, self._channel
+        assert child is not None and channel is not None, "open() first"
         started = time.monotonic()
         self.reusable = False
         self._memory_bytes = spec.limits.memory_bytes
-        writable = Writable(self._scratch, self._uid)
-        watchdog = Watchdog(child, self._gauge, writable, spec.limits, self._end, self._other_look)
+        watched = Watched(child, self._gauge, self._files.scratch, self._uid)
+        watchdog = Watchdog(watched, spec.limits, self._end, self._other_look)
         listening = asyncio.get_running_loop().call_later(LISTEN_AFTER_S, self._listen)
         answer = None
         try:
             token = os.urandom(8).hex() if spec.owner is not None else None
-            answer = await self._exchange(child, encode_frame(_request(spec, token)))
+            answer = await channel.exchange(encode_frame(_request(spec, token)))
             if answer is not None and answer.get("token") != token:
-                answer = {}  # that of the run before, which had told one already
+                answer = {}  # a second answer, which the run before this one prepared
             if self._gauge is not None:
-                self._gauge.used_bytes()  # what a short run used, which no watch has seen
+                self._gauge.used_bytes()  # memory of a short run, which the watchdog has not measured
         finally:
             watchdog.stop()
             listening.cancel()
@@ -123,9 +94,9 @@ class SeatProcess:
                 child.kill()
         if answer is not None and answer.get("status") == "ok" and not self.reusable:
             too_much = await watchdog.last_look()
-            self._ended_by = self._ended_by or too_much  # it may have been cancelled meanwhile
+            self._ended_by = self._ended_by or too_much  # the run may have been cancelled meanwhile
         outcome = await self._outcome(child, spec, answer, main_thread_exited=watchdog.main_thread_exited)
-        if outcome.failure is not None and self.reusable:  # an answer that only looked like one
+        if outcome.failure is not None and self.reusable:  # the answer only looked valid
             self.reusable = False
             child.kill()
         outcome.peak_memory_bytes = self._gauge.peak_bytes if self._gauge else 0
@@ -134,24 +105,24 @@ class SeatProcess:
         return outcome
 
     def accepts(self, limits: Limits) -> bool:
-        """Whether a kept process can take a run with these limits, and has been quiet meanwhile."""
+        """Whether a kept process can take a run with these limits, and has been idle meanwhile."""
         return self.is_idle and limits.memory_bytes == self._memory_bytes
 
     @property
     def is_idle(self) -> bool:
-        """Whether it lives, and has computed nothing and said nothing since ``mark_idle``."""
+        """Whether the process is alive, and has computed and sent nothing since ``mark_idle``."""
         if not self.alive or self._gauge is None or self._gauge.cpu_s() > IDLE_CPU_S:
             return False
-        # A second answer would be taken for that of the next run.
-        return not readable(self._channel.fileno())
+        # A second answer would be taken for the answer of the next run.
+        return self._channel is not None and not self._channel.has_unread
 
     def mark_idle(self) -> None:
-        """Count its CPU anew: from here on it has nothing to do."""
+        """Count CPU time from here on, because the process has nothing to do."""
         if self._gauge is not None:
             self._gauge.begin()
 
     def _is_clean(self, answer: Message | None) -> bool:
-        """Whether nothing but the answer came of a run: no thread, no file, little memory."""
+        """Whether the run left nothing but its answer: no thread, no file, little memory."""
         if answer is None or self._ended_by is not None or answer.get("status") != "ok" or self._gauge is None:
             return False
         length = answer.get("length")
@@ -161,75 +132,29 @@ class SeatProcess:
             and self._gauge.threads == 1
             and not self._gauge.main_thread_exited
             and self._gauge.peak_bytes <= KEPT_BYTES
-            and scratch_use(self._scratch, 1).file_count == 0
+            and self._files.scratch_is_empty
         )
 
     def _listen(self) -> None:
-        self._stdout.start()
-        self._stderr.start()
+        self._files.stdout.start()
+        self._files.stderr.start()
 
     def cancel(self) -> None:
-        """End its run as ``TaskCancelled``."""
+        """End the run as ``TaskCancelled``."""
         self._end(TaskCancelled("the run was cancelled"))
 
     async def close(self) -> None:
-        """Kill it if it lives, then take away its scratch directory and descriptors."""
+        """Kill the process if it is alive, then close its files and remove its scratch directory."""
         if self._closed:
             return
         self._closed = True
-        self._channel.close()
-        self._far_channel.close()
+        self._files.close_channel()
         if self._child is not None:
             self._child.kill()
             await self._child.wait_dead()
-        self._stdout.finish()
-        self._stderr.finish()
-        os.close(self._result_fd)
         if self._gauge is not None:
             self._gauge.close()
-        try:
-            os.rmdir(self._scratch)
-        except OSError:
-            await asyncio.to_thread(remove, self._scratch)
-
-    async def _exchange(self, child: Child, request: bytes, fds: tuple[int, ...] = ()) -> Message | None:
-        """Send the request, wait for the answer; None where the seat ended without one. ``fds`` go with a short one."""
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Message | None] = loop.create_future()
-        frames = FrameBuffer(ANSWER_BYTES)
-
-        def settle(message: Message | None) -> None:
-            if not answered.done():
-                answered.set_result(message)
-
-        def on_readable() -> None:
-            try:
-                data = self._channel.recv(256 * 1024)
-                message = frames.feed(data) if data else None
-            except BlockingIOError:
-                return
-            except (OSError, ProtocolError):
-                return settle(None)
-            if message is not None or not data:
-                settle(message)
-
-        def on_death() -> None:
-            on_readable()  # what it said before it died
-            settle(None)
-
-        channel = self._channel.fileno()  # the loop asks a socket for its name each time
-        forget = child.on_death(on_death)
-        try:
-            sent = self._channel.sendmsg([request], ancillary_of(fds)) if fds else 0
-            await loop.sock_sendall(self._channel, request[sent:])
-        except OSError:
-            return None
-        loop.add_reader(channel, on_readable)
-        try:
-            return await answered
-        finally:
-            loop.remove_reader(channel)
-            forget()
+        await self._files.close()
 
     async def _outcome(
         self, child: Child, spec: TaskSpec, answer: Message | None, *, main_thread_exited: bool
@@ -242,7 +167,7 @@ class SeatProcess:
                 self._add_output(outcome)
                 return outcome
             except (KeyError, TypeError, ValueError, ProtocolError):
-                failure = TaskCrashed("the task's process gave an answer that is not one")
+                failure = TaskCrashed("the task's process sent an invalid answer")
         if failure is None:
             failure = crash(await child.exit_code(), main_thread_exited=main_thread_exited)
         outcome = RunOutcome(failure=failure)
@@ -251,16 +176,17 @@ class SeatProcess:
 
     async def _read_result(self, child: Child, length: int) -> bytes | LargeResult:
         if length <= COPY_BYTES:
-            return os.pread(self._result_fd, length, 0) if length else b""
-        await child.wait_dead()  # until then the content can change under a reader
-        return LargeResult(self._result_fd, length)
+            return os.pread(self._files.result_fd, length, 0) if length else b""
+        await child.wait_dead()  # until then its content can change while it is read
+        return LargeResult(self._files.result_fd, length)
 
     def _add_output(self, outcome: RunOutcome) -> None:
-        for pipe in (self._stdout, self._stderr):
+        stdout, stderr = self._files.stdout, self._files.stderr
+        for pipe in (stdout, stderr):
             pipe.pause() if self.reusable else pipe.finish()
-        outcome.stdout, outcome.stdout_truncated = self._stdout.text(), self._stdout.truncated
-        outcome.stderr, outcome.stderr_truncated = self._stderr.text(), self._stderr.truncated
-        for pipe in (self._stdout, self._stderr):
+        outcome.stdout, outcome.stdout_truncated = stdout.text(), stdout.truncated
+        outcome.stderr, outcome.stderr_truncated = stderr.text(), stderr.truncated
+        for pipe in (stdout, stderr):
             pipe.forget()
 
     def _end(self, failure: RunFailed) -> None:
@@ -270,15 +196,13 @@ class SeatProcess:
             self._child.kill()
 
 
-async def open_seat(
-    holder: ForkerClient, root: ScratchRoot, uid: int | None, output_bytes: int, result_bytes: int
-) -> SeatProcess:
-    """A seat forked from ``holder``, walled and waiting, as user ``uid`` where that is a number.
+async def open_seat(holder: ForkerClient, settings: SeatSettings, uid: int | None) -> SeatProcess:
+    """Return a seat forked from ``holder``, walled and waiting. It runs as user ``uid``; None: as the server's user.
 
-    ``result_bytes`` is the size of its result file. Raises ``RunInterrupted``, ``Overloaded``.
+    Raises ``RunInterrupted``, ``Overloaded``.
     """
     try:
-        seat = SeatProcess(root, uid, output_bytes, result_bytes)
+        seat = SeatProcess(settings, uid)
     except OSError as error:
         raise seat_not_made(error) from error
     try:
@@ -290,7 +214,7 @@ async def open_seat(
 
 
 def seat_not_made(error: OSError) -> Overloaded:
-    """Where the machine has no descriptors, disk or processes left for a seat. The reason is for the log."""
+    """Log why a seat cannot be made: no descriptors, disk space or processes are left. Return what the caller sees."""
     log.error("seat.not_made errno=%s %s", error.errno, error.strerror)
     return Overloaded("this server cannot start another run just now; try again", retry_after_s=1)
 

@@ -20,12 +20,14 @@ import pyarrow as pa
 
 from runtime.datasets.store.local import LocalStore
 from runtime.engines.base import DatasetSource
-from runtime.engines.pandas import PandasEngine, SeatSettings
+from runtime.engines.pandas import PandasEngine
 from runtime.errors import RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
+from runtime.sandbox.host.environment import template_environment
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.scratch import ScratchRoot
-from runtime.sandbox.host.template import TemplateProcess, template_environment
+from runtime.sandbox.host.seat_settings import SeatSettings
+from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.enclosure import Walls
 from runtime.sandbox.walls.isolation import choose_walls
 from runtime.sandbox.walls.trial import Found
@@ -143,7 +145,7 @@ def weak_rig(
         )  # fmt: skip
         executor = Executor(PandasEngine(store, template, settings, 2**40), ExecutorSettings(4, 100, 2**40))
         await executor.start()
-        await template.wait_ready()
+        await template.ready()
         return Rig(folder, loop, thread, executor, template, store, Uploads(store, template, 2**20), scratch.path)
 
     try:

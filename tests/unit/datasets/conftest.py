@@ -108,7 +108,7 @@ def parsing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parsing]:
 
     async def start() -> None:
         template.start()
-        await template.wait_ready()
+        await template.ready()
 
     with asyncio.Runner() as runner:
         runner.run(start())

@@ -18,7 +18,7 @@ from runtime.datasets.store.local import LocalStore
 from runtime.datasets.store.location import StoreLocation, StoreOptions
 from runtime.datasets.store.opening import open_store
 from runtime.errors import StorageFull, StoreUnavailable
-from runtime.sandbox.host.template import template_environment
+from runtime.sandbox.host.environment import template_environment
 from tests.free_ports import free_port
 from tests.s3_server import KEY, SECRET, S3Server, write_credentials
 

@@ -7,9 +7,10 @@ from types import ModuleType
 import pytest
 
 from runtime.datasets.store.local import LocalStore
-from runtime.engines.cudf import CudfEngine, DeviceSettings
+from runtime.engines.cudf import CudfEngine
+from runtime.engines.device.budget import DeviceSettings
 from runtime.engines.device.images import Images
-from runtime.engines.pandas import SeatSettings
+from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.host.template import TemplateProcess
 from tests.gpu import twin
 from tests.gpu.twin import MIB, HostDriver
@@ -49,8 +50,8 @@ def make_device_rig(make_rig: Callable[..., Rig]) -> MakeDeviceRig:  # noqa: F81
         engines: list[CudfEngine] = []
 
         def build(store: LocalStore, template: TemplateProcess, settings: SeatSettings, _: int) -> CudfEngine:
-            device = DeviceSettings(cache_bytes, SEAT_BYTES, spares)
-            engines.append(CudfEngine(store, template, settings, device, driver, seats, images))
+            device = DeviceSettings(cache_bytes=cache_bytes, seat_bytes=SEAT_BYTES, seats=seats, spares=spares)
+            engines.append(CudfEngine(store, template, settings, device, driver, images))
             return engines[-1]
 
         rig = make_rig(seats=seats, cache_bytes=cache_bytes, build_engine=build, device=str(frames.__file__))

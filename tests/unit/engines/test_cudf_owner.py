@@ -3,12 +3,13 @@ their dataset, descriptors, error codes."""
 
 import asyncio
 import os
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from runtime.engines.cudf import CONTEXT_BYTES, SLACK_BYTES, DeviceSettings, budget_bytes
 from runtime.engines.device.blocks import Blocks
+from runtime.engines.device.budget import CONTEXT_BYTES, SLACK_BYTES, DeviceSettings, budget_bytes
 from runtime.errors import DatasetUnreadable, EngineUnavailable, Overloaded, RunInterrupted
 from tests.gpu import no_device
 from tests.gpu.twin import MIB, HostDriver
@@ -24,26 +25,27 @@ async def nothing_goes() -> bool:
     return False
 
 
+@pytest.mark.anyio
 class TestBlocks:
-    def test_a_block_takes_whole_granules(self) -> None:
+    async def test_a_block_takes_whole_granules(self) -> None:
         blocks = Blocks(HostDriver(), 64 * MIB)
-        made = [asyncio.run(blocks.create(byte_count, nothing_goes)) for byte_count in (0, 1, 2 * MIB, 2 * MIB + 1)]
+        made = [await blocks.create(byte_count, nothing_goes) for byte_count in (0, 1, 2 * MIB, 2 * MIB + 1)]
         assert [block.byte_count // MIB for block in made] == [2, 2, 2, 4]
         assert blocks.used_bytes == 10 * MIB
 
-    def test_past_the_budget_room_is_made_first(self) -> None:
+    async def test_past_the_budget_room_is_made_first(self) -> None:
         driver = HostDriver()
         blocks = Blocks(driver, 4 * MIB)
-        kept = [asyncio.run(blocks.create(MIB, nothing_goes)) for _ in range(2)]
+        kept = [await blocks.create(MIB, nothing_goes) for _ in range(2)]
 
         async def oldest_goes() -> bool:
             blocks.give_up(kept.pop(0))
             return True
 
-        asyncio.run(blocks.create(MIB, oldest_goes))
+        await blocks.create(MIB, oldest_goes)
         assert (len(kept), blocks.used_bytes, len(driver.live)) == (1, 4 * MIB, 2)
 
-    def test_a_full_device_is_asked_again_once_room_was_made(self) -> None:
+    async def test_a_full_device_is_asked_again_once_room_was_made(self) -> None:
         driver = HostDriver(total_bytes=8 * MIB, others_bytes=7 * MIB)
         blocks = Blocks(driver, 64 * MIB)
 
@@ -51,28 +53,24 @@ class TestBlocks:
             driver.others_bytes = 0
             return True
 
-        assert asyncio.run(blocks.create(MIB, somebody_else_goes)).byte_count == 2 * MIB
+        assert (await blocks.create(MIB, somebody_else_goes)).byte_count == 2 * MIB
 
-    def test_a_full_device_is_waited_for_since_memory_of_the_killed_comes_back_late(self) -> None:
+    async def test_a_full_device_is_waited_for_since_memory_of_the_killed_comes_back_late(self) -> None:
         driver = HostDriver(total_bytes=8 * MIB, others_bytes=7 * MIB)
         blocks = Blocks(driver, 64 * MIB)
+        asyncio.get_running_loop().call_later(0.1, setattr, driver, "others_bytes", 0)
+        assert (await blocks.create(MIB, nothing_goes)).byte_count == 2 * MIB
 
-        async def create() -> int:
-            asyncio.get_running_loop().call_later(0.1, setattr, driver, "others_bytes", 0)
-            return (await blocks.create(MIB, nothing_goes)).byte_count
-
-        assert asyncio.run(create()) == 2 * MIB
-
-    def test_one_that_stays_full_is_overloaded(self) -> None:
+    async def test_one_that_stays_full_is_overloaded(self) -> None:
         blocks = Blocks(HostDriver(total_bytes=MIB), 64 * MIB, patience_s=0.1)
         with pytest.raises(Overloaded) as caught:
-            asyncio.run(blocks.create(MIB, nothing_goes))
+            await blocks.create(MIB, nothing_goes)
         assert caught.value.fields["retry_after_s"] > 0
 
-    def test_what_a_run_still_has_counts_until_it_ends(self) -> None:
+    async def test_what_a_run_still_has_counts_until_it_ends(self) -> None:
         driver = HostDriver()
         blocks = Blocks(driver, 64 * MIB)
-        block = asyncio.run(blocks.create(MIB, nothing_goes))
+        block = await blocks.create(MIB, nothing_goes)
         blocks.lease(block)
         blocks.give_up(block)
         assert (blocks.used_bytes, blocks.zombie_bytes, driver.live) == (2 * MIB, 2 * MIB, {})
@@ -80,28 +78,30 @@ class TestBlocks:
         assert (blocks.used_bytes, blocks.zombie_bytes) == (0, 0)
 
 
+def budget(driver: HostDriver, cache_bytes: int | None = None, **device: Any) -> int:
+    return budget_bytes(driver, DeviceSettings(cache_bytes=cache_bytes, **device))
+
+
 class TestBudget:
     def test_it_is_what_contexts_and_runs_leave(self) -> None:
-        driver = HostDriver(total_bytes=80 * GIB)
-        found = budget_bytes(driver, DeviceSettings(None, 6 * GIB, spares=2), seats=4)
+        found = budget(HostDriver(total_bytes=80 * GIB), seat_bytes=6 * GIB, seats=4, spares=2)
         assert found == 80 * GIB - 8 * CONTEXT_BYTES - 24 * GIB - SLACK_BYTES
 
     def test_a_share_of_the_device_has_a_share_of_it(self) -> None:
-        driver = HostDriver(total_bytes=80 * GIB)
-        found = budget_bytes(driver, DeviceSettings(None, GIB, spares=1, share=0.5), seats=2)
+        found = budget(HostDriver(total_bytes=80 * GIB), seat_bytes=GIB, seats=2, spares=1, share=0.5)
         assert found == 40 * GIB - 5 * CONTEXT_BYTES - 2 * GIB - SLACK_BYTES
 
     def test_memory_of_others_is_not_planned_with(self) -> None:
         driver = HostDriver(total_bytes=80 * GIB, others_bytes=60 * GIB)
-        assert budget_bytes(driver, DeviceSettings(None, GIB, spares=1), seats=2) < 20 * GIB
+        assert budget(driver, seat_bytes=GIB, seats=2, spares=1) < 20 * GIB
 
     def test_what_is_asked_for_is_rounded_down(self) -> None:
-        assert budget_bytes(HostDriver(total_bytes=80 * GIB), DeviceSettings(GIB + 1, GIB, 1), seats=2) == GIB
+        assert budget(HostDriver(total_bytes=80 * GIB), GIB + 1, seat_bytes=GIB, seats=2, spares=1) == GIB
 
     @pytest.mark.parametrize("cache_bytes", [None, 90 * GIB])
     def test_a_device_without_room_is_no_engine(self, cache_bytes: int | None) -> None:
         with pytest.raises(EngineUnavailable, match="seat_bytes"):
-            budget_bytes(HostDriver(total_bytes=16 * GIB), DeviceSettings(cache_bytes, 6 * GIB, 2), seats=4)
+            budget(HostDriver(total_bytes=16 * GIB), cache_bytes, seat_bytes=6 * GIB, seats=4, spares=2)
 
 
 class TestDatasets:
@@ -125,16 +125,10 @@ class TestDatasets:
 
     def test_a_run_that_outlives_its_dataset_has_it_to_its_end(self, device_rig: DeviceRig) -> None:
         rig, source = device_rig.rig, device_rig.rig.dataset()
-
-        async def forgotten_meanwhile() -> object:
-            code = "import time\ndef task(g):\n    time.sleep(0.5)\n    return len(g._edges)"
-            run = asyncio.create_task(rig.start(source, code))
-            while not rig.executor.running:
-                await asyncio.sleep(0.01)
-            await rig.executor.evict(source.dataset_id)
-            return (await run)[0]
-
-        assert answer(rig.wait(forgotten_meanwhile())) == 3
+        run = rig.begin(source, "import time\ndef task(g):\n    time.sleep(0.5)\n    return len(g._edges)")
+        eventually(lambda: rig.executor.running)
+        rig.wait(rig.executor.evict(source.dataset_id))
+        assert answer(run.result(30)[0]) == 3
         eventually(lambda: not device_rig.driver.live and not device_rig.engine.blocks.used_bytes)
 
     def test_a_driver_that_fails_is_an_error_and_leaves_nothing(self, device_rig: DeviceRig) -> None:
@@ -220,16 +214,12 @@ def task(g):
 
     def test_what_no_allocator_refuses_the_watch_sees(self, device_rig: DeviceRig) -> None:
         rig, source = device_rig.rig, device_rig.rig.dataset()
-
-        async def takes_all() -> object:
-            run = asyncio.create_task(rig.start(source, "def task(g):\n    while True: pass"))
-            while not rig.executor.running or not (seat := next(iter(rig.executor._runs.values())).seat):
-                await asyncio.sleep(0.01)
-            device_rig.driver.used[seat.pid] = 1 << 30  # type: ignore[attr-defined]
-            return (await run)[0]
-
-        outcome = rig.wait(takes_all())
-        assert (outcome.cause, outcome.failure.fields["observed"]) == ("TaskMemoryExceeded", 1 << 30)  # type: ignore[attr-defined]
+        run = rig.begin(source, "def task(g):\n    while True: pass")
+        seat: Any = eventually(lambda: next((one.seat for one in rig.executor._runs.values()), None))
+        device_rig.driver.used[seat.pid] = 1 << 30
+        failure = run.result(30)[0].failure
+        assert failure is not None
+        assert (failure.type, failure.fields["observed"]) == ("TaskMemoryExceeded", 1 << 30)
 
     def test_nothing_of_a_rig_is_left(self, make_device_rig: MakeDeviceRig) -> None:
         device_rig = make_device_rig(cache_bytes=6 * MIB)

@@ -16,7 +16,7 @@ from deployments.runner.deployment import Runner
 from deployments.runner.gpu import GpuRunner, assigned_share, require_cudf, usable_device
 from deployments.settings import Settings
 from runtime.datasets.store.local import LocalStore
-from runtime.engines.cudf import DeviceSettings, budget_bytes
+from runtime.engines.device.budget import DeviceSettings, budget_bytes
 from runtime.engines.device.nvidia import CudaDriver
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
 from runtime.sandbox.walls.enclosure import Walls
@@ -94,7 +94,8 @@ class TestEngine:
     def test_it_is_made_of_the_section_and_the_share(self, tmp_path: Path, card: HostDriver) -> None:
         template, engine, cache_bytes = self.engine_of(tmp_path, seats=3, spare_seats=1, seat_bytes=GIB)
         assert (template.pid, engine.name, engine.blocks.driver) == (None, "cudf", card)
-        assert cache_bytes == budget_bytes(card, DeviceSettings(None, GIB, 1, share=0.5), 3) < 40 * GIB
+        device = DeviceSettings(cache_bytes=None, seat_bytes=GIB, seats=3, spares=1, share=0.5)
+        assert cache_bytes == budget_bytes(card, device) < 40 * GIB
 
     def test_datasets_on_a_card_take_nothing_of_this_machines_memory(self, tmp_path: Path) -> None:
         self.engine_of(tmp_path)
@@ -120,7 +121,7 @@ class TestEngine:
     def test_seats_that_leave_no_room_for_datasets_are_refused(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        with pytest.raises(RuntimeError, match=r"9 runs of .* leave none for datasets"):
+        with pytest.raises(RuntimeError, match=r"9 runs of .* leave too little for datasets"):
             self.engine_of(tmp_path, seats=9)
         assert "gpu.no_room device='NVIDIA H100' share=0.50" in caplog.text
 

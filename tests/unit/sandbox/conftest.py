@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,11 +17,12 @@ import pytest
 from runtime.datasets.store.local import LocalStore
 from runtime.datasets.tables import canonical, write_canonical
 from runtime.engines.base import DatasetSource, Engine
-from runtime.engines.pandas import PandasEngine, SeatSettings
+from runtime.engines.pandas import PandasEngine
 from runtime.executor import Executor, ExecutorSettings
 from runtime.run_report import RunCost
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.scratch import ScratchRoot
+from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import MIB
@@ -69,6 +71,10 @@ class Rig:
     def start(self, source: DatasetSource, code: str, **fields: Any) -> Coroutine[Any, Any, tuple[RunOutcome, RunCost]]:
         """The coroutine of a run; ``fields`` are those of ``tests.tasks.spec``."""
         return self.executor.run(source, spec(code, **fields), None)
+
+    def begin(self, source: DatasetSource, code: str, **fields: Any) -> "Future[tuple[RunOutcome, RunCost]]":
+        """Begin a run, and return while it goes on."""
+        return asyncio.run_coroutine_threadsafe(self.start(source, code, **fields), self.loop)
 
     def run(self, source: DatasetSource, code: str, **fields: Any) -> RunOutcome:
         """The outcome of a run."""
@@ -130,7 +136,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
             engine = build_engine(store, template, settings, cache_bytes)
             executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes), group)
             await executor.start()
-            await template.wait_ready()
+            await template.ready()
             return Rig(root, loop, thread, executor, template, store, Uploads(store, template, 64 * MIB), scratch.path)
 
         with pytest.MonkeyPatch.context() as environment:

@@ -1,15 +1,17 @@
 """Seats that are used again, where an operator wants that: for the same user, the same dataset, and nobody else."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from runtime.engines.base import DatasetSource
+from runtime.engines.kept_seats import KeptSeats
 from runtime.sandbox.host.outcome import RunOutcome
+from runtime.sandbox.host.seat import SeatProcess
 from runtime.task import MIB
 from tests.unit.sandbox.conftest import Rig, answer
+from tests.waiting import eventually
 
 WHO = "import os, sys\ndef task(g):\n    n = getattr(sys, 'n', 0); sys.n = n + 1\n    return [os.getpid(), n]"
 
@@ -29,6 +31,20 @@ def rig(make_rig: Callable[..., Rig]) -> Rig:
 @pytest.fixture
 def source(rig: Rig) -> DatasetSource:
     return rig.dataset()
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[SeatProcess]:
+    """The seats that were offered to be kept, in order."""
+    seats: list[SeatProcess] = []
+    keep = KeptSeats.keep
+
+    def noting(self: KeptSeats, owner: str, seat: SeatProcess) -> bool:
+        seats.append(seat)
+        return keep(self, owner, seat)
+
+    monkeypatch.setattr(KeptSeats, "keep", noting)
+    return seats
 
 
 def who(rig: Rig, source: DatasetSource, owner: str | None, **fields: Any) -> tuple[int, int]:
@@ -76,7 +92,9 @@ def test_a_run_that_leaves_something_has_no_successor(
     assert who(rig, source, "ada")[1] == 0
 
 
-def test_an_answer_that_comes_after_a_forged_one_is_not_the_next_run_s(rig: Rig, source: DatasetSource) -> None:
+def test_an_answer_that_comes_after_a_forged_one_is_not_the_next_run_s(
+    rig: Rig, source: DatasetSource, kept: list[SeatProcess]
+) -> None:
     forges = """
 import json, os, struct, sys, time
 def task(g):
@@ -94,7 +112,7 @@ def task(g):
     assert rig.run(source, WHO, owner="ada").cause == "TaskCrashed"
     assert who(rig, source, "ada")[1] == 0
     assert rig.run(source, forges, owner="ada").cause == "ok"
-    time.sleep(0.4)  # it waits for the next run by now
+    eventually(lambda: not kept[-1].is_idle)  # the late answer has come
     assert who(rig, source, "ada")[1] == 0
 
 
@@ -140,10 +158,7 @@ def task(g):
     signal.setitimer(signal.ITIMER_REAL, 0.01)
 """
     rig.run(source, code, owner="ada")
-    deadline = time.monotonic() + 10
-    while rig.scratch_dirs() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not rig.scratch_dirs()
+    eventually(lambda: not rig.scratch_dirs(), within_s=10)
     assert who(rig, source, "ada")[1] == 0
 
 

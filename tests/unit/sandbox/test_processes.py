@@ -1,6 +1,5 @@
 """Template, holder and jobs: what happens when one of them dies, hangs, or is handed rubbish."""
 
-import asyncio
 import errno
 import os
 import signal
@@ -50,15 +49,10 @@ def test_a_run_whose_holder_is_killed_is_interrupted_by_name(own_rig: Rig) -> No
     source = own_rig.dataset()
     own_rig.run(source, COUNT)
     holder = holders(own_rig)[-1]
-
-    async def kill_meanwhile() -> str:
-        run = asyncio.ensure_future(own_rig.start(source, "import time\ndef task(g): time.sleep(20)"))
-        await asyncio.sleep(0.3)
-        holder.kill()
-        outcome, _ = await run
-        return outcome.cause
-
-    assert own_rig.wait(kill_meanwhile()) == "RunInterrupted"
+    run = own_rig.begin(source, "import time\ndef task(g):\n    open('begun', 'w').close()\n    time.sleep(20)")
+    eventually(lambda: any(own_rig.scratch.glob("*/begun")))
+    holder.kill()
+    assert run.result(30)[0].cause == "RunInterrupted"
 
 
 def test_a_killed_template_is_replaced_and_running_tasks_go_on(own_rig: Rig) -> None:
@@ -66,30 +60,19 @@ def test_a_killed_template_is_replaced_and_running_tasks_go_on(own_rig: Rig) -> 
     own_rig.run(source, COUNT)
     old = own_rig.template.pid
     assert old is not None
-
-    async def kill_meanwhile() -> int:
-        run = asyncio.ensure_future(
-            own_rig.start(source, "import time\ndef task(g):\n    time.sleep(0.6)\n    return 7")
-        )
-        await asyncio.sleep(0.2)
-        os.kill(old, signal.SIGKILL)
-        outcome, _ = await run
-        return int(answer(outcome))
-
-    assert own_rig.wait(kill_meanwhile()) == 7
+    code = "import time\ndef task(g):\n    open('begun', 'w').close()\n    time.sleep(0.6)\n    return 7"
+    run = own_rig.begin(source, code)
+    eventually(lambda: any(own_rig.scratch.glob("*/begun")))
+    os.kill(old, signal.SIGKILL)
+    assert answer(run.result(30)[0]) == 7
     assert answer(own_rig.run(own_rig.dataset(), COUNT)) == 3
     assert own_rig.template.pid != old
 
 
 def test_a_full_queue_refuses_at_once(own_rig: Rig) -> None:
     source = own_rig.dataset()
-
-    async def crowd() -> list[object]:
-        runs = [own_rig.start(source, "import time\ndef task(g): time.sleep(0.3)") for _ in range(6)]
-        return list(await asyncio.gather(*runs, return_exceptions=True))
-
-    results = own_rig.wait(crowd())
-    assert sum(isinstance(result, Overloaded) for result in results) == 2
+    runs = [own_rig.begin(source, "import time\ndef task(g): time.sleep(0.3)") for _ in range(6)]
+    assert sum(isinstance(run.exception(30), Overloaded) for run in runs) == 2
 
 
 @pytest.mark.parametrize(
@@ -108,12 +91,8 @@ def test_bytes_that_are_no_table_are_refused_by_a_job(own_rig: Rig, content: byt
 def test_a_hundred_first_calls_load_a_dataset_once(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(queue=200)
     source = rig.dataset()
-
-    async def crowd() -> list[int]:
-        outcomes = await asyncio.gather(*(rig.start(source, COUNT) for _ in range(100)))
-        return [answer(outcome) for outcome, _ in outcomes]
-
-    assert rig.wait(crowd()) == [3] * 100
+    runs = [rig.begin(source, COUNT) for _ in range(100)]
+    assert [answer(run.result(60)[0]) for run in runs] == [3] * 100
     assert rig.executor.cache.counts.loads == 1
 
 

@@ -247,17 +247,11 @@ def test_random_numbers_differ_from_run_to_run(rig: Rig, source: DatasetSource) 
 
 
 def test_cancelling_a_run_kills_it(rig: Rig, source: DatasetSource) -> None:
-    import asyncio
-
-    async def cancel_soon() -> None:
-        task = asyncio.ensure_future(rig.start(source, "def task(g):\n    while True: pass"))
-        await asyncio.sleep(0.3)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    rig.wait(cancel_soon())
+    run = rig.begin(source, "def task(g):\n    open('begun', 'w').close()\n    while True: pass")
+    eventually(lambda: any(rig.scratch.glob("*/begun")))
+    run.cancel()
+    eventually(lambda: rig.executor.running == 0)
     template = psutil.Process(rig.template.pid)
-    assert rig.executor.running == 0
 
     def spinning() -> bool:
         try:

@@ -17,7 +17,9 @@ import pytest
 
 from runtime.engines.base import DatasetSource
 from runtime.errors import DatasetUnreadable, InvalidTable, RuntimeFailure
-from runtime.sandbox.host.template import TemplateProcess, template_environment
+from runtime.sandbox.host.environment import template_environment
+from runtime.sandbox.host.parse_job import JobLimits, run_job
+from runtime.sandbox.host.template import TemplateProcess
 from tests.attacks import reaches, takeover
 from tests.attacks.listeners import Listener
 from tests.unit.sandbox.conftest import EDGES, PAYLOAD, Rig, answer
@@ -72,9 +74,9 @@ def job(rig: Rig, code: str, *, timeout_s: float = 20, output: Path | None = Non
     given = [os.open(output or os.devnull, os.O_RDWR | os.O_CREAT), os.open(__file__, os.O_RDONLY)]
     given.append(os.memfd_create("scratch"))
     try:
-        limits = {"file_bytes": 2**20, "memory_bytes": 2**29}
+        limits = JobLimits(timeout_s, file_bytes=2**20, memory_bytes=2**29)
         request = {"job": "parse", "options": {"code": code}}
-        return rig.wait(rig.template.job(request, tuple(given), timeout_s=timeout_s, limits=limits))
+        return rig.wait(run_job(rig.template, request, tuple(given), limits))
     finally:
         for fd in given:
             os.close(fd)

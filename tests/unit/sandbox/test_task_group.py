@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.runner import budget
 from deployments.runner import deployment as runner
 from deployments.runner.budget import GROUP_MARGIN_BYTES, GROUP_MARGIN_PIDS, group_limits
 from deployments.settings import Settings
@@ -155,7 +156,7 @@ class TestLimits:
     def test_by_default_they_allow_what_the_other_limits_allow_and_less_than_all(
         self, monkeypatch: pytest.MonkeyPatch, machine_bytes: int
     ) -> None:
-        monkeypatch.setattr(runner, "memory_bytes", lambda: machine_bytes)
+        monkeypatch.setattr(budget, "memory_bytes", lambda: machine_bytes)
         settings, executor = Settings(), ExecutorSettings(seats=4, queue=1, cache_bytes=1024 * MIB)
         limits = group_limits(settings, executor, most_memory_bytes=300 * MIB)
         results = settings.maximum.result_bytes
@@ -194,7 +195,7 @@ class TestExplaining:
         failure = group.explain(self.killed, before, used_bytes=77)
         assert isinstance(failure, TaskMemoryExceeded)
         assert failure.fields == {"limit_name": "tasks_memory_bytes", "limit": 512 * MIB, "observed": 512 * MIB}
-        assert "77 bytes itself" in failure.message
+        assert "the task itself had used 77 bytes" in failure.message
         group.close()
 
     def test_where_the_machine_was_full_no_limit_is_named(self, fake: FakeGroups, mine: Path) -> None:
@@ -331,7 +332,7 @@ class TestOfAReplica:
         assert first is not None
         os.kill(first, signal.SIGKILL)
         eventually(lambda: rig.template.pid not in (first, None))
-        rig.wait(rig.template.wait_ready())
+        rig.wait(rig.template.ready())
         assert rig.run(rig.dataset(), code).failure is None
         assert rig.template.pid in living_in(group.path)
         rig.wait(rig.executor.close())
@@ -367,7 +368,7 @@ class TestWhereItLimits:
 
         own, why, went, again, controllers, found = in_a_child(act)
         assert own, "made by hand"
-        assert "one process is in the group itself" in why
+        assert "one process is in the server's control group itself" in why
         assert (went, again) == (True, False)
         assert "memory" in controllers
         assert found, "from its leaf too"

@@ -1,0 +1,23 @@
+"""The settings that all seats of an engine share."""
+
+from dataclasses import dataclass
+
+from runtime.sandbox.host.scratch import ScratchRoot
+
+
+@dataclass(frozen=True, slots=True)
+class SeatSettings:
+    """What seats are made with. ``result_bytes`` and ``file_bytes`` are the most that any run may ask for.
+
+    ``spares``: seats of a dataset that wait for any run. ``reused``: seats of a dataset that wait for the next run of
+    their user; with 0 each run gets a fresh process.
+    """
+
+    scratch: ScratchRoot
+    spares: int
+    output_bytes: int
+    result_bytes: int
+    file_bytes: int
+    open_files: int
+    threads: int
+    reused: int = 0
