@@ -1,6 +1,6 @@
-"""Answers held to ``/openapi.json``, whoever asked for them and why.
+"""Checks answers against ``/openapi.json``.
 
-Clients of the tests' own check every answer that they get, so that whatever a test does, it also tests the document.
+The HTTP clients of the tests check every answer that they get, so each test with such a client tests the document too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.document import openapi
 
 
 class Answer(Protocol):
-    """What clients' responses have in common."""
+    """What the responses of all clients have in common."""
 
     @property
     def status_code(self) -> int: ...
@@ -30,7 +30,7 @@ class Answer(Protocol):
 
 
 class Document:
-    """An OpenAPI document that answers are held to."""
+    """An OpenAPI document to check answers against."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._components = document["components"]
@@ -38,13 +38,13 @@ class Document:
         self._paths = [(re.compile(pattern.rstrip("/") + "/?"), paths[pattern]) for pattern in sorted(paths)[::-1]]
 
     def check(self, method: str, url: str, answer: Answer) -> None:
-        """Fail where the document has no such answer to that request."""
+        """Fail if the document does not describe this answer to this request."""
         status = answer.status_code
         found = self._item(urlsplit(url).path)
         if found is None:
             assert status in (404, 405), f"{method} {url} is not described and answered {status}"
             return
-        if method == "OPTIONS":  # a browser's question about another origin, which no route answers
+        if method == "OPTIONS":  # a preflight request of a browser, which no route answers
             return
         operation = found.get("get" if method == "HEAD" else method.lower())
         if operation is None:
@@ -57,12 +57,12 @@ class Document:
             self._check_content(described.get("content", {}), answer, f"{method} {url}: {status}")
 
     def errors(self, schema: Mapping[str, Any], value: object) -> list[str]:
-        """What is wrong with a value by a schema of the document."""
+        """Return what is wrong with a value by a schema of the document."""
         validator = jsonschema_rs.validator_for({**schema, "components": self._components}, validate_formats=True)
         return [str(error) for error in validator.iter_errors(value)]
 
     def resolved(self, item: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a reference to a component stands for."""
+        """Return what a reference to a component stands for."""
         if "$ref" not in item:
             return item
         kind, name = item["$ref"].removeprefix("#/components/").split("/")
@@ -70,7 +70,7 @@ class Document:
         return found
 
     def _item(self, path: str) -> Mapping[str, Any] | None:
-        """The operations of the most concrete path that matches."""
+        """Return the operations of the most concrete path that matches."""
         return next((item for pattern, item in self._paths if pattern.fullmatch(path)), None)
 
     def _check_headers(self, described: Mapping[str, Any], answer: Answer, what: str) -> None:
@@ -94,12 +94,12 @@ class Document:
 
 @cache
 def own_document() -> Document:
-    """This app's, with the settings that it has by default: they change requests, not answers."""
+    """Return the document of the default settings: settings change requests, not answers."""
     return Document(openapi())
 
 
 class HeldClient(httpx.Client):
-    """An HTTP client that holds every answer to the document, streams apart."""
+    """An HTTP client that checks every answer but streams against the document."""
 
     def request(self, method: str, url: httpx.URL | str, **more: Any) -> httpx.Response:
         answer = super().request(method, url, **more)

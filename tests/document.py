@@ -1,4 +1,4 @@
-"""The app's own description of itself, as tests hold it to account."""
+"""The OpenAPI document of the app, for tests."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,7 +9,7 @@ from deployments.settings import Settings
 
 
 def openapi(**settings: Any) -> dict[str, Any]:
-    """The OpenAPI document of a server with these settings; no service is needed for that."""
+    """Return the OpenAPI document of a server with these settings, without any services."""
     services = cast(Services, SimpleNamespace(settings=Settings(**settings)))
     document: dict[str, Any] = build_asgi_app(services).state.document()
     return document

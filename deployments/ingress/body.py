@@ -9,28 +9,28 @@ from starlette.requests import Request
 from deployments.ingress.errors import InvalidRequest, TooLarge
 
 JSON_BODY_BYTES: Final = 16 * 1024 * 1024
-"""Largest JSON body where a route names no other: descriptions with long encodings."""
+"""The default limit of a JSON body. Datasets with long encodings need this much."""
 
 MOST_LEVELS: Final = 100
-"""Of lists and objects in one another. Whatever walks a body later does so by recursion."""
+"""The most levels of nested lists and objects, because later code walks bodies by recursion."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def refuse_longer(request: Request, limit: int) -> None:
-    """Raise ``TooLarge`` (413) where the request announces a body over ``limit`` bytes, before any of it is read."""
+    """Raise ``TooLarge`` (413) before reading, if the request announces a body of more than ``limit`` bytes."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise too_large(limit)
 
 
 def too_large(limit: int) -> TooLarge:
-    """The error for a body over ``limit`` bytes."""
+    """Return the error for a body of more than ``limit`` bytes."""
     return TooLarge(f"the body is larger than the limit of {limit} bytes", limit_name="body_bytes", limit=limit)
 
 
 async def read_json(request: Request, limit: int = JSON_BODY_BYTES, *, empty: Any = None) -> dict[str, Any]:
-    """The body as a JSON object, whatever Content-Type says (protocol 2.2); ``empty`` where there is no body.
+    """Return the body as a JSON object, whatever ``Content-Type`` says (protocol 2.2); ``empty`` if there is no body.
 
     Raises ``InvalidRequest``, ``TooLarge``.
     """
@@ -64,7 +64,7 @@ def _is_deep(body: Any) -> bool:  # Any: JSON
 
 
 def checked(model: type[Model], body: dict[str, Any]) -> Model:
-    """``body`` as ``model``. Raises ``InvalidRequest`` that names every wrong field."""
+    """Return ``body`` as ``model``. Raises ``InvalidRequest``, which names every wrong field."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -83,7 +83,7 @@ async def read_model(
 
 
 def page_of(request: Request, most: int = 1000) -> tuple[int, int]:
-    """``limit`` and ``offset`` of a list request (protocol 2.3). Raises ``InvalidRequest``."""
+    """Return ``limit`` and ``offset`` of a request for a list (protocol 2.3). Raises ``InvalidRequest``."""
     values = []
     for name, default in (("limit", "100"), ("offset", "0")):
         text = request.query_params.get(name, default)
@@ -94,7 +94,7 @@ def page_of(request: Request, most: int = 1000) -> tuple[int, int]:
 
 
 def page_body(request: Request, count: int, limit: int, offset: int, results: list[Any]) -> dict[str, Any]:
-    """The envelope of a list (protocol 2.3, 3.3)."""
+    """Return the envelope of a list (protocol 2.3, 3.3)."""
 
     def link(start: int) -> str:
         return str(request.url.include_query_params(limit=limit, offset=start))

@@ -1,4 +1,4 @@
-"""Whom a token speaks for, and how one comes by a token and is rid of it: what every way of signing in shares."""
+"""Tokens: whose they are, how users get them, and how they end. Every way of signing in uses this."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ LOG_OUT: Final = "log_out"
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Somebody who has just proved who they are."""
+    """A user who has just signed in, and their new token."""
 
     principal: Principal
     token: str = field(repr=False)
@@ -31,9 +31,9 @@ class SignedIn:
 
 @dataclass(frozen=True)
 class Credentials:
-    """Bearer tokens of ours and of a foreign issuer, passwords, personal keys.
+    """Checks Bearer tokens of ours and of a foreign issuer, passwords and personal keys.
 
-    Every method raises ``Unauthenticated`` for a token that does not count, or not any more.
+    Every method with a token raises ``Unauthenticated`` for a token that is not valid.
     """
 
     snapshot: Snapshot
@@ -46,7 +46,7 @@ class Credentials:
     audit: Audit
 
     async def principal_of(self, token: str) -> Principal:
-        """Whose token this is. Asks the catalog nothing while that stays as it is."""
+        """Return the user of a token. Asks the catalog again only after the catalog changes."""
         return await self._principal_for(await self._verified(token))
 
     async def _principal_for(self, claims: Claims | ForeignClaims) -> Principal:
@@ -63,7 +63,7 @@ class Credentials:
         return found
 
     async def sign_in(self, username: str, password: str, address: str) -> SignedIn:
-        """With a password. Raises ``InvalidCredentials``, ``TooManyAttempts``."""
+        """Sign in with a password. Raises ``InvalidCredentials``, ``TooManyAttempts``."""
         began = time.time()
         try:
             async with self.throttle.attempt(username, address):
@@ -79,7 +79,7 @@ class Credentials:
         return SignedIn(principal, self.tokens.issue(principal, at=began))
 
     async def sign_in_with_key(self, header: str, address: str) -> SignedIn:
-        """With the ``Authorization`` header of a personal key (protocol 1.5)."""
+        """Sign in with the ``Authorization`` header of a personal key (protocol 1.5)."""
         began = time.time()
         try:
             key_id, secret = read_header(header)
@@ -91,12 +91,12 @@ class Credentials:
         return SignedIn(principal, self.tokens.issue(principal, at=began, key_id=key_id))
 
     async def refresh(self, token: str) -> str:
-        """The same token while it has plenty of life left or is another server's, else a new one (protocol 1.3)."""
+        """Return the same token if it is young or of a foreign issuer, else a new one (protocol 1.3)."""
         claims = await self._verified(token)
         principal = await self._principal_for(claims)
         if not isinstance(claims, Claims) or self.tokens.is_young(claims):
             return token
-        # What is remembered may be a second old, and a token that is made now would outlive what ended the old one.
+        # The snapshot may be a second old: a new token must not be made after the event that ended the old one.
         began = time.time()
         found = await asyncio.to_thread(self._active, claims)
         if found is None:
@@ -104,7 +104,7 @@ class Credentials:
         return self.tokens.refresh(token, principal, at=began)
 
     async def sign_out(self, token: str, address: str) -> None:
-        """Ends the log-in that this token comes from, with all that was refreshed from it."""
+        """End the log-in of this token, with all tokens that were refreshed from it."""
         claims = await self._verified(token)
         principal = await self._principal_for(claims)
         until = self.tokens.last_of_session(claims) if isinstance(claims, Claims) else claims.expires_at + 60
@@ -113,30 +113,30 @@ class Credentials:
         self.audit.append(principal, address, LOG_OUT)
 
     def forget_expired(self) -> int:
-        """Remove what is known of ended log-ins whose tokens have all expired, and return how many. Blocks on SQL."""
+        """Forget ended log-ins whose tokens have all expired, and return how many. Blocks on SQL."""
         return self.revocations.forget_expired()
 
     async def is_from_key(self, token: str) -> bool:
-        """Whether the token was had for a personal key."""
+        """Return True if the token was given for a personal key."""
         claims = await self._verified(token)
         return isinstance(claims, Claims) and claims.key_id is not None
 
     async def _verified(self, token: str) -> Claims | ForeignClaims:
         if self.foreign is not None:
-            _, unverified = read_unverified(token)  # whose it claims to be decides who verifies it, and no more
+            _, unverified = read_unverified(token)  # the claimed issuer decides only who verifies the token
             if unverified.get("iss") == self.foreign.issuer.issuer:
                 return await asyncio.to_thread(self.foreign.verify, token)
         return self.tokens.verify(token)
 
     def _active(self, claims: Claims) -> Principal | None:
-        """None instead of an exception, so that a refusal too is remembered and not asked for again and again."""
+        """Return the user, or None: a refusal is remembered like any answer, which an exception would not be."""
         try:
             return self.users.active(claims.user_id, claims.issued_at, claims.session, claims.key_id)
         except Unauthenticated:
             return None
 
     def _foreign_user(self, claims: ForeignClaims) -> Principal | None:
-        """As above; makes the user where the operator wants that."""
+        """Return the user, or None. Creates the user if the operator wants that."""
         assert self.foreign is not None
         for _ in range(2):
             try:
@@ -151,7 +151,7 @@ class Credentials:
                 self.audit.append(
                     added, "", "user.add", f"user:{added.username}", detail={"issuer": self.foreign.issuer.issuer}
                 )
-            except UserExists:  # another request was faster, or an organisation is called so
+            except UserExists:  # another request was faster, or an organization has the name
                 continue
             except InvalidName:
                 return None

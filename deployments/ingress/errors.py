@@ -50,7 +50,7 @@ class TooLarge(RequestError):
 
 
 class TooManyRequests(RequestError):
-    """A limit on how often or how many is reached. The header ``Retry-After`` says when to try again.
+    """A quota is used up, or too many log-ins failed. The header ``Retry-After`` says when to try again.
 
     Fields: ``limit_name``, ``limit``, ``observed``, ``retry_after_s``.
     """

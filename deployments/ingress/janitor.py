@@ -1,6 +1,6 @@
-"""Chores that nobody waits for: garbage, leftovers of dead uploads, rows past their time.
+"""Chores in the background: delete garbage, leftovers of dead uploads, and old rows.
 
-Every ingress replica has a janitor. Several do no harm: each chore finds less to do after another one's.
+Every ingress replica has a janitor. Several do no harm, because a chore that was just done finds nothing to do.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ HOUR_S: Final = 3600.0
 MINUTE_S: Final = 60.0
 
 GRACE: Final = timedelta(hours=1)
-"""A table is stored before its row is written. Bytes younger than this may be of an upload in flight."""
+"""A table is stored before its row is written. Younger bytes may belong to an upload in flight."""
 
 INCOMING_KEPT_S: Final = 24 * HOUR_S
 JITTER: Final = 0.2
@@ -29,7 +29,7 @@ JITTER: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """``do`` is called in a thread and returns how many things went, or what to await in the loop for that."""
+    """A chore. ``do`` is called in a thread and returns how many things it removed, or an awaitable of that."""
 
     name: str
     period_s: float
@@ -37,24 +37,24 @@ class Chore:
 
 
 class Janitor:
-    """Does chores over and over, each in its own time."""
+    """Repeats chores, each with its own period."""
 
     def __init__(self, chores: Sequence[Chore]) -> None:
         self._chores = chores
         self._rounds: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin, in the running loop."""
+        """Start in the running loop."""
         self._rounds = [asyncio.create_task(self._repeat(chore)) for chore in self._chores]
 
     async def stop(self) -> None:
-        """Begin no chore any more. One that is being done goes on in its thread."""
+        """Start no more chores. A chore that is running goes on in its thread."""
         for task in self._rounds:
             task.cancel()
         await asyncio.gather(*self._rounds, return_exceptions=True)
 
     async def _repeat(self, chore: Chore) -> None:
-        # Replicas start together: the first time is anywhere within the period, and later ones drift apart.
+        # Replicas start together, so the first time is random within the period, and later times drift apart.
         await asyncio.sleep(chore.period_s * random.random())  # noqa: S311  (spreads load, guards nothing)
         while True:
             await self._do(chore)
@@ -63,7 +63,7 @@ class Janitor:
     async def _do(self, chore: Chore) -> None:
         try:
             count = await done(chore.do)
-        except Exception:  # a boundary: whatever it was, it is tried again, and nobody waits for it
+        except Exception:  # a boundary: the chore is repeated anyway, and nobody waits for it
             log.exception("chore.failed chore=%s", chore.name)
             return
         if count:
@@ -71,7 +71,7 @@ class Janitor:
 
 
 def chores(services: Services) -> list[Chore]:
-    """What there is to do in one ingress."""
+    """Return the chores of one ingress."""
     store, datasets = services.store, services.datasets
     return [
         Chore("unreferenced tables", HOUR_S / 6, lambda: forget_unreferenced(store, datasets)),
@@ -86,13 +86,13 @@ def chores(services: Services) -> list[Chore]:
 
 
 async def done(do: Callable[[], int] | Callable[[], Awaitable[int]]) -> int:
-    """What a chore returns, done here or in a thread."""
+    """Do a chore and return its result."""
     result: int | Awaitable[int] = await asyncio.to_thread(do)
     return result if isinstance(result, int) else await result
 
 
 async def _expire(services: Services) -> int:
-    """Delete datasets whose time is over, and have runners forget them."""
+    """Delete expired datasets, and evict them from the runners."""
     expired = await asyncio.to_thread(services.datasets.expire, datetime.now(UTC))
     if expired:
         services.snapshot.forget()
@@ -103,7 +103,7 @@ async def _expire(services: Services) -> int:
 
 
 def _longest_run_s(services: Services) -> float:
-    """Longer than any run can wait and run: one that has not ended by then lost its server."""
+    """Return a time longer than any run can take: a run that has not ended by then has lost its server."""
     return 2 * services.settings.maximum.timeout_s + HOUR_S
 
 

@@ -1,4 +1,4 @@
-"""What the routes of one ingress replica work with: the catalog's rooms, the store, the way to the runners."""
+"""The services of one ingress replica: the catalog, the store and the client of the runners."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ PREVIOUS_KEY_NAME = "jwt.previous.key"
 
 @dataclass(frozen=True)
 class Services:
-    """One of each. Everything of the catalog blocks: call it through ``snapshot`` or in a thread."""
+    """The services of one replica. Calls to the catalog block: make them through ``snapshot`` or in a thread."""
 
     settings: Settings
     catalog: Catalog
@@ -71,7 +71,7 @@ class Services:
 
     @classmethod
     def open(cls, settings: Settings, runners: "RunnerClient") -> "Services":
-        """Open the catalog and the store that ``settings`` name."""
+        """Open the catalog and the store of these settings."""
         catalog = open_catalog(settings.catalog_url)
         snapshot, users, audit = Snapshot(catalog), Users(catalog), Audit(catalog)
         tokens, keys = make_tokens(settings), PersonalKeys(catalog, users)
@@ -108,7 +108,7 @@ class Services:
         )
 
     async def change(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """A write to the catalog, in a thread. This replica knows of it when this returns, the others in seconds."""
+        """Write to the catalog in a thread. This replica sees the change at once, the others within seconds."""
         try:
             return await asyncio.to_thread(write, *args, **kwargs)
         finally:
@@ -123,26 +123,26 @@ class Services:
         outcome: str = "ok",
         **detail: Any,
     ) -> None:
-        """Has a line of audit written, with the address that the request came from. Never waits."""
+        """Add a line to the audit log, with the address that the request came from. Never waits."""
         self.audit.append(actor, address_of(request), action, target, outcome, detail)
 
     def close(self) -> None:
-        """Writes what audit and receipts still hold and closes the catalog."""
+        """Write the lines of audit and receipts that are still in memory, and close the catalog."""
         self.receipts.close()
         self.audit.close()
         self.catalog.close()
 
     async def discard(self, table: ObjectRecord) -> None:
-        """Delete a stored table that came to be named by nothing; the janitor does where the store does not answer."""
+        """Delete a stored table that nothing refers to. If the store does not answer, the janitor deletes it later."""
         try:
             await asyncio.to_thread(self.store.delete, table.id)
         except StoreUnavailable:
             log.warning("garbage.left the store does not answer")
 
     async def collect_garbage(self) -> None:
-        """Delete stored tables that nothing names any more; whoever has one mapped keeps it until he ends.
+        """Delete stored tables that nothing refers to any more. A process that has one mapped keeps it until it ends.
 
-        Where the store does not answer, the janitor deletes them later: to the caller they are gone already.
+        If the store does not answer, the janitor deletes them later: for the caller they are gone already.
         """
         try:
             await asyncio.to_thread(forget_unreferenced, self.store, self.datasets)
@@ -151,24 +151,24 @@ class Services:
 
 
 def services_of(request: Request) -> Services:
-    """The services of the app that serves this request."""
+    """Return the services of the app that serves this request."""
     services: Services = request.app.state.services
     return services
 
 
 def address_of(request: Request) -> str:
-    """The address that the request came from, as far as it is to be believed (``middleware/forwarding.py``)."""
+    """Return the address that the request came from, as ``middleware/forwarding.py`` believes it."""
     return request.client.host if request.client is not None else ""
 
 
 def make_tokens(settings: Settings) -> Tokens:
-    """Signs with the current key. The one of before, ``jwt.previous.key`` beside it, still verifies."""
+    """Return tokens signed with the current key. The previous key, ``jwt.previous.key`` beside it, still verifies."""
     current = settings.signing_key_file
     previous = load_key_if_there(current.with_name(PREVIOUS_KEY_NAME))
     return Tokens(load_or_make_key(current), ISSUER, settings.token_lifetime_s, previous_key=previous)
 
 
 def foreign_tokens(settings: Settings) -> ForeignTokens | None:
-    """For the issuer that the settings name, if they do. Raises ``ValueError`` for one that would be unsafe."""
+    """Return tokens of the issuer that the settings name, if any. Raises ``ValueError`` for an unsafe issuer."""
     named = settings.foreign_tokens
     return None if named is None else ForeignTokens(ForeignIssuer(**named.model_dump()))

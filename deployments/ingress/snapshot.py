@@ -1,7 +1,8 @@
-"""What an ingress remembers of the catalog between requests, and how it learns that the catalog has changed.
+"""Answers of the catalog that an ingress remembers between requests, until the catalog changes.
 
-Every committed write moves the catalog's version; each ingress asks for it once a second and forgets everything when it
-moved. So a change made anywhere holds everywhere within a second or two, and a warm request asks the database nothing.
+Every committed write changes the catalog's version. Each ingress asks for the version once a second and forgets
+everything when it has changed. So a change made anywhere holds everywhere within a second or two, and a warm request
+does not ask the database.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 class Snapshot:
-    """Answers of the catalog by key, as of one version of it."""
+    """Answers of one version of the catalog, by key."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -29,7 +30,7 @@ class Snapshot:
         self._poller: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to watch the version, in the running loop."""
+        """Start to watch the version, in the running loop."""
         self._poller = asyncio.create_task(self._poll())
 
     def forget(self) -> None:
@@ -37,14 +38,14 @@ class Snapshot:
         self._answers = {}
 
     async def get(self, key: Hashable, ask: Callable[[], T]) -> T:
-        """The remembered answer for ``key``, else ``ask()`` in a thread. Exceptions are not remembered."""
+        """Return the remembered answer for ``key``, else call ``ask`` in a thread. Exceptions are not remembered."""
         answers = self._answers
         if key in answers:
             return cast(T, answers[key])
         answer = await asyncio.to_thread(ask)
         if len(answers) >= MOST_ENTRIES:
             answers.clear()
-        answers[key] = answer  # into the dict of before: if that was forgotten meanwhile, so is this
+        answers[key] = answer  # into the dict from before: if it was forgotten meanwhile, so is this answer
         return answer
 
     async def _poll(self) -> None:
@@ -55,7 +56,7 @@ class Snapshot:
                     self._version = version
                     self.forget()
             except Exception:
-                # Without a catalog nothing remembered may be trusted for long.
+                # Without a catalog, remembered answers may be wrong.
                 log.exception("catalog.version_unread")
                 self.forget()
             await asyncio.sleep(POLL_S)

@@ -1,6 +1,6 @@
-"""What a handler is given: the services, the request, who sends it, and its body, all of them checked beforehand.
+"""The argument of a handler: the services, the request, its sender and its body, which the routing has checked.
 
-Which class a handler takes follows from the route's ``access``: a route that anybody may call has no principal to use.
+The class of the argument follows from the route's ``access``: a route that anybody may call gets no principal.
 """
 
 from collections.abc import Mapping

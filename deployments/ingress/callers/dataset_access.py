@@ -1,8 +1,8 @@
-"""Whether a caller may do something with a dataset: the one place where that is decided.
+"""The one place that decides what a caller may do with a dataset.
 
-Somebody who may not read a dataset is answered as if there were none: the same body, after the same one question to
-the catalog. Somebody who may read it, but not do this, is refused, and the refusal is audited. Neither administrators
-nor owners of an organisation are more than anybody else here.
+A caller who may not read a dataset gets the same answer as if it did not exist: the same body, after the same query to
+the catalog. A caller who may read it but not do this is refused, and the refusal is audited. Administrators and admins
+of an organization have no more rights here than others.
 """
 
 import asyncio
@@ -19,28 +19,28 @@ from runtime.datasets.records import Access, DatasetRecord, Reader, is_id
 NOBODY: Final = Reader()
 
 _NEEDED: Final = {
-    Access.EDIT: "giving dataset {id} a table needs edit access, and you have {has} access; ask its owner",
-    Access.SHARE: "the sharing of dataset {id} is the business of its owner and of those who may share it",
+    Access.EDIT: "uploading a table to dataset {id} needs edit access, and you have {has} access; ask its owner",
+    Access.SHARE: "only its owner, or a user with share access, may see or change how dataset {id} is shared",
     Access.OWNER: "only the owner of dataset {id} may do this",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A dataset that the caller may read, and what else he may do with it."""
+    """A dataset that the caller may read, and what else the caller may do with it."""
 
     record: DatasetRecord
     access: Access
 
 
 async def find(services: Services, caller: Principal | None, dataset_id: str) -> Found:
-    """The dataset, for a caller who may read it; None is somebody not signed in. Raises ``NotFound``.
+    """Return the dataset if the caller may read it; a caller of None is not signed in. Raises ``NotFound``.
 
-    Asks the catalog nothing while that stays as it is, where somebody is signed in.
+    For a user, this asks the catalog again only after the catalog changes.
     """
     access = Access.NONE
     record = None
-    if is_id(dataset_id):  # what is no id is not worth remembering
+    if is_id(dataset_id):  # a text that is not an id would only fill the snapshot
         access = await _access(services, reader_of(caller), dataset_id)
     if access >= Access.VIEW:
         record = await services.snapshot.get(("dataset", dataset_id), lambda: services.datasets.get(dataset_id))
@@ -50,9 +50,9 @@ async def find(services: Services, caller: Principal | None, dataset_id: str) ->
 
 
 async def permitted(call: Call[Any], dataset_id: str, needed: Access, action: str) -> DatasetRecord:
-    """The dataset, for a caller who may do ``action`` (its name in the audit).
+    """Return the dataset if the caller has the ``needed`` access. ``action`` is the name in the audit log.
 
-    Raises ``NotFound``; ``Forbidden`` for one who may read it.
+    Raises ``NotFound`` if the caller may not read the dataset, else ``Forbidden``.
     """
     found = await find(call.services, call.principal, dataset_id)
     if found.access < needed:
@@ -62,7 +62,7 @@ async def permitted(call: Call[Any], dataset_id: str, needed: Access, action: st
 
 
 def reader_of(caller: Principal | None) -> Reader:
-    """How invitations and shares know the caller: an invitation with an @ means an e-mail, any other a username."""
+    """Return how invitations know the caller: one with an @ means an e-mail address, any other a username."""
     if caller is None:
         return NOBODY
     names = [caller.email.lower()] if "@" in caller.email else []
@@ -73,7 +73,7 @@ def reader_of(caller: Principal | None) -> Reader:
 
 async def _access(services: Services, reader: Reader, dataset_id: str) -> Access:
     if reader == NOBODY:
-        # Not remembered: whoever need not sign in could fill this replica's memory with ids that he made up.
+        # Not remembered: callers who need not sign in could fill this replica's memory with invented ids.
         return await asyncio.to_thread(services.shares.access, dataset_id, reader)
     key = ("access", reader, dataset_id)
     return await services.snapshot.get(key, lambda: services.shares.access(dataset_id, reader))

@@ -1,7 +1,7 @@
-"""Which credential of a request counts: the one place that decides between a Bearer token and a session cookie.
+"""The one place that decides who sends a request, by its Bearer token or by its session cookie.
 
-A Bearer token, when present, decides, and cookies are then ignored. Else the session cookie decides, and a request
-that may change something must prove that it was meant (``deployments/ingress/web/csrf.py``).
+If there is a Bearer token, cookies are ignored. Otherwise the session cookie counts, and a request that may change
+something must prove that its user meant it (``deployments/ingress/web/csrf.py``).
 """
 
 from dataclasses import dataclass, field
@@ -18,17 +18,17 @@ from deployments.ingress.web.csrf import CsrfFailed, check_csrf
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A token as it came, not verified yet."""
+    """A token that is not verified yet."""
 
     token: str = field(repr=False)
     from_cookie: bool
 
 
 def credential_of(request: Request) -> Credential | None:
-    """What the request shows for itself; None for nothing.
+    """Return the credential of the request, if it has one.
 
-    Raises ``TokenInvalid`` for an ``Authorization`` header that is no Bearer's where there is no session either. Where
-    there is one, such a header was meant for somebody else, such as a proxy that asks for a password.
+    Raises ``TokenInvalid`` for an ``Authorization`` header of another scheme, unless there is a session: then the
+    header was meant for a proxy that asks for a password.
     """
     header = request.headers.get("authorization")
     session = read_cookie(request, SESSION)
@@ -38,7 +38,7 @@ def credential_of(request: Request) -> Credential | None:
 
 
 async def principal(request: Request, services: Services) -> Principal:
-    """Who sends this request. Raises ``Unauthenticated`` (401), ``CsrfFailed`` (403)."""
+    """Return the user who sends this request. Raises ``Unauthenticated`` (401), ``CsrfFailed`` (403)."""
     credential = credential_of(request)
     if credential is None:
         raise Unauthenticated
@@ -53,7 +53,10 @@ async def principal(request: Request, services: Services) -> Principal:
 
 
 async def administrator(request: Request, services: Services) -> Principal:
-    """As ``principal``; a refusal is audited. Raises ``Forbidden`` (403) if the caller is not an administrator."""
+    """Return the administrator who sends this request. Refusals are audited.
+
+    Raises the errors of ``principal``; ``Forbidden`` (403) for any other user.
+    """
     found = await principal(request, services)
     if not found.is_admin:
         services.note(request, found, "admin", request.url.path, "refused", method=request.method)
@@ -62,7 +65,7 @@ async def administrator(request: Request, services: Services) -> Principal:
 
 
 async def reader(request: Request, services: Services) -> Principal | None:
-    """As ``principal`` for a page, which shows strangers something else: None for somebody not signed in."""
+    """Return the user who sends this request, or None if the caller is not signed in. Raises ``CsrfFailed`` (403)."""
     try:
         return await principal(request, services)
     except Unauthenticated:

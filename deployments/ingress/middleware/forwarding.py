@@ -1,8 +1,8 @@
-"""Behind a proxy: whose word counts about where a request came from, and under which URL clients know this server.
+"""Behind a proxy: where a request comes from, and under which URL clients know this server.
 
-A forwarder's ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed only where the connection, or the hop before,
-comes from ``trusted_forwarders``; anybody else's are ignored. ``public_url``, when set, is the last word on scheme and
-host: it decides whether cookies are ``Secure`` and which ``Origin`` is our own.
+``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed only if the connection, or the hop before, comes from
+``trusted_forwarders``; otherwise they are ignored. If ``public_url`` is set, it decides scheme and host, and with them
+which cookies are ``Secure`` and which ``Origin`` is our own.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Forwarding:
 
 
 def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    """Whether ``address`` lies in one of the networks; False for what is no address."""
+    """Return True if ``address`` is an address in one of the networks."""
     try:
         return any(ip_address(address) in network for network in trusted)
     except ValueError:
@@ -49,9 +49,9 @@ def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
 
 
 def first_untrusted(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The client's address: hops are read from the right, each believed because the one after it is trusted.
+    """Return the client's address. Hops are read from the right; each is believed if the one after it is trusted.
 
-    An entry that is no address ends the reading; whoever named it is then the client.
+    An entry that is not an address ends the reading: the hop that named it is the client.
     """
     client = peer
     for hop in reversed(hops):
@@ -66,5 +66,5 @@ def first_untrusted(peer: str, hops: Sequence[str], trusted: Sequence[Network]) 
 
 
 def _header(scope: Scope, name: bytes) -> str:
-    """All values of a header, joined as HTTP lets one join them."""
+    """Return all values of a header, joined by commas."""
     return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)

@@ -1,7 +1,7 @@
-"""Headers that tell a browser what it may do with an answer: run nothing, guess nothing, frame nothing, keep nothing.
+"""Headers that forbid a browser to run scripts in an answer, to guess its type, to frame it or to keep it.
 
-A route that needs other rules sets its own; what it set stays. The viewer page is the one page that others may frame,
-since notebooks embed it; who they are is a setting. It shows a stranger nothing and has no button that does anything.
+A header that a route sets itself stays. Only the viewer page may be framed, because notebooks embed it; a setting says
+by which sites. It shows nothing to strangers, and no button on it changes anything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _NOTHING: Final = f"{_LOCKED}; form-action 'none'"
 _PAGE: Final = f"{_LOCKED}; style-src 'self'; img-src 'self'; form-action 'self'"
 
 PAGE_POLICY: Final = f"{_PAGE}; frame-ancestors 'none'"
-"""For our own pages: styles and pictures of ours, forms to us, no script at all."""
+"""The policy of our own pages: our styles, our pictures, forms to this server, no scripts."""
 
 _ANSWER: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -74,6 +74,6 @@ class SecurityHeaders:
 
 
 def _encoded(rules: Mapping[str, str], scheme: str) -> tuple[Header, ...]:
-    """As ASGI wants them, once for all answers."""
+    """Return the headers in the form of ASGI, made once for all answers."""
     added = _HTTPS_ANSWER if scheme == "https" else {}
     return tuple((name.lower().encode(), value.encode()) for name, value in {**rules, **added}.items())

@@ -1,12 +1,12 @@
-"""What runs before Serve sees a request: ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` names ``front_middlewares``.
+"""Runs before Serve sees a request: ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` names ``front_middlewares``.
 
-Why: some request headers are Serve's own controls. Sent by a client, ``x-request-timeout-seconds: 0`` switches the
-server's timeout off, ``x-request-disconnect-disabled`` stops it from noticing that the client is gone, ``x-session-id``
-and ``serve_multiplexed_model_id`` choose the replica. So clients' copies are dropped, in every spelling Serve reads.
+Some request headers control Serve. From a client, ``x-request-timeout-seconds: 0`` would switch the server's timeout
+off, ``x-request-disconnect-disabled`` would stop it from noticing that the client is gone, and ``x-session-id`` and
+``serve_multiplexed_model_id`` would choose the replica. So this drops them, in every spelling that Serve reads.
 
-One of them is then set where it helps: on uploads. Serve reads a body ahead, without limit, so as to notice a client
-that leaves. With ``x-request-disconnect-disabled: ?1`` it hands the socket's own ``receive`` to the application, so
-that a body is read as fast as it is stored and costs no memory; the application notices the client's end by reading.
+For uploads it then sets one of them itself. Serve reads a body ahead, without limit, to notice a client that leaves.
+With ``x-request-disconnect-disabled: ?1`` it gives the socket's own ``receive`` to the application, so that a body is
+read only as fast as it is stored and costs no memory. The application notices by reading that the client is gone.
 """
 
 import re
@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 PEER_HEADER = b"x-graphside-peer"
-"""The client's address as HAProxy saw it (``deployments/launch/front.py``), which stands between us and the client."""
+"""The client's address as seen by HAProxy, which stands in front of us (``deployments/launch/front.py``)."""
 
 _SERVE_CONTROLS = frozenset(
     (
@@ -33,7 +33,7 @@ _UPLOAD_METHODS = ("POST", "PUT", "PATCH")
 
 
 class FrontMiddleware:
-    """Plain ASGI. Changes the scope and nothing else: no body passes through it."""
+    """Plain ASGI. Changes the scope only: no body passes through it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,12 +47,12 @@ class FrontMiddleware:
 
 
 def front_middlewares() -> list[Middleware]:
-    """What Serve asks for, in replicas that answer HTTP themselves and in its fallback proxy."""
+    """Return the middleware for replicas that answer HTTP themselves and for Serve's fallback proxy."""
     return [Middleware(FrontMiddleware)]
 
 
 def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Less Serve's controls, our own peer header, and request ids that are not short plain tokens (they reach logs)."""
+    """Return the headers without Serve's controls, our peer header, and request ids that are unsafe in logs."""
     kept = []
     for name, value in headers:
         spelled = name.lower().replace(b"_", b"-")
@@ -65,7 +65,7 @@ def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 
 def _client(scope: Scope) -> tuple[str, int] | None:
-    """The peer that HAProxy names, believed only from a loopback connection; else the socket's own."""
+    """Return the peer that HAProxy names, if the connection is a loopback one; else the socket's own peer."""
     client: tuple[str, int] | None = scope.get("client")
     named = [value for name, value in scope["headers"] if name.lower() == PEER_HEADER]
     if client is None or len(named) != 1:

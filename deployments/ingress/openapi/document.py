@@ -1,4 +1,4 @@
-"""``/openapi.json``: what all routes say of themselves, as one OpenAPI 3.1 document."""
+"""``/openapi.json``: what all routes declare, as one OpenAPI 3.1 document."""
 
 import inspect
 import re
@@ -23,34 +23,34 @@ from deployments.settings import Settings
 DESCRIPTION: Final = """\
 Send a Python function to the graph instead of the graph to the function.
 
-Every path answers with and without a trailing slash. Every error is JSON with `error`, `type` and `request_id`; \
-`type` names what went wrong. An unknown path is 404 `NotFound`. What answers to GET answers to HEAD too."""
+Every path works with and without a trailing slash. Every error is JSON with `error`, `type` and `request_id`; \
+`type` names what went wrong. An unknown path is a 404 `NotFound`. Every path that takes GET takes HEAD too."""
 
 SECURITY_SCHEMES: Final = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A token from `/api-token-auth`. Where there is one, it decides alone.",
+        "description": "A token from `/api-token-auth`. If a request has a token, cookies are ignored.",
     },
     "session": {
         "type": "apiKey",
         "in": "cookie",
         "name": "graphistry_jwt",
-        "description": "A browser's session, from `/login`. What may change something needs `csrf` beside it.",
+        "description": "A browser's session, from `/login`. A request that may change something needs `csrf` too.",
     },
     "csrf": {
         "type": "apiKey",
         "in": "header",
         "name": "X-CSRFToken",
-        "description": "The secret of the cookie `csrftoken`, which has to come along, or a token from "
-        "`/api/v1/csrfmiddlewaretoken`. Needed with `session` only, and from this server's own pages only.",
+        "description": "The value of the cookie `csrftoken`, which must be sent too, or a token from "
+        "`/api/v1/csrfmiddlewaretoken`. Needed only with `session`, which only this server's own pages can use.",
     },
     "personalKey": {
         "type": "apiKey",
         "in": "header",
         "name": "Authorization",
-        "description": "`PersonalKey <id>:<secret>`, for a token.",
+        "description": "`PersonalKey <id>:<secret>`, to get a token.",
     },
 }
 
@@ -59,7 +59,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """Routes that belong together: a tag of the document."""
+    """A tag of the document: routes that belong together."""
 
     name: str
     description: str
@@ -67,7 +67,7 @@ class Tag:
 
 
 def document_of(tags: Iterable[Tag], settings: Settings) -> Document:
-    """The document for a server with these settings, whose maxima it names. No service is needed for it."""
+    """Return the document for a server with these settings. It names their maxima and needs no services."""
     tags = tuple(tags)
     shapes, errors = _Shapes(tags, settings), ErrorAnswers()
     paths: dict[str, dict[str, Any]] = {}
@@ -91,7 +91,7 @@ def document_of(tags: Iterable[Tag], settings: Settings) -> Document:
 
 
 class _Shapes:
-    """The schemas of all models, and what refers to them."""
+    """The schemas of all models, and references to them."""
 
     def __init__(self, tags: Iterable[Tag], settings: Settings) -> None:
         self._settings = settings
@@ -124,7 +124,7 @@ class _Shapes:
         return {"schema": reference, "example": example_of(reference, self.schemas)}
 
     def _shape(self, shape: Shape | Callable[[Settings], Model]) -> Shape:
-        """The shape itself, or what a function makes of the settings: one model, however often it is asked for."""
+        """Return the shape, or the model that a function makes of the settings: the same one every time."""
         if isinstance(shape, type | Mapping):
             return shape
         return self._by_settings.setdefault(shape, self._by_settings.get(shape) or shape(self._settings))
@@ -133,9 +133,10 @@ class _Shapes:
 def _operation(operation: Operation, operation_id: str, shapes: _Shapes, errors: ErrorAnswers) -> dict[str, Any]:
     summary, _, description = published(inspect.cleandoc(operation.handler.__doc__ or "")).partition("\n\n")
     made: dict[str, Any] = {"operationId": operation_id, "summary": summary}
-    made["description"] = description or made["summary"]
-    if operation.access == "admin" and "administrators" not in made["description"] + made["summary"]:
-        made["description"] += "\n\nFor administrators."
+    paragraphs = [description] if description else []
+    if operation.access == "admin" and "administrators" not in summary:
+        paragraphs.append("For administrators.")
+    made["description"] = "\n\n".join(paragraphs) or summary
     if operation.parameters:
         made["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
     if operation.body is not None:
@@ -168,7 +169,7 @@ def _usual_errors(operation: Operation) -> Iterator[type[Exception]]:
 
 
 def _security(access: RouteAccess, *, is_safe: bool) -> list[dict[str, list[str]]]:
-    """Any one of these, each with all its parts; one that is empty asks for nothing."""
+    """Return alternatives: the parts of one are needed together, and an empty one needs nothing."""
     session: dict[str, list[str]] = {"session": []} if is_safe else {"session": [], "csrf": []}
     match access:
         case "open":
@@ -188,7 +189,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _ids(tags: Iterable[Tag]) -> dict[Operation, str]:
-    """Names that stay: family and function, with the method or the path where a function serves several of them."""
+    """Return stable names: tag and function, with the method or the path if the function serves several."""
     ids = {}
     for tag in tags:
         for operation in tag.operations:
@@ -205,5 +206,5 @@ def _ids(tags: Iterable[Tag]) -> dict[Operation, str]:
 def _version() -> str:
     try:
         return version("graphside")
-    except PackageNotFoundError:  # run from a checkout that nobody installed
+    except PackageNotFoundError:  # run from a checkout that is not installed
         return "0"

@@ -1,4 +1,4 @@
-"""Error answers in the document: one schema, what each family of routes adds to it, what each type means."""
+"""Error answers in the document: one schema, and what each family of routes adds to it."""
 
 from collections.abc import Iterable
 from typing import Any, Final  # Any: JSON Schema
@@ -21,37 +21,37 @@ def _object(description: str, required: Iterable[str] = (), /, **properties: Any
 
 
 _ERROR: Final = _object(
-    "What every error is. Keys beside the first three are there where they apply.",
+    "An error. Keys other than `error`, `type` and `request_id` are there only if they apply.",
     ("error", "type", "request_id"),
-    error={**_WORDS, "minLength": 1, "description": "A readable sentence."},
-    type={**_WORDS, "description": "What went wrong, for programs."},
-    request_id={**_WORDS, "description": "Under which the server's log has it."},
-    limit_name={**_WORDS, "description": "Which limit was passed."},
-    limit={**_COUNT, "description": "That limit."},
-    observed={**_COUNT, "description": "What was asked for or reached."},
-    exception_type={**_WORDS, "description": "The exception's class."},
-    exception_message={**_WORDS, "description": "The exception's text."},
-    line={"type": ["integer", "null"], "description": "Of the source, from 1."},
-    column={"type": ["integer", "null"], "description": "In that line, from 1."},
-    text={"type": ["string", "null"], "description": "That line."},
-    engine={"type": ["string", "null"], "description": "The engine that is not there."},
+    error={**_WORDS, "minLength": 1, "description": "What went wrong, as a sentence."},
+    type={**_WORDS, "description": "What went wrong, as a name for programs."},
+    request_id={**_WORDS, "description": "The id of the request, also in the server's log."},
+    limit_name={**_WORDS, "description": "The name of the limit that was passed."},
+    limit={**_COUNT, "description": "The value of that limit."},
+    observed={**_COUNT, "description": "The value that was asked for or reached."},
+    exception_type={**_WORDS, "description": "The class of the exception."},
+    exception_message={**_WORDS, "description": "The text of the exception."},
+    line={"type": ["integer", "null"], "description": "Line of the source, from 1."},
+    column={"type": ["integer", "null"], "description": "Column in that line, from 1."},
+    text={"type": ["string", "null"], "description": "The text of that line."},
+    engine={"type": ["string", "null"], "description": "The engine that this server does not have."},
     dataset_id={**_WORDS, "description": "The dataset that cannot be loaded."},
 )
 
 _RUN_FAILED: Final = _object(
-    "A run that did not end well.",
+    "A run that failed.",
     ("run_id",),
     run_id={**_WORDS, "pattern": "^[0-9a-f]{32}$"},
-    stdout={**_WORDS, "description": "What the task printed: head and tail where it was cut."},
-    stderr={**_WORDS, "description": "The same of its standard error."},
+    stdout={**_WORDS, "description": "Standard output of the task; its beginning and end if it was too long."},
+    stderr={**_WORDS, "description": "Standard error of the task; its beginning and end if it was too long."},
     stdout_truncated=_FLAG,
     stderr_truncated=_FLAG,
-    traceback={**_WORDS, "description": "As Python prints it, in the user's own lines."},
+    traceback={**_WORDS, "description": "The traceback as Python prints it, with the lines of the user's source only."},
     frames={
         "type": "array",
-        "description": "The same as data, outermost first.",
+        "description": "The frames of the traceback, outermost first.",
         "items": _object(
-            "A line of the user's.",
+            "A line of the user's source.",
             ("line", "function", "source"),
             line={"type": ["integer", "null"]},
             function=_WORDS,
@@ -59,7 +59,7 @@ _RUN_FAILED: Final = _object(
         ),
     },
     signal={**_WORDS, "description": "The signal that ended the process."},
-    exit_code={"type": "integer", "description": "With which the process ended."},
+    exit_code={"type": "integer", "description": "The exit code of the process."},
 )
 
 _OF_RUNS: Final = "FailedRun"

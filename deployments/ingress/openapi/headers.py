@@ -1,4 +1,4 @@
-"""Headers of answers, by name, as the document has them."""
+"""The headers of answers, by name, as the document describes them."""
 
 from typing import Any, Final  # Any: JSON Schema
 
@@ -6,12 +6,12 @@ _MS: Final = r"[0-9]+\.[0-9]+"
 
 HEADERS: Final[dict[str, dict[str, Any]]] = {
     "X-Request-Id": {
-        "description": "This request, in the server's logs too: the caller's own id if it was short and plain.",
+        "description": "The id of this request, also in the server's log: the caller's own if it was short and plain.",
         "required": True,
         "schema": {"type": "string"},
     },
     "Retry-After": {
-        "description": "Seconds until it makes sense to try again.",
+        "description": "Seconds to wait before trying again.",
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     },
@@ -26,23 +26,23 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": "string"},
     },
     "Location": {
-        "description": "Where to go on to.",
+        "description": "The address to go to next.",
         "required": True,
         "schema": {"type": "string"},
     },
     "Set-Cookie": {
-        "description": "The session (`graphistry_jwt`), the CSRF secret (`csrftoken`), or both.",
+        "description": "Sets the session (`graphistry_jwt`), the CSRF secret (`csrftoken`), or both.",
         "required": False,
         "schema": {"type": "string"},
     },
     "X-Run-Id": {
-        "description": "The run, in logs too.",
+        "description": "The id of the run, also in the server's log.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     },
     "Server-Timing": {
-        "description": "Milliseconds: waiting for a turn, getting a process that has the dataset, the task, "
-        "writing its result.",
+        "description": "Times in milliseconds: `queue` waiting for a turn, `seat` getting a process that has the "
+        "dataset, `run` the task, `encode` writing its result.",
         "required": True,
         "schema": {
             "type": "string",
@@ -50,7 +50,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         },
     },
     "X-Engine": {
-        "description": "The engine that ran, where the operator had another one replaced.",
+        "description": "The engine that ran the task, if the operator replaced the engine that the request names.",
         "required": False,
         "schema": {"type": "string", "const": "pandas"},
     },
@@ -58,5 +58,5 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
 
 
 def header_references(*names: str) -> dict[str, Any]:
-    """What an answer with these headers says of them; every answer has ``X-Request-Id``."""
+    """Return references to these headers; every answer has ``X-Request-Id`` too."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}

@@ -1,4 +1,4 @@
-"""JSON Schema of our models, and an example of each, put together from those of its fields."""
+"""JSON Schemas of our models, with examples made of the examples of their fields."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal  # Any: JSON Schema
@@ -16,7 +16,7 @@ _SAMPLES: Final[dict[str, Any]] = {"string": "", "integer": 0, "number": 0, "boo
 
 
 class _Plain(GenerateJsonSchema):
-    """Without what says nothing: titles made of field names, and null as the default of what may be left out."""
+    """Leaves out what says nothing: titles made of field names, and null as a default."""
 
     def field_title_should_be_set(self, _: object) -> bool:
         return False
@@ -29,7 +29,7 @@ class _Plain(GenerateJsonSchema):
 
 
 def schemas_of(models: Iterable[tuple[Model, Mode]]) -> tuple[dict[tuple[Model, Mode], dict[str, Any]], dict[str, Any]]:
-    """A reference for each model as it is read (``validation``) or sent, and the schemas that they refer to."""
+    """Return a reference for each model as it is read (``validation``) or sent, and the schemas of all references."""
     wanted = list(dict.fromkeys(models))
     references, made = models_json_schema(wanted, ref_template=PREFIX + "{model}", schema_generator=_Plain)
     schemas = {name: _published(schema) for name, schema in made.get("$defs", {}).items()}
@@ -37,9 +37,9 @@ def schemas_of(models: Iterable[tuple[Model, Mode]]) -> tuple[dict[tuple[Model, 
 
 
 def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
-    """A value that the schema allows: what it names as an example, else one made of its parts' examples.
+    """Return a value that the schema allows: its own example, else one made of the examples of its parts.
 
-    Of an object it has what is required, and what brings an example of its own.
+    An object has the required members, and those with an example.
     """
     if "$ref" in schema:
         return example_of(schemas[schema["$ref"].removeprefix(PREFIX)], schemas)

@@ -1,4 +1,4 @@
-"""Users and the audit, for administrators; what the command line talks to."""
+"""Users and the audit log, for administrators."""
 
 import asyncio
 from dataclasses import asdict
@@ -37,13 +37,13 @@ Username = Annotated[str, Field(examples=["ann"], json_schema_extra=NAME)]
 Password = Annotated[
     str, Field(examples=["correct horse battery"], json_schema_extra={"minLength": 8, "maxLength": 1024})
 ]
-"""Their limits are looked at further in, where an error says more."""
+"""``auth`` checks the limits of these two, because its errors say more."""
 
 _TIME: Final = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}, {"maxLength": 0}]}
 
 
 class NewUser(BaseModel):
-    """Body of ``POST /api/v2/admin/users/``."""
+    """A new user."""
 
     model_config = ConfigDict(strict=True)
 
@@ -55,10 +55,10 @@ class NewUser(BaseModel):
 
 
 class NewPassword(BaseModel):
-    """Body of ``POST /api/v2/admin/users/<name>/password/``."""
+    """A new password."""
 
     password: Password
-    current_password: str | None = Field(None, description="Must be right where it is sent.")
+    current_password: str | None = Field(None, description="If it is sent, it must be the current password.")
 
 
 @routes.on(
@@ -78,7 +78,7 @@ class NewPassword(BaseModel):
     errors=(InvalidUsername, WeakSecret, UserExists),
 )
 async def add_user(call: Call[NewUser]) -> Response:
-    """Add a user. The Python endpoint stays closed to him until a flag opens it."""
+    """Add a user. The Python endpoint stays closed to them until a feature flag opens it."""
     body = call.body
     added = await call.services.change(
         call.services.users.add, body.username, body.password, body.email, body.name, body.admin
@@ -89,7 +89,7 @@ async def add_user(call: Call[NewUser]) -> Response:
 
 @routes.on("GET", "/api/v2/admin/users", access="admin", answers={200: AccountList})
 async def list_users(call: Call[None]) -> Response:
-    """All users."""
+    """List all users."""
     accounts = await asyncio.to_thread(call.services.users.list)
     shown = [{**shown_account(account.principal), "is_active": account.is_active} for account in accounts]
     return JSONResponse({"success": True, "users": shown})
@@ -103,9 +103,9 @@ async def list_users(call: Call[None]) -> Response:
     errors=(InvalidCredentials, WeakSecret, Forbidden, UnknownUser, TooManyAttempts),
 )
 async def set_password(call: Call[None]) -> Response:
-    """Set a password: one's own, or as an administrator anybody's. Earlier tokens of that user end.
+    """Set your own password, or as an administrator the password of any user.
 
-    ``current_password``, where it is sent, must be right.
+    All earlier tokens of that user end. If ``current_password`` is sent, it must be right.
     """
     username = call.path["username"]
     if not call.principal.is_admin and call.principal.username != username:
@@ -121,9 +121,9 @@ async def set_password(call: Call[None]) -> Response:
 
 @routes.on("POST", "/api/v2/admin/users/{username}/disable", access="admin", answers={200: Done}, errors=(UnknownUser,))
 async def disable_user(call: Call[None]) -> Response:
-    """Lock a user out, and end every token of his within seconds.
+    """Lock a user out and end all their tokens, on every replica within seconds.
 
-    Not the last active administrator.
+    The last active administrator cannot be locked out.
     """
     user = await call.services.change(call.services.users.disable, call.path["username"])
     call.note("user.disable", f"user:{user.username}")
@@ -132,7 +132,7 @@ async def disable_user(call: Call[None]) -> Response:
 
 @routes.on("POST", "/api/v2/admin/users/{username}/enable", access="admin", answers={200: Done}, errors=(UnknownUser,))
 async def enable_user(call: Call[None]) -> Response:
-    """Let a user in again."""
+    """Let a user sign in again."""
     user = await call.services.change(call.services.users.enable, call.path["username"])
     call.note("user.enable", f"user:{user.username}")
     return JSONResponse({"success": True})
@@ -144,16 +144,21 @@ async def enable_user(call: Call[None]) -> Response:
     access="admin",
     parameters=(
         *PAGE,
-        Parameter("actor", "Only what this user did.", {"type": "string"}, "ann"),
+        Parameter("actor", "Only actions of this user.", {"type": "string"}, "ann"),
         Parameter("action", "Only this action.", {"type": "string"}, "user.add"),
-        Parameter("since", "From then on: an ISO time, UTC where it names no zone.", _TIME, "2026-03-01T00:00:00Z"),
-        Parameter("until", "Before then.", _TIME, "2026-04-01T00:00:00Z"),
+        Parameter(
+            "since",
+            "Only lines from this ISO time on, in UTC by default.",
+            _TIME,
+            "2026-03-01T00:00:00Z",
+        ),
+        Parameter("until", "Only lines before this time.", _TIME, "2026-04-01T00:00:00Z"),
     ),
     answers={200: AuditPage},
     errors=(InvalidRequest,),
 )
 async def list_audit(call: Call[None]) -> Response:
-    """The audit, newest first."""
+    """List the audit log, newest first."""
     limit, offset = page_of(call.request)
     query = call.request.query_params
     actor, action = query.get("actor") or None, query.get("action") or None
@@ -181,14 +186,14 @@ def _time_of(request: Request, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        time = datetime.fromisoformat(text.upper())  # which knows no t and no z, as the standard does
+        time = datetime.fromisoformat(text.upper())  # fromisoformat does not accept t and z, which the standard does
         return time.astimezone(UTC) if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):  # the latter where a zone leads out of the calendar
+    except (ValueError, OverflowError):  # OverflowError: the zone leads out of the calendar
         raise InvalidRequest(f"{name} must be an ISO time, not {text[:40]!r}") from None
 
 
 def shown_user(principal: Principal) -> dict[str, Any]:
-    """A user as log-ins show him (protocol 1.2)."""
+    """Return a user as log-ins show them (protocol 1.2)."""
     return {
         "id": principal.user_id,
         "username": principal.username,
@@ -198,5 +203,5 @@ def shown_user(principal: Principal) -> dict[str, Any]:
 
 
 def shown_account(principal: Principal) -> dict[str, Any]:
-    """A user as he and administrators see him."""
+    """Return a user as they themselves and administrators see them."""
     return {**shown_user(principal), "is_admin": principal.is_admin}

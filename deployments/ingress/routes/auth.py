@@ -1,4 +1,4 @@
-"""Log-in, refresh, verify, log-out (protocol 1.2-1.5, 1.9)."""
+"""Log in, refresh and verify tokens, log out."""
 
 from typing import Any, Final
 
@@ -24,25 +24,25 @@ from deployments.ingress.web.cookies import forget_both
 routes = Routes()
 
 _CATALOG: Final = (CatalogUnavailable, CatalogFull)
-"""For routes that ask the catalog without asking who calls."""
+"""The errors of the catalog, for routes that use it without a caller."""
 
 
 class LogIn(BaseModel):
-    """Body of a log-in."""
+    """The body of a log-in."""
 
     username: str = Field(examples=["ann"])
     password: str = Field(examples=["correct horse battery"])
-    org_name: str | None = Field(None, description="Slug of the organization to make the active one.")
+    org_name: str | None = Field(None, description="The slug of the organization to make active.")
 
 
 class KeyLogIn(BaseModel):
-    """Body of a log-in with a personal key."""
+    """The body of a log-in with a personal key."""
 
-    org_name: str | None = Field(None, description="Slug of the organization to make the active one.")
+    org_name: str | None = Field(None, description="The slug of the organization to make active.")
 
 
 class TokenBody(BaseModel):
-    """Body of refresh and verify."""
+    """The body of a refresh or a verification."""
 
     token: str = Field(examples=["eyJhbGciOiJIUzI1NiIs…"])
 
@@ -57,7 +57,7 @@ class TokenBody(BaseModel):
     errors=(InvalidCredentials, TooManyAttempts, *_CATALOG),
 )
 async def log_in(call: OpenCall[LogIn]) -> Response:
-    """A token for a name and password."""
+    """Get a token for a username and a password."""
     body, address = call.body, address_of(call.request)
     signed_in = await call.services.credentials.sign_in(body.username, body.password, address)
     return await _answer(call.services, signed_in, body.org_name)
@@ -72,9 +72,9 @@ async def log_in(call: OpenCall[LogIn]) -> Response:
     answers={200: LoggedIn},
 )
 async def log_in_with_key(call: OpenCall[None]) -> Response:
-    """A token for a personal key: ``Authorization: PersonalKey <id>:<secret>`` (protocol 1.5).
+    """Get a token for a personal key: ``Authorization: PersonalKey <id>:<secret>``.
 
-    The body, with ``org_name``, may be left out. A GET is read as a POST is, its body too: PyGraphistry sends one.
+    The body, with ``org_name``, is optional. A GET may have the same body, because PyGraphistry sends one.
     """
     body = await read_model(call.request, KeyLogIn, is_required=False)
     header = call.request.headers.get("authorization", "")
@@ -92,9 +92,9 @@ async def log_in_with_key(call: OpenCall[None]) -> Response:
     errors=(Unauthenticated, *_CATALOG),
 )
 async def refresh(call: OpenCall[TokenBody]) -> Response:
-    """The same token while more than half of its life remains, else a new one.
+    """Get the same token back while more than half of its lifetime remains, else a new token.
 
-    Clients call this before nearly every call. A chain of tokens ends a day after the log-in.
+    Clients call this before nearly every other call. Tokens can be refreshed until a day after the log-in.
     """
     return JSONResponse({"token": await call.services.credentials.refresh(call.body.token.strip())})
 
@@ -103,7 +103,7 @@ async def refresh(call: OpenCall[TokenBody]) -> Response:
     "POST", "/api-token-verify", access="open", body=TokenBody, answers={200: TokenShown}, errors=(CatalogUnavailable,)
 )
 async def verify(call: OpenCall[TokenBody]) -> Response:
-    """Whether a token counts; 400 where it does not (protocol 1.4)."""
+    """Check if a token is valid. If it is not, the answer is a 400."""
     try:
         await call.services.credentials.principal_of(call.body.token.strip())
     except Unauthenticated as error:
@@ -113,7 +113,7 @@ async def verify(call: OpenCall[TokenBody]) -> Response:
 
 @routes.on("POST", "/api/v2/auth/logout", answers={200: LoggedOut})
 async def log_out(call: Call[None]) -> Response:
-    """End the log-in that this request's token comes from, on every replica within seconds."""
+    """End the log-in of this request's token, on every replica within seconds."""
     credential = credential_of(call.request)
     assert credential is not None, "a request without a credential has no principal"
     await call.services.credentials.sign_out(credential.token, address_of(call.request))
@@ -131,20 +131,20 @@ async def log_out(call: Call[None]) -> Response:
     errors=(UnknownUser, CatalogFull),
 )
 async def log_out_user(call: Call[None]) -> Response:
-    """End every log-in of a user; for administrators (protocol 1.9).
+    """End all log-ins of a user; for administrators.
 
-    A GET needs a Bearer token: a cookie would come along with any link.
+    A GET needs a Bearer token, because a browser sends cookies with any link.
     """
     credential = credential_of(call.request)
     if call.request.method != "POST" and credential is not None and credential.from_cookie:
-        raise Forbidden("Send a Bearer token with this request, or a POST: a cookie would come along with any link.")
+        raise Forbidden("Send a Bearer token with this request, or send a POST: a browser sends cookies with any link.")
     user = await call.services.change(call.services.users.end_sessions, call.path["username"])
     call.note("user.log_out", f"user:{user.username}")
     return JSONResponse({"status": "OK"})
 
 
 async def _answer(services: Services, signed_in: SignedIn, org_name: str | None) -> Response:
-    """What protocol 1.2 has for a log-in."""
+    """Return the answer to a log-in (protocol 1.2)."""
     answer: dict[str, Any] = {"token": signed_in.token, "user": shown_user(signed_in.principal)}
     organization = await active_organization(services, signed_in.principal, org_name)
     if organization is not None:

@@ -1,4 +1,4 @@
-"""Datasets: bindings and encodings over tables (protocol 3)."""
+"""Datasets: tables of nodes and edges, with bindings and encodings."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ routes = Routes()
     errors=(Forbidden, InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
 )
 async def create(call: Call[None]) -> Response:
-    """Create a dataset of files, or an empty one whose tables follow inline."""
+    """Create a dataset from files, or an empty one to which tables are uploaded next."""
     payload = await read_json(call.request)
     body = checked(NewDataset, payload)
     organization = await organization_of(call, body.org_name)
@@ -76,12 +76,12 @@ async def create(call: Call[None]) -> Response:
 @routes.on(
     "POST",
     "/api/v2/upload/datasets/{dataset_id}/{role}/{file_type}",
-    body=upload_body("The table's bytes. Options of its parser may stand in the query."),
+    body=upload_body("The bytes of the table. The query may have options of its parser."),
     answers={200: TableAttached},
     errors=(Forbidden, InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
 )
 async def attach(call: Call[None]) -> Response:
-    """Give a dataset one table inline (protocol 3.2)."""
+    """Upload one table of a dataset."""
     action = "dataset.attach"
     record = await permitted(call, call.path["dataset_id"], Access.EDIT, action)
     file_type = call.path["file_type"]
@@ -111,7 +111,7 @@ async def attach(call: Call[None]) -> Response:
 
 @routes.on("GET", "/api/v2/upload/datasets/{dataset_id}", answers={200: DatasetDescribed}, errors=(NotFound,))
 async def describe(call: Call[None]) -> Response:
-    """What a dataset was created with (protocol 3.4)."""
+    """Get the body that a dataset was created with."""
     record = (await find(call.services, call.principal, call.path["dataset_id"])).record
     return JSONResponse({"success": True, "message": "", "data": {**record.payload, "dataset_id": record.id}})
 
@@ -121,13 +121,13 @@ async def describe(call: Call[None]) -> Response:
     "/api/v2/datasets",
     parameters=(
         *PAGE,
-        Parameter("search", "Only those with this text in name, description or id.", {"type": "string"}),
+        Parameter("search", "Only datasets with this text in their name, description or id.", {"type": "string"}),
     ),
     answers={200: DatasetPage},
     errors=(InvalidRequest,),
 )
 async def page(call: Call[None]) -> Response:
-    """One's own datasets and those shared with one, newest first."""
+    """List your own datasets and those shared with you, newest first."""
     limit, offset = page_of(call.request)
     search = call.request.query_params.get("search") or None
     reader = reader_of(call.principal)
@@ -137,14 +137,14 @@ async def page(call: Call[None]) -> Response:
 
 @routes.on("GET", "/api/v2/datasets/{dataset_id}", answers={200: DatasetShown}, errors=(NotFound,))
 async def get(call: Call[None]) -> Response:
-    """One dataset, as the list shows it."""
+    """Get one dataset, as the list shows it."""
     found = await find(call.services, call.principal, call.path["dataset_id"])
     return JSONResponse(_shown(found.record, found.access))
 
 
 @routes.on("DELETE", "/api/v2/datasets/{dataset_id}", answers={204: None}, errors=(Forbidden, NotFound))
 async def delete(call: Call[None]) -> Response:
-    """Delete a dataset: running tasks finish, then its bytes go (protocol 3.5). Its owner's alone."""
+    """Delete a dataset. Only its owner may. Running tasks finish, then its tables are deleted."""
     action = "dataset.delete"
     record = await permitted(call, call.path["dataset_id"], Access.OWNER, action)
     if await call.services.change(call.services.datasets.delete, record.id):
@@ -155,7 +155,7 @@ async def delete(call: Call[None]) -> Response:
 
 
 def _shown(record: DatasetRecord, access: Access) -> dict[str, Any]:
-    """A dataset as the list shows it (protocol 3.3), with ``expires_at``, and what the caller may do (``access``)."""
+    """Return a dataset as the list shows it (protocol 3.3), with ``expires_at`` and the caller's ``access``."""
     payload, tables = record.payload, record.tables
     metadata = payload.get("metadata") or {}
     created = record.created_at.isoformat()

@@ -1,4 +1,4 @@
-"""Files: a declared type, then its bytes (protocol 2)."""
+"""Files: declare a file and its type, then upload its bytes."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -34,12 +34,12 @@ _TEXT: Final = {"type": "string"}
 
 
 _NO_TRANSFORMS: Final[Any] = Field(
-    None, json_schema_extra={"maxItems": 0}, description="Not supported: transform the table in the task."
+    None, json_schema_extra={"maxItems": 0}, description="Not supported; transform the table in the task."
 )
 
 
 class NewFile(BaseModel):
-    """Body of ``POST /api/v2/files/`` (protocol 2.1); unknown keys are ignored."""
+    """A new file. Unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -55,7 +55,7 @@ class NewFile(BaseModel):
 
 
 class FileChange(BaseModel):
-    """Body of ``PATCH /api/v2/files/<file_id>`` (protocol 2.3); unknown keys are ignored. ``null`` empties a field."""
+    """A change of a file. Unknown keys are ignored, and ``null`` empties a field."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -81,7 +81,7 @@ class FileChange(BaseModel):
     },
 )
 async def create(call: Call[NewFile]) -> Response:
-    """Declare a file; its bytes come next."""
+    """Declare a file. Upload its bytes next."""
     _refuse_transforms(call.body.sql_transforms)
     fields = call.body.model_dump()
     fields["file_compression"] = call.body.file_compression or ""
@@ -92,7 +92,7 @@ async def create(call: Call[NewFile]) -> Response:
 
 @routes.on("GET", "/api/v2/files", parameters=PAGE, answers={200: FilePage}, errors=(InvalidRequest,))
 async def page(call: Call[None]) -> Response:
-    """One's own files, newest first."""
+    """List your own files, newest first."""
     limit, offset = page_of(call.request)
     count, records = await asyncio.to_thread(call.services.files.page, call.principal.user_id, limit, offset)
     return JSONResponse(page_body(call.request, count, limit, offset, [_shown(record) for record in records]))
@@ -100,7 +100,7 @@ async def page(call: Call[None]) -> Response:
 
 @routes.on("GET", "/api/v2/files/{file_id}", answers={200: FileShown}, errors=(NotFound,))
 async def get(call: Call[None]) -> Response:
-    """One file."""
+    """Get one file."""
     return JSONResponse(_shown(await _own_file(call)))
 
 
@@ -112,7 +112,7 @@ async def get(call: Call[None]) -> Response:
     errors=(NotFound,),
 )
 async def change(call: Call[None]) -> Response:
-    """Change a file's name, description or parser options; these count from its next upload on."""
+    """Change the name, the description or the parser options of a file. New options apply from the next upload on."""
     record = await _own_file(call)
     body = await read_model(call.request, FileChange)
     _refuse_transforms(body.sql_transforms)
@@ -129,7 +129,7 @@ async def change(call: Call[None]) -> Response:
 
 @routes.on("DELETE", "/api/v2/files/{file_id}", answers={204: None}, errors=(NotFound,))
 async def delete(call: Call[None]) -> Response:
-    """Delete a file. Datasets made from it stay whole."""
+    """Delete a file. Datasets that were made from it keep their tables."""
     record = await _own_file(call)
     if await asyncio.to_thread(call.services.files.delete, record.id, record.owner_id):
         call.note("file.delete", f"file:{record.id}")
@@ -141,14 +141,14 @@ async def delete(call: Call[None]) -> Response:
     "POST",
     "/api/v2/upload/files/{file_id}",
     parameters=(
-        Parameter("erase", "Accepted: nothing is kept of bytes that are no table, with or without it.", _TEXT, "true"),
+        Parameter("erase", "Accepted without effect: bytes that are not a table are never kept.", _TEXT, "true"),
     ),
-    body=upload_body("The file's bytes, of the type that was declared. Options of its parser may stand in the query."),
+    body=upload_body("The bytes of the file, in its declared type. The query may have options of its parser."),
     answers={200: FileShown},
     errors=(InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
 )
 async def upload(call: Call[None]) -> Response:
-    """Take a file's bytes. Whatever the ``Content-Type``, the declared type decides (protocol 2.2)."""
+    """Upload the bytes of a file. The declared type counts, whatever the ``Content-Type``."""
     record = await _own_file(call)
     options = {**record.parser_options, **_query_options(call.request)}
     file_type, compression = record.file_type, record.file_compression
@@ -157,7 +157,7 @@ async def upload(call: Call[None]) -> Response:
         try:
             table = await parsed(call.services, upload, file_type, compression, options)
         except InvalidTable as failure:
-            # Nothing is kept of bytes that are no table, with or without ``erase``; the id can be used again.
+            # Bytes that are not a table are not kept, with or without ``erase``. The id can be used again.
             await _failed(call.services, record, failure.message)
             raise
     async with kept(call.services, table, gone=f"file {record.id} not found"):
@@ -188,12 +188,12 @@ def _refuse_transforms(transforms: list[str] | None) -> None:
 
 
 def _query_options(request: Request) -> dict[str, Any]:
-    """Parser options of the query string, less ``erase``."""
+    """Return the parser options in the query."""
     return {name: value for name, value in request.query_params.items() if name != "erase"}
 
 
 def _shown(record: FileRecord) -> dict[str, Any]:
-    """A file as clients see it (protocol 2.2)."""
+    """Return a file as clients see it (protocol 2.2)."""
     table = record.object
     schemas = []
     if table is not None:

@@ -1,4 +1,4 @@
-"""Feature flags, and the groups of users for whom they can be set; for administrators."""
+"""Feature flags, and groups of users for whom flags can be set; for administrators."""
 
 import asyncio
 from dataclasses import asdict
@@ -20,16 +20,16 @@ routes = Routes()
 
 
 class NewGroup(BaseModel):
-    """Body of ``POST /api/v2/admin/groups/``."""
+    """A new group of users."""
 
     name: Annotated[str, Field(examples=["analysts"], json_schema_extra=NAME)]
 
 
 class FlagChange(BaseModel):
-    """Body of ``PUT /api/v2/admin/flags/<flag>/``: ``value`` null unsets.
+    """A setting of a feature flag; a null ``value`` removes the setting.
 
-    For ``user``, for ``group``, for ``staff`` (true), or for ``percent`` of all users; for everyone where none of them
-    is given.
+    The setting is for one ``user``, one ``group``, ``staff`` (if true) or a ``percent`` of all users. If none of these
+    is given, it is for everyone.
     """
 
     model_config = ConfigDict(strict=True)
@@ -43,7 +43,7 @@ class FlagChange(BaseModel):
 
 @routes.on("GET", "/api/v2/admin/flags", access="admin", answers={200: FlagList})
 async def list_flags(call: Call[None]) -> Response:
-    """Every setting of a flag: ``name``, ``scope``, ``value``, and ``username``, ``group`` or ``percent``."""
+    """List all settings of all flags."""
     settings = await asyncio.to_thread(call.services.flags.list)
     return JSONResponse({"success": True, "flags": [asdict(setting) for setting in settings]})
 
@@ -57,11 +57,11 @@ async def list_flags(call: Call[None]) -> Response:
     errors=(UnknownFlag, UnknownGroup, UnknownUser),
 )
 async def set_flag(call: Call[FlagChange]) -> Response:
-    """Set a flag; it holds on every replica within seconds."""
+    """Set a flag. The setting holds on every replica within seconds."""
     body, flags, flag = call.body, call.services.flags, call.path["flag"]
     scopes = [body.user is not None, body.group is not None, body.staff, body.percent is not None]
     if sum(scopes) > 1:
-        raise InvalidRequest("give one of user, group, staff and percent")
+        raise InvalidRequest("give only one of user, group, staff and percent")
     if body.user is not None:
         await call.services.change(flags.set_for_user, flag, body.user, body.value)
     elif body.group is not None:
@@ -78,7 +78,7 @@ async def set_flag(call: Call[FlagChange]) -> Response:
 
 @routes.on("GET", "/api/v2/admin/groups", access="admin", answers={200: GroupList})
 async def list_groups(call: Call[None]) -> Response:
-    """Every group of users for whom a flag can be set, with its members' names."""
+    """List all groups with the names of their members."""
     groups = await asyncio.to_thread(call.services.groups.list)
     return JSONResponse({"success": True, "groups": [asdict(group) for group in groups]})
 
@@ -94,7 +94,7 @@ async def list_groups(call: Call[None]) -> Response:
     errors=(InvalidName, GroupExists),
 )
 async def add_group(call: Call[NewGroup]) -> Response:
-    """Make a group."""
+    """Add a group."""
     await call.services.change(call.services.groups.add, call.body.name)
     call.note("group.add", f"group:{call.body.name}")
     return JSONResponse({"success": True, "group": {"name": call.body.name, "members": []}}, 201)
@@ -102,7 +102,7 @@ async def add_group(call: Call[NewGroup]) -> Response:
 
 @routes.on("DELETE", "/api/v2/admin/groups/{group}", access="admin", answers={204: None}, errors=(UnknownGroup,))
 async def remove_group(call: Call[None]) -> Response:
-    """Take a group away, and what flags were set for it."""
+    """Remove a group, and all flag settings for it."""
     group = call.path["group"]
     await call.services.change(call.services.groups.remove, group)
     call.note("group.remove", f"group:{group}")
@@ -117,7 +117,7 @@ async def remove_group(call: Call[None]) -> Response:
     errors=(UnknownGroup, UnknownUser),
 )
 async def add_member(call: Call[None]) -> Response:
-    """Put a user into a group. Twice is once."""
+    """Add a user to a group. Idempotent."""
     group, username = call.path["group"], call.path["username"]
     await call.services.change(call.services.groups.add_member, group, username)
     call.note("group.add_member", f"group:{group}", username=username)
@@ -132,7 +132,7 @@ async def add_member(call: Call[None]) -> Response:
     errors=(UnknownGroup, UnknownUser),
 )
 async def remove_member(call: Call[None]) -> Response:
-    """Take a user out of a group, if he is in it."""
+    """Remove a user from a group. Idempotent."""
     group, username = call.path["group"], call.path["username"]
     await call.services.change(call.services.groups.remove_member, group, username)
     call.note("group.remove_member", f"group:{group}", username=username)

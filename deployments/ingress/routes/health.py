@@ -1,4 +1,4 @@
-"""Health checks, without authentication (protocol 7)."""
+"""Health checks, without authentication."""
 
 import asyncio
 
@@ -14,13 +14,13 @@ routes = Routes()
 
 @routes.on("GET", "/healthz", "/ht", "/healthcheck", "/caddy/health", access="open", answers={200: Done})
 async def alive(_: OpenCall[None]) -> Response:
-    """The ingress answers."""
+    """Check that the ingress answers."""
     return JSONResponse({"success": True})
 
 
 @routes.on("GET", "/readyz", access="open", answers={200: Done}, errors=(Overloaded,))
 async def ready(call: OpenCall[None]) -> Response:
-    """The catalog answers, and a runner can run tasks."""
+    """Check that the catalog answers and that a runner can run tasks."""
     try:
         await asyncio.to_thread(call.services.catalog.version)
         async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""Personal keys, made and revoked by whose they are (protocol 1.5)."""
+"""Personal keys: users make and revoke their own."""
 
 import asyncio
 from dataclasses import asdict
@@ -21,9 +21,9 @@ routes = Routes()
 
 
 class NewKeyBody(BaseModel):
-    """Body of ``POST /api/v2/auth/pkey/``."""
+    """A new personal key."""
 
-    name: str = Field("", description="What it is for; cut after 200 characters.", examples=["notebook"])
+    name: str = Field("", description="What the key is for; cut after 200 characters.", examples=["notebook"])
 
 
 @routes.on(
@@ -34,9 +34,9 @@ class NewKeyBody(BaseModel):
     errors=(Forbidden,),
 )
 async def create(call: Call[None]) -> Response:
-    """Make a key. Its secret is in this answer and nowhere else.
+    """Make a personal key. Its secret is in this answer only.
 
-    Not with a token that was had for a key: whoever found one could make himself another before it is revoked.
+    A token that was given for a personal key is refused, because a stolen key must not be able to make another key.
     """
     credential = credential_of(call.request)
     if credential is not None and await call.services.credentials.is_from_key(credential.token):
@@ -49,14 +49,14 @@ async def create(call: Call[None]) -> Response:
 
 @routes.on("GET", "/api/v2/auth/pkey", answers={200: KeyList})
 async def list_keys(call: Call[None]) -> Response:
-    """One's own keys, revoked ones too, newest first; no secrets."""
+    """List your own keys without their secrets, revoked keys too, newest first."""
     keys = await asyncio.to_thread(call.services.keys.list, call.principal.user_id)
     return JSONResponse({"success": True, "results": [_shown(key) for key in keys]})
 
 
 @routes.on("DELETE", "/api/v2/auth/pkey/{key_id}", answers={204: None}, errors=(UnknownKey,))
 async def revoke(call: Call[None]) -> Response:
-    """Revoke a key of one's own. Tokens that were had for it end too."""
+    """Revoke one of your own keys. Tokens that were given for it end too."""
     key_id = call.path["key_id"]
     await call.services.change(call.services.keys.revoke, call.principal.user_id, key_id)
     call.note("key.revoke", f"key:{key_id}")

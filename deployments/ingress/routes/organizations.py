@@ -1,4 +1,4 @@
-"""Organisations: which there are, who is in them, which one is active (protocol 1.2, 1.6)."""
+"""Organizations and their members."""
 
 import asyncio
 from dataclasses import asdict
@@ -27,16 +27,16 @@ routes = Routes()
 
 
 class NewOrganization(BaseModel):
-    """Body of ``POST /api/v2/admin/organizations/``."""
+    """A new organization."""
 
     model_config = ConfigDict(strict=True)
 
     slug: str = Field(examples=["acme"], json_schema_extra={"pattern": "^[a-z0-9][a-z0-9._-]{0,149}$"})
-    name: str = Field("", description="For people; else the slug.", examples=["Acme Ltd"])
+    name: str = Field("", description="The name that people see; by default the slug.", examples=["Acme Ltd"])
 
 
 class NewRole(BaseModel):
-    """Body of ``PUT /api/v2/o/<slug>/members/<username>/``."""
+    """The role of a member."""
 
     role: Role = Field("member", examples=["member"])
 
@@ -44,10 +44,10 @@ class NewRole(BaseModel):
 async def active_organization(
     services: Services, principal: Principal, asked: str | None
 ) -> dict[str, str | bool] | None:
-    """What a log-in answers (protocol 1.2): what the client asked for, else the user's own.
+    """Return the active organization for a log-in (protocol 1.2): what the client asks for, else the user's own.
 
-    None, which leaves the key out, where nobody asked and there is no choice (at most one was ever made): clients
-    then switch nothing, which saves them a request with every token (protocol 9.3).
+    Return None if the client asks for none and there is no choice, because at most one organization was ever made.
+    Clients then switch nothing, which saves them a request with every token (protocol 9.3).
     """
     if asked is None:
         count = await services.snapshot.get(("organizations",), services.organizations.count)
@@ -63,9 +63,9 @@ async def active_organization(
 
 @routes.on("POST", "/api/v2/o/{slug}/switch", answers={200: Switched}, errors=(Forbidden, UnknownOrganization))
 async def switch(call: Call[None]) -> Response:
-    """Whether an organization can be made the active one (protocol 1.6).
+    """Check if the caller can make an organization active.
 
-    Requests name theirs, so nothing is kept. A body is not read.
+    Nothing is stored, because each request names its organization. A body is ignored.
     """
     slug = call.path["slug"]
     try:
@@ -78,14 +78,14 @@ async def switch(call: Call[None]) -> Response:
 
 @routes.on("GET", "/api/v2/organizations", answers={200: OrganizationList})
 async def list_own(call: Call[None]) -> Response:
-    """The organizations that one is in: one's own first."""
+    """List the organizations that you are in, your personal one first."""
     found = await asyncio.to_thread(call.services.organizations.of, call.principal)
     return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
 
 
 @routes.on("GET", "/api/v2/admin/organizations", access="admin", answers={200: OrganizationList})
 async def list_all(call: Call[None]) -> Response:
-    """Every organization that was made; for administrators."""
+    """List all organizations but the personal ones; for administrators."""
     found = await asyncio.to_thread(call.services.organizations.list)
     return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
 
@@ -104,7 +104,7 @@ async def list_all(call: Call[None]) -> Response:
     errors=(InvalidName, OrganizationExists),
 )
 async def add(call: Call[NewOrganization]) -> Response:
-    """Make an organization, without members; for administrators."""
+    """Add an organization without members; for administrators."""
     made = await call.services.change(call.services.organizations.add, call.body.slug, call.body.name)
     call.note("organization.add", f"organization:{made.slug}")
     return JSONResponse({"success": True, "organization": shown_organization(made)}, 201)
@@ -112,7 +112,7 @@ async def add(call: Call[NewOrganization]) -> Response:
 
 @routes.on("GET", "/api/v2/o/{slug}/members", answers={200: MemberList}, errors=(Forbidden, UnknownOrganization))
 async def list_members(call: Call[None]) -> Response:
-    """Who is in it; for its members and for administrators."""
+    """List the members of an organization; for its members and for administrators."""
     await _check_role(call, ("member", "admin"))
     members = await asyncio.to_thread(call.services.organizations.members, call.path["slug"])
     return JSONResponse({"success": True, "results": [asdict(member) for member in members]})
@@ -126,7 +126,7 @@ async def list_members(call: Call[None]) -> Response:
     errors=(Forbidden, UnknownOrganization, UnknownUser),
 )
 async def set_member(call: Call[None]) -> Response:
-    """Take somebody in, or change his role; for the organization's admins and for administrators."""
+    """Add a member or change their role; for admins of the organization and for administrators."""
     await _check_role(call, ("admin",))
     body = await read_model(call.request, NewRole, is_required=False)
     slug, username = call.path["slug"], call.path["username"]
@@ -142,7 +142,7 @@ async def set_member(call: Call[None]) -> Response:
     errors=(Forbidden, UnknownOrganization, UnknownUser),
 )
 async def remove_member(call: Call[None]) -> Response:
-    """Let somebody go; for the organization's admins and for administrators."""
+    """Remove a member; for admins of the organization and for administrators."""
     await _check_role(call, ("admin",))
     slug, username = call.path["slug"], call.path["username"]
     await call.services.change(call.services.organizations.remove_member, slug, username)
@@ -155,12 +155,12 @@ async def _check_role(call: Call[None], roles: tuple[Role, ...]) -> None:
     slug = call.path["slug"]
     found = await asyncio.to_thread(call.services.organizations.find, call.principal, slug)
     if found.id is None:
-        raise Forbidden("Your own organization has one member, you.")
+        raise Forbidden("Your personal organization has one member: you.")
     if found.role not in roles and not call.principal.is_admin:
         call.note("organization.members", f"organization:{slug}", "refused")
         raise Forbidden(f"Not authorized to organization '{slug}'")
 
 
 def shown_organization(organization: Organization) -> dict[str, Any]:
-    """An organisation as its members see it."""
+    """Return an organization as its members see it."""
     return {"slug": organization.slug, "name": organization.name, "role": organization.role}

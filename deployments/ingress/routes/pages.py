@@ -1,4 +1,4 @@
-"""What a person sees in a browser: signing in and out, a dataset, the API's reference; and the cookies behind it."""
+"""Pages for a browser: sign in, sign out, look at a dataset; and the cookies behind them."""
 
 from typing import Any, Final
 
@@ -50,23 +50,23 @@ from runtime.datasets.records import DatasetRecord
 
 routes = Routes()
 
-_NEXT: Final = Parameter("next", "Where to go on to: a path on this server.", {"type": "string"}, "/docs")
+_NEXT: Final = Parameter("next", "The page to go to next: a path on this server.", {"type": "string"}, "/docs")
 
 MOST_COLUMNS: Final = 200
-"""Columns of a table that the viewer page lists."""
+"""The viewer page lists so many columns of a table."""
 
 
 class SignIn(BaseModel):
-    """Body of ``POST /login``."""
+    """The body of a sign-in."""
 
     username: str = Field(examples=["ann"])
     password: str = Field(examples=["correct horse battery"])
-    next: str | None = Field(None, description="Where a form goes on to: a path on this server.")
+    next: str | None = Field(None, description="The page to go to after a form: a path on this server.")
 
 
-@routes.on("GET", "/", access="optional", answers={200: page_answer("A page.")}, errors=(CatalogUnavailable,))
+@routes.on("GET", "/", access="optional", answers={200: page_answer("The page.")}, errors=(CatalogUnavailable,))
 async def landing(call: OptionalCall[None]) -> Response:
-    """What this server is, and where to go from here."""
+    """Show what this server is, and links to start from."""
     who = call.principal
     example = snippets.pygraphistry(_server(call.request), "DATASET_ID", None if who is None else who.username)
     return page(call.request, "landing.html", reader=who, example=example)
@@ -77,11 +77,11 @@ async def landing(call: OptionalCall[None]) -> Response:
     "/login",
     access="optional",
     parameters=(_NEXT,),
-    answers={200: page_answer("The sign-in page."), 303: redirect_answer("To ``next``, for somebody signed in.")},
+    answers={200: page_answer("The sign-in page."), 303: redirect_answer("To `next`, if the caller is signed in.")},
     errors=(CatalogUnavailable,),
 )
 async def sign_in_page(call: OptionalCall[None]) -> Response:
-    """The sign-in page; somebody who is signed in goes on to ``next``."""
+    """Show the sign-in page. A user who is signed in is sent to ``next``."""
     following = safe_next(call.request.query_params.get("next"))
     if call.principal is not None:
         return RedirectResponse(following, 303)
@@ -94,17 +94,17 @@ async def sign_in_page(call: OptionalCall[None]) -> Response:
     access="open",
     body=unread_body({JSON: SignIn, FORM: SignIn}),
     answers={
-        200: json_answer(SessionBegun, "To JSON: who has signed in.", headers=("Set-Cookie",)),
-        303: Answer("To a form: on to ``next``.", headers=("Location", "Set-Cookie")),
+        200: json_answer(SessionBegun, "The user who signed in, for a body of JSON.", headers=("Set-Cookie",)),
+        303: Answer("To `next`, for a form.", headers=("Location", "Set-Cookie")),
     },
     errors=(InvalidCredentials, CsrfFailed, TooManyAttempts, CatalogUnavailable, CatalogFull),
     answers_page=True,
 )
 async def sign_in(call: OpenCall[None]) -> Response:
-    """Sign in with a form or JSON: sets the session cookie and a new CSRF secret.
+    """Sign in with a form or JSON. Sets the session cookie and a new CSRF secret.
 
-    There is no session yet that a foreign page could misuse. What it could do is sign its visitor in as somebody else,
-    and against that it is enough to know where a request comes from: programs that are no browser need no token.
+    No CSRF token is needed, because there is no session yet. A request from a browser must come from a page of this
+    server; otherwise another site could sign its visitor in as another user.
     """
     fields: dict[str, Any] = {}
     try:
@@ -133,13 +133,13 @@ async def sign_in(call: OpenCall[None]) -> Response:
     access="credential",
     answers={
         200: json_answer(Done, headers=("Set-Cookie",)),
-        303: Answer("From a page: on to the sign-in page.", headers=("Location", "Set-Cookie")),
+        303: Answer("To the sign-in page, for a browser.", headers=("Location", "Set-Cookie")),
     },
     errors=(Unauthenticated, CatalogUnavailable, CatalogFull),
     answers_page=True,
 )
 async def sign_out(call: OpenCall[None]) -> Response:
-    """End the session, or the Bearer token, that this request shows."""
+    """End the session of this request, or the log-in of its Bearer token."""
     credential = credential_of(call.request)
     try:
         if credential is None:
@@ -154,7 +154,7 @@ async def sign_out(call: OpenCall[None]) -> Response:
         try:
             await call.services.credentials.sign_out(credential.token, address_of(call.request))
         except Unauthenticated:
-            pass  # it had ended before
+            pass  # it has ended already
     response = RedirectResponse("/login", 303) if wants_page(call.request) else JSONResponse({"success": True})
     forget_both(call.request, response)
     return response
@@ -167,7 +167,7 @@ async def sign_out(call: OpenCall[None]) -> Response:
     answers={200: json_answer(CsrfToken, headers=("Set-Cookie",))},
 )
 async def csrf_token(call: OpenCall[None]) -> Response:
-    """A token for ``X-CSRFToken``, and the cookie that it goes with where the browser has none (protocol 1.1)."""
+    """Get a token for ``X-CSRFToken``, and its cookie if the browser has none."""
     known = usable_secret(call.request)
     secret = known or csrf.new_secret()
     response = JSONResponse({"csrfmiddlewaretoken": csrf.mask(secret)})
@@ -180,17 +180,17 @@ async def csrf_token(call: OpenCall[None]) -> Response:
     "GET",
     VIEWER_PATH,
     access="optional",
-    parameters=(Parameter("dataset", "The dataset's id.", {"type": "string"}, IN_PATHS["dataset_id"].example),),
+    parameters=(Parameter("dataset", "The id of the dataset.", {"type": "string"}, IN_PATHS["dataset_id"].example),),
     answers={
-        200: page_answer("The dataset; to a stranger a page to sign in at."),
-        404: page_answer("No such dataset, or not for this reader."),
+        200: page_answer("The dataset; a page to sign in at if the caller is not signed in."),
+        404: page_answer("There is no such dataset, or the caller may not read it."),
     },
     errors=(CatalogUnavailable,),
 )
 async def viewer(call: OptionalCall[None]) -> Response:
-    """What a dataset is and how to run Python on it, at the address that clients compute (protocol 3.7).
+    """Show a dataset and how to run Python on it, at the address that clients compute.
 
-    Only for those who may read it: to others this page says nothing, not even whether it exists.
+    A caller who may not read the dataset does not learn if it exists.
     """
     who = call.principal
     record = await _readable(call.services, who, call.request.query_params.get("dataset", ""))
@@ -219,12 +219,12 @@ async def viewer(call: OptionalCall[None]) -> Response:
     "GET",
     "/static/{name}",
     access="open",
-    parameters=(Parameter("v", "A version's digest: browsers keep what they fetch under it.", {"type": "string"}),),
+    parameters=(Parameter("v", "Digest of a version, with which browsers keep the file.", {"type": "string"}),),
     answers={200: Answer("The file.", {kind.partition(";")[0]: TEXT for kind in MEDIA_TYPES.values()})},
     errors=(NotFound,),
 )
 async def static(call: OpenCall[None]) -> Response:
-    """Styles and pictures of these pages; browsers keep what they fetched under the address of its version."""
+    """Get a style sheet or a picture of the pages. Browsers keep a file that they fetch with its version."""
     asset = assets().get(call.path["name"])
     if asset is None:
         raise NotFound("no such file")
@@ -234,7 +234,7 @@ async def static(call: OpenCall[None]) -> Response:
 
 
 async def _readable(services: Services, who: Principal | None, dataset_id: str) -> DatasetRecord | None:
-    """The dataset, if this reader may know of it; a public one is anybody's."""
+    """Return the dataset if this reader may know of it: anybody may know of a public one."""
     try:
         return (await find(services, who, dataset_id)).record
     except NotFound:
@@ -256,7 +256,7 @@ async def _sign_in_fields(request: Request) -> dict[str, Any]:
 def _sign_in_page(request: Request, following: str, username: str = "", error: Exception | None = None) -> Response:
     if error is None:
         return page(request, "login.html", next=following, username="", problem="")
-    problem = "Wrong name or password." if isinstance(error, InvalidCredentials) else str(error)
+    problem = "Wrong username or password." if isinstance(error, InvalidCredentials) else str(error)
     response = page(request, "login.html", status_of(type(error)), next=following, username=username, problem=problem)
     retry_after_s = getattr(error, "fields", {}).get("retry_after_s")
     if retry_after_s is not None:

@@ -1,4 +1,4 @@
-"""The Python endpoint: run a task beside a dataset (protocol 4)."""
+"""The Python endpoint: run a task beside a dataset."""
 
 import asyncio
 from typing import Final

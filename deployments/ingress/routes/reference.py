@@ -1,4 +1,4 @@
-"""What this API is: a document for machines, and the same as a page."""
+"""The description of this API: as a document for tools, and as a page."""
 
 from starlette.responses import JSONResponse, Response
 
@@ -12,9 +12,9 @@ from deployments.ingress.web.reference import credentials_of, groups_of
 routes = Routes()
 
 
-@routes.on("GET", "/docs", access="optional", answers={200: page_answer("A page.")}, errors=(CatalogUnavailable,))
+@routes.on("GET", "/docs", access="optional", answers={200: page_answer("The page.")}, errors=(CatalogUnavailable,))
 async def docs(call: OptionalCall[None]) -> Response:
-    """The reference of this API, made from ``/openapi.json``."""
+    """Show the API reference, which is made from ``/openapi.json``."""
     document = call.request.app.state.document()
     groups, credentials = groups_of(document), credentials_of(document)
     return page(call.request, "docs.html", reader=call.principal, groups=groups, credentials=credentials)
@@ -22,5 +22,5 @@ async def docs(call: OptionalCall[None]) -> Response:
 
 @routes.on("GET", "/openapi.json", access="open", answers={200: json_answer({"type": "object"}, "The document.")})
 async def openapi(call: OpenCall[None]) -> Response:
-    """This description of the API, an OpenAPI 3.1 document."""
+    """Get this description of the API, an OpenAPI 3.1 document."""
     return JSONResponse(call.request.app.state.document())

@@ -1,4 +1,4 @@
-"""Share links: who else may use a dataset (protocol 3.6)."""
+"""Share links: who else may use a dataset."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ ActionField = Annotated[Action, BeforeValidator(lambda value: str(value) if type
 
 
 class Invitation(BaseModel):
-    """One of ``invited_users`` in PyGraphistry's form; ``email`` may also be a username."""
+    """An invitation. ``email`` may also be a username."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -38,7 +38,7 @@ class Invitation(BaseModel):
 
 
 class ShareLink(BaseModel):
-    """Body of ``POST /api/v2/share/link/``; unknown keys are ignored. ``notify`` has no effect: we send no mail."""
+    """How a dataset is shared. Unknown keys are ignored. ``notify`` has no effect: this server sends no mail."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -53,10 +53,10 @@ class ShareLink(BaseModel):
 
 @routes.on("POST", "/api/v2/share/link", body=ShareLink, answers={200: Shared}, errors=(Forbidden, NotFound))
 async def share(call: Call[ShareLink]) -> Response:
-    """Set who else may use a dataset, in place of what held before."""
+    """Set who else may use a dataset. Replaces the earlier sharing."""
     body = call.body
     record = await permitted(call, body.obj_pk, Access.SHARE, ACTION)
-    # Public means reading, whatever the action says.
+    # A public dataset can be read by all and changed by none, whatever the action says.
     action: Action = "10" if body.mode == "public" else body.mode_action or "10"
     asked = Share(body.mode, action, invites=_invites(body, action), message=body.message or "")
     try:
@@ -75,7 +75,7 @@ async def share(call: Call[ShareLink]) -> Response:
 
 @routes.on("GET", "/api/v2/share/link/{dataset_id}", answers={200: Shared}, errors=(Forbidden, NotFound))
 async def get(call: Call[None]) -> Response:
-    """Who else may use a dataset; for its owner and for those who may share it."""
+    """Get who else may use a dataset; for its owner and for users with share access."""
     dataset_id = call.path["dataset_id"]
     record = await permitted(call, dataset_id, Access.SHARE, ACTION)
     try:
@@ -86,7 +86,7 @@ async def get(call: Call[None]) -> Response:
 
 
 def _invites(body: ShareLink, action: Action) -> dict[str, Action]:
-    """{e-mail or username: action}; who is named twice gets what stands last. Raises ``InvalidRequest``."""
+    """Return the action for each e-mail address or username; the last one counts. Raises ``InvalidRequest``."""
     invites: dict[str, Action] = {}
     for item in body.invited_users or ():
         invited = Invitation(email=item) if isinstance(item, str) else item
@@ -95,7 +95,7 @@ def _invites(body: ShareLink, action: Action) -> dict[str, Action]:
 
 
 def _name(text: str) -> str:
-    """An e-mail in lower case, or a username as accounts have it."""
+    """Return an e-mail address in lower case, or a username in the form that accounts have."""
     text = text.strip()
     if "@" in text:
         name = text.lower()

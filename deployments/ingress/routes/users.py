@@ -1,4 +1,4 @@
-"""What users may ask about themselves."""
+"""The caller's own account."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ routes = Routes()
 
 @routes.on("GET", "/api/v2/users/me", answers={200: Me})
 async def me(call: Call[None]) -> Response:
-    """Who one is, which organisations one is in, how much one has stored and may store."""
+    """Get who you are, your organizations, and how much you have stored and may store."""
     organizations = await asyncio.to_thread(call.services.organizations.of, call.principal)
     used = await asyncio.to_thread(call.services.stored_bytes.used, call.principal.user_id)
     return JSONResponse(

@@ -1,4 +1,4 @@
-"""What a route declares: who may call it, what it takes, what it answers.
+"""The declarations of a route: who may call it, what it takes, what it answers.
 
 ``routes.py`` enforces the access and the body; ``/openapi.json`` is made of all of it.
 """
@@ -16,7 +16,7 @@ from deployments.settings import Settings
 Schema: TypeAlias = Mapping[str, Any]
 Model: TypeAlias = type[BaseModel]
 Shape: TypeAlias = Model | Schema
-"""A model of what is sent, or a schema where no model says it."""
+"""A model, or a schema if there is no model."""
 
 BodyT = TypeVar("BodyT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -43,7 +43,7 @@ JSON: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Something in the path, the query or the headers. ``schema`` is that of its value as it is meant, not as text."""
+    """A parameter in the path, the query or the headers. ``schema`` describes its value, not its text."""
 
     name: str
     description: str
@@ -68,7 +68,7 @@ class Body(Generic[BodyT]):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one status that is no error means. ``headers`` names those beside ``X-Request-Id``; see ``headers.py``."""
+    """The answer with one status that is not an error. ``headers`` are those beside ``X-Request-Id``."""
 
     description: str
     contents: Mapping[str, Shape] = field(default_factory=dict)
@@ -77,44 +77,44 @@ class Answer:
 
 
 def json_answer(shape: Shape, description: str = "", **more: Any) -> Answer:
-    """An answer of JSON; without a ``description`` the first line of the model's docstring is it."""
-    said = description or (_first_paragraph(shape) if isinstance(shape, type) else "")
-    return Answer(said, {JSON: shape}, **more)
+    """Return an answer of JSON. Its default description is the first paragraph of the model's docstring."""
+    text = description or (_first_paragraph(shape) if isinstance(shape, type) else "")
+    return Answer(text, {JSON: shape}, **more)
 
 
 def link(operation: str, **parameters: str) -> Schema:
-    """To an operation that takes what this answer tells: its id, and runtime expressions for its parameters."""
+    """Return a link to an operation that takes values of this answer, given as runtime expressions."""
     return {"operationId": operation, "parameters": parameters}
 
 
 def page_answer(description: str) -> Answer:
-    """A page for a browser."""
+    """Return an answer that is a page for a browser."""
     return Answer(description, {HTML: TEXT})
 
 
 def redirect_answer(description: str) -> Answer:
-    """To another address, with a GET."""
+    """Return an answer that sends the client to another address, with a GET."""
     return Answer(description, headers=("Location",))
 
 
-NOTHING: Final = Answer("Done; nothing more is said.")
-"""204."""
+NO_CONTENT: Final = Answer("Success; no content.")
+"""The answer with status 204."""
 
 
 def json_body(model: type[ModelT]) -> Body[ModelT]:
-    """A body of JSON that is read and checked before the handler is called."""
+    """Return a body of JSON that is read and checked before the handler is called."""
     return Body({JSON: model}, model)
 
 
 def unread_body(
     contents: Mapping[str, Shape | Callable[[Settings], Model]], description: str = "", *, is_required: bool = True
 ) -> Body[None]:
-    """A body that the handler reads, because something else has to be checked first."""
+    """Return a body that the handler reads, because something else has to be checked first."""
     return Body(contents, None, is_required, description)
 
 
 def upload_body(description: str) -> Body[None]:
-    """Bytes, whatever their ``Content-Type``, that the handler reads as they come."""
+    """Return a body of bytes, whatever their ``Content-Type``, that the handler reads as they arrive."""
     return unread_body({"application/octet-stream": BYTES}, description)
 
 

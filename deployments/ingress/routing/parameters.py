@@ -1,4 +1,4 @@
-"""Parameters that several routes take. Those in paths are known by their name, which means the same everywhere."""
+"""Parameters that several routes take. A name in a path means the same in every path."""
 
 from typing import Final
 
@@ -20,29 +20,29 @@ def _path(name: str, description: str, schema: Schema, example: str) -> Paramete
 IN_PATHS: Final = {
     parameter.name: parameter
     for parameter in (
-        _path("dataset_id", "The dataset.", _ID, "0a56aa27ec1e4112b1458e960dc6f674"),
-        _path("file_id", "The file.", _ID, "5a0b3f3dd9a44f58b9c1c3f3a4b7f0d2"),
-        _path("run_id", "The run.", _ID, "c1d0f1b8a3d94b0f9d3f1c9a7e5b2a40"),
-        _path("key_id", "The personal key's id, without its secret.", _ID, "7f1c2d3e4b5a69788796a5b4c3d2e1f0"),
-        _path("role", "Which table this is.", {"type": "string", "enum": ["nodes", "edges"]}, "edges"),
-        _path("file_type", "What the bytes are.", {"type": "string", "enum": list(TYPES_IN_PATHS)}, "csv"),
-        _path("username", "A user's name.", _NAME, "ann"),
-        _path("slug", "An organization's slug; a user's own is called as he is.", _NAME, "acme"),
-        _path("group", "A group's name.", _NAME, "analysts"),
-        _path("flag", "A feature flag.", {"type": "string", "enum": list(FLAGS)}, FLAGS[1]),
-        _path("name", "A file's name.", {"type": "string", "enum": list(MEDIA_TYPES)}, "style.css"),
+        _path("dataset_id", "The id of the dataset.", _ID, "0a56aa27ec1e4112b1458e960dc6f674"),
+        _path("file_id", "The id of the file.", _ID, "5a0b3f3dd9a44f58b9c1c3f3a4b7f0d2"),
+        _path("run_id", "The id of the run.", _ID, "c1d0f1b8a3d94b0f9d3f1c9a7e5b2a40"),
+        _path("key_id", "The id of the personal key, without its secret.", _ID, "7f1c2d3e4b5a69788796a5b4c3d2e1f0"),
+        _path("role", "The role of the table.", {"type": "string", "enum": ["nodes", "edges"]}, "edges"),
+        _path("file_type", "The type of the uploaded bytes.", {"type": "string", "enum": list(TYPES_IN_PATHS)}, "csv"),
+        _path("username", "The name of the user.", _NAME, "ann"),
+        _path("slug", "An organization's slug; a user's personal organization has the user's name.", _NAME, "acme"),
+        _path("group", "The name of the group.", _NAME, "analysts"),
+        _path("flag", "The name of the feature flag.", {"type": "string", "enum": list(FLAGS)}, FLAGS[1]),
+        _path("name", "The name of the file.", {"type": "string", "enum": list(MEDIA_TYPES)}, "style.css"),
     )
 }
-"""By name."""
+"""The parameters in paths, by name."""
 
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 99_999_999_999}
-"""What ``deployments/ingress/body.py`` reads as a number."""
+"""The numbers that ``deployments/ingress/body.py`` accepts."""
 
 NAME: Final = {"pattern": r"^[\p{L}\p{N}_.@+-]{1,150}$"}
-"""Of users and groups."""
+"""Names of users and groups."""
 
 PAGE: Final = (
-    Parameter("limit", "How many at most; more than 1000 are 1000.", {**_COUNT, "default": 100}, 20),
-    Parameter("offset", "How many to pass over.", {**_COUNT, "default": 0}, 0),
+    Parameter("limit", "Page size (at most 1000).", {**_COUNT, "default": 100}, 20),
+    Parameter("offset", "Number of items to skip.", {**_COUNT, "default": 0}, 0),
 )
-"""Of every list that is answered in pages."""
+"""The parameters of every list that comes in pages."""

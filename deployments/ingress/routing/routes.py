@@ -18,7 +18,7 @@ from deployments.ingress.body import read_model
 from deployments.ingress.callers.call import Call, OpenCall, OptionalCall
 from deployments.ingress.callers.session import administrator, principal, reader
 from deployments.ingress.routing.declarations import (
-    NOTHING,
+    NO_CONTENT,
     Answer,
     Body,
     BodyT,
@@ -85,7 +85,7 @@ class Operation:
 
 
 class Declared(TypedDict, total=False):
-    """What any route may declare beside its access and its body."""
+    """The declarations of a route beside its access and its body."""
 
     parameters: tuple[Parameter, ...]
     answers: Mapping[int, Answer | type[BaseModel] | None]
@@ -193,7 +193,7 @@ class Routes:
 
     @property
     def routes(self) -> list[Route]:
-        """One for each operation and slash form."""
+        """Return a route for each operation and slash form."""
         return [
             Route(form, operation.serve, methods=[operation.method])
             for operation in self.operations
@@ -210,5 +210,5 @@ def _parameters_in(path: str) -> Iterator[Parameter]:
 
 def _answer(answer: Answer | type[BaseModel] | None) -> Answer:
     if answer is None:
-        return NOTHING
+        return NO_CONTENT
     return answer if isinstance(answer, Answer) else json_answer(answer)

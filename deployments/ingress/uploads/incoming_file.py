@@ -1,4 +1,4 @@
-"""The file of an upload that is arriving: written in a thread, a batch at a time, while the next batch comes."""
+"""The file of an arriving upload. A thread writes one batch while the next batch arrives."""
 
 import asyncio
 import os
@@ -11,11 +11,11 @@ from runtime.errors import StorageFull
 
 BATCH_BYTES: Final = 1024 * 1024
 BATCH_CHUNKS: Final = 1024
-"""What one ``writev`` takes. Two batches are in memory at most."""
+"""The most chunks for one ``writev``. At most two batches are in memory."""
 
 _MAY_STAY: Final = b"ARROW1"
-"""How a file begins that may be stored as it is. Its way to the disk begins at once, since somebody will wait for it;
-any other is read once and deleted."""
+"""The first bytes of a file that may be stored unchanged. It is flushed to disk from the start, because the caller
+will wait for that; any other file is read once and deleted."""
 
 
 class IncomingFile:
@@ -30,19 +30,19 @@ class IncomingFile:
         self._writing: asyncio.Future[None] | None = None
 
     async def take(self, chunk: bytes) -> None:
-        """The next bytes. Raises ``StorageFull``, for these or earlier ones."""
+        """Take the next bytes. Raises ``StorageFull`` for these or earlier bytes."""
         self._batch.append(chunk)
         self._batch_bytes += len(chunk)
         if self._batch_bytes >= BATCH_BYTES or len(self._batch) >= BATCH_CHUNKS:
             await self._pass_on()
 
     async def finish(self) -> None:
-        """Return once all is in the file. Raises ``StorageFull``."""
+        """Return when all bytes are in the file. Raises ``StorageFull``."""
         await self._pass_on()
         await self._written()
 
     def close(self) -> None:
-        """Takes no more. A thread that still writes is left to end: until then its descriptor may be nobody else's."""
+        """Take no more. The descriptor stays open until a thread that still writes has ended."""
         if self._writing is None:
             os.close(self._fd)
         elif self._writing.done():
@@ -65,7 +65,7 @@ class IncomingFile:
 
     def _close_after(self, writing: "asyncio.Future[None]") -> None:
         if not writing.cancelled():
-            writing.exception()  # retrieved: perhaps nobody waits for it
+            writing.exception()  # mark it as retrieved: perhaps nobody waits for it
         os.close(self._fd)
 
 
@@ -84,7 +84,7 @@ def _write_all(descriptor: int, chunks: Sequence[bytes], fsync_from: int | None)
 
 
 def _rest(views: list[memoryview], sent: int) -> list[memoryview]:
-    """What is left after so many bytes."""
+    """Return what is left after ``sent`` bytes."""
     for position, view in enumerate(views):
         if sent < len(view):
             return [view[sent:], *views[position + 1 :]]

@@ -27,11 +27,11 @@ _FILES: Final[dict[str, Any]] = {
         ]
     }
 }
-"""An id, or an id and 0."""
+"""Ids of files: each as an id, or as an id and 0."""
 
 
 class Encodings(BaseModel):
-    """``node_encodings`` and ``edge_encodings``; stored as they came."""
+    """Encodings of the nodes or the edges, stored as they are sent."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -39,7 +39,7 @@ class Encodings(BaseModel):
 
 
 class NewDataset(BaseModel):
-    """Body of ``POST /api/v2/upload/datasets/`` (protocol 3.1), stored verbatim; unknown keys are kept."""
+    """A new dataset, stored as it is sent. Unknown keys are kept."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -48,16 +48,16 @@ class NewDataset(BaseModel):
     metadata: dict[str, Any] = {}
     name: str | None = None
     description: str | None = None
-    node_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="Files of its nodes.")
-    edge_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="Files of its edges.")
-    org_name: str | None = Field(None, description="The organization that it belongs to; without, to none.")
+    node_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="The files with its nodes.")
+    edge_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="The files with its edges.")
+    org_name: str | None = Field(None, description="The organization that the dataset belongs to; by default none.")
 
 
 async def organization_of(call: Call[None], org_name: str | None) -> int | None:
-    """The organisation that a new dataset belongs to, which ``org_name`` names. Raises as a switch does (protocol 1.6).
+    """Return the id of the organization that a new dataset belongs to, or None.
 
-    None for the user's own, and where none is named; unless datasets are open to their organisation by default: then
-    the only one that he is in is meant.
+    ``org_name`` names it. Without a name it is None; if datasets are open to their organization by default, it is the
+    only organization that the caller is in. Raises the errors of a switch (protocol 1.6).
     """
     organizations = call.services.organizations
     if org_name:
@@ -73,7 +73,7 @@ async def organization_of(call: Call[None], org_name: str | None) -> int | None:
 
 
 def expiry_of(services: Services, payload: dict[str, Any]) -> datetime | None:
-    """When a new dataset ends: some do whose tables follow inline, which is what ``plot()`` sends."""
+    """Return when a new dataset expires, if it does: without files it is one of those that ``plot()`` sends."""
     life_s = services.settings.plot_expiry_s
     if life_s is None or any(key in payload for key in ROLE_KEYS.values()):
         return None
@@ -81,7 +81,7 @@ def expiry_of(services: Services, payload: dict[str, Any]) -> datetime | None:
 
 
 async def tables_of(call: Call[None], body: NewDataset) -> dict[Role, str | ObjectRecord]:
-    """The tables of a new dataset: that of a file, or a new one where several files of a role are concatenated."""
+    """Return the tables of a new dataset: a file's own, or a new one if a role has several files to concatenate."""
     named = {role: await _objects_of(call, getattr(body, key) or []) for role, key in ROLE_KEYS.items()}
     tables: dict[Role, str | ObjectRecord] = {}
     for role, object_ids in named.items():
@@ -93,14 +93,14 @@ async def tables_of(call: Call[None], body: NewDataset) -> dict[Role, str | Obje
 
 
 async def _objects_of(call: Call[None], items: list[Any]) -> list[str]:
-    """Ids of the stored tables that ``node_files`` / ``edge_files`` name: file ids, or ``[file_id, table_index]``."""
+    """Return the ids of the stored tables of files, which are given as ids or as ``[file_id, table_index]``."""
     if len(items) > MOST_PARTS:
-        raise InvalidRequest(f"a table can be made of {MOST_PARTS} files at most, not of {len(items)}")
+        raise InvalidRequest(f"a table can be made of at most {MOST_PARTS} files, not of {len(items)}")
     object_ids = []
     for item in items:
         file_id, index = (item[0], item[1]) if isinstance(item, list) and len(item) == 2 else (item, 0)
         if not isinstance(file_id, str) or index != 0:
-            raise InvalidRequest("a file must be given as its id, or as [id, 0]")
+            raise InvalidRequest("a file must be given as its id or as [id, 0]")
         record = await asyncio.to_thread(call.services.files.get, file_id, call.principal.user_id)
         if record is None:
             raise NotFound(f"file {file_id} not found")

@@ -1,4 +1,4 @@
-"""Takes an upload's body to disk as it comes, then has it parsed. Nothing of it stays in this process."""
+"""Writes the body of an upload to disk as it arrives, then has a runner parse it. Nothing stays in this process."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ log = logging.getLogger("graphside.uploads")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An upload on disk: its name in the store's incoming directory, and its size."""
+    """An upload on disk: its file name in the store's incoming directory, and its size."""
 
     name: str
     byte_count: int
@@ -29,10 +29,10 @@ class Received:
 
 @asynccontextmanager
 async def received(request: Request, services: Services) -> AsyncIterator[Received]:
-    """The request's body as a file that is gone when the block ends.
+    """Write the request's body to a file, which is deleted when the block ends.
 
-    Raises ``TooLarge`` (before reading, where Content-Length tells), ``StorageFull``, ``InvalidRequest`` where the
-    client went away in the middle.
+    Raises ``TooLarge`` (before reading, if ``Content-Length`` says so), ``StorageFull``, ``InvalidRequest`` if the
+    client leaves before the end.
     """
     limit = services.settings.max_upload_bytes
     refuse_longer(request, limit)
@@ -46,7 +46,7 @@ async def received(request: Request, services: Services) -> AsyncIterator[Receiv
 async def parsed(
     services: Services, upload: Received, file_type: str, compression: str, options: dict[str, Any]
 ) -> ObjectRecord:
-    """Have an upload parsed and stored. Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``."""
+    """Have a runner parse and store an upload. Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``."""
     described = await services.runners.parse(
         {"incoming": upload.name, "file_type": file_type, "file_compression": compression, "options": options}
     )
@@ -80,7 +80,7 @@ async def _write(request: Request, path: Path, limit: int) -> int:
             await file.take(chunk)
         await file.finish()
     except ClientDisconnect:
-        raise InvalidRequest("the upload ended before it was whole") from None
+        raise InvalidRequest("the upload ended before its last byte") from None
     finally:
         file.close()
     return count

@@ -1,4 +1,4 @@
-"""Whether an upload has a place in what its owner may store, as far as can be told before it is read."""
+"""Checks before an upload is read that its owner may store it, as far as that is known by then."""
 
 import asyncio
 from typing import Final
@@ -9,7 +9,7 @@ from deployments.ingress.services import Services
 from runtime.datasets.records import ObjectRecord
 
 _TEXT_TYPES: Final = ("csv", "json")
-"""Stored, a table is often smaller than it was as text. In every other form it came about as large, or smaller."""
+"""A stored table is often smaller than its text. In any other type, the upload is as large as the table or smaller."""
 
 
 async def check_room(
@@ -20,9 +20,9 @@ async def check_room(
     compression: str,
     replaced: ObjectRecord | None,
 ) -> None:
-    """Raise ``StorageFull`` where what is stored already, or what ``Content-Length`` announces, leaves no room.
+    """Raise ``StorageFull`` if what is stored already, or what ``Content-Length`` announces, leaves no room.
 
-    What cannot be told is told by the catalog, when the table is about to be kept.
+    The catalog checks again when the table is recorded.
     """
     if services.stored_bytes.most is None:
         return

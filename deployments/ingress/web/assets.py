@@ -1,4 +1,4 @@
-"""The few files that our pages use, read once from the package. Addresses carry a digest, so browsers keep them."""
+"""The files that our pages use, read once from the package. Their addresses have a digest, so browsers keep them."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +11,7 @@ MEDIA_TYPES: Final = {"style.css": "text/css; charset=utf-8", "icon.svg": "image
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file as it is sent. ``digest`` changes with its content."""
+    """A file. ``digest`` changes with its content."""
 
     content: bytes
     media_type: str
@@ -20,7 +20,7 @@ class Asset:
 
 @cache
 def assets() -> dict[str, Asset]:
-    """All of them by name; what is not here is not served."""
+    """Return all files by name. No other file is served."""
     found = {}
     for name, media_type in MEDIA_TYPES.items():
         content = (files("deployments.ingress.web") / "static" / name).read_bytes()
@@ -29,5 +29,5 @@ def assets() -> dict[str, Asset]:
 
 
 def address_of(name: str) -> str:
-    """Path under which a page names an asset. Raises ``KeyError`` for one that does not exist."""
+    """Return the path of a file with its digest. Raises ``KeyError`` if there is no such file."""
     return f"/static/{name}?v={assets()[name].digest}"

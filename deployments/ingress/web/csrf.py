@@ -1,14 +1,15 @@
-"""Whether a request that is authorised by a cookie was meant by the person whose cookie it is.
+"""Checks that the user of a session cookie meant a request (protection against cross-site request forgery).
 
-Why: a browser sends our cookies along with requests that other sites' pages make. Two things such a page cannot do,
-and both are asked of every request that may change something:
+A browser sends our cookies with requests that pages of other sites make. Such a page cannot do two things, and every
+request that may change something must do both:
 
-- say that it comes from us: ``Sec-Fetch-Site``, ``Origin`` and, under https without ``Origin``, ``Referer`` are
-  written by the browser (``check_source``);
+- come from us: the browser writes ``Sec-Fetch-Site``, ``Origin`` and, under https without ``Origin``, ``Referer``
+  (``check_source``);
 - repeat the secret of the ``csrftoken`` cookie, in ``X-CSRFToken`` or in the form field ``csrfmiddlewaretoken``.
 
-The second is Django's scheme, which clients of this protocol know (protocol 1.1); the first holds even where somebody
-managed to plant a cookie. Requests with a Bearer token need neither: no page can make a browser add one.
+The second check is Django's scheme, which clients of this protocol know (protocol 1.1). The first check holds even if
+an attacker has planted a cookie. A request with a Bearer token needs neither, because no page can make a browser add
+a token.
 """
 
 import logging
@@ -28,7 +29,7 @@ FIELD: Final = "csrfmiddlewaretoken"
 SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MAXIMUM_FORM_BYTES: Final = 64 * 1024
-"""A larger form is not searched for a token: it may be an upload."""
+"""A larger form is not searched for a token, because it may be an upload."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -42,7 +43,7 @@ class CsrfFailed(RequestError):
 async def check_csrf(request: Request) -> None:
     """Raise ``CsrfFailed`` unless the request is safe, or comes from our own pages and repeats the cookie's secret.
 
-    May read a small form's body, which the route then still finds.
+    May read the body of a small form; the route can still read it.
     """
     if request.method in SAFE_METHODS:
         return
@@ -52,23 +53,23 @@ async def check_csrf(request: Request) -> None:
         raise _failed(request, "the csrftoken cookie is missing; GET /api/v1/csrfmiddlewaretoken/ sets one")
     token = request.headers.get(HEADER) or await _field(request)
     if not token:
-        raise _failed(request, "the X-CSRFToken header is missing; it repeats the csrftoken cookie")
+        raise _failed(request, "the X-CSRFToken header is missing; send the value of the csrftoken cookie in it")
     if not csrf.matches(token, cookie):
         raise _failed(request, "X-CSRFToken does not match the csrftoken cookie; load the page again")
 
 
 def check_source(request: Request, *, referer_required: bool = True) -> None:
-    """Raise ``CsrfFailed`` where the browser says that another site's page sent this.
+    """Raise ``CsrfFailed`` if the browser says that a page of another site sent the request.
 
-    Under https a request that names no ``Origin`` must name a ``Referer``, unless ``referer_required`` is false; one
-    that it names must be ours in any case.
+    Under https, a request without ``Origin`` must have a ``Referer`` if ``referer_required``. A ``Referer`` that it
+    has must be ours in any case.
     """
     if any(value.strip().lower() == "cross-site" for value in request.headers.getlist("sec-fetch-site")):
         raise _failed(request, "the request comes from another site (Sec-Fetch-Site)")
     own = own_origin(request)
     origins = request.headers.getlist("origin")
     if any(own is None or origin_of(origin) != own for origin in origins):
-        text = "Origin is not this server's; behind a proxy, its operator sets public_url"
+        text = "Origin is not this server's; behind a proxy, the operator must set public_url"
         raise _failed(request, text)
     if origins or not is_https(request):
         return
@@ -80,12 +81,12 @@ def check_source(request: Request, *, referer_required: bool = True) -> None:
 
 
 def own_origin(request: Request) -> tuple[str, str, int] | None:
-    """Scheme, host and port under which the client reached us; None where it named no usable host."""
+    """Return the scheme, host and port under which the client reached us; None if it named no usable host."""
     return origin_of(f"{request.scope['scheme']}://{request.headers.get('host', '')}")
 
 
 def origin_of(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of a URL or an ``Origin``, the port filled in; None for ``null`` and other odd ones."""
+    """Return the scheme, host and port of a URL or an ``Origin``; None for ``null`` and other odd ones."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -97,16 +98,16 @@ def origin_of(url: str) -> tuple[str, str, int] | None:
 
 
 def usable_secret(request: Request) -> str | None:
-    """The secret in the request's cookie, if that holds one."""
+    """Return the secret in the request's cookie, if it has one."""
     return csrf.secret_of(read_cookie(request, CSRF) or "")
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a small urlencoded form, the first of each name; none for any other body."""
+    """Return the fields of a small urlencoded form, the first of each name; none for any other body."""
     length = request.headers.get("content-length", "")
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM_TYPE:
         return {}
-    # Only a body of announced length: the server holds the client to it.
+    # Only a body of announced length, because the server enforces that length.
     if not (length.isascii() and length.isdigit() and int(length) <= MAXIMUM_FORM_BYTES):
         return {}
     text = (await request.body()).decode("utf-8", "replace")

@@ -1,7 +1,7 @@
-"""Pages: templates of the package, filled in with everything escaped.
+"""Pages: the templates of this package, with all values escaped.
 
-No page has a script, and none loads anything from elsewhere, so that a page shows the same offline as online and its
-policy (``deployments/ingress/middleware/security_headers.py``) can forbid the rest.
+No page has a script or loads anything from another site. So a page looks the same offline, and its policy
+(``deployments/ingress/middleware/security_headers.py``) can forbid everything else.
 """
 
 import re
@@ -22,14 +22,14 @@ from deployments.ingress.web.cookies import set_csrf
 from deployments.ingress.web.csrf import usable_secret
 
 _OUTSIDE: Final = Markup(' target="_blank" rel="noopener"')
-"""For links of a framed page: what they lead to is not to be framed."""
+"""Attributes of links on a framed page, because the pages that they lead to may not be framed."""
 
 MAXIMUM_NEXT: Final = 2000
-"""Characters of an address to go on to."""
+"""The most characters of an address to go to next."""
 
 
 _CONTROLS: Final = {code: "\ufffd" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\t\n\r"}
-"""HTML has no form for them, and a terminal that a page is read on does what they say."""
+"""Control characters: HTML cannot show them, and a terminal on which a page is read would obey them."""
 
 
 @cache
@@ -54,9 +54,9 @@ def _without_controls(value: Any) -> Any:  # Any: whatever a template shows
 def page(
     request: Request, template: str, status: int = 200, *, reader: Principal | None = None, **values: Any
 ) -> HTMLResponse:
-    """The page of a template, for a ``reader`` who is signed in or None.
+    """Return the page of a template, for a ``reader`` who is signed in or None.
 
-    It carries a token for its forms, and the secret behind it where the browser has none yet.
+    The page has a CSRF token for its forms. Its cookie is set if the browser has none.
     """
     secret = usable_secret(request)
     kept = secret or csrf.new_secret()
@@ -72,7 +72,7 @@ def page(
         **values,
     )
     response = HTMLResponse(text, status)
-    if request.url.path.rstrip("/") != VIEWER_PATH:  # who may frame that one is a setting of the middleware
+    if request.url.path.rstrip("/") != VIEWER_PATH:  # a setting of the middleware says who may frame the viewer page
         response.headers["Content-Security-Policy"] = PAGE_POLICY
     if secret is None and not is_framed:
         set_csrf(request, response, kept)
@@ -80,7 +80,7 @@ def page(
 
 
 def with_code(text: str) -> Markup:
-    """Escaped text, with what stands between backticks as code."""
+    """Return escaped text, with text in backticks as code."""
     parts = re.split(r"(`+)(.+?)\1", text)  # text, backticks, code, text, …
     pieces = [escape(part) if index % 3 == 0 else Markup("<code>{}</code>").format(part)
               for index, part in enumerate(parts) if index % 3 != 1]  # fmt: skip
@@ -88,20 +88,20 @@ def with_code(text: str) -> Markup:
 
 
 def wants_page(request: Request) -> bool:
-    """Whether this comes from a browser's address bar or form, and not from a program."""
+    """Return True if the request comes from a browser's address bar or form, not from a program."""
     return "text/html" in request.headers.get("accept", "")
 
 
 def here(request: Request) -> str:
-    """Path and query of the request, for coming back to it."""
+    """Return the path and the query of the request, to come back to it."""
     query = request.url.query
     return request.url.path + (f"?{query}" if query else "")
 
 
 def safe_next(address: str | None) -> str:
-    """Where to go on to: a path on this server, ``/`` for anything that a browser could read as another one's.
+    """Return the address to go to next if it is a path on this server, else ``/``.
 
-    Browsers drop tabs and line ends, and read backslashes as slashes.
+    Browsers drop tabs and line ends and read backslashes as slashes, so an address with any of these is not a path.
     """
     if not address or len(address) > MAXIMUM_NEXT or not address.startswith("/") or address.startswith("//"):
         return "/"

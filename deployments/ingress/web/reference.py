@@ -1,8 +1,7 @@
-"""The API's description as rows for a page, from the OpenAPI document that the app makes of itself.
+"""The API reference as a page, made from ``/openapi.json``.
 
-Why not a ready-made viewer: those bring over a megabyte of script from elsewhere, onto the origin where sessions live,
-and want a looser policy than our pages have. A reference needs none of it; whoever wants to try calls out loads
-``/openapi.json`` into a tool of his own.
+We have no interactive page (Swagger UI, ReDoc), because such a page runs scripts in the origin of the sessions and
+needs a looser policy than our pages have. To try calls, load ``/openapi.json`` into a tool.
 """
 
 import re
@@ -14,14 +13,14 @@ import orjson
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 _DEPTH: Final = 4
-"""How far nested types are spelled out; schemas may be recursive."""
+"""How deep nested types are shown, because schemas may be recursive."""
 
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A parameter, or a member of a body: of a nested one by its path, such as ``results[].name``."""
+    """A parameter or a member of a body; a nested member has its path as name, such as ``results[].name``."""
 
     name: str
     type: str
@@ -43,7 +42,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """What one status means. ``headers`` are those that not every answer has."""
+    """The answer with one status. ``headers`` are those that not every answer has."""
 
     status: str
     description: str
@@ -53,7 +52,7 @@ class AnswerRow:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A way to fail."""
+    """One type of error that an operation may answer."""
 
     status: str
     type: str
@@ -62,7 +61,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class OperationRow:
-    """A method on a path. ``who`` may call it, in words."""
+    """A method on a path. ``who`` says in words who may call it."""
 
     method: str
     path: str
@@ -78,7 +77,7 @@ class OperationRow:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A way to say who one is, under the name that ``OperationRow.who`` uses."""
+    """A way to authenticate, under the name that ``OperationRow.who`` uses."""
 
     name: str
     sent_as: str
@@ -87,7 +86,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Operations under one tag."""
+    """The operations under one tag."""
 
     name: str
     description: str
@@ -95,7 +94,7 @@ class Group:
 
 
 def groups_of(document: Document) -> tuple[Group, ...]:
-    """Every operation, under the first of its tags; tags and operations in the document's order."""
+    """Return every operation under its first tag, in the order of the document."""
     found: dict[str, list[OperationRow]] = {tag["name"]: [] for tag in document.get("tags", ())}
     descriptions = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
     for path, item in document.get("paths", {}).items():
@@ -107,7 +106,7 @@ def groups_of(document: Document) -> tuple[Group, ...]:
 
 
 def credentials_of(document: Document) -> tuple[Credential, ...]:
-    """Every way to say who one is."""
+    """Return every way to authenticate."""
     schemes = document.get("components", {}).get("securitySchemes", {})
     return tuple(Credential(name, _sent_as(item), item.get("description", "")) for name, item in schemes.items())
 
@@ -137,11 +136,11 @@ def _operation(document: Document, method: str, path: str, found: Document) -> O
 
 
 def _who(security: Sequence[Mapping[str, Any]]) -> str:
-    """In words, from any one of which the parts are needed."""
+    """Return in words who may call an operation. Each alternative needs all its parts."""
     ways = [" with ".join(f"`{part}`" for part in way) for way in security if way]
     if not ways:
-        return "Open."
-    opening = "Open; also with " if {} in security else "With "
+        return "No authentication."
+    opening = "Authentication is optional: " if {} in security else "Authentication: "
     return f"{opening}{' or '.join(ways)}."
 
 
@@ -156,14 +155,14 @@ def _answer(document: Document, status: str, found: Document) -> AnswerRow:
 
 
 def _refusals(status: str, found: Document) -> Iterator[Refusal]:
-    """One for each type of error that an answer may have; the description has a line for each."""
+    """Yield a refusal for each type of error of an answer, whose description has a line for each type."""
     lines = dict(re.findall(r"^`(\w+)`: (.+)$", found.get("description", ""), re.MULTILINE))
     for kind in _types(found):
         yield Refusal(status, kind, lines.get(kind, ""))
 
 
 def _types(answer: Document) -> list[str]:
-    """The names of errors that an answer may have; none for an answer that is no error."""
+    """Return the types of error of an answer; none if it is not an error."""
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
     narrowed = [item.get("properties", {}).get("type", {}) for item in schema.get("allOf", ())]
     return [kind for item in narrowed for kind in item.get("enum", ())]
@@ -212,7 +211,7 @@ def _fields(document: Document, schema: Document, within: str = "", depth: int =
 
 
 def _nested(document: Document, schema: Document) -> Iterator[tuple[Document, str]]:
-    """What a member holds that may have members itself, and how their names go on from its own."""
+    """Yield the schemas in a member that may have members themselves, and what joins their names to its name."""
     schema = _resolved(document, schema)
     yield schema, "."
     if "items" in schema:
@@ -230,7 +229,7 @@ def _examples(content: Document) -> Iterator[str]:
 
 
 def type_of(document: Document, schema: Document, depth: int = 0) -> str:
-    """A schema in a few words, such as ``"pandas" or "cudf"``, ``list of string``; ``any`` where it says nothing."""
+    """Return a schema in a few words, such as ``"pandas" or "cudf"``, ``list of string``, or ``any`` for no type."""
     schema = _resolved(document, schema)
     if depth > _DEPTH:
         return "…"
@@ -254,7 +253,7 @@ def type_of(document: Document, schema: Document, depth: int = 0) -> str:
 
 
 def _limits(schema: Document) -> str:
-    """What narrows a type, in words."""
+    """Return the limits of a type in words."""
     words = [
         f"{said} {schema[name]}"
         for name, said in (("exclusiveMinimum", "over"), ("minimum", "from"), ("maximum", "to"), ("pattern", "like"))
@@ -268,7 +267,7 @@ def _limits(schema: Document) -> str:
 
 
 def _resolved(document: Document, item: Document) -> Document:
-    """What a reference within the document stands for; nothing where it leads nowhere."""
+    """Return what a reference within the document stands for; an empty mapping if it leads nowhere."""
     for _ in range(_DEPTH):
         if "$ref" not in item:
             break

@@ -1,4 +1,4 @@
-"""How to run Python on a dataset, as text to paste: for PyGraphistry and for a shell."""
+"""Code to paste that runs Python on a dataset: for PyGraphistry and for a shell."""
 
 import json
 import shlex
@@ -9,7 +9,7 @@ _TASK = 'def task(g):\n    return {"edges": len(g._edges)}'
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where clients reach us."""
+    """The server as clients reach it."""
 
     scheme: str
     host: str
@@ -20,7 +20,7 @@ class Server:
 
 
 def pygraphistry(server: Server, dataset_id: str, username: str | None) -> str:
-    """Lines for a notebook. All that comes from outside is a quoted Python string."""
+    """Return lines for a notebook. Every value from outside is a quoted Python string."""
     return "\n".join(
         (
             "import getpass",
@@ -38,7 +38,7 @@ def pygraphistry(server: Server, dataset_id: str, username: str | None) -> str:
 
 
 def curl(server: Server, dataset_id: str, username: str | None) -> str:
-    """Lines for a shell. All that comes from outside is quoted for it."""
+    """Return lines for a shell. Every value from outside is quoted for it."""
     log_in = json.dumps({"username": username or "YOU", "password": "YOUR PASSWORD"})
     run = json.dumps({"execute": _TASK})
     return "\n".join(

@@ -38,7 +38,7 @@ class OneUser:
 
 
 def answer(app: ASGIApp, operation: Operation, *headers: tuple[bytes, bytes]) -> tuple[int, bytes]:
-    """Status and body of a request with a body that nobody may read, at a path where nothing is."""
+    """Return the status and the body of the answer to a request whose body must not be read."""
 
     async def ask() -> tuple[int, bytes]:
         sent: list[Message] = []

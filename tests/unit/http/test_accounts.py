@@ -1,4 +1,4 @@
-"""Log-in in every way, log-out, organisations, keys, flags, and the audit of it all, over HTTP (protocol 1, 4.8)."""
+"""Log-ins, log-out, organizations, keys, flags, and their audit lines, over HTTP (protocol 1, 4.8)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def bearer(client: Browser, username: str = "ann") -> dict[str, str]:
 
 
 def counts(client: Browser, headers: dict[str, str]) -> bool:
-    """Whether a token still opens a door."""
+    """Return True if the token is still accepted."""
     answer = client.get("/api/v2/organizations/", headers=headers)
     assert answer.status_code in (200, 401), answer.text
     return bool(answer.status_code == 200)

@@ -1,4 +1,4 @@
-"""Bodies that are made to hurt whoever reads, stores or passes them on."""
+"""Bodies that would hurt the code that reads, stores or forwards them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def browser(site: Site) -> Browser:
 def test_a_body_that_nests_too_deeply_is_refused(
     browser: Browser, path: str, key: str, opening: str, closing: str
 ) -> None:
-    """What stores it, sends it on or copies it goes down by recursion."""
+    """Code that stores, forwards or copies such a body recurses."""
 
     def send(levels: int) -> Any:
         deep = f"{opening * levels}1{closing * levels}"

@@ -23,7 +23,7 @@ def token(site: Site) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """What is sent beside a valid session."""
+    """Cookies and headers that a request sends beside a valid session."""
 
     name: str
     passes: bool

@@ -88,7 +88,7 @@ class Desk:
         return told
 
     def objects(self) -> int:
-        """How many stored tables there are."""
+        """Return the number of stored tables."""
         return len(list(self.site.services.store.stored()))
 
     def audited(self, target: str) -> list[tuple[str, str, str, dict[str, Any]]]:
@@ -152,7 +152,7 @@ def test_somebody_elses_file_is_not_there_to_be_changed(desk: Desk) -> None:
     file_id = desk.file(name="mine")
     bodies = []
     for asked in (file_id, NOWHERE):
-        answer = desk.bob.patch(f"/api/v2/files/{asked}", json={"name": "his"})
+        answer = desk.bob.patch(f"/api/v2/files/{asked}", json={"name": "theirs"})
         assert answer.status_code == 404
         bodies.append({k: str(v).replace(asked, "ID") for k, v in answer.json().items() if k != "request_id"})
     assert bodies[0] == bodies[1]

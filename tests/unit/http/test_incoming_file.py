@@ -1,4 +1,4 @@
-"""The file of an upload while it arrives: whole and in order, and never somebody else's descriptor."""
+"""The file of an arriving upload: complete, in order, and never written to a descriptor of another file."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""Share links, organisations and expiry of datasets over HTTP (protocol 3.1, 3.6), and what others may not learn."""
+"""Share links, organizations and expiry of datasets over HTTP (protocol 3.1, 3.6), and what others may not learn."""
 
 import time
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def dataset(site: Site) -> str:
-    """Of ann's, of no organisation."""
+    """Return the id of a dataset of ann's that belongs to no organization."""
     return created(site, "ann")
 
 
@@ -81,7 +81,7 @@ def read(site: Site, username: str | None, dataset_id: str) -> int:
 
 
 def views(site: Site, username: str | None, dataset_id: str) -> bool:
-    """Whether the viewer page names it."""
+    """Return True if the viewer page names the dataset."""
     page = caller(site, username).get(VIEWER, params={"dataset": dataset_id}, headers=PAGE).text
     return f'<code class="pick">{dataset_id}</code>' in page
 
@@ -205,7 +205,7 @@ def test_an_invitation_waits_for_somebody_who_is_no_user_yet(site: Site, dataset
     assert [read(site, name, dataset) for name in ("zoe", "yan")] == [200, 200]
 
 
-def test_an_organisation_is_left_and_joined_at_once(site: Site, dataset: str) -> None:
+def test_an_organization_is_left_and_joined_at_once(site: Site, dataset: str) -> None:
     share(site, "ann", dataset, mode="organization")
     root = caller(site, "root")
     root.post("/api/v2/admin/users/", json={"username": "noor", "password": "correct horse battery"})
@@ -220,7 +220,7 @@ def test_who_may_share_shares_on_and_shuts_nobody_out_but_readers(site: Site, da
     share(site, "ann", dataset, invited_users=[{"email": "cem", "action": "30"}])
     assert share(site, "cem", dataset, invited_users=[{"email": "dora", "action": "30"}]).status_code == 200
     assert [read(site, name, dataset) for name in ("ann", "cem", "dora")] == [200, 404, 200]
-    # The organisation that is meant is the owner's, whoever shares.
+    # The organization that is meant is the owner's, whoever shares.
     assert share(site, "dora", dataset, mode="organization").json()["data"]["organization"] == "lab"
 
 
@@ -327,7 +327,7 @@ def listed(site: Site, username: str) -> dict[str, str]:
 # Organisations of datasets
 
 
-def test_a_dataset_belongs_to_the_organisation_that_it_was_created_in(site: Site) -> None:
+def test_a_dataset_belongs_to_the_organization_that_it_was_created_in(site: Site) -> None:
     site.services.organizations.set_member("shop", "ann", "member")
     try:
         dataset_id = created(site, "ann", org_name="shop")
@@ -350,7 +350,7 @@ def test_a_dataset_belongs_to_the_organisation_that_it_was_created_in(site: Site
         (7, 400, "InvalidRequest", "org_name"),
     ],
 )
-def test_a_dataset_is_not_created_in_an_organisation_that_one_is_not_in(
+def test_a_dataset_is_not_created_in_an_organization_that_one_is_not_in(
     site: Site, org_name: object, status: int, kind: str, said: str
 ) -> None:
     before = listed(site, "ann")
@@ -385,7 +385,7 @@ def test_a_dataset_that_nobody_shared_is_as_default_access_says(
     site.close()
 
 
-def test_with_organisations_by_default_ones_own_name_keeps_a_dataset_to_oneself(tmp_path: Path) -> None:
+def test_with_organizations_by_default_ones_own_name_keeps_a_dataset_to_oneself(tmp_path: Path) -> None:
     site = opened(tmp_path, default_access="organization")
     assert read(site, "cem", created(site, "ann", org_name="ann")) == 404
     assert read(site, "cem", created(site, "ann", org_name="lab")) == 200

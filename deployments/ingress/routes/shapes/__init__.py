@@ -1,4 +1,4 @@
-"""What handlers answer, as models: for ``/openapi.json`` and the tests that hold answers to it.
+"""Answers as models, for ``/openapi.json`` and for the tests that hold answers to it.
 
-Handlers answer plain dicts: no answer passes through these on its way.
+Handlers return plain dicts, which do not pass through these models.
 """

@@ -1,4 +1,4 @@
-"""Flags, groups and the audit, for administrators."""
+"""Flags, groups and the audit log, for administrators."""
 
 from typing import Any, Literal
 
@@ -15,21 +15,21 @@ class FlagShown(Shape):
 
     name: str = Field(examples=["flag_python_endpoint_enabled_users"])
     scope: Scope
-    username: Username | None = Field(description="For whom, where the scope is `user`.")
+    username: Username | None = Field(description="The user, if the scope is `user`.")
     value: bool
-    group: str | None = Field(description="For which, where the scope is `group`.")
-    percent: int | None = Field(ge=0, le=100, description="Of all users, where the scope is `percent`.")
+    group: str | None = Field(description="The group, if the scope is `group`.")
+    percent: int | None = Field(ge=0, le=100, description="The percentage of all users, if the scope is `percent`.")
 
 
 class FlagList(Shape):
-    """Every setting of every flag."""
+    """All settings of all flags."""
 
     success: Literal[True]
     flags: list[FlagShown]
 
 
 class GroupShown(Shape):
-    """A group, with its members' names."""
+    """A group with the names of its members."""
 
     name: str = Field(min_length=1, max_length=150, examples=["analysts"])
     members: list[Username]
@@ -50,11 +50,11 @@ class GroupMade(Shape):
 
 
 class AuditShown(Shape):
-    """A line of the audit."""
+    """A line of the audit log."""
 
     id: int = Field(examples=[41])
     at: Time
-    actor_id: int | None = Field(description="Null for nobody, and for somebody who could not prove who he is.")
+    actor_id: int | None = Field(description="Null if the caller was not signed in or could not prove who they are.")
     actor: str = Field(examples=["admin"])
     address: str = Field(examples=["203.0.113.9"])
     action: str = Field(examples=["user.add"])
@@ -64,4 +64,4 @@ class AuditShown(Shape):
 
 
 class AuditPage(Page[AuditShown]):
-    """Lines of the audit, newest first."""
+    """Lines of the audit log, newest first."""

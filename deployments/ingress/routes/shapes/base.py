@@ -1,4 +1,4 @@
-"""What all shapes of answers share: they name every key there is."""
+"""The base of all shapes: a shape names every key of an answer."""
 
 from typing import Annotated, Literal
 
@@ -8,22 +8,22 @@ from pydantic.json_schema import SkipJsonSchema
 Time = Annotated[AwareDatetime, Field(examples=["2026-03-01T12:00:00.123456+00:00"])]
 HexId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 Absent = SkipJsonSchema[None]
-"""For a key that may be left out, and is never null."""
+"""The type of a key that may be left out and is never null."""
 
 
 class Shape(BaseModel):
-    """Keys that no field names are no part of an answer."""
+    """An answer that has no keys but its fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Done(Shape):
-    """It is done."""
+    """Success."""
 
     success: Literal[True]
 
 
 class StatusOk(Shape):
-    """It is done, in the words that clients of this route read."""
+    """Success."""
 
     status: Literal["OK"]

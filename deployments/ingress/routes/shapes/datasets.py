@@ -1,4 +1,4 @@
-"""Datasets, as those see them who may (protocol 3)."""
+"""Datasets, as users who may read them see them (protocol 3)."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ DatasetId = Annotated[HexId, Field(examples=["0a56aa27ec1e4112b1458e960dc6f674"]
 
 
 class DatasetIds(Shape):
-    """Which dataset it is."""
+    """The id of the dataset."""
 
     dataset_id: DatasetId
 
@@ -27,7 +27,7 @@ class DatasetMade(Shape):
 
 
 class TableRead(DatasetIds):
-    """What the bytes were read as."""
+    """The table that was read."""
 
     dtypes: Dtypes
     num_cols: int = Field(ge=0, examples=[2])
@@ -36,7 +36,7 @@ class TableRead(DatasetIds):
 
 
 class TableAttached(Shape):
-    """The dataset has this table now."""
+    """The dataset has the uploaded table now."""
 
     success: Literal[True]
     message: str = Field(examples=["Dataset edges created"])
@@ -44,13 +44,13 @@ class TableAttached(Shape):
 
 
 class Payload(DatasetIds):
-    """What a dataset was created with, word for word, and its id."""
+    """The body that the dataset was created with, unchanged, and its id."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class DatasetDescribed(Shape):
-    """What a dataset was created with."""
+    """The body that the dataset was created with."""
 
     success: Literal[True]
     message: str
@@ -58,22 +58,22 @@ class DatasetDescribed(Shape):
 
 
 class DatasetShown(Shape):
-    """A dataset. What this server has no use for is null."""
+    """A dataset. Fields that this server does not use are null."""
 
     dataset_id: DatasetId
     name: str = Field(examples=["transactions"])
     slug: str = Field(examples=["0a56aa27ec1e4112b1458e960dc6f674"])
-    author: int = Field(description="Its owner's id.", examples=[7])
+    author: int = Field(description="The id of its owner.", examples=[7])
     node_count: int = Field(ge=0, examples=[4])
     edge_count: int = Field(ge=0, examples=[3])
-    agent_name: Any = Field(description="From its metadata, as are the next two.", examples=["pygraphistry"])
+    agent_name: Any = Field(description="From its metadata, as are the next two fields.", examples=["pygraphistry"])
     agent_version: Any = Field(examples=["0.61.2"])
     uri_tag: Any
     description: str
     image: None
     created_at: Time
     updated_at: Time
-    node_files: list[Any] = Field(description="As it was created with, as are the other lists and objects.")
+    node_files: list[Any] = Field(description="As the dataset was created with, as are the other lists and objects.")
     edge_files: list[Any]
     node_transform: None
     edge_transform: None
@@ -86,33 +86,33 @@ class DatasetShown(Shape):
     timestamp: Time
     legacy_dataset_name: None
     legacy_dataset_author: None
-    expires_at: Time | None = Field(description="Null where it stays until it is deleted.")
-    access: Literal["view", "edit", "share", "owner"] = Field(description="What the caller may do with it.")
+    expires_at: Time | None = Field(description="Null if the dataset stays until it is deleted.")
+    access: Literal["view", "edit", "share", "owner"] = Field(description="What the caller may do with the dataset.")
 
 
 class DatasetPage(Page[DatasetShown]):
-    """One's own datasets, newest first."""
+    """Your own datasets and those shared with you, newest first."""
 
 
 class Invited(Shape):
-    """Somebody who is invited."""
+    """An invited user."""
 
     email: str = Field(description="An e-mail address, or a username.", examples=["ann@example.org"])
     action: Action
 
 
 class SharedAs(Shape):
-    """With whom the dataset is shared."""
+    """How the dataset is shared."""
 
     obj_pk: DatasetId
     mode: Mode
-    mode_action: Action = Field(description="What the mode lets people do: 10 view, 20 edit, 30 share.")
-    organization: str | None = Field(description="Whose members may, where the mode is `organization`.")
+    mode_action: Action = Field(description="What the mode lets users do: 10 view, 20 edit, 30 share.")
+    organization: str | None = Field(description="The organization whose members may, if the mode is `organization`.")
     invited_users: list[Invited]
 
 
 class Shared(Shape):
-    """It is done, in the words that clients of this route read."""
+    """The dataset is shared in this way now."""
 
     status: Literal["OK"]
     message: str

@@ -9,12 +9,12 @@ from deployments.ingress.routes.shapes.page import Page
 
 FileId = Annotated[HexId, Field(examples=["5a0b3f3dd9a44f58b9c1c3f3a4b7f0d2"])]
 Dtypes = Annotated[
-    dict[str, str], Field(description="Type of each column, by name.", examples=[{"s": "str", "w": "float64"}])
+    dict[str, str], Field(description="The type of each column, by name.", examples=[{"s": "str", "w": "float64"}])
 ]
 
 
 class TableShown(Shape):
-    """A table, as it was read."""
+    """The table that was read."""
 
     name: str | None
     num_rows: int = Field(ge=0, examples=[3])
@@ -23,7 +23,7 @@ class TableShown(Shape):
 
 
 class FileShown(Shape):
-    """A file. What is known of its bytes is there once they came."""
+    """A file. The fields about its bytes are filled in after an upload."""
 
     file_id: FileId
     file_type: str = Field(examples=["csv"])
@@ -34,15 +34,15 @@ class FileShown(Shape):
     sql_transforms: list[str] = Field(max_length=0)
     agent_name: str | None
     agent_version: str | None
-    author: int = Field(description="Its owner's id.", examples=[7])
-    bytes_count: int | None = Field(ge=0, description="How many bytes were sent.", examples=[64])
+    author: int = Field(description="The id of its owner.", examples=[7])
+    bytes_count: int | None = Field(ge=0, description="The number of bytes that were sent.", examples=[64])
     created_at: Time
     updated_at: Time
-    is_valid: bool = Field(description="Whether its bytes came and are a table.", examples=[True])
+    is_valid: bool = Field(description="True if the uploaded bytes are a table.", examples=[True])
     is_uploaded: bool = Field(examples=[True])
-    errors: list[str] = Field(description="What was wrong with the bytes that came last.")
+    errors: list[str] = Field(description="What was wrong with the last upload.")
     tables_schemas: list[TableShown]
 
 
 class FilePage(Page[FileShown]):
-    """One's own files, newest first."""
+    """Your own files, newest first."""

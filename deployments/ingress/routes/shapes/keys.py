@@ -14,18 +14,18 @@ class KeyShown(Shape):
     name: str = Field(max_length=200, examples=["notebook"])
     created_at: Time
     last_used_at: Time | None
-    revoked_at: Time | None = Field(description="Null while the key counts.")
+    revoked_at: Time | None = Field(description="Null while the key is valid.")
 
 
 class KeyMade(KeyShown):
-    """The new key with its secret, which is shown this once."""
+    """The new key with its secret, which is shown only once."""
 
     success: Literal[True]
     secret: str = Field(examples=["x1Yk0d8m5Qw…"])
 
 
 class KeyList(Shape):
-    """One's own keys, newest first."""
+    """Your own keys, newest first."""
 
     success: Literal[True]
     results: list[KeyShown]

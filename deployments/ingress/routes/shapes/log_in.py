@@ -1,4 +1,4 @@
-"""What somebody gets who has signed in."""
+"""Answers to log-ins and sign-ins."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ Token = Annotated[str, Field(description="A JWT, for `Authorization: Bearer`.", 
 
 
 class ActiveOrganization(Shape):
-    """The organization that was asked for, else the user's own."""
+    """The organization that the request names, else the user's personal one."""
 
     slug: str = Field(examples=["ann"])
     is_found: bool
@@ -19,17 +19,17 @@ class ActiveOrganization(Shape):
 
 
 class LoggedIn(Shape):
-    """A token, and whose it is."""
+    """A token and its user."""
 
     token: Token
     user: UserShown
     active_organization: ActiveOrganization | Absent = Field(
-        None, description="Where `org_name` was sent, or there are two organizations or more."
+        None, description="Only if `org_name` was sent, or if there are several organizations."
     )
 
 
 class TokenShown(Shape):
-    """A token that counts."""
+    """A valid token."""
 
     token: Token
 
@@ -49,6 +49,6 @@ class SessionBegun(Shape):
 
 
 class CsrfToken(Shape):
-    """A token for `X-CSRFToken`: another text each time, for the same secret."""
+    """A token for `X-CSRFToken`. Its text differs each time; the secret behind it stays the same."""
 
     csrfmiddlewaretoken: str = Field(examples=["bWFza2VkIHNlY3JldCBvZiBhIGNvb2tpZQ"])

@@ -1,4 +1,4 @@
-"""Organizations and who is in them."""
+"""Organizations and their members."""
 
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ class OrganizationShown(Shape):
 
     slug: str = Field(min_length=1, max_length=150, examples=["acme"])
     name: str = Field(examples=["Acme Ltd"])
-    role: Role | None = Field(description="That of whoever asks; null: no member.")
+    role: Role | None = Field(description="The caller's role; null if they are not a member.")
 
 
 class OrganizationList(Shape):
@@ -32,7 +32,7 @@ class OrganizationMade(Shape):
 
 
 class MemberShown(Shape):
-    """Somebody in an organization."""
+    """A member of an organization."""
 
     user_id: int = Field(examples=[7])
     username: Username
@@ -40,21 +40,21 @@ class MemberShown(Shape):
 
 
 class MemberList(Shape):
-    """Who is in it, by name."""
+    """The members, by name."""
 
     success: Literal[True]
     results: list[MemberShown]
 
 
 class MemberSet(Shape):
-    """He is in it, in that role."""
+    """The user is a member with this role now."""
 
     success: Literal[True]
     status: Literal["OK"]
 
 
 class Switched(Shape):
-    """The organization can be the active one."""
+    """The caller can make the organization active."""
 
     status: Literal["OK"]
     message: str = Field(examples=["Switched to organization: acme"])

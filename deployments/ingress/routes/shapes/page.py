@@ -1,10 +1,12 @@
 """The envelope of a list that comes in pages (protocol 2.3)."""
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from deployments.ingress.routes.shapes.base import Shape
+
+_URI: Final[dict[str, JsonValue]] = {"format": "uri"}
 
 Item = TypeVar("Item", bound=Shape)
 
@@ -12,7 +14,9 @@ Item = TypeVar("Item", bound=Shape)
 class Page(Shape, Generic[Item]):
     """A page of a list."""
 
-    count: int = Field(ge=0, description="How many there are on all pages.", examples=[1])
-    next: str | None = Field(json_schema_extra={"format": "uri"}, description="The next page; null on the last one.")
-    previous: str | None = Field(json_schema_extra={"format": "uri"}, description="The page before.")
+    count: int = Field(ge=0, description="The number of items on all pages.", examples=[1])
+    next: str | None = Field(json_schema_extra=_URI, description="The address of the next page; null on the last.")
+    previous: str | None = Field(
+        json_schema_extra=_URI, description="The address of the previous page; null on the first."
+    )
     results: list[Item]

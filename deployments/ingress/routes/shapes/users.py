@@ -1,4 +1,4 @@
-"""Users, as log-ins and administrators see them."""
+"""Users, as they themselves and administrators see them."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ Username = Annotated[str, Field(min_length=1, max_length=150, examples=["ann"])]
 
 
 class UserShown(Shape):
-    """A user (protocol 1.2)."""
+    """A user."""
 
     id: int = Field(examples=[7])
     username: Username
@@ -19,15 +19,15 @@ class UserShown(Shape):
 
 
 class AccountShown(UserShown):
-    """A user, for administrators."""
+    """A user, with their rights."""
 
     is_admin: bool = Field(examples=[False])
 
 
 class ListedAccount(AccountShown):
-    """A user in the list of all."""
+    """A user in the list of all users."""
 
-    is_active: bool = Field(description="Whether he may sign in.")
+    is_active: bool = Field(description="True if the user may sign in.")
 
 
 class UserAdded(Shape):
@@ -45,7 +45,7 @@ class AccountList(Shape):
 
 
 class Membership(Shape):
-    """An organization that one is in."""
+    """An organization that the user is in."""
 
     slug: str = Field(examples=["acme"])
     name: str = Field(examples=["Acme"])
@@ -53,14 +53,14 @@ class Membership(Shape):
 
 
 class StoredBytes(Shape):
-    """What one has stored."""
+    """How much the user has stored, in bytes."""
 
     used: int = Field(ge=0, examples=[4096])
-    allowed: int | None = Field(ge=0, description="Null: any amount.")
+    allowed: int | None = Field(ge=0, description="The most that the user may store; null if there is no limit.")
 
 
 class Me(Shape):
-    """Who one is."""
+    """The caller."""
 
     success: Literal[True]
     user: AccountShown
