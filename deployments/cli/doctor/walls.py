@@ -22,7 +22,7 @@ LAYERS: Final = {
     "pidfd": "pidfd",
     "memfd_sealing": "memfd sealing",
 }
-"""What every run uses, whatever the setting ``isolation``; by the names of ``walls/basics.py``."""
+"""The layers of every run, whatever the setting ``isolation``. Keys are the names of ``walls/basics.py``."""
 
 WALLS: Final = {
     "landlock": "Landlock",
@@ -31,7 +31,7 @@ WALLS: Final = {
     "throwaway_users": "throwaway users",
     "cgroup": "cgroup v2",
 }
-"""The walls that ``isolation`` is about; by the names of ``walls/probe.py``."""
+"""The walls that ``isolation`` chooses. Keys are the names of ``walls/probe.py``."""
 
 _ADVICE: Final = {
     "landlock": "it needs Linux 5.13 or newer with landlock in /sys/kernel/security/lsm; gVisor does not have it",

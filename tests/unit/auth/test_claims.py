@@ -1,4 +1,4 @@
-"""Claims about tokens and accounts that reviewers ask for by number, each shown once from outside."""
+"""Numbered claims about tokens and accounts (tests/claims.py), each shown once from outside."""
 
 import asyncio
 import time
@@ -54,7 +54,8 @@ def headers_of(client: Browser, username: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {sign_in(client, username).json()['token']}"}
 
 
-def test_claim_25_bad_tokens_are_401_and_none_reaches_a_replica(tmp_path: Path) -> None:
+@pytest.mark.claim(25)
+def test_bad_tokens_are_401_and_none_reaches_a_replica(tmp_path: Path) -> None:
     key_file = tmp_path / "jwt.key"
     key_file.write_text(ours.SECRET)
     key_file.chmod(0o600)
@@ -75,7 +76,8 @@ def test_claim_25_bad_tokens_are_401_and_none_reaches_a_replica(tmp_path: Path) 
     site.close()
 
 
-def test_claim_26_times_issuer_and_audience_are_enforced_and_refresh_ends() -> None:
+@pytest.mark.claim(26)
+def test_times_issuer_and_audience_are_enforced_and_refresh_ends() -> None:
     tokens = Tokens(SigningKey(ours.SECRET), "graphside", ours.LIFETIME_S)
     assert LEEWAY_S <= 30
     now = int(time.time())
@@ -98,7 +100,8 @@ def test_claim_26_times_issuer_and_audience_are_enforced_and_refresh_ends() -> N
         tokens.refresh(ours.aged(ours.LIFETIME_S / 2 + 30, orig_age_s=86400 + 60), ours.ANN)
 
 
-def test_claim_27_keys_have_256_bits_two_are_accepted_and_none_is_a_constant(tmp_path: Path) -> None:
+@pytest.mark.claim(27)
+def test_keys_have_256_bits_two_are_accepted_and_none_is_a_constant(tmp_path: Path) -> None:
     with pytest.raises(WeakSecret):
         SigningKey(b"x" * 31)
     made = [load_or_make_key(tmp_path / name / "jwt.key") for name in "ab"]
@@ -122,9 +125,10 @@ ENDINGS: dict[str, Callable[[Services, str], object]] = {
 }
 
 
+@pytest.mark.claim(28)
 @pytest.mark.anyio
 @pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS.keys())
-async def test_claim_28_older_tokens_are_refused_within_5_s_on_every_replica(
+async def test_older_tokens_are_refused_within_5_s_on_every_replica(
     site: Site, end: Callable[[Services, str], object]
 ) -> None:
     services = site.services
@@ -140,7 +144,8 @@ async def test_claim_28_older_tokens_are_refused_within_5_s_on_every_replica(
                 await asyncio.sleep(0.01)
 
 
-def test_claim_29_refusals_have_the_right_status_and_help_nobody_guess(site: Site) -> None:
+@pytest.mark.claim(29)
+def test_refusals_have_the_right_status_and_help_nobody_guess(site: Site) -> None:
     client = site.browser()
     ann = headers_of(client, "ann")
     assert client.get("/api/v2/admin/users/").status_code == 401
@@ -153,7 +158,8 @@ def test_claim_29_refusals_have_the_right_status_and_help_nobody_guess(site: Sit
     assert bodies[0]["non_field_errors"] == ["Unable to log in with provided credentials."]
 
 
-def test_claim_29_unknown_user_and_wrong_password_take_the_same_time(site: Site) -> None:
+@pytest.mark.claim(29)
+def test_unknown_user_and_wrong_password_take_the_same_time(site: Site) -> None:
     users = Users(site.services.catalog, Passwords(time_cost=3, memory_cost_kib=16 * 1024))
     users.set_password("ann", PASSWORD)
 
@@ -168,7 +174,8 @@ def test_claim_29_unknown_user_and_wrong_password_take_the_same_time(site: Site)
     assert unknown == pytest.approx(known, rel=0.1)
 
 
-def test_claim_35_anothers_key_is_as_absent_as_none(site: Site) -> None:
+@pytest.mark.claim(35)
+def test_anothers_key_is_as_absent_as_none(site: Site) -> None:
     client = site.browser()
     ann, bob = headers_of(client, "ann"), headers_of(client, "bob")
     key_id = client.post("/api/v2/auth/pkey/", json={}, headers=ann).json()["id"]
@@ -179,8 +186,9 @@ def test_claim_35_anothers_key_is_as_absent_as_none(site: Site) -> None:
     assert bodies[0].replace(ids[0], "") == bodies[1].replace(ids[1], "")
 
 
+@pytest.mark.claim(37)
 @pytest.mark.anyio
-async def test_claim_37_hashing_leaves_the_event_loop_free_and_the_eleventh_failure_is_429(site: Site) -> None:
+async def test_hashing_leaves_the_event_loop_free_and_the_eleventh_failure_is_429(site: Site) -> None:
     users = Users(site.services.catalog, Passwords(time_cost=3, memory_cost_kib=32 * 1024))
     users.set_password("ann", PASSWORD)
     credentials = replace(site.services.credentials, users=users)
@@ -195,7 +203,8 @@ async def test_claim_37_hashing_leaves_the_event_loop_free_and_the_eleventh_fail
     assert turns > 50  # the loop went round all the while
 
 
-def test_claim_38_each_log_in_and_refusal_leaves_a_line_without_secrets(site: Site) -> None:
+@pytest.mark.claim(38)
+def test_each_log_in_and_refusal_leaves_a_line_without_secrets(site: Site) -> None:
     client = site.browser()
     token = sign_in(client, "ann").json()["token"]
     sign_in(client, "ann\nlog_in ok root", "hunter2\n")
