@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from runtime.sandbox.host.seat import SeatProcess
-from runtime.task import TaskSpec
+from runtime.task import EngineName, TaskSpec
 
 MakeRoom = Callable[[], Awaitable[bool]]
 """Closes the dataset that was used least recently; returns False if all are in use."""
@@ -61,7 +61,7 @@ class LoadedDataset(Protocol):
 class Engine(Protocol):
     """Loads datasets."""
 
-    name: str
+    name: EngineName
 
     async def start(self) -> None:
         """Begin to prepare what loading needs, in the background."""

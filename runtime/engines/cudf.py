@@ -25,7 +25,7 @@ from runtime.errors import DatasetTooLarge, DatasetUnreadable, RunInterrupted, R
 from runtime.sandbox.host.seat import seat_not_made
 from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.host.template import TemplateProcess
-from runtime.task import MIB
+from runtime.task import GPU_ENGINE, MIB, EngineName
 
 log = logging.getLogger("graphside.engine")
 
@@ -39,7 +39,7 @@ TIDY_S: Final = 3600.0
 class CudfEngine:
     """Blocks and seats of one device, over tables of one store."""
 
-    name = "cudf"
+    name: EngineName = GPU_ENGINE
 
     def __init__(
         self,

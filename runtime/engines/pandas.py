@@ -15,7 +15,7 @@ from runtime.sandbox.host.holder import HolderOrder, HolderProcess, open_holder
 from runtime.sandbox.host.seat import SeatProcess, open_seat
 from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.host.template import TemplateProcess
-from runtime.task import TaskSpec
+from runtime.task import CPU_ENGINE, EngineName, TaskSpec
 
 log = logging.getLogger("graphside.engine")
 
@@ -109,7 +109,7 @@ class PandasDataset:
 class PandasEngine:
     """Holders forked from one template, over tables of one store."""
 
-    name = "pandas"
+    name: EngineName = CPU_ENGINE
 
     def __init__(self, store: Store, template: TemplateProcess, settings: SeatSettings, dataset_bytes: int) -> None:
         """``dataset_bytes``: the most memory that one dataset may take, files included."""

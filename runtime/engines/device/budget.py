@@ -5,7 +5,7 @@ from typing import Final
 
 from runtime.engines.device.driver import Driver
 from runtime.errors import EngineUnavailable
-from runtime.task import MIB
+from runtime.task import GPU_ENGINE, MIB
 
 CONTEXT_BYTES: Final = 640 * MIB
 """Device memory of a process that has a context and nothing else."""
@@ -47,6 +47,6 @@ def budget_bytes(driver: Driver, device: DeviceSettings) -> int:
         raise EngineUnavailable(
             f"the device has {usable} bytes to use; {device.seats} runs of {device.seat_bytes} bytes each, with their "
             "contexts, leave too little for datasets: lower seats or gpu.seat_bytes, or set gpu.cache_bytes",
-            engine="cudf",
+            engine=GPU_ENGINE,
         )
     return wanted - wanted % driver.granule_bytes

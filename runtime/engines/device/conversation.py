@@ -9,6 +9,7 @@ from runtime.sandbox.host.channel import Channel
 from runtime.sandbox.host.children import Child, ForkerClient
 from runtime.sandbox.host.claims import MOST_CHARACTERS, validated_load_failure
 from runtime.sandbox.protocol import Message, encode_frame
+from runtime.task import CPU_ENGINE, GPU_ENGINE, send_with
 from runtime.text import clip
 
 log = logging.getLogger("graphside.engine")
@@ -78,8 +79,8 @@ def expected(message: Message, event: str) -> Message:
     """
     if message.get("event") == "no_device":
         log.error("device.unusable why=%a", clip(str(message.get("why")), MOST_CHARACTERS))  # for the operator only
-        text = "this server's GPU cannot be used now; send the run with engine='pandas', or ask the server's operator"
-        raise EngineUnavailable(text, engine="cudf")
+        text = f"this server's GPU cannot be used now; {send_with(CPU_ENGINE)}, or ask the server's operator"
+        raise EngineUnavailable(text, engine=GPU_ENGINE)
     if message.get("event") != event:
         raise validated_load_failure(message.get("failure"))
     return message

@@ -150,7 +150,7 @@ def test_a_device_that_cannot_be_used_is_no_engine_and_its_reason_is_not_told(
     make_device_rig: MakeDeviceRig,
 ) -> None:
     device_rig = make_device_rig(cache_bytes=6 * MIB, frames=no_device)
-    with pytest.raises(EngineUnavailable, match="engine='pandas'") as caught:
+    with pytest.raises(EngineUnavailable, match='engine="pandas"') as caught:
         device_rig.rig.run(device_rig.rig.dataset(), COUNT)
     assert "secret" not in caught.value.message
     assert device_rig.driver.live == {}

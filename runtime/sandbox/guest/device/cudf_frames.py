@@ -26,6 +26,7 @@ from rmm.pylibrmm.device_buffer import copy_device_to_ptr
 
 from runtime.errors import DatasetUnreadable, LimitFields, RuntimeFailure, TaskCrashed, TaskMemoryExceeded
 from runtime.sandbox.device_frames import Packing
+from runtime.task import CPU_ENGINE, send_with
 
 _ALIGNMENT: Final = 256
 """Alignment of buffers in a block. RMM aligns its own buffers alike."""
@@ -77,8 +78,8 @@ class CudfFrames:
         try:
             return cudf.DataFrame.from_arrow(table)
         except (TypeError, NotImplementedError, pa.ArrowException) as error:
-            text = f"cuDF cannot hold a column of this dataset ({error}); send the run with engine='pandas'"
-            raise DatasetUnreadable(text[:500]) from error
+            text = f"cuDF cannot hold a column of this dataset ({str(error)[:300]}); {send_with(CPU_ENGINE)}"
+            raise DatasetUnreadable(text) from error
 
     def pack(self, frame: Any) -> Packing:
         header, buffers = frame.device_serialize()
