@@ -1,4 +1,4 @@
-"""From source text as it was sent to a function that can be called with a graph (protocol 4.3)."""
+"""Turns source text from a client into a function that takes a graph (protocol 4.3)."""
 
 import ast
 import inspect
@@ -19,14 +19,13 @@ _BLANK: Final = " \t\f"
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _WHAT_IS_NEEDED: Final = "define `def task(g): ...` at the top level"
 
-# What a user's function takes and gives is the user's business.
+# Any: a user's function takes and returns what it likes.
 Task = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledTask:
-    """Source text that compiles. ``lines`` are those of ``source``; line n of the text as sent is ``lines[n -
-    1]``."""
+    """Source text that compiles. Line n of the text as sent is ``lines[n - 1]``."""
 
     code: CodeType
     source: str
@@ -35,7 +34,7 @@ class CompiledTask:
 
 @dataclass(frozen=True, slots=True)
 class LoadedTask:
-    """A task ready to be called with one graph, and the text it came from."""
+    """A task that can be called with one graph, and the text that defined it."""
 
     task: Task
     source: str
@@ -43,7 +42,7 @@ class LoadedTask:
 
 
 def load_task(source: str) -> LoadedTask:
-    """Compile ``source`` and run its top level. See ``compile_task`` and ``define_task`` for what is raised."""
+    """Compile ``source`` and run its top level. Raises as ``compile_task`` and ``define_task``."""
     return define_task(compile_task(source))
 
 
@@ -51,8 +50,7 @@ def compile_task(source: str) -> CompiledTask:
     """Compile source text without running any of it.
 
     Raises:
-        InvalidSource: it does not compile; ``line`` and ``column`` (1-based) count in the text without its
-        common
+        InvalidSource: it does not compile; ``line`` and ``column`` (1-based) count in the text without its common
             indentation.
     """
     lines = _without_common_indent(_lines(source))
@@ -61,21 +59,21 @@ def compile_task(source: str) -> CompiledTask:
     if unsendable is not None:
         line = text.count("\n", 0, unsendable.start()) + 1
         column = unsendable.start() - text.rfind("\n", 0, unsendable.start())
-        what = "a NUL character" if unsendable.group() == "\0" else "half of a surrogate pair"
+        what = "a NUL character" if unsendable.group() == "\0" else "an unpaired surrogate"
         raise _does_not_compile(f"{what} in the text", lines, line, column)
     code = _compile(text, lines)
     return CompiledTask(code=code, source=text, lines=tuple(lines))
 
 
 def define_task(compiled: CompiledTask) -> LoadedTask:
-    """Run the top level in one namespace, that of the module ``task_module``, and take ``task`` out of it.
+    """Run the top level in the namespace of the module ``task_module`` and return its ``task``.
 
-    The module is registered in ``sys.modules`` (dataclasses, typing and pickle look classes up there) and the
-    text in ``linecache`` (tracebacks and ``inspect.getsource`` show the user's lines).
+    The module is registered in ``sys.modules``, because dataclasses, typing and pickle look up classes there. The text
+    is registered in ``linecache``, so that tracebacks and ``inspect.getsource`` show the user's lines.
 
     Raises:
         InvalidSource: the text defines no ``task``, or one that cannot be called with exactly one argument.
-        BaseException: whatever the top level raises, untouched; its traceback has frames of this file first.
+        BaseException: anything that the top level raises, unchanged; its traceback begins with frames of this file.
     """
     lines = [line + "\n" for line in compiled.lines]
     linecache.cache[FILENAME] = (len(compiled.source), None, lines, FILENAME)
@@ -87,38 +85,38 @@ def define_task(compiled: CompiledTask) -> LoadedTask:
 
 
 def _lines(source: str) -> list[str]:
-    """The lines of the text, ended where Python's tokenizer ends them (not at U+2028, not at a form feed)."""
+    """Split the text into lines where Python's tokenizer does (not at U+2028, not at a form feed)."""
     text = source.removeprefix("\ufeff")
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _without_common_indent(lines: list[str]) -> list[str]:
-    """The lines less the leading blanks that every line with text shares; nothing else in a line changes.
+    """Remove the leading blanks that all lines with text share; nothing else in a line changes.
 
-    Clients indent every line of the text they send, also inside triple-quoted strings, so exactly that must
-    come off. ``textwrap.dedent`` would besides empty the blank lines inside strings.
+    Clients indent every line that they send, also inside triple-quoted strings, so exactly this indentation has to be
+    removed. ``textwrap.dedent`` would also empty the blank lines inside strings.
     """
     indents = [line[: len(line) - len(line.lstrip(_BLANK))] for line in lines if line.strip(_BLANK)]
     if not indents:
         return lines
     first = min(indents)
-    # what the first and the last in sorted order share, all share
+    # A prefix that the first and the last in sorted order share is shared by all.
     prefix = first[: _shared(first, max(indents))]
     return [line[_shared(line, prefix) :] for line in lines]
 
 
 def _shared(text: str, prefix: str) -> int:
-    """How many characters of ``prefix`` the text begins with."""
+    """Return how many characters of ``prefix`` the text begins with."""
     if text.startswith(prefix):
         return len(prefix)
     return next(position for position in range(len(prefix)) if text[position : position + 1] != prefix[position])
 
 
 def _compile(text: str, lines: list[str]) -> CodeType:
-    """Compile the text; where the first statement is still indented, as the block that it looks like.
+    """Compile the text, also if its first statement is still indented.
 
-    That happens where a string or a comment begins further left than the code around it. Re-indenting the
-    text would change the string, so a block is put around it and taken away again from the tree.
+    That happens if a string or a comment begins further left than the code around it. Re-indenting the text would
+    change the string, so it is parsed inside an ``if`` block, which is then removed from the tree.
     """
     added = 0
     try:
@@ -143,7 +141,7 @@ def _compile(text: str, lines: list[str]) -> CodeType:
 
 
 def _starts_indented(lines: list[str]) -> bool:
-    """Whether the first line that is neither blank nor a comment begins with a blank."""
+    """Return whether the first line that is neither blank nor a comment begins with a blank."""
     for line in lines:
         text = line.strip(_BLANK)
         if text and not text.startswith("#"):
@@ -156,7 +154,7 @@ def _does_not_compile(
 ) -> InvalidSource:
     line = min(max(line, 1), len(lines))
     return InvalidSource(
-        f"The source does not compile: {legal_text(reason)} (line {line}).",
+        f"the source does not compile: {legal_text(reason)} (line {line})",
         exception_type=exception_type,
         line=line,
         column=max(column, 1),
@@ -165,9 +163,9 @@ def _does_not_compile(
 
 
 def _checked(task: object, compiled: CompiledTask) -> Task:
-    """``task``, if it can be called with one graph."""
+    """Return ``task`` if it can be called with one graph; else raise ``InvalidSource``."""
     if task is None:
-        raise InvalidSource(f"The source defines no function named task: {_WHAT_IS_NEEDED}.", line=1, column=1)
+        raise InvalidSource(f"the source defines no function named task: {_WHAT_IS_NEEDED}", line=1, column=1)
     if not callable(task):
         raise _not_a_task(f"task is of type {type_name(type(task))}, not a function: {_WHAT_IS_NEEDED}", task, compiled)
     if _plainly_takes_one(task):
@@ -177,7 +175,7 @@ def _checked(task: object, compiled: CompiledTask) -> Task:
         raise _not_a_task(reason, task, compiled)
     try:
         signature = inspect.signature(task)
-    except (TypeError, ValueError):  # some callables written in C have none; the call will tell
+    except (TypeError, ValueError):  # some callables written in C have no signature; the call itself will show
         return task
     try:
         signature.bind(None)
@@ -189,16 +187,16 @@ def _checked(task: object, compiled: CompiledTask) -> Task:
 
 
 def _plainly_takes_one(task: Task) -> bool:
-    """Whether it is a function whose code alone says that it can be called with one argument.
+    """Return whether it is a function whose code alone shows that it takes one argument.
 
-    Most tasks are, and so are spared the machinery of ``inspect``, which costs a fresh process 170 copied pages.
+    Most tasks are. They skip the machinery of ``inspect``, which costs a fresh process 170 copied pages.
     """
     if type(task) is not FunctionType:
         return False
     code = task.__code__
     defaults = len(task.__defaults__ or ())
     return (
-        not task.__dict__  # nothing that says otherwise, such as __wrapped__
+        not task.__dict__  # no attribute that changes the signature, such as __wrapped__
         and not code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE)
         and code.co_kwonlyargcount == 0
         and code.co_argcount - defaults <= 1 <= code.co_argcount
@@ -213,9 +211,9 @@ def _is_async(task: Task) -> bool:
 
 
 def _not_a_task(reason: str, task: object, compiled: CompiledTask) -> InvalidSource:
-    """The error, with the line where ``task`` is defined as far as its code says."""
+    """Return the error, with the line where ``task`` is defined if its code has one."""
     code = getattr(task, "__code__", None)
     known = isinstance(code, CodeType) and code.co_filename == FILENAME
     line = code.co_firstlineno if known and isinstance(code, CodeType) else 1
     line = min(max(line, 1), len(compiled.lines))
-    return InvalidSource(f"{legal_text(reason)}.", line=line, column=1, text=compiled.lines[line - 1][:1000])
+    return InvalidSource(legal_text(reason), line=line, column=1, text=compiled.lines[line - 1][:1000])

@@ -1,4 +1,4 @@
-"""Text that somebody else made, brought into a shape that can be sent."""
+"""Makes text from outside safe to send: valid UTF-8, of bounded length."""
 
 from typing import Final
 
@@ -9,9 +9,9 @@ _NAME_CHARACTERS: Final = 500
 
 
 def legal_text(text: str) -> str:
-    """``text`` as UTF-8 can carry it: a surrogate pair is joined, a lone surrogate becomes U+FFFD.
+    """Return ``text`` as valid UTF-8 text: surrogate pairs are joined, an unpaired surrogate becomes U+FFFD.
 
-    Always an exact ``str``, also for a subclass with methods of its own.
+    The result is an exact ``str``, also for a subclass with its own methods.
     """
     text = str.__str__(text)
     try:
@@ -22,7 +22,7 @@ def legal_text(text: str) -> str:
 
 
 def clip(text: str, limit: int) -> str:
-    """``text`` in about ``limit`` characters at most: its first and its last half stay, the cut is named."""
+    """Return at most about ``limit`` characters: the beginning and the end of ``text``, with a note of the cut."""
     text = str.__str__(text)
     if len(text) <= limit:
         return text
@@ -31,9 +31,9 @@ def clip(text: str, limit: int) -> str:
 
 
 def type_name(cls: type) -> str:
-    """``ValueError``, ``pandas.errors.ParserError``: the name of a type, whatever its metaclass answers.
+    """Return the name of a type (``ValueError``, ``pandas.errors.ParserError``) without asking its metaclass.
 
-    Names of built-ins and of the task's own module carry no module.
+    Names of built-ins and of the task's own module have no module in front.
     """
     name = legal_text(clip(type.__dict__["__qualname__"].__get__(cls), _NAME_CHARACTERS))
     module = type.__dict__["__module__"].__get__(cls)

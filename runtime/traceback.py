@@ -1,8 +1,7 @@
-"""An exception that left a task, as data: what a user needs to find the line, and no path of this machine.
+"""Describes an exception that a task raised: what a user needs to find the line, and no path of this machine.
 
-Everything read here may be hostile (a ``__str__`` that raises, a metaclass that lies, a chain without end),
-so slots are read past overrides and every part has a bound. One that loops for ever is ended by the run's
-deadline.
+Everything about the exception may be hostile: a ``__str__`` that raises, a metaclass that lies, an endless chain. So
+slots are read past overrides, and every part has a bound. The run's deadline ends code that loops forever.
 """
 
 import linecache
@@ -63,11 +62,10 @@ class _Frame:
 
 
 def describe_exception(exc: BaseException) -> ExceptionFields:
-    """``exception_type``, ``exception_message``, ``traceback`` (text) and ``frames`` of an exception.
+    """Return ``exception_type``, ``exception_message``, ``traceback`` (text) and ``frames`` of an exception.
 
-    ``frames`` lists those in the user's own text, outermost first: ``line`` (1-based), ``function``,
-    ``source``. Frames of this package are left out everywhere; paths of libraries begin after
-    ``site-packages/``.
+    ``frames`` has the frames in the user's own source, outermost first: ``line`` (1-based), ``function``, ``source``.
+    Frames of this package are always left out; paths of libraries begin after ``site-packages/``.
     """
     users = [entry for entry in _entries(exc) if entry.tb_frame.f_code.co_filename == FILENAME]
     frames = [_frame(entry) for entry in _both_ends(users)[0]]
@@ -80,7 +78,7 @@ def describe_exception(exc: BaseException) -> ExceptionFields:
 
 
 def _chain(exc: BaseException, depth: int) -> str:
-    """The exception and those that it came from, oldest first."""
+    """Return the text of the exception and of the exceptions that led to it, oldest first."""
     parts = [_one(exc, depth)]
     seen = {id(exc)}
     while len(parts) < 2 * _CHAIN:
@@ -101,7 +99,7 @@ def _chain(exc: BaseException, depth: int) -> str:
 
 
 def _one(exc: BaseException, depth: int) -> str:
-    """One exception without its chain; the members of a group below it, indented."""
+    """Return the text of one exception without its chain; the members of a group follow, indented."""
     entries, cut = _both_ends(_entries(exc))
     frames = [_frame(entry) for entry in entries]
     parts = ["Traceback (most recent call last):\n"] if frames else []
@@ -131,7 +129,7 @@ def _members(group: BaseException, depth: int) -> Iterator[str]:
 
 
 def _headline(exc: BaseException) -> str:
-    """``ValueError: the message``, preceded by the place for a syntax error."""
+    """Return ``ValueError: the message``; for a syntax error, the place comes first."""
     name, message = type_name(type(exc)), _message(exc)
     if not issubclass(type(exc), SyntaxError):  # isinstance would ask the exception for its class
         return f"{name}: {message}\n" if message else f"{name}\n"
@@ -147,7 +145,7 @@ def _headline(exc: BaseException) -> str:
 def _message(exc: BaseException) -> str:
     try:
         return _sanitised(str(exc))
-    except BaseException:  # the user's own __str__ may raise anything, an exit too; its failure is no news
+    except BaseException:  # the user's own __str__ may raise anything, even SystemExit; its failure does not matter
         return f"<the message of this {type_name(type(exc))} could not be read>"
 
 
@@ -160,7 +158,7 @@ def _notes(exc: BaseException) -> list[str]:
 
 
 def _sanitised(text: str) -> str:
-    """A message, bounded, without the directories that this product and its libraries live in."""
+    """Return a bounded message without the directories of this product and its libraries."""
     text = legal_text(clip(text, _MESSAGE_CHARACTERS))
     for root in _ROOTS:
         text = text.replace(root, "")
@@ -168,12 +166,12 @@ def _sanitised(text: str) -> str:
 
 
 def _slot(exc: BaseException, name: str, owner: type = BaseException) -> object:
-    """An attribute that the interpreter keeps on the exception, past any override in its class."""
+    """Return an attribute that the interpreter keeps on the exception, bypassing any override in its class."""
     return owner.__dict__[name].__get__(exc)
 
 
 def _entries(exc: BaseException) -> list[TracebackType]:
-    """The traceback of an exception, outermost frame first, without our frames and the import system's."""
+    """Return the traceback entries, outermost first, without frames of this package and of the import system."""
     entries = []
     entry = _slot(exc, "__traceback__")
     while isinstance(entry, TracebackType):
@@ -197,7 +195,7 @@ def _frame(entry: TracebackType) -> _Frame:
 
 
 def _columns(code: CodeType, entry: TracebackType, whole: str) -> tuple[int, int] | None:
-    """Which part of the line failed, where that is less than all of it."""
+    """Return the part of the line that failed, or None if it is the whole line or not known."""
     position = next(islice(code.co_positions(), entry.tb_lasti // 2, None), None)
     if position is None:
         return None
@@ -214,19 +212,19 @@ def _columns(code: CodeType, entry: TracebackType, whole: str) -> tuple[int, int
 
 
 def _shown_path(path: str) -> str:
-    """A file name without the directories of this machine."""
+    """Return a file name without the directories of this machine."""
     shortened = _LIBRARY.sub("", legal_text(path)[-4096:])
     return os.path.basename(shortened) if os.path.isabs(shortened) else shortened
 
 
 def _both_ends(entries: list[TracebackType]) -> tuple[list[TracebackType], int]:
-    """The first and last frames of a deep traceback, and how many were left out between them."""
+    """Return the first and last frames of a deep traceback, and the number of frames left out between them."""
     cut = max(len(entries) - 2 * _FRAMES_EACH_END, 0)
     return (entries[:_FRAMES_EACH_END] + entries[-_FRAMES_EACH_END:], cut) if cut else (entries, 0)
 
 
 def _collapsed(frames: list[_Frame]) -> Iterator[str]:
-    """The text of the frames; a line that calls itself over and over is shown three times and counted."""
+    """Yield the text of the frames; a frame that repeats is shown three times, then counted."""
     for _, same in groupby(frames, key=lambda frame: (frame.path, frame.line, frame.function)):
         run = list(same)
         yield from (frame.text() for frame in run[:3])

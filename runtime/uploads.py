@@ -1,4 +1,4 @@
-"""Turns uploaded bytes into a stored table: parsed in a process of its own, committed only when it is whole."""
+"""Turns uploaded bytes into a stored table: parsed in a separate process, committed only when complete."""
 
 import asyncio
 import logging
@@ -19,29 +19,29 @@ log = logging.getLogger("graphside.uploads")
 
 BASE_TIMEOUT_S: Final = 60.0
 BYTES_PER_S: Final = 4_000_000
-"""What the slowest reader (Excel) manages of its compressed bytes; the others are ten times faster."""
+"""Compressed bytes per second of the slowest reader (Excel); the others are ten times faster."""
 
 CONCURRENT_PARSES: Final = 2
 MEMORY_FACTOR: Final = 6
 """A parser may use this many times the largest upload: text formats grow when they become columns."""
 
 MEMORY_SHARE: Final = 4
-"""All parsers together use no more than half of the machine's memory."""
+"""Each parser may use at most one part in this many of the machine's memory; all parsers together use half."""
 
 DECOMPRESSED_FACTOR: Final = 4
-"""A compressed upload may hold this many times the largest upload."""
+"""A compressed upload may decompress to this many times the largest upload."""
 
 INPUTS: Final = MAX_FDS - 2
-"""As many descriptors as a job can be handed beside its channel and its output."""
+"""Descriptors that a job can be given besides its channel and its output."""
 
 MOST_PARTS: Final = 100
-"""Of a table that is concatenated: each is asked for and opened. Routes keep to it."""
+"""Parts of a concatenated table; the routes enforce it, because each part is looked up and opened."""
 
 _CONCATENATE: Final = {"job": "concatenate"}
 
 
 def parse_timeout_s(byte_count: int) -> float:
-    """How long a parser may take over so many bytes, in seconds."""
+    """Return how many seconds a parser may take for so many bytes."""
     return BASE_TIMEOUT_S + byte_count / BYTES_PER_S
 
 
@@ -59,10 +59,10 @@ class Uploads:
     async def parse(
         self, incoming: str, file_type: str, file_compression: str, options: dict[str, Any]
     ) -> dict[str, Any]:
-        """Parse the upload named ``incoming`` into a new object and describe it (``ObjectRecord``'s fields).
+        """Parse the upload named ``incoming`` into a new object; return the fields of its ``ObjectRecord``.
 
-        The upload itself becomes the object where it is a canonical file already, and else stays the caller's to
-        remove. Nobody may write to it any more. Raises ``InvalidTable``, ``StorageFull``, ``StoreUnavailable``,
+        If the upload is a canonical file already, it becomes the object itself; else the caller has to remove it.
+        Nobody may write to it any more. Raises ``InvalidTable``, ``StorageFull``, ``StoreUnavailable``,
         ``RunInterrupted``.
         """
         request = {
@@ -97,7 +97,7 @@ class Uploads:
                     os.close(fd)
 
     async def _part(self, inputs: list[int], made: list[int]) -> int:
-        """A table of some of the parts, in a file without a name that goes into ``made``."""
+        """Concatenate some of the parts into an unnamed file, whose descriptor is added to ``made``."""
         fd = self._scratch()
         made.append(fd)
         await self._job(_CONCATENATE, fd, inputs, 0)
@@ -106,36 +106,36 @@ class Uploads:
     async def _make_object(
         self, request: dict[str, Any], inputs: list[int], scratch_bytes: int, given: Path | None = None
     ) -> dict[str, Any]:
-        """``given``: the first input's path, where that file may become the object."""
+        """Run the job and commit its table. ``given``: the first input's path, if that file may become the object."""
         output = self._store.incoming()
         out_fd = os.open(output, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             table = await self._job(request, out_fd, inputs, scratch_bytes)
             described = validated_description(table)
-            # Here the parser is dead: what it has checked can change no more.
+            # The parser has ended, so the bytes that it checked cannot change any more.
             adopted = given if given is not None and table.get("adopted") is True else None
             byte_count = os.fstat(inputs[0] if adopted else out_fd).st_size
             object_id = uuid4().hex
             await asyncio.to_thread(self._store.commit, adopted or output, object_id)
         finally:
             os.close(out_fd)
-            output.unlink(missing_ok=True)  # what was committed lies elsewhere by now
+            output.unlink(missing_ok=True)  # a committed file has moved away by now
         return {"id": object_id, "byte_count": byte_count, **described}
 
     async def _job(self, request: dict[str, Any], out_fd: int, inputs: list[int], scratch_bytes: int) -> dict[str, Any]:
-        """What the job said of the table that it wrote; nothing of it is checked yet."""
+        """Return the job's unchecked claims about the table that it wrote."""
         mapped = sum(os.fstat(fd).st_size for fd in inputs)
         limits = JobLimits(
             timeout_s=parse_timeout_s(mapped),
             file_bytes=self._file_bytes,
-            # Maps of files are no memory of the parser's own, yet the limit counts them.
+            # Mapped files are not the parser's own memory, but the limit counts them.
             memory_bytes=self._memory_bytes + mapped + scratch_bytes,
         )
         async with self._turn:
             return await run_job(self._template, request, (out_fd, *inputs), limits)
 
     def _scratch(self) -> int:
-        """A new file without a name, for what a compressed upload holds."""
+        """Return a descriptor of a new unnamed file for decompressed data."""
         path = self._store.incoming()
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         path.unlink()

@@ -1,9 +1,9 @@
-"""Uploads that need not be written again: files that are, byte for byte, what would be stored of them.
+"""Adoption: an upload that is already the canonical file, byte for byte, becomes the stored object as it is.
 
-Many clients write Arrow with the library that we write it with, PyGraphistry among them. Their file can become the
-object as it is. It is not enough that such a file can be read: holders rely on what ``tables.write_canonical`` writes.
-So the canonical table is written once more, and each piece is compared with the file instead of stored. Columns that
-were taken over lie in the map of the file itself, at the very place where they would be written, and need no look.
+Many clients, PyGraphistry among them, write Arrow with the same library as the server. That a file can be read is not
+enough, because holders rely on exactly what ``tables.write_canonical`` writes. So the canonical table is written once
+more, and each piece is compared with the file instead of stored. An unchanged column lies in the map of the file
+itself, at the place where it would be written, so its bytes need no comparison.
 """
 
 import pyarrow as pa
@@ -13,20 +13,20 @@ from runtime.datasets.tables import write_to
 
 
 def is_stored_form(table: pa.Table, body: Body) -> bool:
-    """Whether ``body`` is what ``write_canonical`` makes of this canonical table, without one byte more or less.
+    """Return whether ``body`` is exactly what ``write_canonical`` makes of this canonical table.
 
-    A schema without metadata may be written as an empty list of it, or as none: readers see no difference.
+    A schema without metadata may be written with an empty list or with none: readers see no difference.
     """
     spellings = [table] if table.schema.metadata else [table, table.replace_schema_metadata(None)]
     return any(_is_written_as(spelling, body.view()) for spelling in spellings)
 
 
 class _Differs(Exception):
-    """What would be written next is not what the file has there."""
+    """The next bytes are not those of the file."""
 
 
 class _Comparison:
-    """A binary file object for Arrow that takes only what an existing file has already."""
+    """A binary file object for Arrow that accepts only the bytes that an existing file has."""
 
     closed = False
 

@@ -1,15 +1,14 @@
-"""Frames over a mapped file: no copy, no load, and writable like any other frame.
+"""Frames over a mapped file: not copied, not loaded, and writable like any other frame.
 
-A canonical table (``tables``) is mapped ``MAP_PRIVATE``, so that a write reaches a private copy of one page
-and never the file. pyarrow's own conversion hands out read-only arrays, on which ``df.loc[mask, 'w'] = 0``
-raises; here columns of fixed width are numpy arrays over the map itself. Everything else goes through
-``to_pandas``, column by column.
+A canonical table (``tables``) is mapped ``MAP_PRIVATE``, so a write changes a private copy of one page and never the
+file. pyarrow's own conversion returns read-only arrays, on which ``df.loc[mask, 'w'] = 0`` raises. Here, columns of
+fixed width are numpy arrays over the map itself; all others go through ``to_pandas``, one by one.
 
-Trusted: the file was written by ``parser`` after every buffer was checked in full, and files never change
-(``store``). So the check of columns that stay in the map is the cheap one, which reads no values: it finds a
-damaged outline (lengths, buffer sizes, first and last offsets), not a forged offset amid a column of text.
+The file is trusted: ``parser`` checked every buffer in full before it wrote the file, and stored files never change.
+So columns that stay in the map get the cheap check, which reads no values. It finds a damaged outline (lengths, buffer
+sizes, first and last offsets), but not a forged offset in the middle of a text column.
 
-Runs in the template: nothing here starts a thread.
+This runs in the template, so nothing here may start a thread.
 """
 
 import ctypes
@@ -23,7 +22,7 @@ import pyarrow as pa
 
 from runtime.errors import DatasetUnreadable
 
-AnyArray = Any  # pa.Array: its stubs know no element type that would help here
+AnyArray = Any  # pa.Array: its stubs have no useful element type
 
 _MAP_FAILED = ctypes.c_void_p(-1).value
 
@@ -40,40 +39,40 @@ _libc.mmap.argtypes = [
 
 
 def map_frame(descriptor: int) -> pd.DataFrame:
-    """The frame of a canonical table, equal to its ``to_pandas()`` and backed by the file's pages.
+    """Return the frame of a canonical table, equal to its ``to_pandas()`` and backed by the file's pages.
 
-    The map lives as long as anything that refers to it; ``descriptor`` may be closed at once, and no other
-    stays open. Raises ``DatasetUnreadable`` for bytes that are not a canonical table.
+    The map lives as long as anything refers to it. ``descriptor`` may be closed at once, and no other descriptor stays
+    open. Raises ``DatasetUnreadable`` for bytes that are not a canonical table.
     """
     try:
         region = _map_private(descriptor)
         batch = _only_batch(region)
         table = pa.Table.from_batches([batch])
-        # The frame of no rows is pyarrow's own word on names, dtypes and attributes.
+        # The frame without rows has names, dtypes and attributes as pyarrow makes them.
         outline = table.slice(0, 0).to_pandas(use_threads=False)
         if len(outline.columns) != batch.num_columns or not isinstance(outline.index, pd.RangeIndex):
-            raise DatasetUnreadable("A stored table describes an index.")
+            raise DatasetUnreadable("the stored table describes an index")
         columns = {position: _column(region, table, position, dtype) for position, dtype in enumerate(outline.dtypes)}
         frame = pd.DataFrame(columns, index=pd.RangeIndex(batch.num_rows), copy=False)
     except MemoryError:
         raise
     except (pa.ArrowException, ValueError, TypeError, OverflowError, LookupError, OSError) as error:
-        raise DatasetUnreadable(f"A stored table cannot be read: {error}") from error
+        raise DatasetUnreadable(f"the stored table cannot be read: {error}") from error
     frame.columns = outline.columns
     frame.attrs = outline.attrs
     return frame
 
 
 def _map_private(descriptor: int) -> mmap.mmap:
-    """The whole file, mapped privately and writable.
+    """Map the whole file privately and writable.
 
-    ``mmap.mmap`` of a file would keep a duplicate of the descriptor and close that *number* when it goes, by
-    which time a seat that closed everything inherited may use the number for something else. So it makes an
-    anonymous map, which holds none, and the file is laid over it.
+    ``mmap.mmap`` of a file would keep a duplicate of the descriptor and close that *number* at its end. By then a seat,
+    which closes everything inherited, may use the number for another file. So this makes an anonymous map, which holds
+    no descriptor, and maps the file over it.
     """
     size = os.fstat(descriptor).st_size
     if size == 0:
-        raise DatasetUnreadable("A stored table is empty.")
+        raise DatasetUnreadable("the stored table is empty")
     region = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     map_fixed = 0x10
     address = _libc.mmap(
@@ -85,7 +84,7 @@ def _map_private(descriptor: int) -> mmap.mmap:
         0,
     )
     if address == _MAP_FAILED:
-        raise DatasetUnreadable(f"A stored table cannot be mapped: {os.strerror(ctypes.get_errno())}.")
+        raise DatasetUnreadable(f"the stored table cannot be mapped: {os.strerror(ctypes.get_errno())}")
     return region
 
 
@@ -97,18 +96,18 @@ def _only_batch(region: mmap.mmap) -> pa.RecordBatch:
     options = pa.ipc.IpcReadOptions(use_threads=False)
     reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(region)), options=options)
     if reader.num_record_batches != 1:
-        raise DatasetUnreadable("A stored table is not one record batch.")
+        raise DatasetUnreadable("the stored table is not one record batch")
     batch = reader.get_batch(0)
     batch.validate()
     for column in batch.columns:
-        # What is converted is read whole anyway, so there the full check is cheap beside it.
+        # A column that is converted is read whole anyway, so the full check costs little there.
         if not (_is_fixed(column.type) or pa.types.is_large_string(column.type)):
             column.validate(full=True)
     return batch
 
 
 def _column(region: mmap.mmap, table: pa.Table, position: int, dtype: Any) -> Any:  # Any: numpy, pandas
-    """One column: over the map where Arrow and pandas lay it out the same way, else converted."""
+    """Return one column: over the map if Arrow and pandas lay it out the same way, else converted."""
     array: AnyArray = table.column(position).chunk(0)
     if isinstance(dtype, pd.StringDtype) and pa.types.is_large_string(array.type):
         from_arrow: Any = dtype.__from_arrow__  # type: ignore[attr-defined]  # pandas' documented protocol
@@ -119,12 +118,12 @@ def _column(region: mmap.mmap, table: pa.Table, position: int, dtype: Any) -> An
         if values is not None:
             return pd.array(values, dtype=dtype, copy=False) if zoned else values
     series = table.select([position]).to_pandas(use_threads=False).iloc[:, 0]
-    # pyarrow lends the codes of categories read-only; those of an ordinary frame can be written.
+    # pyarrow returns the codes of categories read-only; those of an ordinary frame are writable.
     return series.copy() if isinstance(dtype, pd.CategoricalDtype) else series
 
 
 def _over_map(region: mmap.mmap, array: AnyArray, dtype: np.dtype[Any]) -> np.ndarray[Any, np.dtype[Any]] | None:
-    """A writable array over the map, or ``None`` where the column's values do not lie in it."""
+    """Return a writable array over the map, or ``None`` if the column's values are not in it."""
     if len(array) == 0:
         return np.empty(0, dtype)
     buffer = array.buffers()[1]
@@ -135,6 +134,6 @@ def _over_map(region: mmap.mmap, array: AnyArray, dtype: np.dtype[Any]) -> np.nd
 
 
 def _is_fixed(given: pa.DataType) -> bool:
-    """Whether numpy lays values of this type out as Arrow does."""
+    """Return whether numpy and Arrow lay out values of this type alike."""
     number = pa.types.is_integer(given) or pa.types.is_floating(given)
     return number or pa.types.is_timestamp(given) or pa.types.is_duration(given)

@@ -1,8 +1,7 @@
-"""What a table's schema says about pandas: kept where a frame needs it, dropped where it speaks of an index.
+"""The pandas note of a table's schema: kept if a frame needs it, dropped if it concerns an index.
 
-pandas and pyarrow leave a JSON note under the schema key ``pandas``. It is what makes a nullable ``Int64``
-column come back as ``Int64``. It was written by whoever made the upload, so only its known parts are copied,
-each checked.
+pandas and pyarrow write a JSON note under the schema key ``pandas``. It makes a nullable ``Int64`` column come back as
+``Int64``. The note comes from outside, so only its known parts are copied, each checked.
 """
 
 import json
@@ -16,14 +15,14 @@ _INDEX_COLUMN = re.compile(r"__index_level_\d+__")
 
 @dataclass(frozen=True, slots=True)
 class PandasNote:
-    """The checked note: an entry a column, as pyarrow reads it, and the names of index columns."""
+    """The checked note: an entry for each column, as pyarrow reads it, and the names of index columns."""
 
     columns: dict[str, dict[str, Any]]  # Any: JSON, read by pyarrow
     index_columns: frozenset[str]
 
     @classmethod
     def of(cls, metadata: dict[bytes, bytes] | None) -> "PandasNote":
-        """The note in a schema's metadata. A note that cannot be read counts as none."""
+        """Return the note in a schema's metadata. A note that cannot be read counts as none."""
         try:
             note = json.loads((metadata or {}).get(_KEY, b"{}"))
         except (ValueError, RecursionError):
@@ -38,20 +37,20 @@ class PandasNote:
         )
 
     def is_index(self, name: str) -> bool:
-        """Whether a column holds nothing but an index without a name. A named index is data, and stays."""
+        """Return whether a column is an index without a name. A named index is data and stays."""
         return name in self.index_columns and _INDEX_COLUMN.fullmatch(name) is not None
 
     def is_categorical(self, name: str) -> bool:
-        """Whether pandas wrote the column from a ``category``."""
+        """Return whether pandas wrote the column from a ``category``."""
         return self.columns.get(name, {}).get("pandas_type") == "categorical"
 
     def merged(self, other: "PandasNote") -> "PandasNote":
-        """Both notes; where they disagree on a column, this one."""
+        """Return both notes in one; this note wins if they disagree on a column."""
         return PandasNote({**other.columns, **self.columns}, self.index_columns | other.index_columns)
 
     def metadata(self, names: list[str]) -> dict[bytes, bytes] | None:
-        """Schema metadata for a table of these columns, whose frame has a plain range for its index."""
-        # A time zone is said by the column's own type; where the note disagreed, pyarrow would shift the times.
+        """Return the schema metadata for a table of these columns; its frame has a plain range index."""
+        # The column's own type names the time zone; pyarrow would shift the times if the note disagreed.
         entries = [
             self.columns[name]
             for name in names
@@ -64,10 +63,10 @@ class PandasNote:
 
 
 def _entry(item: Any) -> dict[str, Any] | None:  # Any: JSON of unknown shape
-    """One column's entry with its strings checked, or ``None``."""
+    """Return one column's entry with its strings checked, or ``None``."""
     if not isinstance(item, dict):
         return None
-    # Writers before 2018 gave no field_name; the name was the field's then.
+    # Writers before 2018 gave no field_name; name was the name of the field.
     field = item.get("field_name", item.get("name"))
     strings = {"pandas_type": item.get("pandas_type"), "numpy_type": item.get("numpy_type")}
     if not isinstance(field, str) or not all(isinstance(value, str) for value in strings.values()):

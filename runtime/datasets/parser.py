@@ -1,6 +1,6 @@
-"""The work of the parsing process: uploaded bytes in, a canonical table out, nothing else touched.
+"""The work of the parsing process: it reads uploaded bytes and writes a canonical table.
 
-It runs in a limited child that may be killed. It opens nothing: both files come as descriptors.
+It runs in a limited child process that may be killed, and opens no file: it is given descriptors.
 """
 
 import errno
@@ -19,27 +19,27 @@ from runtime.datasets.pandas_schema import PandasNote
 from runtime.datasets.store.durable import storing
 from runtime.errors import InvalidTable
 
-Report = dict[str, Any]  # JSON: row_count, column_count, dtypes, byte_count, and adopted where that may be
+Report = dict[str, Any]  # JSON: row_count, column_count, dtypes, byte_count, and adopted if the request allows it
 
 DECOMPRESSED_BYTES = 1 << 30
-"""What may come out of a compressed upload where the request does not say."""
+"""The most that a compressed upload may decompress to, unless the request says otherwise."""
 
 MAX_NAMES_BYTES = 2 * 1024 * 1024
-"""Column names and their dtypes, as JSON: they travel in one frame, and lie in the catalog."""
+"""Size of column names and dtypes as JSON: they travel in one frame and are stored in the catalog."""
 
 
 def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int, scratch_fd: int | None = None) -> Report:
-    """Writes the table in ``in_fd`` to ``out_fd`` in canonical form.
+    """Write the table in ``in_fd`` to ``out_fd`` in canonical form.
 
-    ``request`` has ``file_type``, ``file_compression`` and ``options`` (protocol 2.1, 2.5), and
-    ``decompressed_bytes``, the most that a compressed upload may hold. That goes to ``scratch_fd``, an empty file
-    (memory where there is none). The answer has ``row_count``, ``column_count``, ``dtypes`` (column name to pandas
-    dtype) and ``byte_count`` (of what was written). Raises ``InvalidTable`` (with ``errors``) and ``StorageFull``.
+    ``request`` has ``file_type``, ``file_compression`` and ``options`` (protocol 2.1, 2.5), and ``decompressed_bytes``,
+    the most that a compressed upload may decompress to. The decompressed data goes to ``scratch_fd``, an empty file, or
+    to memory if there is none. The report has ``row_count``, ``column_count``, ``dtypes`` (column name to pandas dtype)
+    and ``byte_count`` (of the canonical file). Raises ``InvalidTable`` (with ``errors``) and ``StorageFull``.
 
-    Where ``request`` has ``adopt``, the answer has ``adopted``: whether ``in_fd`` is in canonical form already. Then
-    nothing is written.
+    If ``request`` has ``adopt``, the report has ``adopted``: true if ``in_fd`` is in canonical form already. Nothing is
+    written then.
     """
-    with _told():
+    with _refusals():
         options = request.get("options") or {}
         compression = request.get("file_compression") or ""
         scratch = os.memfd_create("decompressed", os.MFD_CLOEXEC) if scratch_fd is None else scratch_fd
@@ -59,12 +59,12 @@ def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int, scratch_fd
 
 
 def concatenate(in_fds: list[int], out_fd: int) -> Report:
-    """Writes the rows of several canonical tables to ``out_fd``: columns by name, null where one lacks it.
+    """Write the rows of several canonical tables to ``out_fd``: columns by name, null for a table that lacks one.
 
-    Whole and other numbers become float64; other types that differ are refused. Answer and errors as
-    ``parse_upload``.
+    A column that is whole in one table and not in another becomes float64; other types that differ are refused. Reports
+    and raises as ``parse_upload``.
     """
-    with _told():
+    with _refusals():
         parts = [pa.ipc.open_file(Body(fd).reader()).read_all() for fd in in_fds]
         note = PandasNote({}, frozenset())
         for part in parts:
@@ -74,7 +74,7 @@ def concatenate(in_fds: list[int], out_fd: int) -> Report:
                 [part.replace_schema_metadata(None) for part in parts], promote_options="permissive"
             )
         except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-            raise InvalidTable(f"These files do not fit together: {error}") from error
+            raise InvalidTable(f"the files cannot be concatenated: {error}") from error
         whole = whole.replace_schema_metadata(note.metadata(whole.column_names))
         whole = tables.canonical(whole)
         return {**_described(whole), "byte_count": tables.write_canonical(whole, out_fd)}
@@ -83,13 +83,13 @@ def concatenate(in_fds: list[int], out_fd: int) -> Report:
 def _described(table: pa.Table) -> Report:
     info = tables.describe(table)
     if len(orjson.dumps(info.dtypes)) > MAX_NAMES_BYTES:
-        raise InvalidTable("The names of the columns are too long together.")
+        raise InvalidTable("the column names are too long in total")
     return {"row_count": info.row_count, "column_count": info.column_count, "dtypes": info.dtypes}
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Every failure that the bytes can cause, as an ``InvalidTable`` whose ``errors`` list its sentence."""
+def _refusals() -> Iterator[None]:
+    """Turn every failure that the bytes can cause into an ``InvalidTable`` whose ``errors`` list its sentence."""
     try:
         with storing():
             yield
@@ -97,15 +97,15 @@ def _told() -> Iterator[None]:
         error.fields.setdefault("errors", [error.message])
         raise
     except MemoryError as error:
-        raise _refusal("The table does not fit into the memory that parsing may use.") from error
+        raise _refusal("the table does not fit into the memory that parsing may use") from error
     except RecursionError as error:
-        raise _refusal("The table is nested too deeply.") from error
+        raise _refusal("the table is nested too deeply") from error
     except pa.ArrowException as error:
-        raise _refusal(f"The table cannot be read: {str(error)[:300]}") from error
+        raise _refusal(f"the table cannot be read: {str(error)[:300]}") from error
     except OSError as error:
         if error.errno != errno.EFBIG:
             raise
-        raise _refusal("The table is larger, once decoded, than a stored table may be.") from error
+        raise _refusal("the decoded table is larger than a stored table may be") from error
 
 
 def _refusal(sentence: str) -> InvalidTable:

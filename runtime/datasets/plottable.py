@@ -1,10 +1,9 @@
-"""From frames and a dataset's create request to the graph that a task receives.
+"""Builds the graph that a task receives from frames and the dataset's create request (protocol 3.1).
 
-The request is the one of protocol 3.1. It is read with the client's own adapter, so that a task sees what
-``graphistry.from_dataset_id`` shows the client; what the adapter leaves behind (weights, geography, style in
-the metadata) is added.
+The client library's own adapter reads the request, so a task sees what ``graphistry.from_dataset_id`` shows a client.
+The parts that the adapter drops (weights, geography, style in the metadata) are added here.
 
-Runs in the template: no network, no session, no thread.
+This runs in the template: it uses no network, no session and no thread.
 """
 
 import copy
@@ -21,7 +20,7 @@ from graphistry.validate.validate_settings import apply_axis_url_defaults
 
 _TEXTS = ("name", "description")
 _STYLE_KEYS = ("bg", "fg", "logo", "page")
-_LEFT_BEHIND = {
+_DROPPED = {
     "node_weight": "point_weight",
     "node_longitude": "point_longitude",
     "node_latitude": "point_latitude",
@@ -31,17 +30,17 @@ _LEFT_BEHIND = {
 def build_plottable(
     edges: pd.DataFrame | None, nodes: pd.DataFrame | None, payload: Mapping[str, Any]
 ) -> Any:  # Any: graphistry's Plottable is a protocol that mypy cannot follow
-    """The graph of a dataset: frames as given (``_nodes`` None without node table), bindings as uploaded.
+    """Return the graph of a dataset: frames as given (``_nodes`` is None without a node table), bindings as uploaded.
 
-    ``payload`` is the JSON object of protocol 3.1, with or without ``dataset_id``. Keys that are unknown or
-    of a wrong shape are ignored, and no binding is invented (protocol 4.4).
+    ``payload`` is the JSON object of protocol 3.1, with or without ``dataset_id``. Unknown keys and keys of a wrong
+    shape are ignored, and no binding is invented (protocol 4.4).
     """
     request = _checked(payload)
     metadata = adapt_graphistry_server_dataset_payload_to_plottable_metadata(request)  # type: ignore[arg-type]
     g = deserialize_plottable_metadata(metadata, bind())
     bindings = request.get("node_encodings", {}).get("bindings", {})
-    left_behind = {ours: bindings[theirs] for theirs, ours in _LEFT_BEHIND.items() if theirs in bindings}
-    g = g.bind(**left_behind)
+    dropped = {ours: bindings[theirs] for theirs, ours in _DROPPED.items() if theirs in bindings}
+    g = g.bind(**dropped)
     if metadata:
         g._url_params = apply_axis_url_defaults(g._url_params, g._complex_encodings) or {}
     if edges is not None:
@@ -52,7 +51,7 @@ def build_plottable(
 
 
 def fresh_copy(plottable: Any) -> Any:
-    """Another one over the same columns: what is bound, added or dropped in one is not seen in the other."""
+    """Return another graph over the same columns, whose bindings and set of columns are its own."""
     copied = copy.copy(plottable)
     for name in ("_edges", "_nodes"):
         frame = getattr(plottable, name)
@@ -62,7 +61,7 @@ def fresh_copy(plottable: Any) -> Any:
 
 
 def _checked(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a create request that the adapter reads, each of the shape that it expects."""
+    """Return the parts of a create request that the adapter reads, each in the shape that it expects."""
     request: dict[str, Any] = {
         side: _encodings(payload[side])
         for side in ("node_encodings", "edge_encodings")
@@ -74,7 +73,7 @@ def _checked(payload: Mapping[str, Any]) -> dict[str, Any]:
     metadata = payload.get("metadata")
     if isinstance(metadata, dict):
         request["metadata"] = {key: metadata[key] for key in _TEXTS if isinstance(metadata.get(key), str)}
-    # PyGraphistry sends style as keys of the metadata (protocol 3.1), the answers of protocol 3.4 name it.
+    # PyGraphistry sends style as keys of the metadata (protocol 3.1); responses of protocol 3.4 have it as a key.
     style = _style(payload.get("style")) or _style(metadata)
     if style:
         request["style"] = style
@@ -84,7 +83,7 @@ def _checked(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encodings(given: dict[str, Any]) -> dict[str, Any]:
-    """Bindings that name a column, and complex encodings as they came."""
+    """Return the bindings that name a column, and the complex encodings unchanged."""
     bindings = given.get("bindings")
     named = (
         {key: value for key, value in bindings.items() if isinstance(value, str) and value}
@@ -95,7 +94,7 @@ def _encodings(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _style(given: Any) -> dict[str, Any]:  # Any: JSON
-    """The parts of an object that ``style()`` takes."""
+    """Return the parts of an object that ``style()`` takes."""
     if not isinstance(given, dict):
         return {}
     return {key: given[key] for key in _STYLE_KEYS if isinstance(given.get(key), dict)}

@@ -1,8 +1,7 @@
-"""The canonical table: what is stored, and what every frame is mapped from.
+"""The canonical table: the form in which tables are stored and from which frames are mapped.
 
-One Arrow IPC file, uncompressed, one record batch, strings as ``large_string``, every buffer checked, and
-nothing in it of which pandas could not build a frame. Frames over such a file share its pages
-(``frames.map_frame``).
+It is one uncompressed Arrow IPC file with one record batch. Strings are ``large_string``, every buffer is checked, and
+pandas can build a frame of everything in it. Frames over such a file share its pages (``frames.map_frame``).
 """
 
 import os
@@ -18,8 +17,7 @@ import pyarrow.compute as pc
 from runtime.datasets.pandas_schema import PandasNote
 from runtime.errors import InvalidTable
 
-# The stubs give arrays no attributes of their type (dictionary, indices), and no type of element that would
-# help.
+# The stubs give arrays neither the attributes of their type (dictionary, indices) nor a useful element type.
 AnyArray = Any
 AnyChunks = Any
 AnyType = Any
@@ -31,7 +29,7 @@ _PANDAS_EXTENSIONS = {"pandas.period", "pandas.interval"}
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """Shape of a table, and the names of its dtypes in pandas (``int64``, ``str``, ``datetime64[ns]``)."""
+    """Shape of a table, and its dtypes as pandas names them (``int64``, ``str``, ``datetime64[ns]``)."""
 
     row_count: int
     column_count: int
@@ -39,20 +37,19 @@ class TableInfo:
 
 
 def canonical(table: pa.Table) -> pa.Table:
-    """The table in the form that is stored: checked in full, one chunk a column, names and types as frames
-    need them.
+    """Return the table in canonical form: checked in full, one chunk per column, names and types as frames need them.
 
-    Strings become ``large_string``, binary ``large_binary``. Of dictionaries, those that pandas wrote stay
-    categories; the ones that graphistry-js makes of every string column become strings (protocol 2.2). Index
-    columns without a name go, named ones stay as ordinary columns.
+    Strings become ``large_string``, binary ``large_binary``. Dictionaries that pandas wrote stay categories; those that
+    graphistry-js makes of every string column become strings (protocol 2.2). An index column is dropped if it has no
+    name, and else stays as an ordinary column.
 
-    Columns are rewritten one after the other and only where needed: pass the table as an expression that
-    nobody else holds, and no more than one column is in memory twice. Raises ``InvalidTable``.
+    Columns are rewritten one after the other, and only if needed. If the caller passes the table as an expression and
+    keeps no reference, at most one column is in memory twice. Raises ``InvalidTable``.
     """
     names = _checked_names(table)
     note = PandasNote.of(table.schema.metadata)
     columns: list[AnyChunks | None] = list(table.columns)
-    del table  # with it the last reference to columns that were replaced
+    del table  # the last reference to columns that are replaced below
     kept: dict[str, AnyArray] = {}
     for position, name in enumerate(names):
         column, columns[position] = columns[position], None
@@ -63,14 +60,14 @@ def canonical(table: pa.Table) -> pa.Table:
 
 
 def write_canonical(table: pa.Table, descriptor: int) -> int:
-    """Writes a canonical table to a file at its position; the bytes written. Raises ``OSError``."""
+    """Write a canonical table to a file at its position; return the bytes written. Raises ``OSError``."""
     sink = _DescriptorSink(descriptor)
     write_to(table, sink)
     return sink.tell()
 
 
 def write_to(table: pa.Table, sink: "Sink") -> None:
-    """Writes a canonical table, as it is stored, to what takes bytes. Raises what the sink raises."""
+    """Write a canonical table to a sink in its stored form. Raises what the sink raises."""
     chunked: list[AnyChunks] = list(table.columns)
     columns = [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in chunked]
     batch = pa.RecordBatch.from_arrays(columns, schema=table.schema)
@@ -84,10 +81,10 @@ def write_to(table: pa.Table, sink: "Sink") -> None:
 
 
 def describe(table: pa.Table) -> TableInfo:
-    """Shape and pandas dtypes of a canonical table, without building its frame."""
+    """Return shape and pandas dtypes of a canonical table without building its frame."""
     with_nulls = [name for name, column in zip(table.column_names, table.columns, strict=True) if column.null_count]
     dtypes = _dtypes(table.slice(0, 0))
-    # A null turns int64 into float64 and bool into object, so these columns are asked by a row of nulls.
+    # A null turns int64 into float64 and bool into object, so a row of nulls tells the dtypes of these columns.
     fields = [table.schema.field(name) for name in with_nulls]
     schema = pa.schema(fields).with_metadata(table.schema.metadata)
     nulls = pa.Table.from_arrays([pa.nulls(1, field.type) for field in fields], schema=schema)
@@ -95,7 +92,7 @@ def describe(table: pa.Table) -> TableInfo:
 
 
 class Sink(Protocol):
-    """A binary file object, as far as Arrow needs one to write to."""
+    """The methods of a binary file object that Arrow needs to write."""
 
     closed: bool
 
@@ -106,7 +103,7 @@ class Sink(Protocol):
 
 
 class _DescriptorSink:
-    """A binary file object for Arrow that writes large buffers without copying and always whole."""
+    """A binary file object for Arrow that writes each buffer completely and without copying it."""
 
     closed = False
 
@@ -129,26 +126,26 @@ class _DescriptorSink:
         """Nothing is buffered."""
 
     def close(self) -> None:
-        """The descriptor is the caller's."""
+        """Leave the descriptor to the caller."""
 
 
 def _checked_names(table: pa.Table) -> list[str]:
-    """Column names, once the table's outline is sound. Raises ``InvalidTable``."""
+    """Return the column names after a check of the table's outline. Raises ``InvalidTable``."""
     try:
         table.validate()
         names = list(table.schema.names)
     except UnicodeDecodeError as error:
-        raise InvalidTable("A column name is not valid UTF-8.") from error
+        raise InvalidTable("a column name is not valid UTF-8") from error
     except pa.ArrowInvalid as error:
-        raise InvalidTable(f"The table is damaged: {error}") from error
+        raise InvalidTable(f"the table is damaged: {error}") from error
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
-        raise InvalidTable(f"Column names must be unique; repeated: {', '.join(map(repr, repeated[:10]))}.")
+        raise InvalidTable(f"column names must be unique; repeated: {', '.join(map(repr, repeated[:10]))}")
     return names
 
 
 def _stored(name: str, column: AnyChunks, categorical: bool) -> AnyArray:
-    """One column in its stored type, as one array, checked in full. Raises ``InvalidTable``."""
+    """Return a column in its stored type as one array, checked in full. Raises ``InvalidTable``."""
     try:
         _check_type(name, column.type, 0)
         column.validate(full=True)
@@ -156,7 +153,7 @@ def _stored(name: str, column: AnyChunks, categorical: bool) -> AnyArray:
     except MemoryError:
         raise
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise InvalidTable(f"Column {name!r} is damaged: {error}") from error
+        raise InvalidTable(f"column {name!r} is damaged: {error}") from error
     return array
 
 
@@ -184,12 +181,12 @@ def _stored_type(given: AnyType) -> AnyType:
 
 
 def _dictionary(column: AnyChunks, categorical: bool) -> AnyArray:
-    """A category with signed codes of the least width, or plain values where none is meant."""
+    """Return a category with signed codes of the least width, or plain values if no category is meant."""
     if column.num_chunks > 1:
         column = column.unify_dictionaries()
     whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     values = _as_one_array(pa.chunked_array([whole.dictionary]), categorical=False)
-    # pandas refuses categories that repeat or are null; a repeated one says the same as its first.
+    # pandas refuses categories that repeat or are null, so such a dictionary becomes plain values.
     fit = values.null_count == 0 and len(values.unique()) == len(values)
     if not fit or (not categorical and _is_from_javascript(column.type)):
         return values.take(whole.indices)
@@ -198,33 +195,32 @@ def _dictionary(column: AnyChunks, categorical: bool) -> AnyArray:
 
 
 def _is_from_javascript(given: AnyType) -> bool:
-    """Whether a dictionary looks like a plain string column from graphistry-js: ``dictionary<int32, utf8>``,
-    unordered.
+    """Return whether graphistry-js may have made a dictionary of a string column.
 
-    PyGraphistry strips the pandas note from what it sends, so the note alone cannot tell: pandas 3 writes
-    categories as ``large_string`` values, pandas 2 with the narrowest codes.
+    Its dictionaries are unordered ``dictionary<int32, utf8>``. The pandas note alone cannot tell, because PyGraphistry
+    strips it. Categories look different: pandas 3 writes ``large_string`` values, pandas 2 the narrowest codes.
     """
     return bool(pa.types.is_string(given.value_type) and given.index_type == pa.int32() and not given.ordered)
 
 
 def _check_type(name: str, given: AnyType, depth: int) -> None:
-    """Raises ``InvalidTable`` for a type that no frame can hold."""
+    """Raise ``InvalidTable`` for a type that no frame can hold."""
     types = pa.types
     if depth > _MAX_DEPTH:
-        raise InvalidTable(f"Column {name!r} is nested more than {_MAX_DEPTH} deep.")
+        raise InvalidTable(f"column {name!r} is nested more than {_MAX_DEPTH} levels deep")
     if isinstance(given, pa.BaseExtensionType):
         if depth > 0 or given.extension_name not in _PANDAS_EXTENSIONS:
-            raise InvalidTable(f"Column {name!r} has the extension type {given}, which is not supported.")
+            raise InvalidTable(f"column {name!r} has the extension type {given}, which is not supported")
     elif types.is_dictionary(given):
         _check_type(name, given.value_type, depth + 1)
         if types.is_nested(given.value_type):
-            raise InvalidTable(f"Column {name!r} is a dictionary of nested values, which is not supported.")
+            raise InvalidTable(f"column {name!r} is a dictionary of nested values, which is not supported")
     elif types.is_run_end_encoded(given):
         if depth > 0:
-            raise InvalidTable(f"Column {name!r} has run-end encoding inside a nested type, which is not supported.")
+            raise InvalidTable(f"column {name!r} has run-end encoding inside a nested type, which is not supported")
         _check_type(name, given.value_type, depth + 1)
     elif types.is_union(given):
-        raise InvalidTable(f"Column {name!r} has the type {given}, which is not supported.")
+        raise InvalidTable(f"column {name!r} has the type {given}, which is not supported")
     else:
         for position in range(given.num_fields):
             field = given.field(position)
@@ -232,7 +228,7 @@ def _check_type(name: str, given: AnyType, depth: int) -> None:
 
 
 def _readable(columns: dict[str, AnyArray], note: PandasNote) -> pa.Table:
-    """The table, with the pandas note where pandas can follow it. Raises ``InvalidTable``."""
+    """Return the table, with the pandas note if pandas can follow it. Raises ``InvalidTable``."""
     fields = [pa.field(name, array.type) for name, array in columns.items()]
     noted = note.metadata(list(columns))
     for metadata in (noted, None) if noted else (None,):
@@ -241,14 +237,14 @@ def _readable(columns: dict[str, AnyArray], note: PandasNote) -> pa.Table:
         refusal = _refusal_by_pandas(table)
         if refusal is None:
             return table
-    raise refusal if refusal is not None else InvalidTable("pandas cannot represent this table.")
+    raise refusal if refusal is not None else InvalidTable("pandas cannot represent this table")
 
 
 def _refusal_by_pandas(table: pa.Table) -> InvalidTable | None:
-    """Why a frame of this table could not be built: better known at upload than at every run.
+    """Return why pandas cannot build a frame of this table, or None: an upload should fail, not every run after it.
 
-    Values are tried where they can fail, which are the columns that are converted one by one anyway: dates
-    beyond the year 9999, nested values, and whatever dtype a pandas note from outside names.
+    Values are tried only in columns whose conversion can fail: dates (beyond the year 9999), nested values, and dtypes
+    that a pandas note from outside names.
     """
     for position, field in enumerate(table.schema):
         try:

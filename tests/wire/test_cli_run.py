@@ -101,7 +101,7 @@ def test_a_source_that_does_not_compile_has_a_caret(as_alice: Command, people: s
         ">    2 | def task(g) return 1",
         "       |             ^",
     ]
-    assert "graphside: InvalidSource: The source does not compile: " in done.stderr
+    assert "graphside: InvalidSource: the source does not compile: " in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_source_that_does_not_compile_has_a_caret(as_alice: Command, people: s
         ),
         ("def task(g):\n    import os\n    os._exit(3)", (), "graphside: TaskCrashed: "),
         ("def task(g): return object()", (), "graphside: ResultNotSerializable: "),
-        ("x = 1", (), "graphside: InvalidSource: The source defines no function named task"),
+        ("x = 1", (), "graphside: InvalidSource: the source defines no function named task"),
         ("def task(g): return 1", ("--timeout", "100000"), "graphside: timeout_s: "),
     ],
 )

@@ -33,7 +33,7 @@ READERS: Mapping[str, Reader] = {kind.name: _reader(kind) for kind in FILE_TYPES
 def check_declared(file_type: str, file_compression: str = "") -> None:
     """Raise ``InvalidTable`` for an unknown file type or compression, before any byte is sent."""
     if file_type not in READERS:
-        raise InvalidTable(f"file_type {file_type!r} is unknown; use one of {', '.join(READERS)}.")
+        raise InvalidTable(f"file_type {file_type!r} is unknown; use one of {', '.join(READERS)}")
     compression.check(file_compression)
 
 

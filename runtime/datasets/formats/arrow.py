@@ -10,7 +10,7 @@ from runtime.errors import InvalidTable
 
 
 def read(body: Body, options: Options) -> pa.Table:
-    """The table, over the body's own pages where it is not compressed. No options."""
+    """Return the table; it shares the body's pages unless it is compressed. There are no options."""
     refuse_unknown(options, (), "arrow")
     is_file = body.looks_like("arrow")
     if body.signature() is not None and not is_file:
@@ -26,7 +26,7 @@ def read(body: Body, options: Options) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
         # The last three come from pandas, which reads the parameters of its own extension types.
         if is_file:
-            raise InvalidTable(f"The Arrow file is truncated or damaged: {str(error)[:300]}") from error
+            raise InvalidTable(f"the Arrow file is truncated or damaged: {str(error)[:300]}") from error
         raise InvalidTable(
-            f"The body is not Arrow IPC (file or stream), or it is truncated: {str(error)[:300]}"
+            f"the body is not Arrow IPC (file or stream), or it is truncated: {str(error)[:300]}"
         ) from error

@@ -55,32 +55,32 @@ _WIDE_MARKS = {
 
 
 class Body:
-    """A file's bytes. They are mapped, so a table read without copying costs no memory of its own.
+    """A file's bytes. They are mapped, so a table that is read without copying costs no memory of its own.
 
-    Raises ``InvalidTable`` where there are none. The descriptor stays the caller's.
+    Raises ``InvalidTable`` if the file is empty. The caller keeps the descriptor.
     """
 
-    def __init__(self, descriptor: int, name: str = "The body") -> None:
+    def __init__(self, descriptor: int, name: str = "the body") -> None:
         self.name = name
         self.size = os.fstat(descriptor).st_size
         if self.size == 0:
-            raise InvalidTable(f"{name} is empty.")
+            raise InvalidTable(f"{name} is empty")
         self._map = mmap.mmap(descriptor, self.size, access=mmap.ACCESS_READ)
 
     def head(self, count: int) -> bytes:
-        """The first bytes, at most ``count``."""
+        """Return the first bytes, at most ``count``."""
         return self._map[:count]
 
     def view(self) -> memoryview:
-        """All bytes, not copied."""
+        """Return all bytes without copying them."""
         return memoryview(self._map)
 
     def find(self, needle: bytes, start: int = 0) -> int:
-        """Where the bytes first occur from ``start`` on, or -1."""
+        """Return the first position of ``needle`` from ``start`` on, or -1."""
         return self._map.find(needle, start)
 
     def lines(self, start: int = 0) -> Iterator[memoryview]:
-        """The lines from ``start`` on without their ends, not copied."""
+        """Yield the lines from ``start`` on without their ends and without copying them."""
         view = self.view()
         while start < self.size:
             end = self._map.find(b"\n", start)
@@ -89,12 +89,11 @@ class Body:
             start = end + 1
 
     def count(self, needle: bytes) -> int:
-        """How often the bytes occur."""
         step = 1 << 24  # a slice of a map is a copy
         return sum(self._map[start : start + step].count(needle) for start in range(0, self.size, step))
 
     def reader(self) -> pa.BufferReader:
-        """All bytes as a file (Arrow's, and enough of Python's for other libraries), not copied."""
+        """Return all bytes as a file, not copied: an Arrow file with enough of Python's methods for others."""
         return pa.BufferReader(pa.py_buffer(self._map))
 
     def signature(self) -> Signature | None:
@@ -108,16 +107,16 @@ class Body:
         return found is not None and found.file_type == file_type
 
     def refuse(self, expected: str) -> InvalidTable:
-        """The refusal of bytes that are not what was declared, with what to declare instead."""
+        """Return the error for bytes that are not what was declared; it says what to declare instead."""
         found = self.signature()
         if found is None:
-            return InvalidTable(f"{self.name} is something else, not {expected}.")
-        return InvalidTable(f"{self.name} is {found.words}, not {expected}{found.advice}.")
+            return InvalidTable(f"{self.name} is not {expected}")
+        return InvalidTable(f"{self.name} is {found.words}, not {expected}{found.advice}")
 
     def refuse_binary(self, expected: str, *, zeros: bool = False) -> None:
-        """Raises ``InvalidTable`` where a text format was announced and these bytes are something else.
+        """Raise ``InvalidTable`` unless the bytes can be text of the declared format.
 
-        ``zeros``: whether zero bytes may occur, as they do in UTF-16.
+        ``zeros``: allow zero bytes, which occur in UTF-16.
         """
         if self.signature() is not None:
             raise self.refuse(expected)
@@ -126,7 +125,7 @@ class Body:
         wide = next((name for mark, name in _WIDE_MARKS.items() if self.head(4).startswith(mark)), None)
         if wide is not None:
             hint = f"name it with the option encoding='{wide}'" if expected == "CSV" else "send UTF-8"
-            raise InvalidTable(f"{self.name} looks like {wide.upper()} text; {hint}.")
+            raise InvalidTable(f"{self.name} looks like {wide.upper()} text; {hint}")
         position = self.find(b"\0")
         if position >= 0:
-            raise InvalidTable(f"{self.name} is not {expected}: it contains zero bytes, the first at {position}.")
+            raise InvalidTable(f"{self.name} is not {expected}: it contains zero bytes, the first at {position}")

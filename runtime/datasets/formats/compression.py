@@ -1,10 +1,10 @@
-"""Decompression: a stream into a file that the job was given, counted as it goes.
+"""Decompression of an upload into a file that the parser was given.
 
-Nothing is held but a window: what comes out goes to disk in pieces, and stops at a limit. The limits, all of
-what comes out: ``Allowance.decompressed_bytes``; and ``RATIO`` times what went in, once that is more than
-``FREE_BYTES``, so that a small upload cannot fill a disk.
+The data is written in pieces as it is decompressed, so only a window of it is in memory. Two limits end it:
+``Allowance.decompressed_bytes``, and ``RATIO`` times the size of the upload (at least ``FREE_BYTES``), so that a small
+upload cannot fill a disk.
 
-An archive (zip) must hold exactly one file. Directories and what macOS leaves beside a file do not count.
+A zip archive must hold exactly one file. Directories and the files that macOS adds do not count.
 """
 
 import bz2
@@ -43,21 +43,22 @@ Stream = Iterator[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much may come out of a compressed upload, and the file that takes it."""
+    """The most bytes that a compressed upload may decompress to, and the file that takes them."""
 
     descriptor: int
     decompressed_bytes: int
 
 
 def check(name: str) -> None:
-    """Raises ``InvalidTable`` for a compression that cannot be read."""
+    """Raise ``InvalidTable`` for an unknown compression."""
     if name and name not in _STREAMS:
-        raise InvalidTable(f"file_compression {name!r} is unknown; use one of {', '.join(COMPRESSION_NAMES)}, or none.")
+        raise InvalidTable(f"file_compression {name!r} is unknown; use one of {', '.join(COMPRESSION_NAMES)}, or none")
 
 
 def asked(body: Body, file_compression: str, options: Options) -> str:
-    """The compression that was declared with the file or by the option ``compression``; the first word wins
-    unless the second contradicts it. ``infer`` asks the bytes. Raises ``InvalidTable``.
+    """Return the compression that the file's declaration or the option ``compression`` names; empty for none.
+
+    ``infer`` decides by the first bytes. Raises ``InvalidTable`` if the two contradict each other.
     """
     given = options.get("compression")
     if given == "infer":
@@ -66,33 +67,33 @@ def asked(body: Body, file_compression: str, options: Options) -> str:
     named = "" if given in _UNCOMPRESSED else str(given)
     named = _SYNONYMS.get(named, named)
     if named not in ("", *_STREAMS):
-        raise InvalidTable(f"compression {given!r} is unknown; use one of {', '.join(COMPRESSION_NAMES)}, or infer.")
+        raise InvalidTable(f"compression {given!r} is unknown; use one of {', '.join(COMPRESSION_NAMES)}, or infer")
     if file_compression and named not in ("", file_compression):
-        raise InvalidTable(f"file_compression is {file_compression!r} and the option 'compression' is {named!r}.")
+        raise InvalidTable(f"file_compression is {file_compression!r}, but the option 'compression' is {named!r}")
     return file_compression or named
 
 
 def decompress(body: Body, compression: str, allowance: Allowance) -> Body:
-    """What a compressed body holds. Raises ``InvalidTable``, ``OSError`` from writing."""
+    """Return the decompressed body. Raises ``InvalidTable``, and ``OSError`` from writing."""
     limit = min(allowance.decompressed_bytes, max(FREE_BYTES, RATIO * body.size))
     pieces = _STREAMS[compression](body)
     written = 0
     while piece := _next(pieces, body, compression):
         if written + len(piece) > limit:
-            raise InvalidTable(f"{body.name} is larger than {limit:,} bytes once decompressed, which is the limit.")
+            raise InvalidTable(f"{body.name} is larger than its limit of {limit:,} bytes once decompressed")
         written += _write(allowance.descriptor, piece, written)
-    return Body(allowance.descriptor, f"What the {compression} data holds")
+    return Body(allowance.descriptor, f"the decompressed {compression} data")
 
 
 def _next(pieces: Stream, body: Body, compression: str) -> bytes:
-    """The next piece, nothing at the end."""
+    """Return the next piece; empty at the end."""
     try:
         return next(pieces, b"")
     except (MemoryError, InvalidTable):
         raise
     except lzma.LZMAError as error:
         if "Memory usage limit" in str(error):
-            raise InvalidTable("The xz data needs too large a dictionary; compress it with xz -9 or less.") from error
+            raise InvalidTable("the xz data needs too large a dictionary; compress it with xz -9 or less") from error
         raise _damaged(body, compression, error) from error
     except _DAMAGE as error:
         raise _damaged(body, compression, error) from error
@@ -101,9 +102,11 @@ def _next(pieces: Stream, body: Body, compression: str) -> bytes:
 def _damaged(body: Body, compression: str, error: Exception) -> InvalidTable:
     found = body.signature()
     if found is not None and found.file_compression == compression:
-        return InvalidTable(f"The {compression} data is truncated or damaged: {str(error)[:200]}")
-    what = "something else" if found is None else found.words
-    return InvalidTable(f"The body is {what}, not {compression} data; declare what it is, or no file_compression.")
+        return InvalidTable(f"the {compression} data is truncated or damaged: {str(error)[:200]}")
+    what = "" if found is None else f"{found.words}, "
+    return InvalidTable(
+        f"the body is {what}not {compression} data; declare its file_compression, or none if it is not compressed"
+    )
 
 
 def _write(descriptor: int, piece: bytes, position: int) -> int:
@@ -152,19 +155,19 @@ def _zip(body: Body) -> Stream:
         if len(files) != 1:
             names = ", ".join(repr(member.filename[:60]) for member in files[:5])
             told = f"{len(files)} files ({names}{', …' if len(files) > 5 else ''})" if files else "no file"
-            raise InvalidTable(f"The zip archive holds {told}; it must hold exactly one.")
+            raise InvalidTable(f"the zip archive holds {told}; it must hold exactly one")
         member = files[0]
         if member.flag_bits & 0x1:
-            raise InvalidTable("The zip archive is encrypted.")
+            raise InvalidTable("the zip archive is encrypted")
         if member.compress_type not in _METHODS:
-            raise InvalidTable("The zip archive uses a compression method other than deflate.")
+            raise InvalidTable("the zip archive uses a compression method other than deflate")
         with opened.open(member) as content:
             while piece := content.read(_PIECE):
                 yield piece
 
 
 def archive(body: Body) -> zipfile.ZipFile:
-    """A zip archive over a body, its directory bounded. Raises what ``zipfile`` does, and ``InvalidTable``."""
+    """Open a body as a zip archive whose directory is bounded. Raises as ``zipfile``, and ``InvalidTable``."""
     return zipfile.ZipFile(_Archive(body))
 
 
@@ -174,7 +177,7 @@ def _is_beside_the_point(member: zipfile.ZipInfo) -> bool:
 
 
 class _Archive(io.RawIOBase):
-    """A body as the file that ``zipfile`` wants. Its directory, which is read whole, may not be absurdly long."""
+    """A body as the file that ``zipfile`` needs. ``zipfile`` reads the directory whole, so its length is bounded."""
 
     def __init__(self, body: Body) -> None:
         self._view = body.view()
@@ -184,7 +187,7 @@ class _Archive(io.RawIOBase):
         rest = len(self._view) - self._position
         count = rest if count is None or count < 0 else min(count, rest)
         if count > _DIRECTORY_BYTES:
-            raise InvalidTable("The zip archive lists too many files.")
+            raise InvalidTable("the zip archive lists too many files")
         piece = bytes(self._view[self._position : self._position + count])
         self._position += len(piece)
         return piece

@@ -1,17 +1,15 @@
 """CSV.
 
-Types are inferred from every value of a column, never from a sample, by these rules (those of
-``pandas.read_csv``):
+A column's type is inferred from all its values, never from a sample, by the rules of ``pandas.read_csv``:
 
 - whole numbers are int64, so ``007`` is 7; ask ``dtype={"id": "str"}`` where leading zeros matter;
 - whole numbers that do not all fit int64 stay text, so that long ids keep their digits;
 - other numbers are float64; ``true``, ``True``, ``TRUE`` and the same of false are bool; the rest is text;
 - dates and times stay text unless ``parse_dates`` names the column;
-- empty fields and pandas' words for a missing value (``NA``, ``null``, ``NaN``, …) are null, in text columns
-  too;
-- a header that repeats gets ``.1``, ``.2``; one without a name becomes ``Unnamed: <position>``.
+- empty fields and pandas' words for a missing value (``NA``, ``null``, ``NaN``, …) are null, in text columns too;
+- a name that repeats in the header gets ``.1``, ``.2``; a missing name becomes ``Unnamed: <position>``.
 
-Two readers give this: Arrow's, and pandas' where an option asks for what only pandas can do (``csv_pandas``).
+Arrow's reader does the work. If an option needs it, pandas' reader does (``csv_pandas``), by the same rules.
 """
 
 from collections.abc import Sequence
@@ -75,7 +73,7 @@ AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would he
 
 
 def read(body: Body, options: Options) -> pa.Table:
-    """The table. Options: those of protocol 2.5 and what ``csv_pandas`` adds."""
+    """Return the table. Options: those of protocol 2.5 and those that ``csv_pandas`` adds."""
     refuse_unknown(options, KNOWN, "csv")
     encoding, separator = charsets.checked(text(options, "encoding")), Separator.asked(options)
     body.refuse_binary("CSV", zeros=charsets.has_zeros(encoding))
@@ -92,7 +90,7 @@ def read(body: Body, options: Options) -> pa.Table:
     except MemoryError:
         raise
     except (pa.ArrowException, UnicodeError, LookupError) as error:
-        raise InvalidTable(f"The body is not a readable CSV file: {_first_line(error)}") from error
+        raise InvalidTable(f"the body is not a readable CSV file: {_first_line(error)}") from error
 
 
 def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
@@ -107,7 +105,7 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
         table = _with_text_kept(table, _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string())))
     for position, name in enumerate(table.column_names):
         if table.field(position).type == pa.binary():
-            raise InvalidTable(f"Column {name!r} is not valid UTF-8; name the encoding with the option 'encoding'.")
+            raise InvalidTable(f"column {name!r} is not valid UTF-8; name the encoding with the option 'encoding'")
         if dtype.get(name) == dtypes.CATEGORY:
             table = table.set_column(position, name, table.column(position).dictionary_encode())
         elif name in dates:
@@ -117,20 +115,23 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
 
 
 def _refuse_open_quote(body: Body, options: Options) -> None:
-    """Arrow's reader takes the end of the file for the end of a quoted field, so a cut upload for a whole one."""
+    """Raise ``InvalidTable`` if the file ends inside a quoted field.
+
+    Arrow's reader would close the field there, so a truncated upload would look whole.
+    """
     if body.count(character(options, "quotechar", '"').encode()) % 2 and "escapechar" not in options:
         csv_pandas.read(body, options, _NULLS)  # raises where a field is open; a stray quote inside one is text
 
 
 def _parse(body: Body, options: Options, types: dict[str, pa.DataType]) -> pa.Table:
-    """The table as Arrow reads it, in larger blocks where a value does not fit the usual one."""
+    """Return the table as Arrow reads it, in larger blocks if a value does not fit the usual one."""
     for block_bytes in _BLOCKS:
         try:
             return _parse_blocks(body, options, types, block_bytes)
         except pa.ArrowInvalid as error:
-            if block_bytes > body.size or not any(words in str(error) for words in _TOO_SMALL):
+            if block_bytes > body.size or not any(reason in str(error) for reason in _TOO_SMALL):
                 raise
-    raise InvalidTable("A value is longer than 2 GiB, or its quote is never closed.")
+    raise InvalidTable("a value is longer than 2 GiB, or its quote is never closed")
 
 
 def _parse_blocks(body: Body, options: Options, types: dict[str, pa.DataType], block_bytes: int) -> pa.Table:
@@ -167,13 +168,13 @@ def _parse_blocks(body: Body, options: Options, types: dict[str, pa.DataType], b
         return table.rename_columns([str(position) for position in range(table.num_columns)])
     if names is not None and replaces_header:
         if len(names) != table.num_columns:
-            raise InvalidTable(f"Option 'names' has {len(names)} names for {table.num_columns} columns.")
+            raise InvalidTable(f"option 'names' has {len(names)} names for {table.num_columns} columns")
         return table.rename_columns(names)
     return table
 
 
 def _date_columns(options: Options) -> list[str]:
-    """Columns that ``parse_dates`` names. True and false speak of an index, and there is none."""
+    """Return the columns that ``parse_dates`` names. True and false concern an index, and tables have none."""
     given: Any = structure(options, "parse_dates")
     if given is None or isinstance(given, bool) or str(given).lower() in ("true", "false"):
         return []
@@ -183,11 +184,11 @@ def _date_columns(options: Options) -> list[str]:
 def _refuse_missing(asked: Sequence[str], names: Sequence[str]) -> None:
     for name in asked:
         if name not in names:
-            raise InvalidTable(f"An option names column {name!r}, which the file does not have.")
+            raise InvalidTable(f"an option names column {name!r}, which the file does not have")
 
 
 def _doubtful(column: AnyChunks) -> bool:
-    """Whether Arrow read more into text than our rules allow: dates, times, or ids too long for int64."""
+    """Return whether Arrow may have converted text that our rules keep: dates, times, ids too long for int64."""
     given = column.type
     if pa.types.is_temporal(given):
         return True
@@ -198,7 +199,7 @@ def _doubtful(column: AnyChunks) -> bool:
 
 
 def _with_text_kept(inferred: pa.Table, as_text: pa.Table) -> pa.Table:
-    """The inferred table, where text replaces dates, times and columns of nothing but whole numbers."""
+    """Return the inferred table, but as text its dates, times and columns of only whole numbers."""
     columns = []
     for guess, plain in zip(inferred.columns, as_text.columns, strict=True):
         keep_guess = guess.type == plain.type or (pa.types.is_floating(guess.type) and not _all_whole(plain))
@@ -212,5 +213,5 @@ def _all_whole(column: AnyChunks) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    """Arrow's sentence, cut where it quotes a long row."""
+    """Return the first line of Arrow's text, bounded because it may quote a long row."""
     return str(error).splitlines()[0][:300]

@@ -1,4 +1,4 @@
-"""CSV through pandas, for options that Arrow's reader does not have. Types follow the rules of ``csv``."""
+"""CSV through pandas, for options that Arrow's reader lacks. Types follow the rules in ``csv``."""
 
 import warnings
 from typing import Any
@@ -32,15 +32,15 @@ KNOWN = {*_TEXTS, *_FLAGS, *_NUMBERS, *_WORDS, *_STRUCTURES, *_OTHERS}
 
 
 def read(body: Body, options: Options, nulls: list[str]) -> pa.Table:
-    """The table. Rows longer than the header are refused; shorter ones get nulls, as pandas does."""
+    """Return the table. A row longer than the header is refused; a shorter row gets nulls, as in pandas."""
     arguments = _arguments(options)
     if arguments.pop("keep_default_na", True):
         arguments["na_values"] = [*nulls, *arguments.get("na_values", [])]
-    source: Any = body.reader()  # a file, for all that the stubs say
+    source: Any = body.reader()  # the stubs do not know that it is a file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            warnings.simplefilter("ignore", UserWarning)  # how dates are parsed, for whom nobody reads
+            warnings.simplefilter("ignore", UserWarning)  # about how dates are parsed; nobody would read it
             frame = pd.read_csv(source, index_col=False, keep_default_na=False, **arguments)
         bounds.check_columns(len(frame.columns))
         frame.columns = frame.columns.map(str)
@@ -55,21 +55,21 @@ def read(body: Body, options: Options, nulls: list[str]) -> pa.Table:
     ) as error:
         if isinstance(error, MemoryError):
             raise
-        if "out of memory" in str(error):  # which pandas' tokenizer says in words
+        if "out of memory" in str(error):  # pandas' tokenizer says so only in its text
             raise MemoryError from error
-        raise InvalidTable(f"The body is not a readable CSV file: {str(error).strip()[:300]}") from error
+        raise InvalidTable(f"the body is not a readable CSV file: {str(error).strip()[:300]}") from error
 
 
 def timestamps(name: str, column: Any) -> Any:  # Any: pa.ChunkedArray
-    """A text column read as dates. Raises ``InvalidTable`` where a value is none."""
+    """Return a text column as dates. Raises ``InvalidTable`` if a value is not a date."""
     try:
         return pa.chunked_array([pa.array(pd.to_datetime(column.to_pandas()), from_pandas=True)])
     except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
-        raise InvalidTable(f"Column {name!r} cannot be read as dates: {str(error)[:300]}") from error
+        raise InvalidTable(f"column {name!r} cannot be read as dates: {str(error)[:300]}") from error
 
 
 def _arguments(options: Options) -> dict[str, Any]:  # Any: pandas' own arguments
-    """Our options as arguments of ``pandas.read_csv``; only names listed above ever reach it."""
+    """Return the options as arguments of ``pandas.read_csv``; only the names listed above reach it."""
     converters = {
         **dict.fromkeys(_TEXTS, text),
         **dict.fromkeys(_FLAGS, lambda given, name: flag(given, name, False)),
@@ -85,7 +85,7 @@ def _arguments(options: Options) -> dict[str, Any]:  # Any: pandas' own argument
     if dtype is not None:
         arguments["dtype"] = dtype
     if not flag(options, "mangle_dupe_cols", True):
-        raise InvalidTable("mangle_dupe_cols=false cannot be combined with the other options given.")
+        raise InvalidTable("mangle_dupe_cols=false cannot be combined with the other options given")
     _check(arguments)
     separator = Separator.asked(options)
     arguments.pop("delimiter", None)
@@ -94,24 +94,24 @@ def _arguments(options: Options) -> dict[str, Any]:  # Any: pandas' own argument
         arguments["engine"] = "python"
     else:
         arguments["low_memory"] = False  # types are decided by whole columns; the other engine always does so
-        arguments["float_precision"] = "round_trip"  # pandas' own way is off by a bit now and then
+        arguments["float_precision"] = "round_trip"  # pandas' default is sometimes off by one bit
     return arguments
 
 
 def _check(arguments: dict[str, Any]) -> None:
-    """Raises ``InvalidTable`` for values that pandas would take for something else, or for something costly."""
+    """Raise ``InvalidTable`` for values that pandas would misread, or that would make it costly."""
     dates = arguments.get("parse_dates")
     if dates is not None and not isinstance(dates, bool):
         dates = dates.split(",") if isinstance(dates, str) else dates
         if not isinstance(dates, list) or not all(type(item) in (str, int) for item in dates):
-            raise InvalidTable("Option 'parse_dates' must be a list of column names or positions.")
+            raise InvalidTable("option 'parse_dates' must be a list of column names or positions")
         arguments["parse_dates"] = dates
     header = arguments.get("header")
     if header not in (None, "infer") and (type(header) is not int or header < 0):
-        raise InvalidTable("Option 'header' must be the number of a row, 'infer' or none.")
+        raise InvalidTable("option 'header' must be a row number, 'infer' or none")
     skipped = arguments.get("skiprows")
     if skipped is not None and not isinstance(skipped, int | list):
-        raise InvalidTable("Option 'skiprows' must be a number of rows, or a list of their numbers.")
+        raise InvalidTable("option 'skiprows' must be a number of rows or a list of row numbers")
     usecols = arguments.get("usecols")
     if isinstance(usecols, str):
         arguments["usecols"] = usecols.split(",")

@@ -1,4 +1,4 @@
-"""The option ``dtype``: pandas names of types, applied to columns."""
+"""The option ``dtype``: pandas' type names, applied to columns."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _NULLABLE = re.compile(r"(U?Int(8|16|32|64)|Float(32|64))")
 
 
 def asked(options: Options) -> dict[str, str] | str | None:
-    """The option as a name for each column, one name for all, or ``None`` (also for true and false)."""
+    """Return the option: a type name per column, one name for all, or ``None`` (also for true and false)."""
     given: Any = structure(options, "dtype")
     if given is None or isinstance(given, bool) or str(given).lower() in ("true", "false"):
         return None
@@ -33,30 +33,30 @@ def asked(options: Options) -> dict[str, str] | str | None:
         arrow_type(given)
         return given
     if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
-        raise InvalidTable("Option 'dtype' must be the name of a type, or an object of column names and such names.")
+        raise InvalidTable("option 'dtype' must be a type name, or an object of column names and type names")
     for name in given.values():
         arrow_type(name)
     return given
 
 
 def arrow_type(name: str) -> pa.DataType:
-    """The Arrow type that a column of this dtype is read as. Raises ``InvalidTable`` for an unknown name."""
+    """Return the Arrow type of a dtype. Raises ``InvalidTable`` for an unknown name."""
     plain = name.lower() if _NULLABLE.fullmatch(name) else name
     if plain not in _TYPES:
-        raise InvalidTable(f"dtype {name!r} is unknown; use one of {', '.join(sorted(_TYPES))}.")
+        raise InvalidTable(f"dtype {name!r} is unknown; use one of {', '.join(sorted(_TYPES))}")
     return _TYPES[plain]
 
 
 def apply(table: pa.Table, dtype: dict[str, str] | str | None) -> pa.Table:
-    """The table with its columns cast as asked. Raises ``InvalidTable``."""
+    """Return the table with its columns cast. Raises ``InvalidTable``."""
     per_column = dict.fromkeys(table.column_names, dtype) if isinstance(dtype, str) else dtype or {}
     for name, wanted in per_column.items():
         if name not in table.column_names:
-            raise InvalidTable(f"Option 'dtype' names column {name!r}, which the table does not have.")
+            raise InvalidTable(f"option 'dtype' names column {name!r}, which the table does not have")
         try:
             column = table.column(name).cast(arrow_type(wanted))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise InvalidTable(f"Column {name!r} cannot be read as {wanted}: {error}") from error
+            raise InvalidTable(f"column {name!r} cannot be read as {wanted}: {error}") from error
         column = column.dictionary_encode() if wanted == CATEGORY else column
         table = table.set_column(table.column_names.index(name), name, column)
     return table

@@ -1,15 +1,15 @@
-"""Excel workbooks: ``xlsx`` and the old ``xls``, one sheet of them.
+"""Excel workbooks: one sheet of an ``xlsx`` or an old ``xls`` file.
 
-The header is the first row with anything in it; rows and columns with nothing in them go. Of a formula the value
-counts that Excel kept with it; an error (``#N/A``) is null. Nothing outside the file is ever read: entities are
-not resolved, links not followed.
+The header is the first row that is not empty; empty rows and columns are left out. A formula counts as the value that
+Excel stored with it; an error (``#N/A``) is null. Nothing outside the file is read: entities are not resolved, links
+not followed.
 
-Types, of whole columns: numbers without fractions are int64, others float64; dates and times of day on dates are
-timestamps, bare times and durations what they are; true and false bool; text stays text. A column that mixes
-kinds becomes text, each value as one would write it.
+A column's type is inferred from all its values: numbers without fractions are int64, others float64; dates, with or
+without a time, are timestamps; bare times and durations stay such; true and false are bool; text stays text. A column
+that mixes kinds becomes text, each value as a person would write it.
 
-The reader (calamine) lays a sheet out as a full rectangle and ends the process where memory does, so how far its
-cells reach, and what the archive decompresses to, is read from the file first.
+The reader (calamine) allocates a sheet as a full rectangle and ends the process when memory runs out. So the extent of
+the cells and the decompressed size are read from the file first.
 """
 
 import datetime
@@ -29,7 +29,7 @@ from runtime.datasets.formats.options import Options, refuse_unknown, structure,
 from runtime.errors import InvalidTable
 
 MAX_SHEET_CELLS: Final = 20_000_000
-"""Cells of the rectangle around a sheet's values: half a minute, and 2 GB."""
+"""Cells of the rectangle around a sheet's values; so many take half a minute and 2 GB."""
 
 MAX_UNPACKED_BYTES: Final = 1 << 31
 KNOWN: Final = {"sheet_name", "header", "names", "usecols", "skiprows", "nrows", "dtype"}
@@ -37,17 +37,15 @@ _PIECE: Final = 1 << 20
 _EXACT: Final = 2.0**53
 _PLACE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,3})([0-9]{1,7})[\"']")  # of a cell; of a row, which has no letters
 
-Cell = Any  # str, float, bool, datetime, date, time or timedelta; "" where there is none
+Cell = Any  # str, float, bool, datetime, date, time or timedelta; "" for an empty cell
 
 
 def read_xlsx(body: Body, options: Options) -> pa.Table:
-    """The table in an ``xlsx`` workbook. Options: ``sheet_name``, ``header``, ``names``, ``usecols``, ``skiprows``,
-    ``nrows``, ``dtype``.
-    """
+    """Return the table in an ``xlsx`` workbook. Options: those in ``KNOWN``."""
     refuse_unknown(options, KNOWN, "xlsx")
     if body.looks_like("xls"):
         raise InvalidTable(
-            "The body is an old or an encrypted Excel file, not xlsx; declare file_type 'xls', or decrypt."
+            "the body is an old or an encrypted Excel file, not xlsx; declare file_type 'xls', or decrypt it"
         )
     if body.head(len(ZIP_MAGIC)) != ZIP_MAGIC:
         raise body.refuse("an Excel workbook")
@@ -56,12 +54,12 @@ def read_xlsx(body: Body, options: Options) -> pa.Table:
     except (MemoryError, InvalidTable):
         raise
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise InvalidTable(f"The Excel file is truncated or damaged: {str(error)[:200]}") from error
+        raise InvalidTable(f"the Excel file is truncated or damaged: {str(error)[:200]}") from error
     return _table(body, options)
 
 
 def read_xls(body: Body, options: Options) -> pa.Table:
-    """The table in an ``xls`` workbook. Options as ``read_xlsx``."""
+    """Return the table in an ``xls`` workbook. Options as in ``read_xlsx``."""
     refuse_unknown(options, KNOWN, "xls")
     if not body.looks_like("xls"):
         raise body.refuse("an old Excel file")
@@ -69,30 +67,30 @@ def read_xls(body: Body, options: Options) -> pa.Table:
 
 
 def _check_archive(body: Body) -> None:
-    """Raises ``InvalidTable`` for a workbook that is none, unpacks to too much or reaches too far."""
+    """Raise ``InvalidTable`` for an archive that is not a workbook, unpacks to too much or spans too many cells."""
     with compression.archive(body) as archive:
         names = {member.filename for member in archive.infolist()}
         if "xl/workbook.xml" not in {name.lstrip("/").lower() for name in names}:
-            what = "an Excel binary workbook" if "xl/workbook.bin" in names else "an archive of something else"
-            raise InvalidTable(f"The body is {what}, not an xlsx workbook; save it as .xlsx.")
+            what = "an Excel binary workbook" if "xl/workbook.bin" in names else "a zip archive"
+            raise InvalidTable(f"the body is {what}, not an xlsx workbook; save it as .xlsx")
         limit = min(MAX_UNPACKED_BYTES, max(compression.FREE_BYTES, compression.RATIO * body.size))
         unpacked = 0
         for member in archive.infolist():
             if not member.filename.lower().endswith((".xml", ".rels")):
-                continue  # pictures and the like, which nobody unpacks
+                continue  # pictures and the like, which are never unpacked
             reach = _Reach()
             with archive.open(member) as content:
                 while piece := content.read(_PIECE):
                     unpacked += len(piece)
                     if unpacked > limit:
-                        raise InvalidTable(f"The workbook unpacks to more than {limit:,} bytes, which is the limit.")
+                        raise InvalidTable(f"the workbook unpacks to more than its limit of {limit:,} bytes")
                     if "worksheets/" in member.filename:
                         reach.see(piece)
             reach.check()
 
 
 class _Reach:
-    """How far the cells of a sheet reach, as its XML goes by."""
+    """The extent of a sheet's cells, gathered from its XML piece by piece."""
 
     def __init__(self) -> None:
         self._columns: set[bytes] = set()
@@ -100,7 +98,6 @@ class _Reach:
         self._tail = b""
 
     def see(self, piece: bytes) -> None:
-        """Note the cells in the next bytes."""
         found = _PLACE.findall(self._tail + piece)
         self._tail = piece[-32:]
         if found:
@@ -110,14 +107,14 @@ class _Reach:
             self._last = max(self._last, max(rows))
 
     def check(self) -> None:
-        """Raises ``InvalidTable`` where the rectangle around the cells is too large to lay out."""
+        """Raise ``InvalidTable`` if the rectangle around the cells is too large to allocate."""
         numbers = [_column_number(column) for column in self._columns]
         if not numbers:
             return
         width, height = max(numbers) - min(numbers) + 1, self._last - self._first + 1
         if width * height > MAX_SHEET_CELLS:
             raise InvalidTable(
-                f"A sheet spans {height:,} rows and {width:,} columns; at most {MAX_SHEET_CELLS:,} cells can be "
+                f"a sheet spans {height:,} rows and {width:,} columns; at most {MAX_SHEET_CELLS:,} cells can be "
                 "read. Remove stray cells far from the table, or send it as CSV or Parquet."
             )
 
@@ -136,60 +133,62 @@ def _table(body: Body, options: Options) -> pa.Table:
         rows = sheet.iter_rows() if sheet.height else iter(())
         return _from_rows((row for row in rows if any(cell != "" for cell in row)), options)
     except calamine.PasswordError as error:
-        raise InvalidTable("The Excel file is encrypted; send it without a password.") from error
+        raise InvalidTable("the Excel file is encrypted; send it without a password") from error
     except (calamine.CalamineError, OSError, ValueError, OverflowError) as error:
-        raise InvalidTable(f"The Excel file is truncated or damaged: {str(error)[:200]}") from error
+        raise InvalidTable(f"the Excel file is truncated or damaged: {str(error)[:200]}") from error
     except (MemoryError, InvalidTable):
         raise
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # how a bug of calamine's arrives; it is no Exception
+        if (
+            type(error).__name__ != "PanicException"
+        ):  # how a bug in calamine surfaces; it does not derive from Exception
             raise
-        raise InvalidTable("The Excel file is damaged in a way that its reader does not know.") from error
+        raise InvalidTable("the Excel file is damaged: its reader failed") from error
 
 
 def _sheet(workbook: calamine.CalamineWorkbook, options: Options) -> calamine.CalamineSheet:
-    """The sheet that was asked for by name or position; the first with cells of its own otherwise."""
+    """Return the sheet of the given name or position; by default the first worksheet."""
     asked: Any = structure(options, "sheet_name")
     sheets = [sheet.name for sheet in workbook.sheets_metadata if sheet.typ is calamine.SheetTypeEnum.WorkSheet]
     if not sheets:
-        raise InvalidTable("The workbook has no sheet of cells.")
+        raise InvalidTable("the workbook has no worksheet")
     if type(asked) is int and 0 <= asked < len(sheets):
         return workbook.get_sheet_by_name(sheets[asked])
     if asked is None or asked == "":
         return workbook.get_sheet_by_name(sheets[0])
     if asked not in sheets:
         told = ", ".join(repr(name[:60]) for name in sheets[:10])
-        raise InvalidTable(f"The workbook has no sheet {str(asked)[:60]!r}; it has: {told}.")
+        raise InvalidTable(f"the workbook has no sheet {str(asked)[:60]!r}; its sheets are {told}")
     return workbook.get_sheet_by_name(asked)
 
 
 def _from_rows(rows: Iterator[list[Cell]], options: Options) -> pa.Table:
-    """The table of rows that are not empty; header and names as for CSV."""
+    """Return the table of rows that are not empty; header and names work as for CSV."""
     for _ in range(whole(options, "skiprows") or 0):
         next(rows, None)
     names = words(options, "names")
     header = structure(options, "header") if "header" in options else ("infer" if names is None else None)
     if header not in (None, "infer") and (type(header) is not int or header < 0):
-        raise InvalidTable("Option 'header' must be the number of a row, 'infer' or none.")
+        raise InvalidTable("option 'header' must be a row number, 'infer' or none")
     titles: list[Cell] | None = None
     if header is not None:
         for _ in range(1 + (header if type(header) is int else 0)):
             titles = next(rows, None)
         if titles is None:
-            raise InvalidTable("The sheet is empty." if header == "infer" else "The sheet ends before its header.")
+            raise InvalidTable("the sheet is empty" if header == "infer" else "the sheet ends before its header")
     columns = _columns(rows, whole(options, "nrows"), len(titles or ()))
     table = _named(columns, titles, names)
     wanted = words(options, "usecols")
     if wanted is not None:
         missing = [name for name in wanted if name not in table.column_names]
         if missing:
-            raise InvalidTable(f"Option 'usecols' names column {missing[0]!r}, which the sheet does not have.")
+            raise InvalidTable(f"option 'usecols' names column {missing[0]!r}, which the sheet does not have")
         table = table.select(list(dict.fromkeys(wanted)))
     return dtypes.apply(table, dtypes.asked(options))
 
 
 def _columns(rows: Iterable[list[Cell]], count: int | None, width: int) -> list[list[Cell]]:
-    """The cells column by column; all rows of a sheet are equally long."""
+    """Return the cells by column; all rows of a sheet are equally long."""
     columns: list[list[Cell]] = [[] for _ in range(width)]
     for number, row in enumerate(rows):
         if count is not None and number >= count:
@@ -202,7 +201,7 @@ def _columns(rows: Iterable[list[Cell]], count: int | None, width: int) -> list[
 
 
 def _named(columns: list[list[Cell]], titles: list[Cell] | None, names: list[str] | None) -> pa.Table:
-    """The table without columns that have neither a name nor a value."""
+    """Return the table without the columns that have neither a name nor a value."""
     filled = [position for position, column in enumerate(columns) if any(cell != "" for cell in column)]
     if titles is not None:
         filled = [position for position in range(len(columns)) if position in set(filled) or titles[position] != ""]
@@ -212,14 +211,14 @@ def _named(columns: list[list[Cell]], titles: list[Cell] | None, names: list[str
     kept = [labels[position] for position in filled]
     if names is not None:
         if len(names) != len(kept):
-            raise InvalidTable(f"Option 'names' has {len(names)} names for {len(kept)} columns.")
+            raise InvalidTable(f"option 'names' has {len(names)} names for {len(kept)} columns")
         kept = names
     bounds.check_columns(len(kept))
     return pa.Table.from_arrays([_column(columns[position]) for position in filled], names=kept)
 
 
 def _column(cells: list[Cell]) -> Any:  # pa.Array
-    """One column in the type that all its values share, text where they share none."""
+    """Return one column in the type that all its values share, or as text."""
     kinds = {type(cell) for cell in cells if cell != ""}
     values = [None if cell == "" else cell for cell in cells]
     if not kinds:
@@ -243,7 +242,7 @@ def _moment(value: datetime.date | None) -> datetime.datetime | None:
 
 
 def _as_text(cell: Cell) -> str | None:
-    """A cell as one would write it: ``1``, not ``1.0``; dates in ISO 8601."""
+    """Return a cell as a person would write it: ``1``, not ``1.0``; dates in ISO 8601."""
     if cell == "":
         return None
     if isinstance(cell, bool):

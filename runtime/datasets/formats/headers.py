@@ -4,7 +4,7 @@ from collections import Counter
 
 
 def unique(names: list[str]) -> list[str]:
-    """``a``, ``a.1``, ``Unnamed: 2``; never a name that another column has."""
+    """Return unique names: ``a``, ``a.1``, ``Unnamed: 2``; never a name that another column has."""
     taken = set(names)
     seen: set[str] = set()
     times: Counter[str] = Counter()

@@ -1,13 +1,12 @@
 """JSON: rows, columns, JSON Lines, and pandas' orientations (protocol 2.5, 8).
 
-Without a hint: a list is rows (of objects, or of arrays), an object whose values are arrays or objects is
-columns, an object of plain values is one row, and several documents on lines of their own are JSON Lines. Of a
-key that an object repeats, the last value counts.
+Without an option, the shape decides: a list is rows (objects or arrays); an object of arrays or objects is columns; an
+object of plain values is one row; several documents, one per line, are JSON Lines. If an object repeats a key, the last
+value counts.
 
-Types: whole numbers are int64 (uint64 beyond), numbers float64, true and false bool, objects structs, arrays
-lists. Text stays text, dates too. A column that mixes kinds becomes text, each value as JSON would write it:
-an id column of ``1`` and ``"a"`` is ``"1"``, ``"a"``. ``NaN`` and ``Infinity``, which Python writes and JSON
-does not know, are read.
+Types: whole numbers are int64 (uint64 beyond), other numbers float64, true and false bool, objects structs, arrays
+lists. Text stays text, also if it looks like a date. A column that mixes kinds becomes text, each value as JSON writes
+it: ``1`` and ``"a"`` become ``"1"`` and ``"a"``. ``NaN`` and ``Infinity`` are read, because Python writes them.
 """
 
 import json
@@ -28,22 +27,22 @@ _ORIENTS = {"columnar", "columns", "records", "rows", "split", "index", "values"
 # graphistry-js adds these two to the columns of a columnar table (protocol 8).
 _AGENT_KEYS = {"agent_name", "agent_version"}
 _BOM = b"\xef\xbb\xbf"
-# What orjson may need for each byte of a document: its buffer (12), and objects of the smallest kind (30).
+# Bytes that orjson may need for each byte of a document: its buffer (12), and objects of the smallest kind (30).
 _FAST_FACTOR = 44
 _SMALL_BYTES = 64 * 1024
 
-_NOT_JSON = "The body is not JSON"
+_NOT_JSON = "the body is not JSON"
 
 Json = Any  # what a JSON document can hold
 Row = dict[str, Json]
 
 
 def read(body: Body, options: Options) -> pa.Table:
-    """The table. Options: ``orient``, ``lines``, ``dtype``."""
+    """Return the table. Options: those in ``KNOWN``."""
     refuse_unknown(options, KNOWN, "json")
     orient = text(options, "orient") or None
     if orient is not None and orient not in _ORIENTS:
-        raise InvalidTable(f"orient {orient!r} is unknown; use one of {', '.join(sorted(_ORIENTS))}.")
+        raise InvalidTable(f"orient {orient!r} is unknown; use one of {', '.join(sorted(_ORIENTS))}")
     dtype = dtypes.asked(options)
     body.refuse_binary("JSON")
     lines = flag(options, "lines", False)
@@ -52,11 +51,11 @@ def read(body: Body, options: Options) -> pa.Table:
         table = _from_rows(_lines(body)) if lines else _from_text(body, orient, may_be_lines)
         return dtypes.apply(table, dtype)
     except UnicodeEncodeError as error:
-        raise InvalidTable("The body is not JSON: it has half of a surrogate pair.") from error
+        raise InvalidTable("the body is not JSON: it has an unpaired surrogate") from error
 
 
 def _from_text(body: Body, orient: str | None, may_be_lines: bool) -> pa.Table:
-    """The table of one document, or of JSON Lines where those are possible and there is more than one."""
+    """Return the table of one document, or of JSON Lines if they are possible and there are several."""
     try:
         document = _decode(body.view())
     except InvalidTable:
@@ -71,19 +70,19 @@ def _decode(view: memoryview) -> Json:
     try:
         if len(data) < _SMALL_BYTES or len(data) * _FAST_FACTOR < _room_bytes():
             return orjson.loads(data)
-        return json.loads(bytes(data))  # slower and smaller, and it survives the end of memory
+        return json.loads(bytes(data))  # slower, but it needs less memory and survives running out of it
     except orjson.JSONDecodeError as error:
         try:
-            # Read only now: this one knows NaN and Infinity.
+            # Slower, but this parser knows NaN and Infinity.
             return json.loads(bytes(data))
         except (ValueError, RecursionError):
-            raise InvalidTable(f"{_NOT_JSON}: {error}.") from error
+            raise InvalidTable(f"{_NOT_JSON}: {error}") from error
     except (ValueError, RecursionError) as error:
-        raise InvalidTable(f"{_NOT_JSON}: {str(error)[:300]}.") from error
+        raise InvalidTable(f"{_NOT_JSON}: {str(error)[:300]}") from error
 
 
 def _room_bytes() -> float:
-    """Address space that this process may still map. orjson ends a process that has none left."""
+    """Return the address space that this process may still map; orjson ends the process when none is left."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY:
         return float("inf")
@@ -92,7 +91,7 @@ def _room_bytes() -> float:
 
 
 def _starts_with_a_line(body: Body) -> bool:
-    """Whether the first line with anything on it is a JSON object of its own."""
+    """Return whether the first line that is not blank is a JSON object by itself."""
     for _, line in _numbered_lines(body):
         try:
             return isinstance(_decode(line), dict)
@@ -115,9 +114,9 @@ def _lines(body: Body) -> Iterator[Row]:
         try:
             row = _decode(line)
         except InvalidTable as error:
-            raise InvalidTable(f"Line {number} is not JSON: {error.message}") from error
+            raise InvalidTable(f"line {number} is not JSON: {error.message}") from error
         if not isinstance(row, dict):
-            raise InvalidTable(f"Line {number} is not a JSON object.")
+            raise InvalidTable(f"line {number} is not a JSON object")
         yield row
 
 
@@ -143,28 +142,28 @@ def _orient_of(document: Json) -> str:
         return "values" if document and isinstance(document[0], list) else "records"
     if isinstance(document, dict):
         return "columnar"
-    raise InvalidTable("The body must be a JSON array of rows or an object of columns.")
+    raise InvalidTable("the body must be a JSON array of rows or an object of columns")
 
 
 def _object(value: Json, what: str) -> Row:
     if not isinstance(value, dict):
-        raise InvalidTable(f"With orient {what}, the body must be a JSON object.")
+        raise InvalidTable(f"with orient {what}, the body must be a JSON object")
     return value
 
 
 def _list(value: Json, what: str) -> list[Json]:
     if not isinstance(value, list):
-        raise InvalidTable(f"{what!r} must be a JSON array.")
+        raise InvalidTable(f"{what!r} must be a JSON array")
     return value
 
 
 def _from_rows(rows: Iterable[Json]) -> pa.Table:
-    """A column for every key of any row, in the order they appear; a row that lacks a key has null there."""
+    """Return a column for every key of any row, in order of appearance; a row without the key has null there."""
     names: dict[str, None] = {}
     listed: list[Row] = []
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
-            raise InvalidTable(f"Row {number} is not a JSON object.")
+            raise InvalidTable(f"row {number} is not a JSON object")
         listed.append(row)
         if not row.keys() <= names.keys():
             names.update(dict.fromkeys(row))
@@ -174,14 +173,14 @@ def _from_rows(rows: Iterable[Json]) -> pa.Table:
 
 
 def _from_columns(columns: Row) -> pa.Table:
-    """Columns of equal length: arrays, or objects of row label and value. Plain values only: one row."""
+    """Return the table of columns: arrays, or objects of row label and value. Only plain values are one row."""
     nested: dict[str, Any] = {name: values for name, values in columns.items() if isinstance(values, list | dict)}
     scalars = [name for name in columns if name not in nested]
     if not nested:
         return _from_rows([columns] if columns else [])
     odd = [name for name in scalars if name not in _AGENT_KEYS]
     if odd:
-        raise InvalidTable(f"Column {odd[0]!r} is one value where the others are arrays.")
+        raise InvalidTable(f"column {odd[0]!r} is a single value, but other columns are arrays")
     if any(isinstance(values, dict) for values in nested.values()):
         labels = dict.fromkeys(label for values in nested.values() for label in values)
         bounds.check_cells(len(labels), len(nested))
@@ -194,37 +193,37 @@ def _from_columns(columns: Row) -> pa.Table:
 def _all_objects(columns: Row) -> Iterator[tuple[str, Row]]:
     for name, values in columns.items():
         if not isinstance(values, dict):
-            raise InvalidTable(f"Column {name!r} is an array where others are objects.")
+            raise InvalidTable(f"column {name!r} is an array, but other columns are objects")
         yield name, values
 
 
 def _check_lengths(lengths: Mapping[str, int]) -> None:
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name!r} {length}" for name, length in list(lengths.items())[:10])
-        raise InvalidTable(f"Columns differ in length: {told}.")
+        raise InvalidTable(f"columns differ in length: {told}")
 
 
 def _from_arrays(rows: list[Json], names: list[Json] | None) -> pa.Table:
-    """Rows that are arrays; without names, columns are called ``0``, ``1``, …"""
+    """Return the table of rows that are arrays; without names, columns are called ``0``, ``1``, …"""
     width = len(names) if names is not None else len(rows[0]) if rows and isinstance(rows[0], list) else 0
     bounds.check_columns(width)
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != width:
-            raise InvalidTable(f"Row {number} is not an array of {width} values.")
+            raise InvalidTable(f"row {number} is not an array of {width} values")
     labels = [str(name) for name in (range(width) if names is None else names)]
     columns = [_column([row[position] for row in rows]) for position in range(width)]
     return pa.Table.from_arrays(columns, names=labels)
 
 
 def _from_table_schema(document: Row) -> pa.Table:
-    """pandas' ``table``. Its index is left out where it has no name of its own."""
+    """Return the table of pandas' orientation ``table``, without an index that has no name."""
     schema = document.get("schema")
     keys = schema.get("primaryKey", []) if isinstance(schema, dict) else []
     table = _from_rows(_list(document.get("data"), "data"))
     return table.drop_columns(["index"]) if "index" in keys and "index" in table.column_names else table
 
 
-def _column(values: list[Json]) -> Any:  # pa.Array, or pa.ChunkedArray where text exceeds 2 GiB
+def _column(values: list[Json]) -> Any:  # pa.Array, or pa.ChunkedArray if text exceeds 2 GiB
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):

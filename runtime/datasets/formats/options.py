@@ -1,7 +1,7 @@
 """Reader options (protocol 2.5): JSON values from a file's ``parser_options`` or text from a query string.
 
-Both mean the same, so ``header=0`` in a URL is the number and ``lines=true`` the flag; lists and objects in a
-URL are JSON, and a list of words may also be written ``a,b``.
+Both mean the same: in a URL, ``header=0`` is the number and ``lines=true`` the flag. Lists and objects in a URL
+are JSON; a list of words may also be written ``a,b``.
 """
 
 import json
@@ -15,7 +15,7 @@ Options = Mapping[str, Any]  # Any: JSON, converted here
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _NOTHING = {"", "none", "null"}
 _REFUSED = {
-    "byte_range": "a range may begin inside a quoted value; send the part that you want",
+    "byte_range": "a range may begin inside a quoted value; send only the part that you need",
     "chunksize": "a file becomes one table; send smaller files",
     "iterator": "a file becomes one table; send smaller files",
     "converters": "functions cannot be sent; name types with 'dtype'",
@@ -24,20 +24,20 @@ _REFUSED = {
     "storage_options": "only the bytes that were sent are read",
     "filepath_or_buffer": "only the bytes that were sent are read",
     "engine": "the reader is chosen by the options",
-    "on_bad_lines": "a line that does not fit is an error, so that no row is lost unseen",
-    "error_bad_lines": "a line that does not fit is an error, so that no row is lost unseen",
+    "on_bad_lines": "a malformed line is always an error, so that no row is lost silently",
+    "error_bad_lines": "a malformed line is always an error, so that no row is lost silently",
 }
 
 
 def refuse_unknown(options: Options, known: Collection[str], file_type: str) -> None:
-    """Raises ``InvalidTable`` that names the first option which this file type does not have."""
+    """Raise ``InvalidTable``, naming it, for the first option that this file type does not have."""
     for name in options:
         if name in known:
             continue
         if name in _REFUSED:
-            raise InvalidTable(f"Option {name!r} is not supported: {_REFUSED[name]}.")
-        allowed = f"it has: {', '.join(sorted(known))}" if known else "it has none"
-        raise InvalidTable(f"{name[:60]!r} is not an option of file_type {file_type}; {allowed}.")
+            raise InvalidTable(f"option {name!r} is not supported: {_REFUSED[name]}")
+        allowed = f"its options are {', '.join(sorted(known))}" if known else "it has no options"
+        raise InvalidTable(f"{name[:60]!r} is not an option of file_type {file_type}; {allowed}")
 
 
 def flag(options: Options, name: str, default: bool) -> bool:
@@ -46,29 +46,29 @@ def flag(options: Options, name: str, default: bool) -> bool:
         return default
     value = given if isinstance(given, bool) else _FLAGS.get(str(given).lower())
     if value is None:
-        raise InvalidTable(f"Option {name!r} must be true or false, not {given!r}.")
+        raise InvalidTable(f"option {name!r} must be true or false, not {given!r}")
     return value
 
 
 def text(options: Options, name: str) -> str | None:
     given = options.get(name)
     if given is not None and not isinstance(given, str):
-        raise InvalidTable(f"Option {name!r} must be text, not {given!r}.")
+        raise InvalidTable(f"option {name!r} must be a string, not {given!r}")
     return given
 
 
 def character(options: Options, name: str, default: str) -> str:
-    """One ASCII character."""
+    """Return an option that is one ASCII character."""
     given = text(options, name)
     if given is None:
         return default
     if len(given) != 1 or not given.isascii():
-        raise InvalidTable(f"Option {name!r} must be one character, not {given!r}.")
+        raise InvalidTable(f"option {name!r} must be one character, not {given!r}")
     return given
 
 
 def whole(options: Options, name: str) -> int | None:
-    """A whole number from 0 up."""
+    """Return an option that is a whole number, 0 or more."""
     given = options.get(name)
     if given is None:
         return None
@@ -77,24 +77,24 @@ def whole(options: Options, name: str) -> int | None:
     except ValueError:
         value = -1
     if value < 0:
-        raise InvalidTable(f"Option {name!r} must be a whole number from 0 up, not {given!r}.")
+        raise InvalidTable(f"option {name!r} must be a whole number (0 or more), not {given!r}")
     return value
 
 
 def words(options: Options, name: str) -> list[str] | None:
-    """A list of texts."""
+    """Return an option that is a list of strings."""
     given = structure(options, name)
     if given is None:
         return None
     if isinstance(given, str):
         given = given.split(",")
     if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
-        raise InvalidTable(f"Option {name!r} must be a list of texts, not {given!r}.")
+        raise InvalidTable(f"option {name!r} must be a list of strings, not {given!r}")
     return given
 
 
 def structure(options: Options, name: str) -> Any:  # Any: JSON
-    """A list, an object, a number or a text; text that is JSON of the other kinds is decoded."""
+    """Return an option that is a list, an object, a number or a text; text that is JSON is decoded."""
     given = options.get(name)
     if not isinstance(given, str):
         return given
@@ -104,5 +104,5 @@ def structure(options: Options, name: str) -> Any:  # Any: JSON
         try:
             return json.loads(given)
         except (ValueError, RecursionError) as error:
-            raise InvalidTable(f"Option {name!r} is not JSON: {given!r}.") from error
+            raise InvalidTable(f"option {name!r} is not JSON: {given!r}") from error
     return given

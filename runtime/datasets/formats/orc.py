@@ -9,7 +9,7 @@ from runtime.errors import InvalidTable
 
 
 def read(body: Body, options: Options) -> pa.Table:
-    """The table, decoded. No options. Timestamps without a zone come as the wall clock that was written."""
+    """Return the decoded table. There are no options. Timestamps without a zone keep their wall-clock time."""
     refuse_unknown(options, (), "orc")
     if not body.looks_like("orc"):
         raise body.refuse("an ORC file")
@@ -18,6 +18,6 @@ def read(body: Body, options: Options) -> pa.Table:
     except MemoryError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
-        if "emory" in str(error):  # said in words by the decompressors below
+        if "emory" in str(error):  # the decompressors say so only in their text
             raise MemoryError from error
-        raise InvalidTable(f"The ORC file is truncated or damaged: {str(error)[:300]}") from error
+        raise InvalidTable(f"the ORC file is truncated or damaged: {str(error)[:300]}") from error

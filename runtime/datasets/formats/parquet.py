@@ -9,7 +9,7 @@ from runtime.errors import InvalidTable
 
 
 def read(body: Body, options: Options) -> pa.Table:
-    """The table, decoded. No options."""
+    """Return the decoded table. There are no options."""
     refuse_unknown(options, (), "parquet")
     if not body.looks_like("parquet"):
         raise body.refuse("a Parquet file")
@@ -18,4 +18,4 @@ def read(body: Body, options: Options) -> pa.Table:
     except MemoryError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
-        raise InvalidTable(f"The Parquet file is truncated or damaged: {str(error)[:300]}") from error
+        raise InvalidTable(f"the Parquet file is truncated or damaged: {str(error)[:300]}") from error

@@ -1,7 +1,7 @@
 """The options ``sep`` and ``delimiter``: a character, a text, or runs of blanks.
 
-pandas takes a longer separator for a regular expression. Here it is a text, in which a backslash makes the next
-character plain (``\\|\\|`` is ``||``): an expression from outside could take for ever on a line made for it.
+pandas reads a longer separator as a regular expression. Here it is plain text in which a backslash escapes the next
+character (``\\|\\|`` is ``||``), because a hostile expression could take forever on a line made for it.
 """
 
 import re
@@ -20,40 +20,40 @@ _MAX_LENGTH = 32
 
 @dataclass(frozen=True, slots=True)
 class Separator:
-    """``text`` between two values, or any run of blanks where it is empty."""
+    """``text`` separates two values; if it is empty, any run of blanks does."""
 
     text: str
 
     @classmethod
     def asked(cls, options: Options) -> "Separator":
-        """The separator that the options name; a comma otherwise. Raises ``InvalidTable``."""
+        """Return the separator that the options name; by default a comma. Raises ``InvalidTable``."""
         given = text(options, "sep") or text(options, "delimiter") or ","
         if given == _BLANKS:
             return cls("")
         if len(given) > 1:
             if _EXPRESSION.search(given) or len(given) > _MAX_LENGTH:
                 raise InvalidTable(
-                    f"sep {given[:60]!r} is not supported: use one character, a text (with \\ before |), or \\s+."
+                    f"sep {given[:60]!r} is not supported: use one character, plain text (\\| for |), or \\s+"
                 )
             given = re.sub(r"\\(.)", lambda found: "\t" if found[1] == "t" else found[1], given)
         if given in ("\n", "\r", '"'):
-            raise InvalidTable(f"sep {given!r} is not one that can separate values.")
+            raise InvalidTable(f"sep {given!r} cannot separate values")
         return cls(given)
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a single byte, which every reader can take."""
+        """Return whether it is a single byte, which every reader takes."""
         return len(self.text) == 1 and self.text.isascii()
 
     @property
     def pattern(self) -> str:
-        """As pandas takes it."""
+        """The separator as pandas expects it."""
         return _BLANKS if not self.text else self.text if len(self.text) == 1 else re.escape(self.text)
 
     def refuse_wide(self, body: Body, options: Options) -> None:
-        """Raises ``InvalidTable`` where one of the first lines has more values than a table may have columns.
+        """Raise ``InvalidTable`` if one of the first lines has more values than a table may have columns.
 
-        Readers need seconds and gigabytes before they could say so themselves.
+        The readers would notice only after seconds and gigabytes.
         """
         lines = body.lines()
         head = [line for line, _ in zip(lines, range(_HEAD_LINES), strict=False)]

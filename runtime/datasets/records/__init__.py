@@ -1,8 +1,8 @@
-"""What the catalog knows of files, datasets, who may use them, and the stored tables under them (protocol 2 and 3).
+"""The catalog's records of files, datasets, shares and stored tables (protocol 2 and 3).
 
-An *object* is a stored table. Files and datasets name objects; an object that nobody names any more is
-garbage. The order that keeps a crash harmless: bytes first, then the row that names them; and at the end the
-row first, then the bytes. Everything blocks on SQL.
+An *object* is a stored table. Files and datasets refer to objects; an object to which none refers is garbage. To
+survive a crash at any moment, bytes are stored before the row that refers to them, and deleted after it. Every function
+here blocks on SQL.
 """
 
 from runtime.datasets.records.access import Access, Action, Mode, Reader

@@ -1,8 +1,10 @@
-"""Who may do what with a dataset: the rule, and the SQL that gathers what it needs.
+"""Who may do what with a dataset: the rule, and the SQL that gathers the facts for it.
 
-A dataset is as its share says, or as the setting ``default_access`` where nobody shared it. ``private``: its owner
-and those invited. ``organization``: also that organisation's members, as far as the share's action goes. ``public``:
-also whoever has its id, to read, and in nobody's list.
+A dataset's share decides, or the setting ``default_access`` if nobody shared it:
+
+- ``private``: its owner and invited users;
+- ``organization``: also the organization's members, up to the share's action;
+- ``public``: also everybody who knows its id, to read; no list shows it to them.
 """
 
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ Action = Literal["10", "20", "30"]
 
 
 class Access(IntEnum):
-    """What somebody may do with a dataset; each includes those below it (protocol 3.6)."""
+    """What a caller may do with a dataset; each level includes the lower ones (protocol 3.6)."""
 
     NONE = 0
     VIEW = 10
@@ -28,30 +30,30 @@ class Access(IntEnum):
     EDIT = 20
     """Give it tables."""
     SHARE = 30
-    """Say who else may use it."""
+    """Change who else may use it."""
     OWNER = 40
     """Delete it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Somebody who asks for a dataset. ``names`` are what an invitation may call him; nobody signed in has none."""
+    """The caller who asks for a dataset. ``names``: what an invitation may call them; empty without a sign-in."""
 
     user_id: int | None = None
     names: tuple[str, ...] = ()
 
 
 def live(now: datetime | None = None) -> sa.ColumnElement[bool]:
-    """Of ``datasets``: neither deleted nor expired."""
+    """Return the condition for rows of ``datasets`` that are neither deleted nor expired."""
     lasts = sa.or_(datasets.c.expires_at.is_(None), datasets.c.expires_at > (now or datetime.now(UTC)))
     return sa.and_(datasets.c.deleted_at.is_(None), lasts)
 
 
 def facts(reader: Reader, default: Mode) -> tuple[sa.ColumnElement[Any], ...]:
-    """Columns that ``access_in`` reads, over ``datasets`` outer-joined with ``shares``."""
+    """Return the columns that ``access_in`` reads, for ``datasets`` outer-joined with ``shares``."""
     organization = sa.func.coalesce(shares.c.organization_id, datasets.c.organization_id)
     invited = (
-        sa.select(sa.func.max(share_invites.c.action))  # texts of two digits, which sort as numbers do
+        sa.select(sa.func.max(share_invites.c.action))  # strings of two digits, which sort like numbers
         .where(share_invites.c.dataset_id == datasets.c.id, share_invites.c.email.in_(reader.names))
         .correlate(datasets)
         .scalar_subquery()
@@ -71,7 +73,7 @@ def facts(reader: Reader, default: Mode) -> tuple[sa.ColumnElement[Any], ...]:
 
 
 def access_in(row: Row[Any]) -> Access:
-    """What the reader of ``facts`` may do with the dataset of this row."""
+    """Return what the reader of ``facts`` may do with the dataset of this row."""
     if row.is_owner_:
         return Access.OWNER
     found = Access(int(row.invited_ or 0))
@@ -83,9 +85,9 @@ def access_in(row: Row[Any]) -> Access:
 
 
 def listed(reader: Reader, default: Mode) -> sa.ColumnElement[bool]:
-    """Of ``datasets``: the reader's own, those that he was invited to, those of his organisations.
+    """Return the condition for datasets in a reader's list: their own, by invitation, and of their organizations.
 
-    Each part has an index of its own, which one condition over all of them would not use.
+    Each part of the union uses its own index; a single condition over all of them would use none.
     """
     ours = sa.select(memberships.c.organization_id).where(memberships.c.user_id == reader.user_id)
     parts = [

@@ -1,4 +1,4 @@
-"""Datasets: a description as the client sent it, and the tables it is made of (protocol 3)."""
+"""Datasets: the description that a client sent, and the tables that belong to it (protocol 3)."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ _BATCH = 500  # ids in one statement; databases limit its parameters
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
-    """A dataset. ``payload`` is the body that created it, in its order; ``tables`` has the roles with data."""
+    """A dataset. ``payload`` is the body that created it, keys in order; ``tables`` has the roles with data."""
 
     id: str
     owner_id: int
@@ -49,14 +49,14 @@ class DatasetRecord:
 
     @property
     def has_expired(self) -> bool:
-        """Whether it is as absent by now, although it was not when it was read."""
+        """Return whether it has expired, perhaps since it was read."""
         return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
 
 
 class Datasets:
-    """The live datasets in one catalog. Who may see one is said by ``Shares``.
+    """The live datasets in one catalog. ``Shares`` decides who may see one.
 
-    ``default`` is how a dataset is that nobody has shared; no owner may have more than ``most_bytes`` stored.
+    ``default`` is the mode of a dataset that nobody has shared. ``most_bytes`` limits the stored bytes of each owner.
     """
 
     def __init__(self, catalog: Catalog, default: Mode = "private", most_bytes: int | None = None) -> None:
@@ -75,10 +75,10 @@ class Datasets:
         organization_id: int | None = None,
         expires_at: datetime | None = None,
     ) -> DatasetRecord:
-        """A dataset of these tables, possibly of none yet (protocol 3.1).
+        """Create a dataset of these tables, possibly of none yet (protocol 3.1).
 
-        A table is the id of an object that a file has, or a new object. ``RecordGone`` where the id is not
-        known any more; ``StorageFull`` where new objects are more than the owner may have.
+        A table is a new object or the id of a file's object. Raises ``RecordGone`` if the id is no longer known, and
+        ``StorageFull`` if new objects exceed the owner's limit.
         """
         now = datetime.now(UTC)
         dataset_id = uuid.uuid4().hex
@@ -97,14 +97,13 @@ class Datasets:
             with within(connection, owner_id, self._most_bytes):
                 connection.execute(row)
                 for role, table in tables.items():
-                    _place(connection, dataset_id, role, table)
+                    _put_table(connection, dataset_id, role, table)
             return _dataset(connection, dataset_id)
 
     def attach(self, dataset_id: str, role: Role, table: ObjectRecord) -> DatasetRecord:
-        """Gives the dataset a table that was posted inline (protocol 3.2), in place of an earlier one of that
-        role.
+        """Give the dataset a table that was posted inline (protocol 3.2), replacing the one of that role.
 
-        ``RecordGone`` where the dataset was deleted meanwhile, ``StorageFull`` where its owner may not have that much.
+        Raises ``RecordGone`` if the dataset was deleted meanwhile, ``StorageFull`` if its owner's limit is exceeded.
         """
         if not is_id(dataset_id):
             raise RecordGone("dataset", dataset_id)
@@ -116,11 +115,11 @@ class Datasets:
                 raise RecordGone("dataset", dataset_id)
             with within(connection, owner_id, self._most_bytes):
                 connection.execute(touch)
-                _place(connection, dataset_id, role, table)
+                _put_table(connection, dataset_id, role, table)
             return _dataset(connection, dataset_id)
 
     def get(self, dataset_id: str) -> DatasetRecord | None:
-        """The dataset of that id, whoever may see it."""
+        """Return the dataset of that id, without a check of who may see it."""
         if not is_id(dataset_id):
             return None
         with self._catalog.read() as connection:
@@ -130,10 +129,10 @@ class Datasets:
     def page(
         self, reader: Reader, limit: int, offset: int, search: str | None = None
     ) -> tuple[int, list[tuple[DatasetRecord, Access]]]:
-        """How many datasets the reader has, of his own and shared with him, and a window of them, newest first.
+        """Return the number of the reader's own and shared datasets, and a page of them, newest first.
 
-        ``search`` keeps those with this text in name, description or id, in either case. What is only public is
-        in nobody's list.
+        ``search`` keeps datasets with this text, in any case, in name, description or id. Datasets that are only public
+        are never listed.
         """
         wanted = [listed(reader, self._default), live()]
         if search:
@@ -141,7 +140,7 @@ class Datasets:
             columns = (datasets.c.name, datasets.c.description, datasets.c.id)
             wanted.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
         newest = (datasets.c.created_at.desc(), datasets.c.id)
-        # Ids first: what is found out of each dataset is found out of this window's only, and not of all before it.
+        # Select the page's ids first, so that the joins run for this page only.
         within_window = window(sa.select(datasets.c.id).where(*wanted).order_by(*newest), limit, offset)
         query = (
             sa.select(datasets, *facts(reader, self._default))
@@ -155,7 +154,7 @@ class Datasets:
             return int(count), list(zip(_records(connection, rows), map(access_in, rows), strict=True))
 
     def delete(self, dataset_id: str) -> bool:
-        """Whether there was such a dataset. Objects of which nobody else has the name become unreferenced."""
+        """Delete the dataset and return whether it existed. Objects no longer referenced become garbage."""
         if not is_id(dataset_id):
             return False
         found = sa.select(datasets.c.id).where(datasets.c.id == dataset_id, live())
@@ -166,9 +165,9 @@ class Datasets:
             return True
 
     def expire(self, now: datetime) -> list[str]:
-        """Deletes the datasets whose time is over at ``now``, and says which: runners may still have them cached.
+        """Delete the datasets that have expired by ``now`` and return their ids: runners may still have them cached.
 
-        For readers they were absent before. Nothing is written, and no replica forgets, where there are none.
+        Readers did not see them since they expired. If there are none, nothing is written.
         """
         over = sa.select(datasets.c.id).where(datasets.c.deleted_at.is_(None), datasets.c.expires_at <= now)
         with self._catalog.read() as connection:
@@ -181,16 +180,15 @@ class Datasets:
         return expired
 
     def unreferenced_objects(self) -> list[str]:
-        """Objects that no file and no dataset names."""
+        """Return the objects to which no file and no dataset refers."""
         with self._catalog.read() as connection:
             return list(connection.execute(sa.select(objects.c.id).where(_unreferenced())).scalars())
 
     def forget_objects(self, object_ids: Iterable[str]) -> list[str]:
-        """Drops the rows of those that still are unreferenced, and says which: unlink the bytes of these, and
-        only these.
+        """Delete the rows of objects that are still unreferenced and return their ids. Delete the bytes of only these.
 
-        In this order nothing can come to name bytes that are gone. A crash in between leaves bytes without a
-        row, which ``known_objects`` tells apart.
+        In this order, no record can refer to bytes that are gone. A crash in between leaves bytes without a row, which
+        ``known_objects`` detects.
         """
         forgotten: list[str] = []
         with self._catalog.write() as connection:
@@ -202,7 +200,7 @@ class Datasets:
         return forgotten
 
     def known_objects(self, object_ids: Iterable[str]) -> set[str]:
-        """Those of the ids that have a row. At start, stored bytes of other ids are leftovers."""
+        """Return those of the ids that have a row. Stored bytes under any other id are leftovers of a crash."""
         known: set[str] = set()
         with self._catalog.read() as connection:
             for batch in _batches(object_ids):
@@ -210,19 +208,19 @@ class Datasets:
         return known
 
 
-def _place(connection: Connection, dataset_id: str, role: Role, table: str | ObjectRecord) -> None:
+def _put_table(connection: Connection, dataset_id: str, role: Role, table: str | ObjectRecord) -> None:
     object_id = table if isinstance(table, str) else table.id
     if isinstance(table, ObjectRecord):
         ensure_object(connection, table)
     elif not has_object(connection, table):
         raise RecordGone("object", table)
-    place = (dataset_tables.c.dataset_id == dataset_id, dataset_tables.c.role == role)
-    connection.execute(sa.delete(dataset_tables).where(*place))
+    is_role = (dataset_tables.c.dataset_id == dataset_id, dataset_tables.c.role == role)
+    connection.execute(sa.delete(dataset_tables).where(*is_role))
     connection.execute(sa.insert(dataset_tables).values(dataset_id=dataset_id, role=role, object_id=object_id))
 
 
 def _bury(connection: Connection, dataset_ids: list[str]) -> None:
-    """Marks them deleted. Only the row of a dataset stays: no table, no name of anybody it was shared with."""
+    """Mark datasets as deleted. Only their rows stay, without tables and without names of invited users."""
     now = datetime.now(UTC)
     gone = sa.update(datasets).where(datasets.c.id.in_(dataset_ids)).values(deleted_at=now, updated_at=now)
     connection.execute(gone)
@@ -236,7 +234,7 @@ def _dataset(connection: Connection, dataset_id: str) -> DatasetRecord:
 
 
 def _records(connection: Connection, rows: Sequence[Row[Any]]) -> list[DatasetRecord]:
-    """The datasets of these rows, with their tables: one statement, however many they are."""
+    """Return the datasets of these rows with their tables, which one statement per batch reads."""
     tables: dict[str, dict[Role, ObjectRecord]] = {row.id: {} for row in rows}
     joined = (
         sa.select(dataset_tables.c.dataset_id, dataset_tables.c.role, *OBJECT_COLUMNS)

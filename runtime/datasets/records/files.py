@@ -1,4 +1,4 @@
-"""Files: a declared type, and the table that its bytes turned out to be (protocol 2)."""
+"""Files: a declared type, and the table that was parsed from the bytes (protocol 2)."""
 
 import uuid
 from collections.abc import Sequence
@@ -27,10 +27,9 @@ _FILES = sa.select(files, *OBJECT_COLUMNS).select_from(files.outerjoin(objects))
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file (protocol 2.2). ``is_valid`` is None until bytes came; ``object`` is there while they are valid.
+    """A file (protocol 2.2). ``is_valid`` is None before the first upload; ``object`` is None unless it is valid.
 
-    ``bytes_count`` is what was sent, ``object.byte_count`` what is stored. ``errors`` is what ``failed`` was
-    given.
+    ``bytes_count`` counts the bytes sent, ``object.byte_count`` those stored. ``errors`` comes from ``failed``.
     """
 
     id: str
@@ -54,7 +53,7 @@ class FileRecord:
 
 
 class Files:
-    """The files in one catalog. Other owners' files do not exist. No owner may have more than ``most_bytes`` stored."""
+    """The files in one catalog. Owners see only their own. ``most_bytes`` limits the stored bytes of each owner."""
 
     def __init__(self, catalog: Catalog, most_bytes: int | None = None) -> None:
         self._catalog = catalog
@@ -74,7 +73,7 @@ class Files:
         agent_version: str | None = None,
         org_name: str | None = None,
     ) -> FileRecord:
-        """A file that has no bytes yet. The fields are those of protocol 2.1, checked by the caller."""
+        """Create a file without bytes. The fields are those of protocol 2.1, which the caller has checked."""
         now = datetime.now(UTC)
         file_id = uuid.uuid4().hex
         row = sa.insert(files).values(
@@ -98,7 +97,6 @@ class Files:
             return _file(connection, file_id)
 
     def get(self, file_id: str, owner_id: int) -> FileRecord | None:
-        """The owner's file of that id, if there is one."""
         if not is_id(file_id):
             return None
         query = _FILES.where(files.c.id == file_id, files.c.owner_id == owner_id)
@@ -107,7 +105,7 @@ class Files:
         return None if row is None else _record(row)
 
     def page(self, owner_id: int, limit: int, offset: int) -> tuple[int, list[FileRecord]]:
-        """How many files the owner has, and a window of them, newest first."""
+        """Return the number of the owner's files, and a page of them, newest first."""
         mine = files.c.owner_id == owner_id
         query = window(_FILES.where(mine).order_by(files.c.created_at.desc(), files.c.id), limit, offset)
         with self._catalog.read() as connection:
@@ -115,17 +113,17 @@ class Files:
             return int(count), [_record(row) for row in connection.execute(query)]
 
     def change(self, file_id: str, **columns: Any) -> FileRecord:
-        """Other metadata: ``name``, ``description``, ``parser_options``, which count from the next upload on.
+        """Change ``name``, ``description`` or ``parser_options``; the options apply from the next upload on.
 
-        ``RecordGone`` where the file was deleted meanwhile.
+        Raises ``RecordGone`` if the file was deleted meanwhile.
         """
         with self._catalog.write() as connection:
             return _set(connection, file_id, **columns)
 
     def uploaded(self, file_id: str, table: ObjectRecord, bytes_count: int) -> FileRecord:
-        """Its bytes came, ``bytes_count`` of them, and are stored as this table. Replaces what it had before.
+        """Record an upload of ``bytes_count`` bytes that was stored as this table, which replaces an earlier one.
 
-        ``RecordGone`` where the file was deleted meanwhile, ``StorageFull`` where its owner may not have that much.
+        Raises ``RecordGone`` if the file was deleted meanwhile, ``StorageFull`` if its owner's limit is exceeded.
         """
         with self._catalog.write() as connection:
             owner_id = _file(connection, file_id).owner_id
@@ -142,9 +140,9 @@ class Files:
                 )
 
     def failed(self, file_id: str, errors: Any) -> FileRecord:
-        """Its bytes are no table, and were thrown away: it has none now, and waits for better ones.
+        """Record an upload that is not a valid table. The file then has no table, as before its first upload.
 
-        ``RecordGone`` where the file was deleted meanwhile.
+        Raises ``RecordGone`` if the file was deleted meanwhile.
         """
         with self._catalog.write() as connection:
             return _set(
@@ -158,7 +156,7 @@ class Files:
             )
 
     def delete(self, file_id: str, owner_id: int) -> bool:
-        """Whether there was such a file. Datasets made from it stay whole: they name the object themselves."""
+        """Delete the file and return whether it existed. Datasets made from it keep its table."""
         if not is_id(file_id):
             return False
         with self._catalog.write() as connection:

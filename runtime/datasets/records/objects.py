@@ -1,4 +1,4 @@
-"""Rows of stored tables, shared by files and datasets."""
+"""Rows of stored tables, to which files and datasets refer."""
 
 import re
 from collections.abc import Mapping
@@ -35,13 +35,12 @@ class ObjectRecord:
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-# Labelled, because files and datasets have columns of the same names; None in all of them where a join found
-# nothing.
+# Labelled, because files and datasets have columns of the same names. All are None if a join found nothing.
 OBJECT_COLUMNS = [column.label(f"object_{column.name}_") for column in objects.c]
 
 
 def object_record(row: Row[Any]) -> ObjectRecord | None:
-    """The object in a row that selected ``OBJECT_COLUMNS``."""
+    """Return the object in a row of ``OBJECT_COLUMNS``, or None."""
     if row.object_id_ is None:
         return None
     return ObjectRecord(
@@ -55,7 +54,7 @@ def object_record(row: Row[Any]) -> ObjectRecord | None:
 
 
 def ensure_object(connection: Connection, record: ObjectRecord) -> None:
-    """Adds the object's row unless it is there. Objects never change, so a row that is there is the same."""
+    """Add the object's row unless it exists. Objects never change, so an existing row is the same."""
     if not has_object(connection, record.id):
         connection.execute(
             sa.insert(objects).values(
@@ -70,7 +69,6 @@ def ensure_object(connection: Connection, record: ObjectRecord) -> None:
 
 
 def has_object(connection: Connection, object_id: str) -> bool:
-    """Whether the object is known."""
     if not is_id(object_id):
         return False
     found = connection.execute(sa.select(objects.c.id).where(objects.c.id == object_id)).one_or_none()
@@ -78,5 +76,5 @@ def has_object(connection: Connection, object_id: str) -> bool:
 
 
 def is_id(text: str) -> bool:
-    """Whether the text has the form of our ids. Others are asked of no database."""
+    """Return whether the text has the form of an id. No query is made for any other text."""
     return _ID.fullmatch(text) is not None

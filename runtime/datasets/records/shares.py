@@ -1,4 +1,4 @@
-"""Shares: which of its readers a dataset has besides its owner (protocol 3.6)."""
+"""Shares: who may use a dataset besides its owner (protocol 3.6)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ from runtime.datasets.records.objects import RecordGone, is_id
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """``action`` is what ``mode`` lets its people do; ``invites`` is {e-mail or username: action}.
+    """Who may use a dataset. ``action`` is what ``mode`` allows; ``invites`` is {e-mail or username: action}.
 
-    ``organization`` is the slug of the one that ``mode`` means, None in the other modes.
+    ``organization`` is the slug of the organization in mode ``organization``, and else None.
     """
 
     mode: Mode = "private"
@@ -28,20 +28,20 @@ class Share:
 
 
 class NoOrganization(Exception):
-    """A dataset of no organisation cannot be shared with one, unless its owner is in exactly one."""
+    """The dataset belongs to no organization, and its owner is not in exactly one."""
 
 
 class Shares:
-    """The shares in one catalog. ``default`` is how a dataset is that nobody has shared."""
+    """The shares in one catalog. ``default`` is the mode of a dataset that nobody has shared."""
 
     def __init__(self, catalog: Catalog, default: Mode = "private") -> None:
         self._catalog = catalog
         self._default = default
 
     def access(self, dataset_id: str, reader: Reader) -> Access:
-        """What the reader may do with the dataset of that id.
+        """Return what the reader may do with the dataset of that id.
 
-        One statement and one row, whether there is such a dataset or not: how long it takes tells nobody.
+        It takes one statement and one row, whether or not the dataset exists, so the time does not reveal it.
         """
         if not is_id(dataset_id):
             return Access.NONE
@@ -54,15 +54,15 @@ class Shares:
         return Access.NONE if row.id_ is None else access
 
     def get(self, dataset_id: str) -> Share:
-        """The dataset's share, or what holds where it has none. Raises ``RecordGone``."""
+        """Return the dataset's share, or the default share. Raises ``RecordGone``."""
         with self._catalog.read() as connection:
             return self._share(connection, dataset_id)
 
     def set(self, dataset_id: str, share: Share) -> Share:
-        """Puts this in place of what held before, and says what holds now.
+        """Replace the dataset's share and return the new one.
 
-        ``share.organization`` is not read: mode ``organization`` means the dataset's own, else the only one that its
-        owner is in. Raises ``RecordGone``, ``NoOrganization``.
+        ``share.organization`` is ignored: mode ``organization`` means the dataset's own organization, else the only
+        organization of its owner. Raises ``RecordGone``, ``NoOrganization``.
         """
         with self._catalog.write() as connection:
             organization_id = None
@@ -120,7 +120,7 @@ class Shares:
 
 
 def forget_share(connection: Connection, dataset_ids: list[str]) -> None:
-    """Drops what is known of who else may use these datasets."""
+    """Delete the shares and invitations of these datasets."""
     for table in (share_invites, shares):
         connection.execute(sa.delete(table).where(table.c.dataset_id.in_(dataset_ids)))
 
@@ -131,7 +131,7 @@ def _exists(connection: Connection, dataset_id: str) -> bool:
 
 
 def _organization_of(connection: Connection, dataset_id: str) -> int | None:
-    """The dataset's organisation, else the only one that its owner is in. Raises ``RecordGone``."""
+    """Return the dataset's organization, else the only one of its owner, else None. Raises ``RecordGone``."""
     query = sa.select(datasets.c.organization_id, datasets.c.owner_id).where(datasets.c.id == dataset_id, live())
     row = connection.execute(query).one_or_none() if is_id(dataset_id) else None
     if row is None:

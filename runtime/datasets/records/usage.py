@@ -1,4 +1,4 @@
-"""How much of the store a user has, and how much he may have."""
+"""How many bytes of the store a user uses, and the limit for each user."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,14 +20,13 @@ class StoredBytes:
         self.most = most
 
     def used(self, owner_id: int) -> int:
-        """What the user has stored."""
         with self._catalog.read() as connection:
             return stored_bytes(connection, owner_id)
 
     def check(self, owner_id: int, announced: int, replaced: int) -> None:
-        """Raise ``StorageFull`` where a table of ``announced`` bytes in place of one of ``replaced`` cannot fit.
+        """Raise ``StorageFull`` if a table of ``announced`` bytes cannot replace one of ``replaced`` bytes.
 
-        ``announced`` is 0 where nobody knows yet; a table always has some bytes.
+        ``announced`` is 0 if the size is not known yet; every table has some bytes.
         """
         if self.most is None:
             return
@@ -38,9 +37,9 @@ class StoredBytes:
 
 @contextmanager
 def within(connection: Connection, owner_id: int, most: int | None) -> Iterator[None]:
-    """Raise ``StorageFull`` at the end of a block that brought the owner over ``most``, so that it is undone.
+    """Raise ``StorageFull`` at the end of a block that brought the owner over ``most``, which undoes the block.
 
-    Writes are alone in the catalog, so two uploads at once cannot both take the last room.
+    The catalog runs one write at a time, so two uploads cannot both take the last bytes.
     """
     if most is None:
         yield
@@ -53,15 +52,13 @@ def within(connection: Connection, owner_id: int, most: int | None) -> Iterator[
 
 
 def full(observed: int, most: int) -> StorageFull:
-    """The error where ``observed`` bytes are stored, or would be."""
-    text = (
-        f"no room for this table: {most} bytes may be stored, and this makes {observed}; delete files or datasets first"
-    )
+    """Return the error for a user who stores, or would store, ``observed`` bytes."""
+    text = f"this would bring the owner to {observed} stored bytes; the limit is {most}; delete files or datasets first"
     return StorageFull(text, limit_name="stored_bytes", limit=most, observed=observed)
 
 
 def stored_bytes(connection: Connection, owner_id: int) -> int:
-    """Of the owner, in this state of the catalog."""
+    """Return the owner's stored bytes, as this transaction sees them."""
     of_files = sa.select(files.c.object_id).where(files.c.owner_id == owner_id, files.c.object_id.is_not(None))
     of_datasets = (
         sa.select(dataset_tables.c.object_id)

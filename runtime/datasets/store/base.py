@@ -22,7 +22,7 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as a store lists it. ``stored_at`` is by the store's own clock."""
+    """An object as a store lists it. ``stored_at`` is a time of the store's own clock."""
 
     id: str
     byte_count: int
@@ -30,65 +30,65 @@ class StoredObject:
 
 
 class Store(Protocol):
-    """What the runtime needs of a store. Everything blocks, a remote store for seconds: call it in a thread.
+    """A store of immutable objects. Every method blocks, a remote store for seconds, so call it in a thread.
 
-    A remote store may raise ``StoreUnavailable`` anywhere but in ``incoming`` and ``forget_incoming``.
+    A remote store may raise ``StoreUnavailable`` in every method except ``incoming`` and ``forget_incoming``.
     """
 
     def prepare(self) -> None:
-        """Makes what is missing and empties ``incoming/`` and ``scratch/``: for one process, at server start."""
+        """Create missing folders and empty ``incoming/`` and ``scratch/``. One process calls this, at start."""
 
     def incoming(self) -> Path:
-        """A path in ``incoming/`` that nobody else has. Nothing exists there yet."""
+        """Return a new, unique path in ``incoming/``; nothing exists there yet."""
 
     def forget_incoming(self, older_than_s: float) -> int:
-        """Removes files in ``incoming/`` that nobody has written to for so long."""
+        """Remove files in ``incoming/`` that were not written to for so long; return their number."""
 
     def commit(self, path: Path, object_id: str) -> None:
-        """Makes the file at ``path`` (in ``incoming/``) the object ``object_id``, durably and all at once.
+        """Make the file at ``path`` (in ``incoming/``) the object ``object_id``, durably and atomically.
 
-        After a crash there is either the whole object or none. Raises ``FileExistsError`` where the object
-        exists: others may have it mapped. Raises ``StorageFull``, and then leaves ``path`` to the caller.
+        After a crash, either the whole object exists or none. Raises ``FileExistsError`` if the object exists, because
+        others may have it mapped. Raises ``StorageFull`` and then leaves ``path`` to the caller.
         """
 
     def open_object(self, object_id: str) -> int:
-        """A read-only descriptor, closed on exec, the caller's to close. Raises ``DatasetUnreadable``."""
+        """Return a read-only, close-on-exec descriptor, which the caller closes. Raises ``DatasetUnreadable``."""
 
     def reader(self, object_id: str) -> BinaryIO:
-        """The object's bytes from start to end, for whoever copies them. Raises ``DatasetUnreadable``."""
+        """Return a stream of the object's bytes, for a copy. Raises ``DatasetUnreadable``."""
 
     def size(self, object_id: str) -> int:
-        """Bytes of the object. Raises ``DatasetUnreadable`` if there is none."""
+        """Return the object's size in bytes. Raises ``DatasetUnreadable`` if it does not exist."""
 
     def stored(self) -> Iterable[StoredObject]:
-        """All that is stored. What is committed or deleted meanwhile may be among it or not."""
+        """Yield all objects. An object that is committed or deleted meanwhile may or may not be among them."""
 
     def delete(self, object_id: str) -> None:
-        """Removes the object; one that does not exist is fine. Maps that are open stay good."""
+        """Delete the object if it exists. Open maps of it stay valid."""
 
     def tidy(self) -> int:
-        """Removes what this node keeps to no use; how many files that were."""
+        """Remove files that this node no longer needs; return their number."""
 
     def owner(self) -> str | None:
-        """Identity of the catalog that these objects belong to, if one has claimed them."""
+        """Return the id of the catalog that has claimed the store, if any."""
 
     def set_owner(self, catalog_id: str) -> None:
-        """Write down whose they are."""
+        """Record the catalog that claims the store."""
 
 
 def object_name(object_id: str) -> str:
-    """``<id[:2]>/<id>.arrow``. Raises ``ValueError`` unless ``object_id`` is 32 lower-case hex digits."""
+    """Return ``<id[:2]>/<id>.arrow``. Raises ``ValueError`` unless ``object_id`` is 32 lower-case hex digits."""
     if not _OBJECT_ID.fullmatch(object_id):
         raise ValueError("an object id is 32 lower-case hex digits")
     return f"{object_id[:2]}/{object_id}{SUFFIX}"
 
 
 def object_id_of(file_name: str) -> str | None:
-    """The id in ``<id>.arrow``; None for a file that is no object."""
+    """Return the id in ``<id>.arrow``; None for any other file name."""
     object_id = file_name.removesuffix(SUFFIX)
     return object_id if file_name.endswith(SUFFIX) and _OBJECT_ID.fullmatch(object_id) else None
 
 
 def missing() -> DatasetUnreadable:
-    """What every store raises for an object that it does not have."""
-    return DatasetUnreadable("A stored table is missing.")
+    """Return the error of every store for an object that it does not have."""
+    return DatasetUnreadable("the stored table is missing")

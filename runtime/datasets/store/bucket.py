@@ -1,7 +1,7 @@
-"""Named bytes at a URL, over ``pyarrow.fs``: what ``RemoteStore`` is made of.
+"""``Bucket``: named files at a URL, through ``pyarrow.fs``; ``RemoteStore`` keeps its objects in one.
 
-Every call ends within a deadline, whatever the other side does: it runs in a thread of its own, which is left to itself
-when the deadline passes. The file systems' own time-outs end it later.
+Every call ends within a deadline, whatever the other side does. It runs in a separate thread, which is abandoned when
+the deadline passes; the file system's own time-outs end the thread later.
 """
 
 import configparser
@@ -28,10 +28,10 @@ from runtime.errors import RuntimeFailure, StoreUnavailable
 log = logging.getLogger("graphside.store")
 
 CALL_S: Final = 30.0
-"""How long a call that moves no table may take."""
+"""Deadline of a call that transfers no table."""
 
 BYTES_PER_S: Final = 2_000_000
-"""A store that is slower than this is as good as away."""
+"""A slower store counts as unavailable: a transfer gets one second more for so many bytes."""
 
 CONNECT_S: Final = 5.0
 RETRY_AFTER_S: Final = 5
@@ -39,14 +39,14 @@ ATTEMPTS: Final = 3
 COPY_BYTES: Final = 8 * 1024 * 1024
 
 MOST_THREADS: Final = 64
-"""Calls of one process at a time, those that were given up and still hang among them."""
+"""Calls at a time in one process, including abandoned calls that still hang."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """``name`` is the last part only."""
+    """A file in a bucket. ``name`` is the last part of its name only."""
 
     name: str
     byte_count: int
@@ -54,9 +54,9 @@ class Named:
 
 
 class Bucket:
-    """Names under ``base`` of a file system that shows a file when it is whole (object stores do).
+    """Files under ``base`` in a file system that shows a file only when it is complete, as object stores do.
 
-    Everything raises ``StoreUnavailable``, also where the store refuses us.
+    Every method raises ``StoreUnavailable``, also if the store denies access.
     """
 
     def __init__(self, file_system: fs.FileSystem, base: str) -> None:
@@ -65,7 +65,7 @@ class Bucket:
         self._threads = threading.BoundedSemaphore(MOST_THREADS)
 
     def require(self) -> None:
-        """Raises ``StoreUnavailable`` where there is no such bucket or it does not answer."""
+        """Raise ``StoreUnavailable`` if the bucket does not exist or does not answer."""
         root = self._base.split("/")[0]
 
         def look() -> None:
@@ -75,18 +75,18 @@ class Bucket:
         self._within(CALL_S, look)
 
     def put(self, source: Path, name: str) -> None:
-        """Stores a file's bytes under a name."""
+        """Store a file's bytes under a name."""
         seconds = CALL_S + source.stat().st_size / BYTES_PER_S
         self._within(seconds, lambda: self._put(source, name))
 
     def get(self, name: str, target: Path) -> None:
-        """Writes the bytes over those of a file that is as long as they are. Raises ``FileNotFoundError``."""
+        """Write the bytes over those of ``target``, a file of the same size. Raises ``FileNotFoundError``."""
         byte_count = target.stat().st_size
         seconds = CALL_S + byte_count / BYTES_PER_S
         self._within(seconds, lambda: self._get(name, target, byte_count), may_miss=True)
 
     def reader(self, name: str) -> BinaryIO:
-        """The bytes as a stream. Raises ``FileNotFoundError``. The stream's own calls raise ``OSError``."""
+        """Return the bytes as a stream. Raises ``FileNotFoundError``. The stream's own methods raise ``OSError``."""
 
         def open_stream() -> BinaryIO:
             return cast(BinaryIO, self._fs.open_input_stream(self._path(name)))
@@ -94,21 +94,21 @@ class Bucket:
         return self._within(CALL_S, open_stream, may_miss=True)
 
     def size(self, name: str) -> int | None:
-        """How many bytes there are under the name; None where there is nothing."""
+        """Return the size of a file in bytes, or None if there is no such file."""
         info = self._within(CALL_S, lambda: self._fs.get_file_info(self._path(name)))
         return int(info.size) if info.type == fs.FileType.File else None
 
     def folders(self, folder: str) -> list[str]:
-        """Names of the folders directly in a folder."""
+        """Return the names of the folders directly in a folder."""
         return [info.base_name for info in self._infos(folder) if info.type == fs.FileType.Directory]
 
-    def listed(self, folder: str) -> list[Named]:
-        """The files directly in a folder."""
+    def files(self, folder: str) -> list[Named]:
+        """Return the files directly in a folder."""
         files = [info for info in self._infos(folder) if info.type == fs.FileType.File]
         return [Named(info.base_name, info.size, info.mtime.astimezone(UTC)) for info in files if info.mtime]
 
     def delete(self, name: str) -> None:
-        """Removes a name; one that does not exist is fine."""
+        """Delete a file if it exists."""
 
         def remove() -> None:
             with suppress(FileNotFoundError):
@@ -130,9 +130,9 @@ class Bucket:
                 with self._fs.open_output_stream(path) as out:
                     byte_count = _copy(data, out)
                 if self._fs.get_file_info(path).size != byte_count:
-                    raise OSError(f"{name} was stored with another length")
+                    raise OSError(f"{name} was stored with a different length")
             except BaseException:
-                # The stream closes on errors too, and what was written until then would stay.
+                # The stream closes on errors too, and would leave a partial file.
                 with suppress(OSError):
                     self._fs.delete_file(path)
                 raise
@@ -140,12 +140,12 @@ class Bucket:
     def _get(self, name: str, target: Path, byte_count: int) -> None:
         with self._fs.open_input_stream(self._path(name)) as data, open(target, "r+b", buffering=0) as out:
             if _copy(data, out) != byte_count:
-                raise OSError(f"{name} has another length than it had")
+                raise OSError(f"{name} has a different length than before")
 
     def _within(self, seconds: float, call: Callable[[], T], *, may_miss: bool = False) -> T:
-        """What ``call`` returns. Raises ``StoreUnavailable`` for whatever it raises, and when the time is over.
+        """Return what ``call`` returns. Raises ``StoreUnavailable`` if it raises or misses the deadline.
 
-        ``may_miss``: but ``FileNotFoundError`` for what is not there.
+        ``may_miss``: let ``FileNotFoundError`` pass.
         """
         if not self._threads.acquire(timeout=seconds):
             raise _unavailable()
@@ -154,7 +154,7 @@ class Bucket:
         def work() -> None:
             try:
                 future.set_result(call())
-            except BaseException as error:  # the boundary of this thread: raised again in the caller's
+            except BaseException as error:  # the caller's thread raises it again
                 future.set_exception(error)
             finally:
                 self._threads.release()
@@ -172,9 +172,9 @@ class Bucket:
 
 
 class MountBucket(Bucket):
-    """Names under a directory of a file system that other machines may have mounted too.
+    """Files under a directory of a file system that other machines may have mounted too.
 
-    Unlike a bucket it shows a file as it grows, and forgets one that was not flushed.
+    Unlike an object store, it shows a file while it grows, and may lose a file that was not flushed.
     """
 
     def require(self) -> None:
@@ -182,7 +182,10 @@ class MountBucket(Bucket):
 
     def _put(self, source: Path, name: str) -> None:
         target = Path(self._path(name))
-        for folder in (target.parent.parent, target.parent):  # one by one: their mode is not given to parents
+        for folder in (
+            target.parent.parent,
+            target.parent,
+        ):  # one by one, because mkdir does not apply the mode to parents
             folder.mkdir(mode=0o700, exist_ok=True)
         with storing(), open(source, "rb", buffering=0) as data, whole_file(target, 0o600) as out:
             _copy(data, out)
@@ -192,8 +195,8 @@ class MountBucket(Bucket):
 
 
 def open_bucket(location: StoreLocation, credentials_file: Path | None) -> Bucket:
-    """The bucket at a location. Connects nowhere yet. Raises ``ValueError`` where the file is no good."""
-    options: dict[str, Any] = dict(location.options)  # keyword by keyword; store_location knows which
+    """Return the bucket at a location, without connecting yet. Raises ``ValueError`` for a bad credentials file."""
+    options: dict[str, Any] = dict(location.options)  # keyword arguments; StoreLocation has checked their names
     if location.scheme == "file":
         return MountBucket(fs.LocalFileSystem(), location.base)
     if location.scheme == "gs":
@@ -213,9 +216,9 @@ def open_bucket(location: StoreLocation, credentials_file: Path | None) -> Bucke
 
 
 def read_credentials(path: Path) -> dict[str, str]:
-    """The keys in a file of the form that AWS's own tools use, profile ``default``.
+    """Return the keys in a file in the format of AWS's own tools, profile ``default``.
 
-    Raises ``ValueError`` for a file that others can read or that lacks a key, and never quotes it.
+    Raises ``ValueError`` for a file that others can read or that lacks a key; the text never quotes the file.
     """
     try:
         status = path.stat()
@@ -237,7 +240,7 @@ def read_credentials(path: Path) -> dict[str, str]:
     return {**keys, "session_token": token} if token else keys
 
 
-def _copy(data: Any, out: Any) -> int:  # Any: Python's files, and Arrow's, which only look like them
+def _copy(data: Any, out: Any) -> int:  # Any: files of Python and of Arrow, which only look alike
     count = 0
     while chunk := data.read(COPY_BYTES):
         view = memoryview(chunk)

@@ -1,4 +1,4 @@
-"""Descriptors of stored tables, opened beside the event loop."""
+"""Descriptors of stored tables, opened in a thread so that the event loop goes on."""
 
 import asyncio
 import os
@@ -10,15 +10,15 @@ from runtime.datasets.store.base import Store
 
 @asynccontextmanager
 async def opened(store: Store, object_ids: Sequence[str]) -> AsyncIterator[list[int]]:
-    """One descriptor an object, in their order, closed when the block ends.
+    """Open one descriptor per object, in their order, and close them when the block ends.
 
-    A remote store may have to fetch them first. Raises what ``Store.open_object`` does.
+    A remote store may have to fetch the objects first. Raises as ``Store.open_object``.
     """
     opening = asyncio.ensure_future(asyncio.to_thread(_open_all, store, object_ids))
     try:
         descriptors = await asyncio.shield(opening)
     except asyncio.CancelledError:
-        opening.add_done_callback(_close_result)  # the thread goes on, and nobody waits for what it opens
+        opening.add_done_callback(_close_result)  # the thread goes on, and nobody else closes what it opens
         raise
     try:
         yield descriptors
@@ -43,6 +43,5 @@ def _close_result(opening: "asyncio.Future[list[int]]") -> None:
 
 
 def close_all(descriptors: Iterable[int]) -> None:
-    """Close them."""
     for descriptor in descriptors:
         os.close(descriptor)

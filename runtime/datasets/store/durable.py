@@ -1,4 +1,4 @@
-"""Files that are whole or not there after a crash, and what a full disk is called."""
+"""Makes files durable before they are renamed into place, and turns a full disk into ``StorageFull``."""
 
 import ctypes
 import errno
@@ -18,26 +18,26 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 @contextmanager
 def storing() -> Iterator[None]:
-    """Turns "no space left" and "quota exceeded" into ``StorageFull``; every other ``OSError`` passes."""
+    """Turn "no space left" and "quota exceeded" into ``StorageFull``; any other ``OSError`` passes."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise StorageFull("There is no room left to store this table.") from error
+            raise StorageFull("the server has no room left to store this table") from error
         raise
 
 
 def begin_fsync(descriptor: int, start: int, count: int) -> None:
-    """Has the kernel begin to write a part of a file to disk, so that ``fsync_file`` has less to wait for.
+    """Ask the kernel to start writing a part of a file to disk, so that ``fsync_file`` waits less.
 
-    Promises nothing: where it cannot be done, settling does it all.
+    Errors are ignored: ``fsync_file`` writes whatever is missing.
     """
     part = (ctypes.c_int64(start), ctypes.c_int64(count))
     _libc.sync_file_range(descriptor, *part, ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))
 
 
 def fsync_file(path: Path) -> None:
-    """Flushes a regular file to disk and makes it read-only. A link is refused."""
+    """Flush a regular file to disk and make it read-only. Raises ``OSError`` for a symbolic link."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

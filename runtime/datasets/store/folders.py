@@ -1,7 +1,7 @@
-"""The folders of uploads and runs under the data directory, whatever the store of tables is.
+"""The folders of uploads and runs in the data directory, for every kind of store. Both are emptied at start.
 
-``incoming/`` (bytes being uploaded or written, emptied at start), ``scratch/`` (working directories of runs, emptied at
-start). Ingress and runner may sit on different nodes and share them.
+``incoming/`` has bytes that are being uploaded or written, ``scratch/`` the working directories of runs. Ingress and
+runner may be on different nodes and share these folders.
 """
 
 import os
@@ -20,9 +20,9 @@ class Folders:
         self._scratch = root / "scratch"
 
     def prepare(self) -> None:
-        """Makes them (0700) and removes what an earlier server left there.
+        """Create the folders (0700) and remove what an earlier server left in them.
 
-        For one process at server start: whoever calls it while uploads run deletes them.
+        Only one process may call this, at server start: it would delete running uploads.
         """
         self._root.mkdir(parents=True, exist_ok=True)
         for directory in (self._root, self._incoming, self._scratch):
@@ -31,11 +31,11 @@ class Folders:
         _empty(self._scratch)
 
     def incoming(self) -> Path:
-        """A path in ``incoming/`` that nobody else has. Nothing exists there yet."""
+        """Return a new, unique path in ``incoming/``; nothing exists there yet."""
         return self._incoming / uuid.uuid4().hex
 
     def forget_incoming(self, older_than_s: float) -> int:
-        """Removes what nobody has written to for so long: its upload is dead. How many files that were."""
+        """Remove files that were not written to for so long, because their upload is dead; return their number."""
         last = time.time() - older_than_s
         count = 0
         with os.scandir(self._incoming) as entries:
@@ -44,19 +44,19 @@ class Folders:
                     if entry.stat(follow_symlinks=False).st_mtime < last:
                         os.unlink(entry.path)
                         count += 1
-                except FileNotFoundError:  # its upload has just ended, or another replica was here first
+                except FileNotFoundError:  # its upload has just ended, or another replica removed it
                     continue
         return count
 
 
 def make_private(directory: Path) -> None:
-    """The directory, mode 0700. Its parent exists."""
+    """Create the directory with mode 0700. Its parent exists."""
     directory.mkdir(exist_ok=True)
     directory.chmod(0o700)
 
 
 def _empty(directory: Path) -> None:
-    """Removes everything in ``directory``, following no link: runs may leave links and locked directories."""
+    """Remove everything in ``directory`` without following links: runs may leave links and locked directories."""
     with os.scandir(directory) as entries:
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
@@ -67,7 +67,7 @@ def _empty(directory: Path) -> None:
 
 
 def _unlock(directory: Path) -> None:
-    """Gives the owner back the right to empty every directory of a tree that no process uses any more."""
+    """Make every directory of a tree removable by its owner. No process uses the tree any more."""
     directory.chmod(0o700)
     with os.scandir(directory) as entries:
         for entry in entries:

@@ -35,7 +35,7 @@ class LocalStore:
         make_private(self._objects)
 
     def object_path(self, object_id: str) -> Path:
-        """Where the object lies. Raises ``ValueError`` unless ``object_id`` is 32 lower-case hex digits."""
+        """Return the object's path. Raises ``ValueError`` unless ``object_id`` is 32 lower-case hex digits."""
         return self._objects / object_name(object_id)
 
     def commit(self, path: Path, object_id: str) -> None:
@@ -75,7 +75,7 @@ class LocalStore:
                 status = path.lstat()
             except FileNotFoundError:
                 continue
-            # The change time: committing moves it, while the bytes may have been written long before.
+            # The change time is that of the commit; the bytes may have been written long before.
             yield StoredObject(object_id, status.st_size, datetime.fromtimestamp(status.st_ctime, UTC))
 
     def delete(self, object_id: str) -> None:

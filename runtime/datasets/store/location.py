@@ -5,7 +5,7 @@
     gs://bucket/prefix
     file:///mnt/shared/graphside
 
-No secret is ever in a URL: one with a user name or password is refused.
+A URL never contains a secret: one with a user name or password is refused.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class StoreLocation:
-    """A store's URL, taken apart. ``base`` is ``bucket/prefix``, or the absolute path of a mount."""
+    """The parts of a store's URL. ``base`` is ``bucket/prefix``, or the absolute path of a mount."""
 
     scheme: str
     base: str
@@ -33,14 +33,16 @@ class StoreLocation:
 
     @classmethod
     def parse(cls, url: str) -> "StoreLocation":
-        """Raises ``ValueError`` with what is wrong, and without the URL: it may have a password in it."""
+        """Parse a URL. Raises ``ValueError``, whose text never contains the URL, because it may contain a password."""
         parts = urlsplit(url)
         if parts.scheme not in _OPTIONS:
-            raise ValueError(f"a store's URL starts with one of {', '.join(f'{name}://' for name in _OPTIONS)}")
+            raise ValueError(
+                f"the URL of a store must start with one of {', '.join(f'{name}://' for name in _OPTIONS)}"
+            )
         if "@" in parts.netloc:
-            raise ValueError("a store's URL holds no credentials; they come from the environment or from a file")
+            raise ValueError("the URL of a store must not contain credentials; put them into the environment or a file")
         if parts.fragment:
-            raise ValueError("a store's URL has no fragment")
+            raise ValueError("the URL of a store must not have a fragment")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         unknown = options.keys() - _OPTIONS[parts.scheme]
         if unknown:
@@ -53,7 +55,7 @@ class StoreLocation:
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
-    """``location`` None: the data directory itself. The cache is for what is not on this machine."""
+    """The settings of a store. ``location`` is None for the data directory; only a remote store uses the cache."""
 
     location: StoreLocation | None
     credentials_file: Path | None
@@ -63,11 +65,13 @@ class StoreOptions:
 
 def _base(scheme: str, host: str, path: str) -> str:
     if any(part in (".", "..") for part in path.split("/")):
-        raise ValueError("the path of a store's URL has no . or ..")
+        raise ValueError("the path in the URL of a store must not contain . or ..")
     if scheme == "file":
         if host not in ("", "localhost") or not path.strip("/"):
             raise ValueError("file:// needs an absolute path: file:///mnt/shared")
         return "/" + path.strip("/")
     if not host or ":" in host:
-        raise ValueError(f"{scheme}:// needs a bucket, and its server in endpoint_override: {scheme}://bucket/prefix")
+        raise ValueError(
+            f"{scheme}:// needs a bucket: {scheme}://bucket/prefix; name its server with endpoint_override"
+        )
     return "/".join((host, *(part for part in path.split("/") if part)))

@@ -1,12 +1,12 @@
-"""Copies of stored tables on this node's disk, to be mapped: the near side of a remote store, and of a device.
+"""Copies of stored tables on this node's disk, from which tables of a remote store or for a device are mapped.
 
-Processes of one node share the directory. A copy is fetched by one of them while the others wait, appears whole, is
-read-only, and goes when room is needed (least recently used first) or when nobody has opened it for a day. One that is
-mapped may go too: its pages stay until the last map ends.
+All processes of a node share the directory. One process fetches a copy while the others wait; the copy appears
+atomically and is read-only. It is removed when room is needed (least recently used first), or when nobody has opened it
+for a day. A mapped copy may be removed too: its pages stay until the last map ends.
 
     copies/<id>.arrow    mode 0444; the modification time is that of the last use
-    parts/               copies being made, as long as they will be, locked by whoever makes them
-    locks/               one for each first byte of an id, and ``room`` for whoever counts and makes room
+    parts/               copies in progress, at their final size, locked by the process that makes them
+    locks/               one for each first byte of an id, and ``room`` for the process that makes room
 """
 
 import fcntl
@@ -33,12 +33,12 @@ _POLL_S: Final = 0.02
 
 
 class NodeCache:
-    """A directory with a byte budget, in which a fetch reserves its room beforehand."""
+    """A directory with a byte budget. A fetch reserves its room beforehand."""
 
     def __init__(
         self, root: Path, budget_bytes: int, suffix: str = ".arrow", unused_s: float | None = UNUSED_S
     ) -> None:
-        """``unused_s``: how long a copy is kept that nobody opens; None where that is no reason for it to go."""
+        """``unused_s``: how long a copy is kept that nobody opens; None for no such limit."""
         self._root = root
         self._unused_s = unused_s
         self._suffix = suffix
@@ -48,26 +48,26 @@ class NodeCache:
         self._budget_bytes = budget_bytes
 
     def prepare(self) -> None:
-        """Makes the directories (0700). Copies of an earlier server stay good."""
+        """Create the directories (0700). Copies of an earlier server stay valid."""
         self._root.mkdir(parents=True, exist_ok=True)
         for directory in (self._root, self._copies, self._parts, self._locks):
             make_private(directory)
 
     def open(self, object_id: str, size: Callable[[], int], fetch: Callable[[Path], None]) -> int:
-        """A read-only descriptor of the copy. Where there is none, ``fetch`` writes it over a file of that size.
+        """Return a read-only descriptor of the copy. If there is none, ``fetch`` fills a file of ``size()`` bytes.
 
-        Raises ``DatasetTooLarge`` for what is larger than the budget, ``Overloaded`` where other fetches fill it,
+        Raises ``DatasetTooLarge`` for a table larger than the budget, ``Overloaded`` if other fetches fill it,
         ``StorageFull``, and what the two functions raise.
         """
         found = self.find(object_id)
         if found is not None:
             return found
         with self._locked(object_id[:2]):
-            found = self.find(object_id)  # somebody fetched it while we waited
+            found = self.find(object_id)  # another process fetched it meanwhile
             return self._fetched(object_id, size(), fetch) if found is None else found
 
     def find(self, object_id: str) -> int | None:
-        """A read-only descriptor of the copy; None where there is none."""
+        """Return a read-only descriptor of the copy, or None if there is none."""
         try:
             descriptor = os.open(self._copy(object_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -76,7 +76,7 @@ class NodeCache:
         return descriptor
 
     def begin(self, object_id: str, byte_count: int) -> "Part":
-        """A file of that size, to be written and then kept as the copy. Raises what ``open`` does."""
+        """Return a file of that size, to be written and then kept as the copy. Raises as ``open``."""
         path = self._parts / uuid4().hex
         with self._locked("room"):
             self._make_room(byte_count)
@@ -94,31 +94,31 @@ class NodeCache:
 
     @property
     def object_ids(self) -> list[str]:
-        """Of all copies."""
+        """Ids of all copies."""
         names = (copy.name for _, copy in _files(self._copies))
         return [name.removesuffix(self._suffix) for name in names if name.endswith(self._suffix)]
 
     def adopt(self, path: Path, object_id: str) -> None:
-        """Takes a settled file that was just stored as its copy, or removes it where there is no room for it."""
+        """Move the file of a table that was just stored into the cache, or remove it if there is no room."""
         try:
             with self._locked("room"):
                 self._make_room(path.stat().st_size)
                 path.rename(self._copy(object_id))
-        except (OSError, DatasetTooLarge, Overloaded):  # another disk, most of the time; the store has the bytes
+        except (OSError, DatasetTooLarge, Overloaded):  # usually another disk; the store has the bytes
             path.unlink(missing_ok=True)
 
     def drop(self, object_id: str) -> None:
-        """Removes the copy, if there is one."""
+        """Remove the copy if it exists."""
         self._copy(object_id).unlink(missing_ok=True)
 
     def tidy(self) -> int:
-        """Removes what a crash left and copies that nobody has opened for a day; how many files went."""
+        """Remove leftovers of a crash and unused copies; return the number of files."""
         with self._locked("room"):
             return self._remove_dead_parts() + self._remove_unused()
 
     @property
     def used_bytes(self) -> int:
-        """Bytes of all copies, and of those that are being fetched."""
+        """Bytes of all copies, including those in progress."""
         return sum(status.st_size for status, _ in (*_files(self._copies), *_files(self._parts)))
 
     def _copy(self, object_id: str) -> Path:
@@ -139,7 +139,7 @@ class NodeCache:
 
     def _make_room(self, byte_count: int) -> None:
         if byte_count > self._budget_bytes:
-            text = f"a stored table has {byte_count} bytes, more than this node may keep ({self._budget_bytes})"
+            text = f"the stored table has {byte_count} bytes, more than this node may keep ({self._budget_bytes})"
             raise DatasetTooLarge(text, limit_name="store_cache_bytes", limit=self._budget_bytes, observed=byte_count)
         self._remove_dead_parts()
         self._remove_unused()
@@ -150,7 +150,9 @@ class NodeCache:
             copy.unlink(missing_ok=True)
             excess -= status.st_size
         if excess > 0:
-            raise Overloaded("tables that are being fetched fill this node's cache; try again later", retry_after_s=5)
+            raise Overloaded(
+                "other tables that are being fetched fill this node's cache; try again later", retry_after_s=5
+            )
 
     def _remove_unused(self) -> int:
         if self._unused_s is None:
@@ -162,7 +164,7 @@ class NodeCache:
         return len(unused)
 
     def _remove_dead_parts(self) -> int:
-        """Parts whose lock nobody holds: whoever fetched them is gone."""
+        """Remove parts whose lock nobody holds, because their process has ended."""
         count = 0
         for _, part in _files(self._parts):
             with suppress(FileNotFoundError, BlockingIOError):
@@ -177,7 +179,7 @@ class NodeCache:
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        """Alone among all threads and processes of this node. Raises ``Overloaded`` after minutes."""
+        """Hold a lock that all threads and processes of this node respect. Raises ``Overloaded`` after minutes."""
         descriptor = os.open(self._locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         deadline = time.monotonic() + LOCK_WAIT_S
         try:
@@ -187,7 +189,7 @@ class NodeCache:
                     break
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        text = "a stored table is taking too long to be fetched; try again later"
+                        text = "fetching the stored table takes too long; try again later"
                         raise Overloaded(text, retry_after_s=5) from None
                     time.sleep(_POLL_S)
             yield
@@ -197,16 +199,16 @@ class NodeCache:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A copy in the making. ``fd`` is open to write, and locked: that tells it from what a crash left."""
+    """A copy in progress. ``fd`` is open for writing and locked; the lock tells it from a leftover of a crash."""
 
     path: Path
     fd: int
     _copy: Path
 
     def keep(self) -> int:
-        """Make it the copy, all at once and durably; another one that there is goes. A read-only descriptor of it.
+        """Make it the copy, atomically and durably, replacing any other; return a read-only descriptor.
 
-        Closes ``fd``. Where this raises, it can still be given up.
+        Closes ``fd``. If this raises, ``give_up`` is still possible.
         """
         fsync_file(self.path)
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -226,7 +228,7 @@ class Part:
 
 
 def _files(directory: Path) -> Iterator[tuple[os.stat_result, Path]]:
-    """Files of a directory that others change meanwhile."""
+    """Yield the files of a directory that others may change meanwhile."""
     with os.scandir(directory) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):

@@ -8,13 +8,13 @@ from runtime.datasets.store.location import StoreOptions
 
 
 def open_store(data_dir: Path, options: StoreOptions) -> Store:
-    """The store, for this process. Raises ``ValueError`` where its options are no good. Connects nowhere yet.
+    """Return the store for this process, without connecting yet. Raises ``ValueError`` for invalid options.
 
     Never call this in the template: clients of remote stores start threads.
     """
     if options.location is None:
         return LocalStore(data_dir)
-    # Here, not above: these import pyarrow's file systems, which a local store does without.
+    # Imported here, because these import pyarrow's file systems, which a local store does not need.
     from runtime.datasets.store.bucket import open_bucket
     from runtime.datasets.store.node_cache import NodeCache
     from runtime.datasets.store.remote import RemoteStore

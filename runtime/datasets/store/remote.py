@@ -1,7 +1,7 @@
-"""Tables at a URL: a commit is an upload, an open goes through copies on this node's disk.
+"""``RemoteStore``: tables at a URL. A commit uploads; an open goes through copies on this node's disk.
 
 <prefix>/objects/<id[:2]>/<id>.arrow    the canonical Arrow file, as it is mapped
-<prefix>/owner                          identity of the catalog that they belong to
+<prefix>/owner                          id of the catalog that has claimed the store
 """
 
 import errno
@@ -22,7 +22,7 @@ _DRAFT_KEPT: Final = timedelta(days=1)
 
 
 class RemoteStore:
-    """Objects in a bucket (``Store``). Uploads arrive in the data directory all the same, which nodes share."""
+    """Objects in a bucket (``Store``). Uploads still arrive in the data directory, which nodes share."""
 
     def __init__(self, root: Path, bucket: Bucket, cache: NodeCache) -> None:
         self._folders = Folders(root)
@@ -66,12 +66,12 @@ class RemoteStore:
 
     def stored(self) -> Iterator[StoredObject]:
         last = datetime.now(UTC) - _DRAFT_KEPT
-        for shard in self._bucket.folders("objects"):  # 256 at most; a listing of all might be too much at once
-            for found in self._bucket.listed(f"objects/{shard}"):
+        for shard in self._bucket.folders("objects"):  # at most 256; one listing of everything might be too large
+            for found in self._bucket.files(f"objects/{shard}"):
                 object_id = object_id_of(found.name)
                 if object_id is not None:
                     yield StoredObject(object_id, found.byte_count, found.stored_at)
-                elif found.stored_at < last:  # half a file on a mount, whose writer died
+                elif found.stored_at < last:  # a partial file on a mount, whose writer died
                     self._bucket.delete(f"objects/{shard}/{found.name}")
 
     def delete(self, object_id: str) -> None:

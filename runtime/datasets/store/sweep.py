@@ -1,6 +1,6 @@
-"""Garbage in the store: bytes whose row was never written, rows that nothing names, files of dead uploads.
+"""Deletes garbage from the store: bytes without a row, and tables to which no file and no dataset refers.
 
-The order is always the same: the row goes first, then the bytes, so that nothing can come to name bytes that are gone.
+The row is always deleted before the bytes, so that no record can refer to bytes that are gone.
 """
 
 import logging
@@ -21,10 +21,10 @@ class StoreTaken(Exception):
 
 
 def claim(store: Store, datasets: Datasets, catalog_id: str) -> None:
-    """Makes the store this catalog's.
+    """Claim the store for this catalog.
 
-    Raises ``StoreTaken`` where it is another's, or has tables of which this catalog knows none: here they would all be
-    garbage.
+    Raises ``StoreTaken`` if another catalog has claimed it, or if it has tables of which this catalog knows none: this
+    catalog would delete them all as garbage.
     """
     owner = store.owner()
     if owner is None:
@@ -37,7 +37,7 @@ def claim(store: Store, datasets: Datasets, catalog_id: str) -> None:
 
 
 def forget_unreferenced(store: Store, datasets: Datasets) -> int:
-    """Deletes tables that no file and no dataset names any more; how many. Harmless beside uploads and its like."""
+    """Delete tables to which no file and no dataset refers; return their number. Safe while uploads run."""
     unreferenced = datasets.unreferenced_objects()
     forgotten = datasets.forget_objects(unreferenced) if unreferenced else []
     for object_id in forgotten:
@@ -46,10 +46,11 @@ def forget_unreferenced(store: Store, datasets: Datasets) -> int:
 
 
 def sweep(store: Store, datasets: Datasets, catalog_id: str, stored_before: datetime) -> int:
-    """Deletes both kinds, bytes without a row only where they were stored before then; how many tables went.
+    """Delete both kinds of garbage and return the number of tables.
 
-    A table is stored before its row is written: leave uploads in flight the time for that. Does nothing in a store
-    that another catalog has claimed, whatever led there.
+    Bytes without a row are deleted only if they were stored before ``stored_before``: a table is stored before its
+    row is written, and an upload in progress needs that time. Nothing is deleted from a store that another catalog has
+    claimed.
     """
     if store.owner() != catalog_id:
         log.error("store.foreign its tables belong to another catalog; nothing is deleted")

@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, dict[str, Any], str]] = {
         lambda: b"[" + b",".join(b'{"a":{"k%d":1}}' % number for number in range(60_000)) + b"]", "json", {}, "."),
     "json: wide, then long": (
         lambda: json.dumps([{f"k{number}": 1 for number in range(16_000)}] + [{}] * 200_000).encode(), "json", {},
-        "send so many as Parquet or Arrow"),
+        "send it as Parquet or Arrow"),
     "json: a number of many digits": (lambda: b"[{" + b'"a":' + b"9" * MIB + b"}]", "json", {}, "number is infinity"),
     "json: a million columns": (
         lambda: json.dumps({f"k{number}": [1] for number in range(1_000_000)}).encode(), "json", {}, "columns"),
@@ -133,7 +133,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, dict[str, Any], str]] = {
         lambda: b"a,b\n1,2\n" + b"1," * 1_000_000 + b"1\n", "csv", {}, "Expected 2 columns|columns"),
     "csv: a quote that never ends": (lambda: b'a,b\n1,"' + b"x,y\n" * (2 * MIB), "csv", {}, "EOF inside string"),
     "csv: an expression for a separator": (lambda: b"a" * MIB, "csv", {"sep": "(a|a)*b"}, "use one character"),
-    "csv: names that are books": (lambda: b",".join([b"n" * MIB] * 4) + b"\n1,2,3,4\n", "csv", {}, "too long together"),
+    "csv: names that are books": (lambda: b",".join([b"n" * MIB] * 4) + b"\n1,2,3,4\n", "csv", {}, "too long in total"),
     "csv: many zero bytes": (lambda: b"a,b\n" + bytes(MIB), "csv", {}, "zero bytes"),
     "xlsx: a stray cell": (
         lambda: xlsx({"S": sheet_xml('<row r="1"><c r="A1"><v>1</v></c></row><row r="99999"><c r="XFD99999">'

@@ -83,7 +83,7 @@ def test_an_unknown_option_is_named(upload: Upload, file_type: str) -> None:
 
 @pytest.mark.parametrize("file_type", READERS)
 def test_an_empty_body_is_called_empty(upload: Upload, file_type: str) -> None:
-    with pytest.raises(InvalidTable, match="The body is empty"):
+    with pytest.raises(InvalidTable, match="the body is empty"):
         upload(b"", file_type)
 
 
@@ -120,15 +120,15 @@ def test_parquet_keeps_nullable_integers_and_categories(upload: Upload) -> None:
     ("make", "file_type", "words"),
     [
         (lambda _: b"hello, world\n", "arrow", "not Arrow IPC"),
-        (lambda _: _parquet(TABLE), "arrow", "The body is a Parquet file, not Arrow IPC"),
+        (lambda _: _parquet(TABLE), "arrow", "the body is a Parquet file, not Arrow IPC"),
         (lambda encode: encode(TABLE)[:-50], "arrow", "truncated or damaged"),
         (lambda encode: encode(TABLE)[:9], "arrow", "truncated or damaged"),
         (lambda _: _stream(TABLE)[:-60], "arrow", "truncated"),
-        (lambda _: b"hello, world\n", "parquet", "something else, not a Parquet file"),
-        (lambda encode: encode(TABLE), "parquet", "The body is an Arrow file, not a Parquet file"),
+        (lambda _: b"hello, world\n", "parquet", "is not a Parquet file"),
+        (lambda encode: encode(TABLE), "parquet", "the body is an Arrow file, not a Parquet file"),
         (lambda _: _parquet(TABLE)[:-50], "parquet", "truncated or damaged"),
         (lambda _: b"PAR1", "parquet", "truncated or damaged"),
-        (lambda _: _parquet(TABLE), "csv", "The body is a Parquet file, not CSV"),
+        (lambda _: _parquet(TABLE), "csv", "the body is a Parquet file, not CSV"),
         (lambda _: b"\x1f\x8b\x08" + bytes(20), "csv", "is gzip data, not CSV; declare file_compression 'gzip'"),
         (lambda _: _parquet(TABLE), "json", "a Parquet file, not JSON; declare file_type 'parquet'"),
         (lambda _: b"%PDF-1.7", "orc", "a PDF document, not an ORC file"),

@@ -68,7 +68,7 @@ def test_every_refusal_lists_its_sentence(upload: Upload) -> None:
     [
         (OSError(errno.ENOSPC, "full"), StorageFull, "no room"),
         (OSError(errno.EDQUOT, "quota"), StorageFull, "no room"),
-        (OSError(errno.EFBIG, "big"), InvalidTable, "larger, once decoded"),
+        (OSError(errno.EFBIG, "big"), InvalidTable, "larger than a stored table"),
         (MemoryError(), InvalidTable, "does not fit into the memory"),
         (pa.ArrowMemoryError("malloc"), InvalidTable, "does not fit into the memory"),
         (pa.ArrowInvalid("odd"), InvalidTable, "cannot be read: odd"),
@@ -100,7 +100,7 @@ def test_a_file_size_limit_is_named(upload: Upload) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(InvalidTable, match="larger, once decoded"):
+        with pytest.raises(InvalidTable, match="larger than a stored table"):
             upload(b"a\n" + b"1\n" * 40_000, "csv")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -146,7 +146,7 @@ def test_types_that_fit_are_widened(upload: Upload, first: Any, second: Any, dty
     ("first", "second"), [([1], ["x"]), ([True], [1]), (["x"], [[1]]), ([{"a": 1}], ["x"])], ids=str
 )
 def test_types_that_do_not_fit_are_refused(upload: Upload, first: Any, second: Any) -> None:
-    with pytest.raises(InvalidTable, match="do not fit together"):
+    with pytest.raises(InvalidTable, match="cannot be concatenated"):
         _concatenated([upload(pa.table({"x": first})), upload(pa.table({"x": second}))])
 
 

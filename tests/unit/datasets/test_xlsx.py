@@ -85,17 +85,17 @@ def test_old_excel_files_are_read(upload: Upload) -> None:
     [
         (XLS, "xlsx", {}, "old or an encrypted Excel file, not xlsx; declare file_type 'xls'"),
         (_one(["a"], [1]), "xls", {}, "is an Excel workbook, not an old Excel file; declare file_type 'xlsx'"),
-        (b"a,b\n1,2\n", "xlsx", {}, "something else, not an Excel workbook"),
+        (b"a,b\n1,2\n", "xlsx", {}, "is not an Excel workbook"),
         (_one(["a"], [1])[:-40], "xlsx", {}, "truncated or damaged"),
         (XLS[:3000], "xls", {}, "damaged"),
-        (_one(), "xlsx", {}, "The sheet is empty"),
+        (_one(), "xlsx", {}, "the sheet is empty"),
         (_one(["a"]), "xlsx", {"header": 3}, "ends before its header"),
-        (_one(["a"], [1]), "xlsx", {"sheet_name": "Zwei"}, "no sheet 'Zwei'; it has: 'Sheet1'"),
+        (_one(["a"], [1]), "xlsx", {"sheet_name": "Zwei"}, "no sheet 'Zwei'; its sheets are 'Sheet1'"),
         (_one(["a"], [1]), "xlsx", {"sheet_name": 7}, "no sheet '7'"),
         (_one(["a"], [1]), "xlsx", {"sheet_name": ["x"]}, "no sheet"),
         (_one(["a"], [1]), "xlsx", {"names": ["x", "y"]}, "2 names for 1 columns"),
         (_one(["a"], [1]), "xlsx", {"usecols": ["z"]}, "names column 'z'"),
-        (_one(["a"], [1]), "xlsx", {"header": -1}, "Option 'header' must be"),
+        (_one(["a"], [1]), "xlsx", {"header": -1}, "option 'header' must be"),
         (_one(["a"], ["x"]), "xlsx", {"dtype": {"a": "int64"}}, "cannot be read as int64"),
     ],
 )
@@ -146,5 +146,5 @@ def test_a_dimension_that_lies_changes_nothing(upload: Upload) -> None:
 
 def test_a_workbook_that_unpacks_to_gigabytes_is_refused(upload: Upload) -> None:
     content = xlsx({"Sheet1": sheet([["a"]])}, {"xl/sharedStrings.xml": b" " * (80 << 20)})
-    with pytest.raises(InvalidTable, match="unpacks to more than 67,108,864 bytes"):
+    with pytest.raises(InvalidTable, match="unpacks to more than its limit of 67,108,864 bytes"):
         upload(content, "xlsx")
