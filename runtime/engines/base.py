@@ -13,7 +13,7 @@ MakeRoom = Callable[[], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
-    """What an engine needs to load a dataset.
+    """A dataset as an engine loads it.
 
     ``tables`` maps a role (``edges``, ``nodes``) to the id of its stored object; ``payload`` is the description that
     the dataset was created with (bindings, encodings, name); ``byte_count`` is the size of its files.
@@ -43,7 +43,7 @@ class LoadedDataset(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether it can still provide seats."""
+        """Return whether it can still provide seats."""
 
     async def take_seat(self, spec: TaskSpec) -> SeatProcess:
         """Return a seat that has the dataset, walled and waiting. Raises ``RunInterrupted``."""

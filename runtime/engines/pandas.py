@@ -26,7 +26,7 @@ REFILL_DELAY_S: Final = 0.002
 """Pause before spare seats are made. A fork takes 5 ms of a core, and the answer that was just made goes out first."""
 
 HOLDER_BYTES: Final = 2 * 1024 * 1024
-"""What a holder costs besides its dataset: page tables, and the pages that it changes after the fork."""
+"""Cost of a holder besides its dataset: page tables, and the pages that it changes after the fork."""
 
 
 class PandasDataset:

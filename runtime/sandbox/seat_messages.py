@@ -1,4 +1,4 @@
-"""What the host and a seat say to each other about one run: a request down, an answer up, each one JSON frame.
+"""The messages between the host and a seat about one run: a request down, an answer up, each one JSON frame.
 
 These types hold both sides to the same keys. The host still checks every value of an answer, since the task may have
 forged it (``host/outcome.py``).

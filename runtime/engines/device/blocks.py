@@ -42,7 +42,7 @@ class Blocks:
 
     @property
     def granule_bytes(self) -> int:
-        """What sizes of blocks are rounded up to."""
+        """Unit to which sizes of blocks are rounded up."""
         return self.driver.granule_bytes
 
     def process_bytes(self, pid: int) -> int | None:

@@ -1,4 +1,4 @@
-"""How the memory of a device is divided among datasets, runs and contexts."""
+"""Divides the memory of a device among datasets, runs and contexts."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +19,7 @@ LOADERS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSettings:
-    """How a device is divided.
+    """The division of a device.
 
     ``cache_bytes``: what blocks may take; None for everything that runs leave. ``seat_bytes``: what a run may allocate.
     ``seats``: runs at the same time. ``spares``: seats that wait with a context. ``share``: the part of the device that

@@ -37,7 +37,7 @@ class Conversation:
 
     @property
     def alive(self) -> bool:
-        """Whether the process can still answer."""
+        """Return whether the process can still answer."""
         return not self._child.dead and not self._closed
 
     @property

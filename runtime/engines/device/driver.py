@@ -36,7 +36,7 @@ class Driver(Protocol):
     """One device. Every call may raise ``DriverFailed``. All calls are quick, and none needs a context."""
 
     granule_bytes: int
-    """What sizes of blocks are rounded up to."""
+    """Unit to which sizes of blocks are rounded up."""
 
     def capacity(self) -> Capacity:
         """Return how much memory the device has, and how much of it is free."""

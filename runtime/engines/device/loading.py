@@ -71,7 +71,7 @@ class Loader:
 
     @property
     def alive(self) -> bool:
-        """Whether the process can still load a dataset."""
+        """Return whether the process can still load a dataset."""
         return self._conversation.alive
 
     @property

@@ -16,7 +16,7 @@ class Waiting(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether the process can still take work."""
+        """Return whether the process can still take work."""
 
     async def close(self) -> None:
         """End the process."""

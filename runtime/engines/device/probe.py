@@ -1,7 +1,7 @@
-"""Which GPUs this process may use, as the NVIDIA driver itself says. Asked in a process of its own: drivers can crash.
+"""Asks the NVIDIA driver which GPUs this process may use. A process of its own asks, because drivers can crash.
 
-That a library can be imported says nothing about a GPU; run by path, this file makes real calls of the driver, and no
-context, and prints JSON. Standard library only, since no package of ours is in its path.
+An import of a library proves nothing about a GPU. Run by path, this file makes real calls of the driver, without a
+context, and prints JSON. It uses the standard library only, because no package of ours is in its path then.
 """
 
 import ctypes
@@ -13,17 +13,17 @@ from typing import Any, Final  # Any: JSON values
 NO_DRIVER: Final = "no NVIDIA driver"
 
 PROBE_S: Final = 60.0
-"""A driver that has to wake its cards takes seconds for the first call."""
+"""Time limit. A driver that has to wake its cards takes seconds for the first call."""
 
 LEAST_CUDA: Final = 13000
-"""What cuDF of requirements/gpu.lock is built for; 13000 is 13.0."""
+"""The CUDA version for which cuDF of requirements/gpu.lock is built. 13000 is 13.0."""
 
 LEAST_CAPABILITY: Final = (7, 5)
-"""Older cards CUDA 13 has given up."""
+"""The lowest compute capability that CUDA 13 supports."""
 
 _MAJOR, _MINOR = 75, 76
 _VIRTUAL_MEMORY, _DESCRIPTORS = 102, 103
-"""``CUdevice_attribute``: the compute capability; blocks of memory, and handing them on as file descriptors."""
+"""``CUdevice_attribute``: the compute capability; blocks of memory, and exporting them as file descriptors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What was found. ``cuda``: the newest version that the driver speaks. ``reason``: why no card can be used."""
+    """The result of asking. ``cuda``: the newest version that the driver supports. ``reason``: why no card works."""
 
     devices: tuple[Device, ...] = ()
     cuda: str | None = None
@@ -44,12 +44,11 @@ class Devices:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the cards are called."""
         return tuple(device.name for device in self.devices)
 
     @property
     def memory_bytes(self) -> int:
-        """Of the first card, which is the one that an engine uses; 0 where there is none."""
+        """Memory of the first card, which is the one that an engine uses; 0 if there is none."""
         return self.devices[0].memory_bytes if self.devices else 0
 
 
@@ -58,7 +57,7 @@ class DriverError(Exception):
 
 
 def find_devices(timeout_s: float = PROBE_S) -> Devices:
-    """The cards that this process may use (``CUDA_VISIBLE_DEVICES`` counts). Never raises, never takes much longer."""
+    """Find the cards that this process may use, according to ``CUDA_VISIBLE_DEVICES``. Never raises."""
     from runtime.probing import ProbeFailed, ProbeHangs, run_probe  # not needed, and not there, when run by path
 
     try:
@@ -72,7 +71,7 @@ def find_devices(timeout_s: float = PROBE_S) -> Devices:
 
 
 def ask() -> dict[str, Any]:
-    """The fields of ``Devices`` as JSON values, by calls of the driver in this process."""
+    """Call the driver in this process. Return the fields of ``Devices`` as JSON values."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -84,13 +83,13 @@ def ask() -> dict[str, Any]:
         _call(driver, "cuDeviceGetCount", ctypes.byref(count))
         cards = [_card(driver, number) for number in range(count.value)]
     except DriverError as error:
-        return _answer(reason=f"the NVIDIA driver is there, and {error}")
+        return _answer(reason=f"the NVIDIA driver is installed, but {error}")
     cuda = _spelt(version.value)
     if version.value < LEAST_CUDA:
-        return _answer(cuda, reason=f"the NVIDIA driver speaks CUDA {cuda}, and cuDF needs {_spelt(LEAST_CUDA)}")
+        return _answer(cuda, reason=f"the NVIDIA driver supports CUDA {cuda}, but cuDF needs {_spelt(LEAST_CUDA)}")
     usable = [device for device, lacking in cards if lacking is None]
     lacks = [f"{device['name']}: {lacking}" for device, lacking in cards if lacking is not None]
-    reason = None if usable else "; ".join(lacks) or "the NVIDIA driver shows no card"
+    reason = None if usable else "; ".join(lacks) or "the NVIDIA driver found no card"
     return _answer(cuda, usable, reason)
 
 
@@ -105,7 +104,7 @@ def _spelt(version: int) -> str:
 
 
 def _card(driver: ctypes.CDLL, number: int) -> tuple[dict[str, Any], str | None]:
-    """A card, and what it lacks for datasets."""
+    """Describe a card, and say what it lacks for datasets."""
     device, name, memory = ctypes.c_int(), ctypes.create_string_buffer(256), ctypes.c_size_t()
     _call(driver, "cuDeviceGet", ctypes.byref(device), number)
     _call(driver, "cuDeviceGetName", name, len(name), device)
@@ -113,7 +112,7 @@ def _card(driver: ctypes.CDLL, number: int) -> tuple[dict[str, Any], str | None]
     found = {"name": name.value.decode(errors="replace"), "memory_bytes": memory.value}
     capability = (_attribute(driver, _MAJOR, device), _attribute(driver, _MINOR, device))
     if capability < LEAST_CAPABILITY:
-        return found, "compute capability {}.{}, and 7.5 is needed".format(*capability)
+        return found, "compute capability {}.{}, but 7.5 is needed".format(*capability)
     if not _attribute(driver, _VIRTUAL_MEMORY, device) or not _attribute(driver, _DESCRIPTORS, device):
         return found, "its memory cannot be shared by file descriptors"
     return found, None
@@ -128,7 +127,7 @@ def _attribute(driver: ctypes.CDLL, attribute: int, device: ctypes.c_int) -> int
 def _call(driver: ctypes.CDLL, function: str, *arguments: object) -> None:
     code = getattr(driver, function)(*arguments)
     if code != 0:
-        raise DriverError(f"{function} answers error {code}")
+        raise DriverError(f"{function} failed with error {code}")
 
 
 if __name__ == "__main__":

@@ -177,6 +177,6 @@ class Threads:
         self._fd = os.open("/proc/self/task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def only_one(self) -> bool:
-        """Whether there is one thread. A child that is forked beside a second one may hang forever."""
+        """Return whether there is one thread. A child that is forked beside a second one may hang forever."""
 
         return len(os.listdir(self._fd)) == 1

@@ -24,7 +24,7 @@ class _Mapping:
     file: tuple[bytes, bytes]
 
     def goes_on_in(self, after: "_Mapping") -> bool:
-        """Whether the two mappings are one contiguous part of one file."""
+        """Return whether the two mappings are one contiguous part of one file."""
         return (
             self.end == after.start and self.file == after.file and self.offset + self.end - self.start == after.offset
         )

@@ -1,4 +1,4 @@
-"""What a task finds in its process besides the dataset: streams, modules, random states, an environment.
+"""Prepares what a task finds in its process besides the dataset: streams, modules, random states, an environment.
 
 Most of it is the same for every run, so the holder makes it once and seats inherit it. A seat copies each page that it
 writes, so it writes as little as possible.

@@ -21,7 +21,7 @@ class Channel:
 
     @property
     def has_unread(self) -> bool:
-        """Whether the process has sent something since the last message, or has closed its end."""
+        """Return whether the process has sent something since the last message, or has closed its end."""
         return readable(self._fd)
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ class Child:
 
     @property
     def dead(self) -> bool:
-        """Whether the process has ended, reaped or not. This asks the kernel, so it may be ahead of the event loop."""
+        """Return whether the process has ended, reaped or not. The kernel may know before the event loop does."""
         return self._dead.done() or readable(self._pidfd)
 
     def kill(self) -> None:
@@ -218,7 +218,7 @@ class ForkerClient:
                 close_all(fds)
 
     def _is_child(self, pidfd: int) -> bool:
-        """Whether a pidfd belongs to a process that our forker forked, or that has ended already."""
+        """Return whether a pidfd belongs to a process that our forker forked, or that has ended already."""
         pid = _pid_here(pidfd)
         if self._parent_pid is None or pid == -1:
             return True
@@ -257,7 +257,7 @@ def _pid_here(pidfd: int) -> int:
 
 
 def readable(fd: int) -> bool:
-    """Whether a read would return now, with data or with the end of the file."""
+    """Return whether a read would return now, with data or with the end of the file."""
     poll = select.poll()  # select() ends at descriptor 1023
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(0))

@@ -21,7 +21,7 @@ _OWN_CRASHES: Final = frozenset((-signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE
 
 @dataclass(frozen=True, slots=True)
 class HolderOrder:
-    """What a holder is made from.
+    """The order to make a holder.
 
     ``tables``: descriptors of the stored tables by role; the caller closes them. ``payload``: the description that the
     dataset was created with. ``memory_bytes``: the most that loading may take, files included. ``scratch_root``:
@@ -48,7 +48,7 @@ class HolderProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the holder can fork seats."""
+        """Return whether the holder can fork seats."""
         return not self.client.ended.done() and not self.child.dead
 
     def close(self) -> None:

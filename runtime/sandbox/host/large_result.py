@@ -17,7 +17,7 @@ _PID_NAMESPACE: Final = "/proc/self/ns/pid"
 
 
 class ResultLocation(TypedDict):
-    """Where other processes find the file of a result, as JSON.
+    """The location of a result file for other processes, as JSON.
 
     ``machine``: boot id and pid namespace of the process that has it. ``file``: device and inode. ``length``: bytes.
     """
@@ -44,7 +44,7 @@ class LargeResult(mmap.mmap):
 
     @property
     def location(self) -> ResultLocation | None:
-        """Where other processes find the file; None if they could not tell that it is this one."""
+        """The location for other processes; None if they could not verify that they find this file there."""
         machine = _machine()
         if machine is None:
             return None

@@ -16,7 +16,7 @@ log = logging.getLogger("graphside.sandbox")
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """What a job may use. ``file_bytes``: the largest file that it may write."""
+    """Limits of a job. ``file_bytes``: the largest file that it may write."""
 
     timeout_s: float
     file_bytes: int

@@ -29,7 +29,7 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class ScratchUse:
-    """What is in a scratch directory. ``depth``: levels of nested directories."""
+    """The content of a scratch directory, counted. ``depth``: levels of nested directories."""
 
     byte_count: int
     file_count: int
@@ -185,7 +185,7 @@ def _make_root(home: Path) -> tuple[Path, int]:
 
 
 def _passable(path: Path) -> bool:
-    """Whether any user may pass through this directory and all above it."""
+    """Return whether any user may pass through this directory and all above it."""
     try:
         return all(one.stat().st_mode & 0o001 for one in (path, *path.parents))
     except OSError:

@@ -50,7 +50,7 @@ class SeatProcess:
         self._memory_bytes: int | None = None  # a process that is kept cannot have its limit raised
         self._other_look: Callable[[], RunFailed | None] | None = None
         self.reusable = False
-        """Whether the process may serve another run of the same user, because its last run left nothing behind."""
+        """True if the process may serve another run of the same user, because its last run left nothing behind."""
 
     async def open(self, forker: ForkerClient, **message: Any) -> None:
         """Fork the seat. ``message``: further fields for the forker. Raises ``RunInterrupted`` if that has ended."""
@@ -62,7 +62,7 @@ class SeatProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the seat can still take a task."""
+        """Return whether the seat can still take a task."""
         return self._child is not None and not self._child.dead and not self._closed
 
     async def run(self, spec: TaskSpec) -> RunOutcome:
@@ -105,12 +105,12 @@ class SeatProcess:
         return outcome
 
     def accepts(self, limits: Limits) -> bool:
-        """Whether a kept process can take a run with these limits, and has been idle meanwhile."""
+        """Return whether a kept process can take a run with these limits, and has been idle meanwhile."""
         return self.is_idle and limits.memory_bytes == self._memory_bytes
 
     @property
     def is_idle(self) -> bool:
-        """Whether the process is alive, and has computed and sent nothing since ``mark_idle``."""
+        """Return whether the process is alive, and has computed and sent nothing since ``mark_idle``."""
         if not self.alive or self._gauge is None or self._gauge.cpu_s() > IDLE_CPU_S:
             return False
         # A second answer would be taken for the answer of the next run.
@@ -122,7 +122,7 @@ class SeatProcess:
             self._gauge.begin()
 
     def _is_clean(self, answer: Message | None) -> bool:
-        """Whether the run left nothing but its answer: no thread, no file, little memory."""
+        """Return whether the run left nothing but its answer: no thread, no file, little memory."""
         if answer is None or self._ended_by is not None or answer.get("status") != "ok" or self._gauge is None:
             return False
         length = answer.get("length")

@@ -57,7 +57,7 @@ class Watchdog:
         self._started = time.monotonic()
         self._seen_scratch_bytes = 0
         self.main_thread_exited = False
-        """Whether the run was killed because its first thread had ended and others went on."""
+        """True if the run was killed because its first thread had ended and others went on."""
         loop = asyncio.get_running_loop()
         self._timers = [
             loop.call_later(limits.timeout_s, self._on_deadline),
@@ -154,7 +154,7 @@ class Watchdog:
 
 @dataclass(frozen=True, slots=True)
 class _Census:
-    """What is in scratch, deleted files that are still held included, and the CPU time that counting took."""
+    """The content of scratch, with deleted files that are still held, and the CPU time that counting took."""
 
     use: ScratchUse
     cpu_s: float

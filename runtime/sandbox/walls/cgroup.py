@@ -37,7 +37,7 @@ _TICK_S: Final = 0.005
 
 @dataclass(frozen=True, slots=True)
 class GroupLimits:
-    """What all runs, holders, jobs and their template may use together. ``pids`` counts threads."""
+    """Limits of all runs, holders, jobs and their template together. ``pids`` counts threads."""
 
     memory_bytes: int
     pids: int
@@ -181,7 +181,7 @@ def _locked(group: Path) -> Iterator[None]:
 
 
 def _is_left(group: Path) -> bool:
-    """Whether the replica that made the group has ended."""
+    """Return whether the replica that made the group has ended."""
     try:
         fd = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:

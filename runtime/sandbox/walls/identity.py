@@ -32,7 +32,7 @@ def new_uid() -> int:
 
 
 def may_become_anybody() -> bool:
-    """Whether this process can become the users of ``new_uid``: it is root, and its user namespace has these ids."""
+    """Return whether this process can become the users of ``new_uid``: it is root, and its namespace has the ids."""
     if os.geteuid() != 0:
         return False
     try:

@@ -122,7 +122,7 @@ def restrict(version: int, rules: Iterable[tuple[int, int]]) -> None:
 
 
 def guards_truncation(version: int) -> bool:
-    """Whether Landlock guards ``truncate`` by path. If not, a filter has to refuse it."""
+    """Return whether Landlock guards ``truncate`` by path. If not, a filter has to refuse it."""
     return version >= 3
 
 
@@ -152,7 +152,7 @@ NVIDIA_PATHS: Final = (
     "/sys/module/nvidia_uvm",
     "/sys/devices/system/node",
 )
-"""What the library of the NVIDIA driver reads."""
+"""Paths that the library of the NVIDIA driver reads."""
 
 
 def device_paths() -> list[tuple[str, int]]:

@@ -62,13 +62,13 @@ def _namespaces() -> Found:
         unreachable = (errno.ENETUNREACH, errno.EADDRNOTAVAIL)
         refused(unreachable, "the loopback network", lambda: to_loopback.connect(("127.0.0.1", 9)))
     if os.getpid() > 10:
-        raise NotForbidden("processes are numbered as outside")
+        raise NotForbidden("its processes are numbered as outside")
     return Found(True, "network, processes, shared memory of its own")
 
 
 def _throwaway_users() -> Found:
     if not identity.may_become_anybody():
-        return Found(False, "the server is not root, or few user ids exist where it lives")
+        return Found(False, "the server is not root, or its user namespace has too few user ids")
     paths = [path for path in (*landlock.library_paths(), *landlock.MACHINE_PATHS) if os.path.exists(path)]
     identity.become(identity.new_uid())
     refused((errno.EPERM, errno.EACCES), "root's rights", lambda: os.setuid(0))
@@ -81,7 +81,7 @@ def _throwaway_users() -> Found:
 
 
 def _cgroup() -> Found:
-    """A process in a group: counted, kept from making another, killed with the group."""
+    """Put a process into a group: it must be counted, be refused another process, and be killed with the group."""
     try:
         base = delegation.given_group()
         controllers = delegation.divide(base)
@@ -137,13 +137,13 @@ PROBES: Final = {**BASICS, **WALLS}
 
 
 def _hides(path: str) -> str:
-    """Why it cannot be read: the topmost directory on the way that lets nobody through."""
+    """Return why other users cannot read a path: the topmost directory that they may not pass."""
     parts = path.split("/")
     for depth in range(2, len(parts)):
         above = "/".join(parts[:depth])
         if not os.access(above, os.X_OK):
-            return f"which lies below {above}"
-    return "which is closed itself"
+            return f"which is below {above}"
+    return "which has no permission for them"
 
 
 if __name__ == "__main__":

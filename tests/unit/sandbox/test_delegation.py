@@ -105,7 +105,7 @@ class TestGiven:
             given_group(fake.process)
 
 
-class TestSettle:
+class TestEnteringALeaf:
     def test_a_server_alone_in_its_group_goes_into_a_leaf(self, fake: FakeGroups) -> None:
         mine = fake.make("/mine", os.getpid())
         fake.live_in("/mine")

@@ -208,7 +208,7 @@ class TestCounting:
         before = len(os.listdir("/proc/self/fd"))
         for most_files in (0, 5, 1000):
             scratch_use(scratch, most_files)
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before  # a rig in another thread may have closed some meanwhile
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs a file that this user may not read")
     def test_what_cannot_be_looked_into_counts_as_too_much(self, passable: Path) -> None:
