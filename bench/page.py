@@ -1,7 +1,7 @@
-"""``python -m bench.page``: writes ``docs/benchmarks.md`` and its pictures from the results that are kept.
+"""``python -m bench.page``: write ``docs/benchmarks.md`` and its pictures from the kept results.
 
-No number on the page is typed: every one comes from ``bench/kept/*.json``, where ``python -m bench --keep`` writes. Of
-each section it shows the newest long run, and where there is none the newest short one.
+No number on the page is typed: each comes from ``bench/kept/*.json``, which ``python -m bench --keep`` writes. The page
+shows the newest long run of each section, or the newest short run if there is no long one.
 """
 
 import argparse
@@ -20,42 +20,61 @@ from bench.servers import ROOT
 
 KEPT = ROOT / "bench" / "kept"
 
-_HEAD = """\
-# Benchmarks
+_HEAD = "# Benchmarks"
 
-How long a caller waits for Python that runs beside a dataset, in a process that is walled in and can be killed; and
-beside what. `make bench` measures it anew in some minutes, `python -m bench --help` names the sections. This page was
-written by `python -m bench.page` from `bench/kept/`; no number on it was typed.
+_LEADS = (
+    (
+        "A trivial call takes {:.3g} times as long as a call through two Serve deployments that do nothing, because "
+        "each run gets a new process; if a process may serve the same user again (`reused_seats`), {:.3g} times.",
+        ("warm.isolated.p50", "warm.reused.p50"),
+    ),
+    ("A call on a dataset of 4 GB takes {:.3g} times as long as a call on one of 1 MB.", ("size.p50",)),
+    (
+        "When three runs that never end are killed at their deadline, the next call takes {:.3g} times as long as a "
+        "call before them.",
+        ("runaway.next_call",),
+    ),
+)
+"""Sentences for a reader who will not study the targets, each with the measures that it quotes."""
 
-Everything of a section is measured in one run on one machine, what is compared in turn. Ratios are medians of ratios
-between neighbours in time, so quote those; milliseconds are those of the machine and the load that each section
-names.
+_HOW = """\
+This page says how long a caller waits for Python that runs beside a dataset, in a walled process that can be killed,
+and compares that with other ways. `make bench` measures it anew in some minutes; `python -m bench --help` lists the
+sections. `python -m bench.page` wrote this page from `bench/kept/`, so no number on it was typed.
 
-Targets that are not met stand in the table as well, and this is why. A warm call is the processor's time that a new
-process costs, before and after the task: pages and mappings that the kernel copies and takes apart. On two cores that
-bounds calls a second, and calls that follow each other without a pause wait for it; at leisure it is done meanwhile.
-Where an operator lets a process serve the same user's next runs (`reused_seats`), a call costs what the no-op's does.
-Peers that are faster run a caller's text in a process that others' texts run in too; what becomes of them when a text
-does not end is the table of *runaway*. An upload goes through HAProxy and Python and ends on disk, a copy stays in
-the kernel. Of a first call a third is Serve's way there and back. What was tried against each, and what it brought, is
-in [bench/NOTES.md](../bench/NOTES.md)."""
+Each section was measured in one run on one machine, and whatever it compares was measured in turn. A ratio is the
+median of ratios between neighbours in time, so quote ratios. Milliseconds depend on the machine and on the load that
+each section names.
+
+Targets that are not met stay in the table. The reasons:
+
+- *warm calls*: a new process costs processor time before and after the task, for pages and mappings that the kernel
+  copies and releases. On two cores that limits the calls per second, and calls that follow each other without a pause
+  wait for it. Calls with pauses do not, because the work happens in the pause. With `reused_seats` a call costs as
+  much as the no-op's.
+- *peers*: the faster peers run a caller's text in a process that also runs other callers' texts. The table of
+  *runaway* shows what becomes of such a peer when a text does not end.
+- *uploads*: an upload passes HAProxy and Python and ends on disk; a file copy stays in the kernel.
+- *first calls*: a third of a first call is Serve's way there and back.
+
+[bench/NOTES.md](../bench/NOTES.md) says what was tried against each reason, and with what result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A section as one run left it. ``run`` is the whole JSON object of that run."""
+    """One section of one run. ``run``: the whole JSON object of that run."""
 
     run: Mapping[str, Any]
     tables: tuple[Table, ...]
 
     @property
     def rank(self) -> tuple[bool, str]:
-        """Long before short, new before old."""
+        """A sort key: long runs above short ones, then new above old."""
         return self.run["mode"] == "long", str(self.run["started"])
 
     @property
     def origin(self) -> str:
-        """Where its numbers come from."""
+        """A sentence that says where the numbers come from."""
         run = self.run
         return (
             f"`{run['command']}` ({run['mode']}), {run['started']}. {run['machine']}. "
@@ -64,7 +83,7 @@ class Kept:
 
 
 def kept_sections(folder: Path) -> dict[str, Kept]:
-    """The best run of each section in a folder of results, in the order of ``SECTIONS``."""
+    """Return the best run of each section in a folder of results, in the order of ``SECTIONS``."""
     best: dict[str, Kept] = {}
     for path in sorted(folder.glob("*.json")):
         run = json.loads(path.read_text())
@@ -77,12 +96,12 @@ def kept_sections(folder: Path) -> dict[str, Kept]:
 
 
 def markdown(sections: Mapping[str, Kept], pictures: str) -> str:
-    """The page. ``pictures``: the folder of its pictures, as links name it."""
+    """Return the page. ``pictures``: the folder of its pictures, as links spell it."""
     measures = {
         key: measure for kept in sections.values() for table in kept.tables for key, measure in table.measures.items()
     }
     goals = targets.table(measures, {goal.section for goal in targets.GOALS})
-    parts = [_HEAD, goals.to_markdown().replace("### ", "## ", 1), *_versions(sections)]
+    parts = [_HEAD, _leads(measures), _HOW, goals.to_markdown().replace("### ", "## ", 1), *_versions(sections)]
     for name, kept in sections.items():
         parts += [f"## {name}", SECTIONS[name].how, f"`python -m bench {name}`. Here: {kept.origin}"]
         for table in kept.tables:
@@ -91,7 +110,7 @@ def markdown(sections: Mapping[str, Kept], pictures: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns the exit status."""
+    """Write the page. Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.page", description="Write docs/benchmarks.md.")
     parser.add_argument("--results", type=Path, default=KEPT, help="default: bench/kept")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="default: docs")
@@ -111,8 +130,18 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _leads(measures: Mapping[str, Measure]) -> str:
+    """Return those leading sentences whose measures were all kept."""
+    told = [
+        sentence.format(*(measures[key].value for key in keys))
+        for sentence, keys in _LEADS
+        if measures.keys() >= set(keys)
+    ]
+    return " ".join(told)
+
+
 def _versions(sections: Mapping[str, Kept]) -> list[str]:
-    """One line for each set of versions that the sections ran with."""
+    """Return one line for each set of versions that the sections ran with."""
     seen = {tuple(kept.run["versions"].items()): None for kept in sections.values()}
     return [f"Measured with {', '.join(f'{name} {number}' for name, number in one)}." for one in seen]
 

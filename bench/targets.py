@@ -24,7 +24,7 @@ class Goal:
         return self.key.partition(".")[0]
 
     def verdict(self, measure: Measure | None) -> Verdict:
-        """Whether the measure keeps the limit, itself included."""
+        """Compare a measure with the limit, which itself is allowed."""
         if measure is None:
             return "not measured"
         if self.at_most is None and self.at_least is None:
@@ -34,13 +34,11 @@ class Goal:
         return "met" if low_enough and high_enough else "NOT met"
 
     def limit_text(self) -> str:
-        """As the table shows it."""
         if self.at_most is not None:
             return f"at most {self._with_unit(self.at_most)}"
         return "none" if self.at_least is None else f"at least {self._with_unit(self.at_least)}"
 
     def measured_text(self, measure: Measure | None) -> str:
-        """As the table shows it."""
         if measure is None:
             return ""
         text = self._with_unit(float(f"{measure.value:.3g}"))
@@ -79,7 +77,7 @@ GOALS = (
 
 
 def table(measures: Mapping[str, Measure], sections: Iterable[str]) -> Table:
-    """Target, measured, met or not: of the sections named."""
+    """Return the table of targets of these sections: limit, measure, verdict."""
     wanted = set(sections)
     goals = [goal for goal in GOALS if goal.section in wanted]
     rows = [

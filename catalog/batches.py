@@ -1,4 +1,4 @@
-"""Rows that no request waits for: gathered, and written together by one thread.
+"""Rows that no request waits for. One thread gathers them and writes them together.
 
     writer = BatchedWriter(catalog, "audit", store=insert_lines)
     writer.put({"action": "log_in", ...})      # never waits
@@ -26,11 +26,11 @@ from catalog.errors import CatalogError
 log = logging.getLogger("graphside.catalog")
 
 PERIOD_S: Final = 0.2
-"""How long rows gather. A transaction costs as much CPU as the rows of a dozen runs: a few a second are enough."""
+"""Seconds between batches: a few a second, because a transaction costs as much CPU as the rows of a dozen runs."""
 
 RETRY_S: Final = 1.0
 MOST_WAITING: Final = 20_000
-"""Rows that wait while the catalog does not answer. Those beyond go to ``lost``."""
+"""Rows that may wait while the catalog does not answer. Any more go to ``lost``."""
 
 _BATCH: Final = 500
 
@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 
 class BatchedWriter:
-    """One thread over one catalog. Threads may share it; each process has its own.
+    """One writer thread for one catalog. Threads may share it; each process has its own.
 
     ``store`` writes a batch within one transaction (``Catalog.append``). ``lost`` is told of rows that could not be
     written: too many waited, the database refused them, or it was away at the end.
@@ -69,7 +69,7 @@ class BatchedWriter:
         self._thread: threading.Thread | None = None
 
     def put(self, row: Row) -> None:
-        """Has a row written soon. Raises ``RuntimeError`` after ``close``."""
+        """Write a row soon. Raises ``RuntimeError`` after ``close``."""
         with self._work:
             if self._closing:
                 raise RuntimeError(f"the {self._name} writer is closed")
@@ -84,14 +84,14 @@ class BatchedWriter:
             self._work.notify()
 
     def flush(self, timeout_s: float = 10) -> bool:
-        """Waits until all rows so far are on disk; False where that took too long."""
+        """Wait until all rows so far are on disk. Return False if that takes too long."""
         with self._written:
             until = self._wanted = self._put
             self._hurry.notify()
             return self._written.wait_for(lambda: self._settled >= until, timeout_s)
 
     def close(self, timeout_s: float = 10) -> None:
-        """Writes what waits and ends the thread."""
+        """Write the waiting rows and end the thread."""
         with self._work:
             self._closing = True
             self._work.notify()
@@ -124,11 +124,11 @@ class BatchedWriter:
                         return
 
     def _has_gathered(self) -> bool:
-        """Whether there is nothing to wait for before a batch is written."""
+        """Return whether a batch should be written now."""
         return self._closing or self._wanted > self._settled or len(self._waiting) >= _BATCH
 
     def _stored(self, batch: list[Row]) -> bool:
-        """Whether these rows need no further care."""
+        """Write rows. Return whether they are done with."""
         started = time.monotonic()
         try:
             with self._catalog.append() as connection:

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Dialect
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """An aware ``datetime`` in UTC. A naive value is refused with ``ValueError``: it can only be a bug."""
+    """An aware ``datetime`` in UTC. Raises ``ValueError`` for a naive value, because that can only be a bug."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -26,7 +26,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
 
 class UserText(sa.TypeDecorator[str]):
-    """Text that a stranger wrote, of any length.
+    """Text of any length that a user wrote.
 
     PostgreSQL stores no NUL and neither database stores a lone surrogate: both become U+FFFD, everywhere.
     """
@@ -39,7 +39,7 @@ class UserText(sa.TypeDecorator[str]):
 
 
 def storable(text: str) -> str:
-    """The text as ``UserText`` keeps it. A search must say so: it is matched with no column."""
+    """Return the text as ``UserText`` stores it. A search needs this, because its value belongs to no column."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
 
 

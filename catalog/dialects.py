@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL want done differently. Only ``engine`` knows of this file.
+"""The differences between SQLite and PostgreSQL. Only ``engine`` imports this file.
 
 SQLite: write-ahead log, every commit fsynced (an acknowledged write survives ``kill -9`` and power loss),
 writers take the lock when they begin (a read lock that is upgraded later fails at once under contention,
@@ -33,7 +33,7 @@ _WRITES = "graphside_writes"
 
 
 def make_engine(url: str) -> Engine:
-    """An engine for the URL. Connects nowhere yet. ``ValueError`` for databases that are not supported."""
+    """Return an engine that has not connected yet. Raises ``ValueError`` for unsupported databases."""
     parsed = sa.make_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
@@ -44,24 +44,24 @@ def make_engine(url: str) -> Engine:
 
 
 def read_options(engine: Engine) -> dict[str, Any]:  # Any: SQLAlchemy's execution options
-    """Execution options of a transaction that only reads."""
+    """Return the execution options of a transaction that only reads."""
     if _is_sqlite(engine):
         return {}
     return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 def write_options(engine: Engine) -> dict[str, Any]:  # Any: as above
-    """Execution options of a transaction that writes."""
+    """Return the execution options of a transaction that writes."""
     return {_WRITES: True} if _is_sqlite(engine) else {"isolation_level": "READ COMMITTED"}
 
 
 def exists(engine: Engine) -> bool:
-    """False for an SQLite file that is not there; connecting would create it, world-readable."""
+    """Return False for a missing SQLite file, because connecting would create it, readable for everybody."""
     return not _is_sqlite(engine) or _sqlite_path(engine.url).exists()
 
 
 def disk_is_full(cause: BaseException | None) -> bool:
-    """Whether the driver's error means that the disk is full."""
+    """Return whether the driver's error means that the disk is full."""
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     return getattr(cause, "sqlstate", None) == "53100"
@@ -82,7 +82,7 @@ def continue_ids(connection: Connection, table: sa.Table) -> None:
 
 @contextmanager
 def migrating(url: str) -> Iterator[Connection]:
-    """A write transaction that no other migration can share, on a database that exists by then."""
+    """Yield a write transaction that excludes other migrations. Create the database first if necessary."""
     engine = make_engine(url)
     try:
         if _is_sqlite(engine):

@@ -1,4 +1,4 @@
-"""One database, one way in: consistent reads, and writes that are serial, durable and counted.
+"""The one way into the database: consistent reads, and writes that are serial, durable and counted.
 
     url = sqlite_url(Path("/srv/graphside/catalog.sqlite"))
     migrate(url)                # once, before the server starts
@@ -28,7 +28,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Catalog:
-    """Owner of the connections to one database. Threads may share it; each process opens its own."""
+    """The connections to one database. Threads may share it; each process opens its own."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -43,14 +43,14 @@ class Catalog:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of the database throughout and cannot write."""
+        """Yield a connection that sees one unchanging state of the database and cannot write."""
         with _explained(), self._reader.connect() as connection, connection.begin() as transaction:
             yield connection
             transaction.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that is alone in writing, and is on disk when the block ends.
+        """Yield the only write transaction. It is on disk when the block ends.
 
         It sees all that was committed before, so that read-then-write needs no further care. An exception
         undoes it. Keep it short: hash and parse before. Not to be nested.
@@ -62,7 +62,7 @@ class Catalog:
 
     @contextmanager
     def append(self) -> Iterator[Connection]:
-        """As ``write``, for rows that no replica remembers: lines of audit, receipts of runs, times of last use.
+        """Like ``write``, for rows that no replica caches: audit lines, receipts of runs, times of last use.
 
         The version stays, so that replicas forget nothing. Only for statements that need no other to be alone:
         on PostgreSQL nobody waits for this, nor does it for anybody.
@@ -71,17 +71,17 @@ class Catalog:
             yield connection
 
     def version(self) -> int:
-        """How many writes were committed so far, by whichever process."""
+        """Return how many writes all processes have committed so far."""
         with self.read() as connection:
             return int(connection.execute(sa.select(version.c.value)).scalar_one())
 
     def identity(self) -> str:
-        """What tells this catalog from every other: 32 hex digits, made with the database."""
+        """Return the id of this catalog: 32 hex digits, made with the database."""
         with self.read() as connection:
             return str(connection.execute(sa.select(identity.c.catalog_id)).scalar_one())
 
     def close(self) -> None:
-        """Closes all connections. None may be in use."""
+        """Close all connections. None may be in use."""
         self._engine.dispose()
 
     @contextmanager
@@ -96,12 +96,12 @@ class Catalog:
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of an SQLite file. Not a mere prefix: ``%``, ``?`` and ``#`` mean something in a URL."""
+    """Return the URL of an SQLite file, with ``%``, ``?`` and ``#`` escaped."""
     return URL.create("sqlite", database=str(path.absolute())).render_as_string()
 
 
 def open_catalog(url: str) -> Catalog:
-    """The catalog at an SQLAlchemy URL (``sqlite_url(path)`` or ``postgresql://…``).
+    """Open the catalog at an SQLAlchemy URL (``sqlite_url(path)`` or ``postgresql://…``).
 
     Raises ``SchemaMismatch`` unless ``migrate`` of this very release ran before: replicas never migrate.
     """
@@ -118,7 +118,7 @@ def open_catalog(url: str) -> Catalog:
 
 
 def migrate(url: str, revision: str = REVISION) -> None:
-    """Brings the database to this release's schema; creates it where there is none, else keeps its rows.
+    """Bring the database to this release's schema. Create it if there is none, else keep its rows.
 
     An earlier ``revision`` is for rows of an earlier release, which are brought up to date afterwards.
 
@@ -156,7 +156,7 @@ def _revision_on(connection: Connection) -> str | None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turns the database's own troubles into ours. Broken constraints and bugs pass as they are."""
+    """Turn the database's own errors into ours. Broken constraints and bugs pass unchanged."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:

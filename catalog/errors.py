@@ -1,4 +1,4 @@
-"""What can go wrong between us and the database.
+"""Errors of the database.
 
 CatalogError
 ├── CatalogUnavailable   unreachable, or locked for longer than we wait; the same call may succeed later
@@ -8,7 +8,7 @@ CatalogError
 
 
 class CatalogError(Exception):
-    """Base of the tree. ``message`` is one readable sentence without secrets."""
+    """Base class. ``message`` is one readable sentence without secrets."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""All rows of a catalog as JSON values: how they leave one database and come into another.
+"""All rows of a catalog as JSON values, to move them from one database to another.
 
 What belongs to a database rather than to what is in it stays: its ``version`` and its ``identity``.
 """
@@ -22,12 +22,12 @@ JsonRow = dict[str, Any]
 
 
 def moved_tables() -> list[Table]:
-    """Those of this release, each after those that it refers to."""
+    """Return this release's tables, each after the tables that it refers to."""
     return [table for table in metadata.sorted_tables if table.name not in _NOT_MOVED]
 
 
 def found_tables(connection: Connection) -> list[Table]:
-    """The same of a database that may be of an earlier release."""
+    """Return the tables of a database of this or an earlier release, in the same order."""
     found = sa.MetaData()
     event.listen(found, "column_reflect", _as_ours)
     found.reflect(connection)
@@ -35,14 +35,14 @@ def found_tables(connection: Connection) -> list[Table]:
 
 
 def read_rows(connection: Connection, table: Table) -> Iterator[JsonRow]:
-    """Every row, in the order of its key, some hundred in memory at a time."""
+    """Yield every row in the order of its key, with a few hundred in memory at a time."""
     query = sa.select(table).order_by(*table.primary_key.columns).execution_options(yield_per=_BATCH)
     for row in connection.execute(query).mappings():
         yield {name: _to_json(value) for name, value in row.items()}
 
 
 def insert_rows(connection: Connection, table: Table, rows: Iterable[JsonRow]) -> int:
-    """Adds them; how many. ``ValueError`` for what no row of this table looks like."""
+    """Insert rows and return how many. Raises ``ValueError`` for anything that is not a row of this table."""
     remaining = iter(rows)
     count = 0
     while batch := [_from_json(table, row) for row in islice(remaining, _BATCH)]:
@@ -64,7 +64,7 @@ def _from_json(table: Table, row: JsonRow) -> JsonRow:
 
 
 def _as_ours(_inspector: object, _table: Table, column: Any) -> None:
-    """Gives a column that was found the type that its values are handled with."""
+    """Give a reflected column the type that converts its values."""
     if isinstance(column["type"], sa.DateTime):
         column["type"] = UtcDateTime()
     elif isinstance(column["type"], sa.JSON):

@@ -1,4 +1,4 @@
-"""The catalog's tables: who there is, what they may do, what they uploaded and ran.
+"""The catalog's tables: users, their rights, their uploads and their runs.
 
 Migrations (``catalog/migrations``) build this schema step by step; a test holds the two together. Ids of
 files, datasets and objects are 32 lower-case hex digits (protocol 0.2). Times are UTC, sizes bytes.
@@ -10,7 +10,7 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table
 from catalog.column_types import OrderedJSON, UserText, UtcDateTime
 
 REVISION = "0003"
-"""The newest migration, which ``open_catalog`` insists on."""
+"""The newest migration. ``open_catalog`` requires it."""
 
 ID_LENGTH = 32
 

@@ -1,1 +1,1 @@
-"""Alembic's home. ``alembic -c catalog/migrations/alembic.ini revision`` makes a new revision to fill in."""
+"""Alembic migrations. ``alembic -c catalog/migrations/alembic.ini revision`` makes a new one to fill in."""

@@ -1,4 +1,4 @@
-"""``make serve``: the launcher of a one-machine server, and the environment flags that any server starts under."""
+"""``make serve``: start a one-machine server; and print the environment flags that any server needs."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,7 @@ __all__ = ["serve"]
 
 
 def serve(environment: Mapping[str, str]) -> int:
-    """Runs the server that ``GRAPHSIDE_*`` variables describe, in the foreground. Returns the exit status."""
-    from deployments.launch.supervisor import (
-        serve as supervise,
-    )  # replicas import this package for its flags only
+    """Run the server that ``GRAPHSIDE_*`` variables describe, in the foreground. Return the exit status."""
+    from deployments.launch.supervisor import serve as supervise  # slow, and not needed by all who import this package
 
     return supervise(environment)

@@ -1,6 +1,6 @@
-"""A small graph to try things on: Zachary's karate club, uploaded over the server's own HTTP interface.
+"""A small graph to try the server with: Zachary's karate club, uploaded through the server's own API.
 
-34 members of a club, 78 friendships, and which side each member took when the club split (Zachary 1977, public data).
+34 members of a club, 78 friendships, and the side of each member when the club split (Zachary 1977, public data).
 """
 
 import io
@@ -56,24 +56,24 @@ class Demo:
 
 
 class DemoFailed(Exception):
-    """The server did not take the demo graph. The message is one line."""
+    """The server did not accept the demo graph. The message is one line."""
 
 
 def edges() -> pa.Table:
-    """Columns ``source``, ``target`` (string): 78 rows."""
+    """Return 78 rows with the columns ``source`` and ``target`` (string)."""
     pairs = [(member, friend) for member, friends in _FRIENDS.items() for friend in friends]
     return pa.table({"source": [_name(a) for a, _ in pairs], "target": [_name(b) for _, b in pairs]})
 
 
 def nodes() -> pa.Table:
-    """Columns ``name``, ``side`` (string): 34 rows."""
+    """Return 34 rows with the columns ``name`` and ``side`` (string)."""
     members = range(1, 35)
     sides = ["instructor" if member in _WITH_THE_INSTRUCTOR else "president" for member in members]
     return pa.table({"name": [_name(member) for member in members], "side": sides})
 
 
 def recall(data_dir: Path) -> Demo | None:
-    """The demo of an earlier start."""
+    """Return the demo of an earlier start, or None."""
     try:
         return Demo(**json.loads((data_dir / "demo.json").read_text()))
     except (OSError, ValueError, TypeError):
@@ -81,11 +81,11 @@ def recall(data_dir: Path) -> Demo | None:
 
 
 def ensure(data_dir: Path, url: str, username: str, token: str) -> Demo:
-    """The demo dataset of that user, uploaded unless it is there already. Raises ``DemoFailed``."""
+    """Return the user's demo dataset, uploading it if it is not there. Raises ``DemoFailed``."""
     known = recall(data_dir)
     headers = {"Authorization": f"Bearer {token}"}
     try:
-        # trust_env: a proxy of the environment is no way to a server on this machine
+        # trust_env=False, because a proxy cannot reach a server on this machine
         with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_S, trust_env=False) as client:
             if known is not None and client.get(f"/api/v2/upload/datasets/{known.dataset_id}").is_success:
                 return known

@@ -1,6 +1,6 @@
-"""Deploys an application that may do without one of its deployments: a machine whose GPU cannot be used still serves.
+"""Deploy an application whose GPU runner may be missing, so that a machine without a usable GPU still serves.
 
-``serve.run`` waits for all of them, and fails, or waits for ever, where one does not come up.
+``serve.run`` waits for every deployment: if one does not start, it fails or waits forever.
 """
 
 import time
@@ -12,16 +12,16 @@ from runtime.engines.device.probe import find_devices
 
 GPU_RUNNER: Final = "GpuRunner"
 GPU_START_S: Final = 60.0
-"""How long a start waits for GPU runners after all else is up."""
+"""Seconds that a start waits for GPU runners after everything else is up."""
 
 _FAILED: Final = ("DEPLOY_FAILED", "UNHEALTHY")
 _TICK_S: Final = 0.2
 
 
 def deploy(application: Any, name: str) -> str | None:
-    """Deploy it and wait. Returns why no GPU runner is running, where that is so.
+    """Deploy and wait. Return the reason if no GPU runner is running, else None.
 
-    Raises ``LaunchError`` where anything else does not start; the supervisor has the deadline.
+    Raises ``LaunchError`` if another deployment does not start. The supervisor has the deadline.
     """
     import ray
     from ray import serve
@@ -35,7 +35,7 @@ def deploy(application: Any, name: str) -> str | None:
     seen = bool(ray.cluster_resources().get("GPU"))  # type: ignore[no-untyped-call]
     deadline = time.monotonic() + GPU_START_S
     while (status := found()[GPU_RUNNER]).status != "HEALTHY":
-        if not seen:  # Serve would wait until there is one, which on a single machine is never
+        if not seen:  # Serve would wait for one, which on a single machine never comes
             return find_devices().reason or "Ray finds no GPU on this machine"
         if status.status in _FAILED:
             return str(status.message)
@@ -46,7 +46,7 @@ def deploy(application: Any, name: str) -> str | None:
 
 
 def others_are_up(found: Mapping[str, Any]) -> bool:
-    """Whether all but GPU runners run. Raises ``LaunchError`` for one that does not start."""
+    """Return whether everything but GPU runners is up. Raises ``LaunchError`` if a deployment failed to start."""
     others = {name: status for name, status in found.items() if name != GPU_RUNNER}
     for name, status in others.items():
         if status.status in _FAILED:

@@ -1,8 +1,5 @@
-"""Why a server did not start or stay up.
-
-LaunchError     one readable line for the operator; where a log knows more, it names the log
-"""
+"""The error of a server that did not start or stay up."""
 
 
 class LaunchError(Exception):
-    """The message is the whole line that the operator sees."""
+    """The message is the line that the operator sees. It names the log if the log says more."""

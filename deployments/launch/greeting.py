@@ -1,4 +1,4 @@
-"""The line that an operator pastes to see the server work."""
+"""The command that an operator pastes to see the server work."""
 
 import json
 import shlex
@@ -15,9 +15,9 @@ from deployments.launch.options import Options
 
 
 def curl_line(options: Options, task: str) -> str:
-    """A command that runs ``task`` on the demo graph, loaded first where it is not there, with a token of its own.
+    """Return a command with a new token that runs ``task`` on the demo graph. Upload the graph if it is not there.
 
-    Raises ``LaunchError`` or ``DemoFailed`` with the reason why there is none.
+    Raises ``LaunchError`` or ``DemoFailed`` with the reason if there can be none.
     """
     settings = options.settings
     try:
@@ -43,7 +43,7 @@ def curl_line(options: Options, task: str) -> str:
 
 
 def _owner(options: Options) -> Principal:
-    """Whoever owns the demo, else an admin that is active: the one named for the first start, if there is one."""
+    """Return the demo's owner if they are active, else an active admin, preferably the one of the first start."""
     catalog = open_catalog(options.settings.catalog_url)
     try:
         active = [account.principal for account in Users(catalog).list() if account.is_active]

@@ -1,9 +1,9 @@
-"""What ``make serve`` is told through the environment, checked before anything starts.
+"""The environment variables that ``make serve`` reads, checked before anything starts.
 
-Where and who: ``GRAPHSIDE_HOST``, ``GRAPHSIDE_PORT``, ``GRAPHSIDE_DATA``, ``GRAPHSIDE_ADMIN_USERNAME``,
-``GRAPHSIDE_ADMIN_PASSWORD``, ``GRAPHSIDE_JWT_SECRET``, ``ENABLE_PYTHON_ENDPOINT``. Every setting of the app
-(``deployments/settings.py``) can also be given, as ``GRAPHSIDE_`` and its name in capitals: text, or JSON where the
-setting is a table or a list (``GRAPHSIDE_LIMITS='{"timeout_s": 30}'``); lists of words may be separated by commas.
+The launcher's own: ``GRAPHSIDE_HOST``, ``GRAPHSIDE_PORT``, ``GRAPHSIDE_DATA``, ``GRAPHSIDE_ADMIN_USERNAME``,
+``GRAPHSIDE_ADMIN_PASSWORD``, ``GRAPHSIDE_JWT_SECRET``, ``ENABLE_PYTHON_ENDPOINT``. Each setting of the app
+(``deployments/settings.py``) is also a variable: ``GRAPHSIDE_`` and the setting's name in capitals. Its value is text,
+or JSON if the setting is a table or a list (``GRAPHSIDE_LIMITS='{"timeout_s": 30}'``). Commas may separate words.
 """
 
 import json
@@ -23,7 +23,7 @@ from deployments.settings import Settings
 
 PREFIX = "GRAPHSIDE_"
 SECRETS = ("GRAPHSIDE_JWT_SECRET", "GRAPHSIDE_ADMIN_PASSWORD")
-"""Taken out of the environment before any other process starts."""
+"""The launcher removes these from its environment before it starts any other process."""
 
 _OWN = ("HOST", "PORT", "DATA", "ADMIN_USERNAME", "ADMIN_PASSWORD", "JWT_SECRET")
 _OF_THE_CLIENT = ("URL", "TOKEN", "USERNAME", "PASSWORD")
@@ -32,7 +32,9 @@ _MANAGED = ("data_dir", "jwt_key_file", "python_endpoint")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``args`` are the app's settings as JSON values, already valid. No secret is among them."""
+    """The checked options. ``args``: the app's settings as JSON values, without any secret. ``unknown``: names of ours
+    that are no setting.
+    """
 
     host: str
     address: str
@@ -46,24 +48,23 @@ class Options:
 
     @property
     def reachable(self) -> str:
-        """An address at which this machine reaches the front, for a URL."""
+        """The front's address as this machine reaches it, as a URL spells it."""
         any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, not bound)
         address = any_address.get(self.address, self.address)
         return f"[{address}]" if ":" in address else address
 
     @property
     def url(self) -> str:
-        """The front as seen from this machine."""
+        """The front's URL as this machine reaches it."""
         return f"http://{self.reachable}:{self.port}"
 
     @property
     def settings(self) -> Settings:
-        """The app's settings."""
         return Settings.model_validate(self.args)
 
 
 def read_options(environment: Mapping[str, str]) -> Options:
-    """Raises ``LaunchError`` naming the variable that is wrong."""
+    """Return the checked options. Raises ``LaunchError`` naming the first variable that is wrong."""
     host = environment.get("GRAPHSIDE_HOST") or "127.0.0.1"
     data_dir = Path(os.path.abspath(Path(environment.get("GRAPHSIDE_DATA") or ".graphside").expanduser()))
     secret = environment.get("GRAPHSIDE_JWT_SECRET")
@@ -89,13 +90,13 @@ def read_options(environment: Mapping[str, str]) -> Options:
 
 
 def given_key_file(data_dir: Path) -> Path:
-    """Where ``GRAPHSIDE_JWT_SECRET`` lies while the server runs: secrets travel by file, never by environment."""
+    """Return the file that holds ``GRAPHSIDE_JWT_SECRET`` while the server runs. Child processes read it from there."""
     return data_dir / "keys" / "given.key"
 
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise LaunchError(f"GRAPHSIDE_PORT={text} is not a port (1 to 65535).")
+        raise LaunchError(f"GRAPHSIDE_PORT={text} is not a port (1 to 65535)")
     return int(text)
 
 
@@ -104,12 +105,12 @@ def _check_secret(secret: str) -> None:
         SigningKey(secret)
     except WeakSecret:
         raise LaunchError(
-            "GRAPHSIDE_JWT_SECRET must have at least 256 bits (32 bytes); `openssl rand -hex 32` makes one."
+            "GRAPHSIDE_JWT_SECRET must have at least 256 bits (32 bytes); `openssl rand -hex 32` prints one"
         ) from None
 
 
 def _args(environment: Mapping[str, str]) -> tuple[dict[str, object], tuple[str, ...]]:
-    """The settings that the environment names, and the variables of ours that name nothing."""
+    """Return the settings in the environment, and the names of variables of ours that are no setting."""
     args: dict[str, object] = {}
     unknown = []
     for variable in sorted(name for name in environment if name.startswith(PREFIX)):
@@ -143,4 +144,4 @@ def _check_args(args: dict[str, object]) -> None:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         variable = "ENABLE_PYTHON_ENDPOINT" if where == "python_endpoint" else f"{PREFIX}{where.upper()}"
-        raise LaunchError(f"{variable}: {first['msg']}.") from None
+        raise LaunchError(f"{variable}: {first['msg']}") from None

@@ -1,4 +1,4 @@
-"""Secrets that other processes read: files of mode 0600, whole from the moment that they have a name."""
+"""Files of mode 0600 with secrets that other processes read."""
 
 import os
 import secrets
@@ -10,20 +10,20 @@ from deployments.launch.errors import LaunchError
 
 
 def load_or_make_token(path: Path) -> str:
-    """Ray's token: 256 random bits in hex, made on first use.
+    """Return Ray's token: 256 random bits in hex, made on first use.
 
-    Raises ``LaunchError`` for a file that others can read, or that belongs to somebody else.
+    Raises ``LaunchError`` if others can read the file, or if it belongs to another user.
     """
     try:
         write_secret(path, secrets.token_hex(32))
     except FileExistsError:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise LaunchError(f"{path} must be a file of yours that nobody else can read (chmod 600).") from None
+            raise LaunchError(f"{path} must be a file of yours that nobody else can read (chmod 600)") from None
     return path.read_text().strip()
 
 
 def write_secret(path: Path, secret: str) -> None:
-    """A new file, mode 0600. Raises ``FileExistsError`` where the name is taken, by whatever it may be."""
+    """Write a new file. Raises ``FileExistsError`` if anything has that name."""
     with whole_file(path, 0o600, replace=False) as file:
         file.write(secret.encode() + b"\n")

@@ -1,8 +1,8 @@
-"""The process that starts Ray and Serve, holds the application, and stops both: the supervisor's one child.
+"""The supervisor's one child, which starts and stops Ray, Serve and the application.
 
-Orders come as lines of JSON on standard input: first a ``Plan``, then, when the data directory is ready,
-``{"args": …}`` to deploy. The end of the input means stop: whoever closed it, by will or by dying, is not coming back.
-Events go out as lines of JSON on the descriptor that the plan names. All else that this process prints is its log.
+Orders are lines of JSON on standard input: first a ``Plan`` and then, when the data directory is ready,
+``{"args": …}`` to deploy. The end of the input means stop, because it also ends when the supervisor dies. Events are
+lines of JSON on the descriptor that the plan names. Everything else that this process prints is its log.
 """
 
 import importlib
@@ -23,14 +23,14 @@ from deployments.launch.machine.processes import descendants, kill
 
 APPLICATION = "graphside"
 STOP_S = 5.5
-"""How long an orderly stop may take, in seconds; what then still lives is killed."""
+"""Seconds that an orderly stop may take. Then every process that is left is killed."""
 
 _OBJECT_STORE_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``folder``: short, private, and ours; ``events``: a descriptor number."""
+    """The first order. ``folder``: private, with a short path; ``events``: a descriptor number."""
 
     folder: str
     logs: str
@@ -44,7 +44,7 @@ class Plan:
 
 
 class Server:
-    """One Ray, one Serve, one application. ``run`` returns after the stop."""
+    """One Ray with one Serve and one application."""
 
     def __init__(self, plan: Plan, orders: IO[str]) -> None:
         self._plan = plan
@@ -55,14 +55,14 @@ class Server:
         self._events = os.fdopen(plan.events, "w", buffering=1)
 
     def run(self) -> int:
-        """The exit status: 0 after an ordered stop."""
+        """Start, wait for the order to stop, and stop. Return the exit status."""
         threading.Thread(target=self._obey, name="orders", daemon=True).start()
         try:
             self._start()
             if not self._stop.is_set():
                 self._tell(event="deployed")
                 self._stop.wait()
-        except Exception as error:  # the boundary of this process: the supervisor shows the line, the log has the rest
+        except Exception as error:  # the supervisor prints one line of it, the log has the rest
             logging.exception("start failed")
             told = "\n".join((str(error), *failures()))
             self._tell(event="failed", reason=last_line(told) or type(error).__name__)
@@ -78,7 +78,7 @@ class Server:
         from ray import serve
         from ray.serve.schema import LoggingConfig
 
-        building.start()  # Ray's start is mostly waiting for its processes
+        building.start()  # meanwhile, because Ray mostly waits for its processes
         ray.init(
             address="local",
             namespace="serve",
@@ -87,10 +87,10 @@ class Server:
             dashboard_port=self._plan.dashboard_port,
             object_store_memory=_OBJECT_STORE_BYTES,
             log_to_driver=False,
-            _temp_dir=os.path.join(self._plan.folder, "r"),  # Ray opens it to everybody; its parent stays closed
+            _temp_dir=os.path.join(self._plan.folder, "r"),  # Ray opens it to everybody, its parent is private
         )
         self._tell(event="step", text="starting Serve and its HAProxy")
-        # Loopback also for a public front: that one our HAProxy wrapper binds, replicas stay behind it.
+        # Loopback even if the front is public: our HAProxy wrapper binds the public address, replicas stay behind it.
         serve.start(
             http_options={"host": "127.0.0.1", "port": self._plan.port},
             logging_config=LoggingConfig(logs_dir=self._plan.logs),
@@ -105,12 +105,12 @@ class Server:
             serve.run(application, name=APPLICATION, route_prefix="/")
         elif (reason := deploy(application, APPLICATION)) is not None:
             said = last_line(reason).removeprefix("RuntimeError: ")
-            self._tell(event="step", text=f"no GPU runner: {said}; tasks run on the CPU meanwhile")
+            self._tell(event="step", text=f"no GPU runner: {said}; until there is one, tasks run on the CPU")
 
     def _import_builder(self) -> None:
         try:
             load(self._plan.builder)
-        except Exception:  # raised again, and told, where it is called
+        except Exception:  # _start calls it again, which raises the error there
             logging.exception("import of the application failed")
 
     def _obey(self) -> None:
@@ -125,7 +125,7 @@ class Server:
         os._exit(1)
 
     def _shut_down(self) -> None:
-        """Lets replicas finish and close, then ends the rest by force: Ray keeps nothing that has to be saved."""
+        """Let replicas finish and close, then kill the rest, because Ray holds nothing that must be saved."""
         below = descendants(psutil.Process())
         try:
             import ray
@@ -145,38 +145,38 @@ class Server:
 
 
 def load(builder: str) -> Any:
-    """The function that ``module:name`` says."""
+    """Import the function ``module:name``."""
     module, name = builder.split(":")
     return getattr(importlib.import_module(module), name)
 
 
 def failures() -> list[str]:
-    """What Serve says of deployments that are not well, tracebacks included."""
+    """Return Serve's messages about deployments that failed, with tracebacks."""
     try:
         from ray import serve
 
         application = serve.status().applications[APPLICATION]
-    except Exception:  # no Ray, no Serve, or no application yet: then the error itself says what is wrong
+    except Exception:  # no Ray, no Serve, or no application yet: the error itself says what is wrong
         return []
     return [deployment.message for deployment in application.deployments.values() if deployment.message]
 
 
 def last_line(text: str) -> str:
-    """The line of an error's text that says most: the last that names an exception, else the first there is."""
+    """Return the most telling line of an error's text: the last that names an exception, else the first."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     named = [line for line in lines if "Error:" in line or "Exception:" in line]
     return (named or lines[:1] or [""])[-1][:500]
 
 
 def main() -> None:
-    """Ctrl-C is the supervisor's business: a terminal sends it to everybody at once."""
+    """Run one server. Signals are ignored, because a terminal sends Ctrl-C to this process, too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     plan = Plan(**json.loads(sys.stdin.readline()))
     status = Server(plan, sys.stdin).run()
     logging.shutdown()
-    os._exit(status)  # Ray's own exit would wait for processes that are no more
+    os._exit(status)  # Ray's own exit would wait for processes that have ended
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""``make serve``: one server on one machine, in the foreground, from nothing to ready and back to nothing.
+"""``make serve``: run one server on one machine, in the foreground, and leave no process behind.
 
-This process never imports Ray. It checks, prepares, shows what happens, and owns everything that runs: as a subreaper
-it is the parent of last resort, so that its tree is all there is to end. The Ray side is one child
-(``deployments.launch.server``) whose standard input is its leash: it closes with this process, however that ends.
+This process never imports Ray. It checks the options, prepares the data directory, prints what happens, and owns every
+process of the server: it is their subreaper, so orphans become its children. Ray and Serve run in one child
+(``deployments.launch.server``), which stops when its standard input closes; that happens however this process ends.
 """
 
 import http.client
@@ -42,11 +42,11 @@ _DASHBOARD_PORT = 8265
 
 
 class Stopped(Exception):
-    """The operator asked for the end while we were still starting."""
+    """The operator stopped the server while it was still starting."""
 
 
 class Supervisor:
-    """``run`` blocks until the server has stopped, and returns the exit status. Raises ``LaunchError``."""
+    """One server. ``run`` blocks until it has stopped."""
 
     def __init__(self, options: Options, environment: Mapping[str, str], builder: str = BUILDER) -> None:
         self._options = options
@@ -59,7 +59,7 @@ class Supervisor:
         self._log = options.data_dir / "logs" / "server.log"
 
     def run(self) -> int:
-        """Everything, in order. Whatever happens, no process is left when this returns."""
+        """Start the server, wait for its end, return the exit status; leave no process. Raises ``LaunchError``."""
         options = self._options
         ports.require_free(options.address, options.port)
         datadir.make_private(options.data_dir)
@@ -80,7 +80,7 @@ class Supervisor:
         datadir.turn_logs(self._options.data_dir)
         self._say(f"graphside {_version()}, data in {self._options.data_dir}")
         for name in self._options.unknown:
-            self._say(f"{name} is set but names no setting")
+            self._say(f"{name} is set, but there is no such setting")
         dashboard = ports.claim(_DASHBOARD_PORT)
         enter_leaf()
         self._start_child(instance.folder, dashboard)
@@ -90,7 +90,7 @@ class Supervisor:
             self._say(f"first start: user {admin.username} is the admin")
             if admin.password is not None:
                 self._print(f"\n    password of {admin.username}: {admin.password.get_secret_value()}")
-                self._print("    (shown this once and kept nowhere)\n")
+                self._print("    (shown only now and stored nowhere)\n")
         isolation = self._isolation()
         self._order(args=self._options.args)
         self._wait_until_ready(instance)
@@ -110,7 +110,7 @@ class Supervisor:
                 text=True,
                 env=self._child_environment(folder, dashboard_port),
                 pass_fds=(writing,),
-                start_new_session=True,  # a terminal's Ctrl-C is ours alone
+                start_new_session=True,  # so that a terminal's Ctrl-C reaches this process only
             )
         os.close(writing)
         threading.Thread(target=self._listen, args=(reading,), name="events", daemon=True).start()
@@ -118,7 +118,7 @@ class Supervisor:
         self._send(Plan(str(folder), logs, self._options.port, dashboard_port, writing, self._builder).to_line())
 
     def _child_environment(self, folder: Path, dashboard_port: int) -> dict[str, str]:
-        """Ours, less secrets and foreign clusters, plus the flags. Side ports are free ones: two servers must fit."""
+        """Return ours without secrets and other clusters, with the flags and free side ports (two servers must fit)."""
         taken = {self._options.port, dashboard_port}
         side = {}
         for name in (
@@ -139,7 +139,7 @@ class Supervisor:
         return {**kept, **fixed_flags(), **front_flags(folder, wrapper), **side, **token}
 
     def _wait_until_ready(self, instance: Instance) -> None:
-        """Until the front itself answers, through which callers come."""
+        """Wait until the front itself answers. Raises ``LaunchError`` or ``Stopped``."""
         deployed = False
         noted = 0.0
         while not (deployed and self._answers()):
@@ -148,15 +148,15 @@ class Supervisor:
                 case "step":
                     self._say(str(event["text"]))
                 case "failed":
-                    raise LaunchError(f"The server did not start: {event['reason']} (log: {self._log})")
+                    raise LaunchError(f"the server did not start: {event['reason']} (log: {self._log})")
                 case "deployed":
                     deployed = True
             if self._asked:
                 raise Stopped
             if self._ended():
-                raise LaunchError(f"The server process ended while it started (log: {self._log})")
+                raise LaunchError(f"the server process ended while it was starting (log: {self._log})")
             if time.monotonic() - self._began > START_S:
-                raise LaunchError(f"Not ready after {START_S:.0f} s (log: {self._log})")
+                raise LaunchError(f"the server is not ready after {START_S:.0f} s (log: {self._log})")
             if time.monotonic() - noted > _NOTE_EVERY_S:
                 instance.note_processes()
                 noted = time.monotonic()
@@ -173,7 +173,7 @@ class Supervisor:
             connection.close()
 
     def _isolation(self) -> str:
-        """What will stand around runs, as each runner finds it. Raises ``LaunchError`` where it is too little."""
+        """Return the line about walls that each runner will find. Raises ``LaunchError`` if a wall is missing."""
         from runtime.sandbox.host.environment import template_environment
         from runtime.sandbox.walls.isolation import WallMissing, find_walls
 
@@ -183,7 +183,7 @@ class Supervisor:
             raise LaunchError(f"{error}; `graphside doctor` says more") from error
 
     def _introduce(self, dashboard: int, isolation: str) -> None:
-        """Who may come in and how, behind what runs stand, and a line to paste."""
+        """Print the addresses, the walls around runs, and a command to paste."""
         from deployments.launch.greeting import curl_line
 
         token = datadir.ray_token_file(self._options.data_dir)
@@ -194,24 +194,24 @@ class Supervisor:
         try:
             line = curl_line(self._options, TASK)
         except (LaunchError, DemoFailed) as error:
-            self._print(f"\nNo demo graph: {error}", flush=True)
+            self._print(f"\nno demo graph: {error}", flush=True)
             return
         minutes = self._options.settings.token_lifetime_s // 60
-        self._print(f"\nTry it (the token in it lasts {minutes} minutes):\n")
+        self._print(f"\nTry it (the token in this command is valid for {minutes} minutes):\n")
         self._print(line + "\n", flush=True)
 
     def _watch(self, instance: Instance) -> int:
-        """Until a signal, or until the child is gone."""
+        """Wait for a signal, then stop. Raises ``LaunchError`` if the child ends first."""
         noted = 0.0
         while not self._asked:
             if self._ended():
-                raise LaunchError(f"The server process has ended by itself (log: {self._log})")
+                raise LaunchError(f"the server process ended unexpectedly (log: {self._log})")
             if time.monotonic() - noted > _NOTE_EVERY_S:
                 instance.note_processes()
                 processes.reap_orphans(keep=(self._pid(),))
                 noted = time.monotonic()
             self._next_event()
-        self._say("stopping (Ctrl-C again: at once)")
+        self._say("stopping (press Ctrl-C again to stop at once)")
         self._let_go()
         deadline = time.monotonic() + STOP_S + _FORCE_S / 2
         while not self._ended() and self._asked < 2 and time.monotonic() < deadline:
@@ -243,7 +243,7 @@ class Supervisor:
             self._child.stdin.write(line)
             self._child.stdin.flush()
         except BrokenPipeError:
-            raise LaunchError(f"The server process ended while it started (log: {self._log})") from None
+            raise LaunchError(f"the server process ended while it was starting (log: {self._log})") from None
 
     def _let_go(self) -> None:
         assert self._child is not None and self._child.stdin is not None
@@ -267,12 +267,12 @@ class Supervisor:
     def _print(text: str, flush: bool = False) -> None:
         try:
             print(text, flush=flush)
-        except BrokenPipeError:  # whoever read us is gone; the server is not
+        except BrokenPipeError:  # nobody reads our output any more, but the server goes on
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def serve(environment: Mapping[str, str]) -> int:
-    """Runs the server that the environment describes until it is told to stop. Returns the exit status."""
+    """Run the server that the environment describes until somebody stops it. Return the exit status."""
     try:
         options = read_options(environment)
         for name in SECRETS:

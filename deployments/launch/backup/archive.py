@@ -1,8 +1,8 @@
-"""The file that a backup is: a tar whose members are named here, read in order, and never unpacked by name.
+"""The file of a backup: a tar archive. It is read in order, and no member chooses a file name.
 
-catalog/<table>.jsonl    one line a row
+catalog/<table>.jsonl    one line for each row
 objects/<id>.arrow       a stored table
-manifest.json            last: the schema's revision; bytes and SHA-256 of every member before it
+manifest.json            the last member: the schema's revision, bytes and SHA-256 of every other member
 """
 
 import hashlib
@@ -22,17 +22,17 @@ FORMAT: Final = 1
 _MANIFEST: Final = "manifest.json"
 _ROWS = re.compile(r"catalog/([a-z_]{1,64})\.jsonl")
 _OBJECT = re.compile(r"objects/([0-9a-f]{32})\.arrow")
-_REVISION = re.compile(r"(?!0000)[0-9]{4}")  # they are counted, so later ones compare greater
+_REVISION = re.compile(r"(?!0000)[0-9]{4}")  # consecutive numbers, so later ones compare greater
 _LARGEST_MANIFEST: Final = 1024**3
 
 
 class DamagedArchive(Exception):
-    """The file is no archive of ours, or not whole. The message is one line."""
+    """The file is not an archive of ours, or not whole. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What the manifest says of one."""
+    """The manifest's entry for one member."""
 
     byte_count: int
     sha256: str
@@ -40,23 +40,23 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """``revision`` is that of the catalog's schema."""
+    """The archive's list of contents. ``revision``: of the catalog's schema."""
 
     revision: str
     members: dict[str, Member]
 
 
 class ArchiveWriter:
-    """Writes one to an open file. What is left out of ``finish`` is no archive."""
+    """Write an archive to an open file. Without ``finish`` it is not whole."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)
         self._members: dict[str, Member] = {}
 
     def add_rows(self, table: str, rows: Iterable[JsonRow]) -> int:
-        """How many rows there were."""
+        """Add a table's rows. Return how many there were."""
         count = 0
-        with tempfile.TemporaryFile() as lines:  # tar wants to know the length first
+        with tempfile.TemporaryFile() as lines:  # tar needs the length first
             for row in rows:
                 lines.write(json.dumps(row).encode("ascii") + b"\n")
                 count += 1
@@ -66,11 +66,11 @@ class ArchiveWriter:
         return count
 
     def add_object(self, object_id: str, byte_count: int, data: BinaryIO) -> None:
-        """A stored table's bytes. Raises ``OSError`` where there are fewer."""
+        """Add a stored table's bytes. Raises ``OSError`` if there are fewer than ``byte_count``."""
         self._add(f"objects/{object_id}.arrow", byte_count, data)
 
     def finish(self, revision: str) -> None:
-        """Says what is in it."""
+        """Write the manifest."""
         members = {name: asdict(member) for name, member in self._members.items()}
         manifest = json.dumps({"format": FORMAT, "revision": revision, "members": members}).encode("ascii")
         self._tar.addfile(_header(_MANIFEST, len(manifest)), io.BytesIO(manifest))
@@ -83,34 +83,34 @@ class ArchiveWriter:
 
 
 class Archive:
-    """An archive that was read from end to end and found whole."""
+    """An archive that was read to its end and is whole."""
 
     def __init__(self, file: BinaryIO, newest_revision: str) -> None:
-        """Raises ``DamagedArchive``, also for one of a release after ``newest_revision``."""
+        """Raises ``DamagedArchive``, also for an archive of a release after ``newest_revision``."""
         self._file = file
         found = dict(self._read_all())
         manifest = found.pop(_MANIFEST, None)
         self.manifest = _parsed(manifest, newest_revision)
         if {name: member for name, (member, _) in found.items()} != self.manifest.members:
-            raise DamagedArchive("the archive is damaged: its parts are not those that it lists")
+            raise DamagedArchive("the archive is damaged: its parts differ from its list of parts")
 
     def row_tables(self) -> list[str]:
-        """Names of the tables that it has rows of."""
+        """Return the names of the tables whose rows it has."""
         return [match[1] for name in self.manifest.members if (match := _ROWS.fullmatch(name))]
 
     def rows(self) -> Iterator[tuple[str, Iterator[JsonRow]]]:
-        """Each table's name and rows, in the order of the archive. Use up the rows before the next table."""
+        """Yield each table's name and rows, in the archive's order. Read the rows before the next table."""
         for name, data in self._members(_ROWS):
             yield name, (json.loads(line) for line in data)
 
     def objects(self) -> Iterator[tuple[str, IO[bytes], Member]]:
-        """Each stored table: its id, its bytes, and what they must be. Read them before the next one."""
+        """Yield each stored table's id, bytes and manifest entry. Read the bytes before the next table."""
         for object_id, data in self._members(_OBJECT):
             yield object_id, data, self.manifest.members[f"objects/{object_id}.arrow"]
 
     @property
     def object_sizes(self) -> dict[str, int]:
-        """Bytes of each stored table by id."""
+        """Return the bytes of each stored table by id."""
         members = self.manifest.members.items()
         return {match[1]: member.byte_count for name, member in members if (match := _OBJECT.fullmatch(name))}
 
@@ -123,13 +123,13 @@ class Archive:
                     yield match[1], data
 
     def _read_all(self) -> Iterator[tuple[str, tuple[Member, bytes]]]:
-        """Name, length and hash of each member, and the manifest's bytes."""
+        """Yield each member's name, length and hash, and the manifest's bytes."""
         names: set[str] = set()
         with self._tar() as tar:
             for info in tar:
                 known = info.name == _MANIFEST or _ROWS.fullmatch(info.name) or _OBJECT.fullmatch(info.name)
                 if not known or info.type != tarfile.REGTYPE or info.name in names or _MANIFEST in names:
-                    raise DamagedArchive("the archive has a part that no backup of this server has")
+                    raise DamagedArchive("the archive has a part that is in no backup of this server")
                 names.add(info.name)
                 data = tar.extractfile(info)
                 assert data is not None
@@ -152,7 +152,7 @@ class Archive:
 
 
 class _Hashing:
-    """Reads through, and knows the hash of all that was read."""
+    """Pass reads through and hash what was read."""
 
     def __init__(self, data: IO[bytes]) -> None:
         self._data = data

@@ -1,6 +1,6 @@
-"""Backup and restore of a server: every row of its catalog and every table that they name, in one file.
+"""Back up and restore a server: every row of its catalog and every table that the rows name, in one file.
 
-A backup works beside a running server, on any database and store, and comes back on any other: so it is also the way
+A backup works while the server runs. It can be restored on another database and another store, so it is also the way
 from SQLite to PostgreSQL and from a directory to a bucket. The signing key and Ray's token are not in it.
 """
 
@@ -34,7 +34,7 @@ _CHUNK_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What an archive has. ``tables`` are stored tables, ``byte_count`` their bytes."""
+    """The contents of an archive. ``tables``: stored tables; ``byte_count``: their bytes."""
 
     users: int
     datasets: int
@@ -44,11 +44,11 @@ class Summary:
 
 
 def back_up(options: Options, target: Path) -> Summary:
-    """Writes everything into a new file (0600). The server may run. Raises ``LaunchError``, and then leaves no file."""
+    """Write everything into a new file (0600). The server may run. Raises ``LaunchError`` and then leaves no file."""
     if target.exists() or target.is_symlink():
-        raise LaunchError(f"{target} exists already; a backup replaces nothing.")
+        raise LaunchError(f"{target} already exists, and a backup replaces no file")
     if not target.parent.is_dir():
-        raise LaunchError(f"{target.parent} is no directory.")
+        raise LaunchError(f"{target.parent} is not a directory")
     with explained(options):
         store = opened_store(options)
         opened = closing(open_catalog(options.settings.catalog_url))
@@ -58,13 +58,13 @@ def back_up(options: Options, target: Path) -> Summary:
                 file.truncate()
                 try:
                     return _write(ArchiveWriter(file), catalog, store)
-                except DatasetUnreadable:  # deleted since its row was read: so the row is gone by now, too
+                except DatasetUnreadable:  # deleted after its row was read, so by now the row is gone, too
                     continue
-            raise LaunchError("A table that the catalog names is missing from the store, again and again.")
+            raise LaunchError(f"a table that the catalog names is missing from the store, in {ATTEMPTS} attempts")
 
 
 def restore(options: Options, source: Path) -> Summary:
-    """Brings an archive into a data directory without users; it is prepared where it was not.
+    """Restore an archive into a data directory that has no users; prepare the directory if necessary.
 
     All or nothing: the catalog's rows come last, in one transaction. Raises ``LaunchError``.
     """
@@ -89,7 +89,7 @@ def _write(archive: ArchiveWriter, catalog: Catalog, store: Store) -> Summary:
         stored = _named_tables(connection)
     for object_id, byte_count in stored.items():
         if store.size(object_id) != byte_count:
-            raise LaunchError(f"Table {object_id} has another length in the store than in the catalog.")
+            raise LaunchError(f"table {object_id} does not have the length in the store that the catalog says")
         with store.reader(object_id) as data:
             archive.add_object(object_id, byte_count, data)
     archive.finish(REVISION)
@@ -115,7 +115,7 @@ def _bring(archive: Archive, catalog: Catalog, store: Store, options: Options) -
 
 @contextmanager
 def _up_to_date(archive: Archive, options: Options) -> Iterator[Catalog]:
-    """The archive's rows in a database of their own, brought to this release's schema."""
+    """Yield the archive's rows in a temporary database, migrated to this release's schema."""
     with TemporaryDirectory(dir=options.data_dir / "scratch") as folder:
         url = sqlite_url(Path(folder) / "catalog.sqlite")
         migrate(url, archive.manifest.revision)
@@ -132,7 +132,7 @@ def _up_to_date(archive: Archive, options: Options) -> Iterator[Catalog]:
 
 
 def _place(store: Store, object_id: str, data: IO[bytes], expected: Member) -> bool:
-    """Stores one table; False where the store has these very bytes already, of a restore that was cut off."""
+    """Store one table. Return False if the store already has the same bytes, from an interrupted restore."""
     path = store.incoming()
     try:
         digest = hashlib.sha256()
@@ -146,7 +146,7 @@ def _place(store: Store, object_id: str, data: IO[bytes], expected: Member) -> b
     except FileExistsError:
         with store.reader(object_id) as there:
             if hashlib.file_digest(there, "sha256").hexdigest() != expected.sha256:  # type: ignore[arg-type]
-                raise LaunchError(f"The store has another table called {object_id}; nothing was restored.") from None
+                raise LaunchError(f"the store has a different table {object_id}; nothing was restored") from None
         return False
     finally:
         path.unlink(missing_ok=True)
@@ -155,7 +155,7 @@ def _place(store: Store, object_id: str, data: IO[bytes], expected: Member) -> b
 
 @contextmanager
 def _all_or_none(store: Store) -> Iterator[list[str]]:
-    """Takes what was placed back out where the block fails. What a kill leaves, garbage collection finds."""
+    """Delete what was stored if the block fails. After a kill, garbage collection does it."""
     placed: list[str] = []
     try:
         yield placed
@@ -167,27 +167,27 @@ def _all_or_none(store: Store) -> Iterator[list[str]]:
 
 @contextmanager
 def _named(target: Path) -> Iterator[None]:
-    """Names the target in what its disk says."""
+    """Name the target in errors of its disk."""
     try:
         yield
     except OSError as error:
-        raise LaunchError(f"{target}: {error.strerror or error}.") from error
+        raise LaunchError(f"{target}: {error.strerror or error}") from error
 
 
 @contextmanager
 def _whole(source: Path) -> Iterator[None]:
-    """Names the archive in what is wrong with it."""
+    """Name the archive in errors about it."""
     try:
         yield
     except DamagedArchive as error:
-        raise LaunchError(f"{source}: {error}. Nothing was restored.") from error
+        raise LaunchError(f"{source}: {error}; nothing was restored") from error
     except (SQLAlchemyError, ValueError) as error:
-        text = f"{source}: its rows do not fit the catalog ({type(error).__name__}). Nothing was restored."
+        text = f"{source}: its rows do not fit the catalog ({type(error).__name__}); nothing was restored"
         raise LaunchError(text) from error
 
 
 def _named_tables(connection: Connection) -> dict[str, int]:
-    """Bytes of each stored table by id."""
+    """Return the bytes of each stored table by id."""
     return {row.id: row.byte_count for row in connection.execute(sa.select(objects.c.id, objects.c.byte_count))}
 
 
@@ -213,6 +213,6 @@ def _require_empty(catalog: Catalog, options: Options) -> None:
 def _require_no_users(connection: Connection, options: Options) -> None:
     if connection.execute(sa.select(users.c.id).limit(1)).first() is not None:
         raise LaunchError(
-            f"The server of {options.data_dir} has users already; restore into a new directory (GRAPHSIDE_DATA) "
-            "and, on PostgreSQL, a new database."
+            f"the server of {options.data_dir} already has users; restore into a new directory (GRAPHSIDE_DATA) "
+            "and, on PostgreSQL, a new database"
         )

@@ -60,6 +60,7 @@ def test_the_page_has_targets_tables_origins_and_pictures(tmp_path: Path) -> Non
     text = page.markdown(page.kept_sections(tmp_path), "pictures")
     assert "| cold first call, 10M edges, over twice mapping + frame plus one fork | at most 1x | 0.5x | met |" in text
     assert "not measured" in text
+    assert "A call on a dataset of 4 GB" not in text, "no sentence without its number"
     assert "| 1,000 | 2.50 |" in text
     assert "`python -m bench cold` (long), 2026-01-01." in text
     assert "![Call against size](pictures/growth-result.svg)" in text

@@ -113,7 +113,7 @@ class TestInit:
             )  # fmt: skip
         os.close(reading)
         try:
-            assert f"process {child} works in {data}" in complaint(cli("init", "--data", str(data)))
+            assert f"process {child} uses {data}" in complaint(cli("init", "--data", str(data)))
             assert upload.exists()
         finally:
             os.close(writing)

@@ -54,10 +54,10 @@ def test_a_backup_replaces_nothing(install: Install, tmp_path: Path) -> None:
     made = install().start()
     target = tmp_path / "there"
     target.write_text("something else")
-    with pytest.raises(LaunchError, match="exists already"):
+    with pytest.raises(LaunchError, match="already exists"):
         back_up(made.options, target)
     assert target.read_text() == "something else"
-    with pytest.raises(LaunchError, match="is no directory"):
+    with pytest.raises(LaunchError, match="is not a directory"):
         back_up(made.options, tmp_path / "no" / "such" / "place")
 
 

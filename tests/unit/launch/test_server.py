@@ -37,4 +37,4 @@ def test_the_application_is_found_by_its_import_path() -> None:
 
 def test_a_wrong_environment_ends_in_one_line_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert serve({"GRAPHSIDE_PORT": "x"}) == 1
-    assert capsys.readouterr().err == "graphside: GRAPHSIDE_PORT=x is not a port (1 to 65535).\n"
+    assert capsys.readouterr().err == "graphside: GRAPHSIDE_PORT=x is not a port (1 to 65535)\n"
