@@ -1,4 +1,4 @@
-"""What can be measured. To add a section: write its module and name it in ``SECTIONS``."""
+"""The sections of the benchmarks. To add one, write its module and name it in ``SECTIONS``."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from bench.servers import Stage
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """``summary`` is its line in ``--help``; ``how`` says on the page what is measured and how (markdown)."""
+    """One section. ``summary``: its line in ``--help``; ``how``: what the page says about the method (markdown)."""
 
     summary: str
     run: Callable[[Stage, Plan], list[Table]]

@@ -13,10 +13,10 @@ from bench.transfer import Transfer, download
 SUMMARY = "first call on 1M and 10M edges (with strings) beside mapping the file in a bare process, and read_parquet"
 
 HOW = """\
-A trivial task on a dataset that is stored but not held: a process is forked, walled in, maps the tables and builds
-the frames, and a second one is forked from it for the run. A server whose cache has room for one of the two is asked
-for each in turn, so each call finds the other one there and throws it out. Beside it a bare process that has the
-libraries: maps the same Arrow file and builds the frame (`pyarrow`'s `to_pandas`, and the way that our holders do
+A trivial task on a dataset that is stored but not in memory. A process is forked, put behind walls, maps the tables and
+builds the frames; a second process is forked from it for the run. The server's cache has room for one of two datasets,
+and calls go to them in turn, so each call evicts the other one. The comparison is a bare process that has the
+libraries, maps the same Arrow file and builds the frame (`pyarrow`'s `to_pandas`, and the way that our holders do
 it), and reads the same table from Parquet with `pandas.read_parquet`. One that has only the libraries forks once. All
 files are in the page cache."""
 

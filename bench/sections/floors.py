@@ -1,4 +1,4 @@
-"""What nobody can be faster than: answers that do nothing, and processes that do nothing."""
+"""Lower bounds: answers and processes that do nothing."""
 
 import json
 import os
@@ -27,11 +27,11 @@ from runtime.sandbox.host.environment import template_environment
 SUMMARY = "a no-op by uvicorn, by one and by two hops of Ray Serve; fork and exit of processes like ours"
 
 HOW = """\
-Three apps that return 200 bytes: FastAPI under uvicorn in one process; a Ray Serve ingress that answers itself; an
-ingress that asks a second deployment. The latter two run under the flags of our own server, behind the same HAProxy.
-Then processes: the time from fork until the child, which ends at once, is reaped, for an interpreter that has imported
-nothing, for our template (all libraries imported, its heap on huge pages), and for a process forked from it that holds
-1 GB of edges."""
+Three apps return 200 bytes: FastAPI under uvicorn in one process; a Ray Serve ingress that answers by itself; an
+ingress that asks a second deployment. The Serve apps run under our server's flags, behind the same HAProxy.
+The table of processes shows the time from fork until the child, which ends at once, is reaped: for an interpreter
+that has imported nothing, for our template (all libraries imported, its heap on huge pages), and for a process forked
+from it that holds 1 GB of edges."""
 
 CLIENTS = (1, 8)
 ROUND_S = 0.6

@@ -13,10 +13,10 @@ from bench.transfer import download
 SUMMARY = "group-by on 1M and 10M edges beside the same code in a bare warm process"
 
 HOW = """\
-The sum of a float by one of a tenth as many groups as edges, the three largest returned. Beside it the same source,
-compiled and run in a bare process that has the libraries and the frame in memory, has run it before and sends nothing
-anywhere. A run of ours is a new process each time: it meets the dataset's pages and the allocator's as a new process
-does."""
+The task sums a float column by group, with a tenth as many groups as edges, and returns the three largest sums. The
+comparison is the same source in a bare process that has the libraries and the frame in memory, has run it before and
+sends nothing. Each of our runs is a new process, which touches the dataset's and the allocator's pages for the first
+time."""
 
 TASK = "def task(g): return g._edges.groupby('s')['w'].sum().nlargest(3).to_dict()"
 SIZES = (Edges("text", 1_000_000), Edges("text", 10_000_000))

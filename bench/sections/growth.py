@@ -1,4 +1,4 @@
-"""What a call costs as things grow: the dataset, the number of clients, the number of cached datasets, the result."""
+"""The cost of a call as one thing grows: the dataset, the clients, the cached datasets or the result."""
 
 import statistics
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from bench.transfer import download
 SUMMARY = "cost of a call against dataset size, concurrency, number of cached datasets, result size; plotted"
 
 HOW = """\
-One thing grows, everything else stays: a trivial task on a dataset of a million edges, one client. Sizes of datasets
+One thing grows and everything else stays: a trivial task on a dataset of a million edges, one client. Sizes of datasets
 up to 4 GB (in short runs 100 MB); clients up to 64; cached datasets of a thousand edges up to 500 (short: 40), where
 the calls go to each in turn and no spare process waits for most of them; results from a kilobyte to 500 MB of text
 (short: 50 MB), read and dropped by the client."""

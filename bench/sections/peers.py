@@ -1,4 +1,4 @@
-"""The same text over the same data, by us and by others."""
+"""The same task on the same data, by graphside and by its peers."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ Every peer runs the same text, `task(g)`, over the same million edges (two int64
 memory, and gives the same JSON; answers are compared before anything is measured. Peers that speak plain HTTP are
 called by our raw client on kept-alive connections; Dask, Spark and Jupyter by their own client libraries, in a process
 of their own. Where a peer has worker processes or kernels it has two, each with the data. All run at once and are
-called in turn. `make peers` installs them; whoever is not there is named."""
+called in turn. `make peers` installs them; a note names those that are not installed."""
 
 ROUND_S = 0.6
 WARM_UP_S = 0.4

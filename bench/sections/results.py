@@ -16,8 +16,8 @@ from bench.transfer import Transfer, download
 SUMMARY = "parquet and csv results of 1M x 4; 100 MB of parquet over writing it to a local file"
 
 HOW = """\
-A task returns the frame that it has, or the graph; the client reads the answer and drops it. Beside it a bare process
-that has the same frame and writes the same format to a local file, without syncing it: Parquet by
+A task returns its frame or its graph; the client reads the answer and drops it. The comparison is a bare process that
+has the same frame and writes the same format to a local file, without syncing it: Parquet by
 `DataFrame.to_parquet`, CSV by pyarrow, which is what ours uses (pandas' own is in the last column). The second table
 is a result of 100 MB that no format makes smaller, and how far the private memory of the ingress (`RssAnon`, looked
 at every 5 ms) rose above where it was while it passed through."""

@@ -1,4 +1,4 @@
-"""Three tasks that never end, sent to us and to every peer, one after the other."""
+"""Three tasks that never end, sent to graphside and to every peer, one server after the other."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ from bench.servers import Stage, StartFailed
 SUMMARY = "three tasks that never end: answer, next call, CPU burnt after their clients left; ours and every peer"
 
 HOW = """\
-Each server is started anew and gets three calls of `while True: pass` at once, with the time limit that it has itself,
-if it has one. Clients wait some seconds, then close their connections. A good call follows at once, from a new client.
-CPU is that of all its processes, from two seconds after the clients left, less what they take when idle."""
+Each server is started anew and gets three calls of `while True: pass` at once, with its own time limit if it has one.
+The clients wait some seconds, then close their connections. A new client sends a good call at once. CPU is the
+processor time of all processes of the server from two seconds after the clients left, less their idle time."""
 
 LIMIT_S = 2.0
 PATIENCE_S = 5.0

@@ -1,4 +1,4 @@
-"""Whole tables as JSON: the way of the contract, and the one that a user writes himself."""
+"""Whole tables as JSON: by the result formats, and by a user's own code."""
 
 import statistics
 import subprocess
@@ -17,11 +17,11 @@ from bench.transfer import Transfer, download
 SUMMARY = "whole graph as JSON, 100k and 1M edges, over to_dict + json.dumps; a task's own to_dict"
 
 HOW = """\
-A task returns the whole graph, to be answered as JSON records (`output_type: all`, `format: json`): two columns of
-integers, one of floats, one of strings. Beside it `json.dumps` of `DataFrame.to_dict("records")` in a bare process
-that has the frame. Ours is the whole call, the client's reading included; the other sends nothing. Both documents are
-parsed and compared: equal values, or this section fails. The second table is the same frame returned as
-`to_dict(orient="records")` by the task itself, and where the time of that goes."""
+A task returns the whole graph as JSON records (`output_type: all`, `format: json`): two columns of integers, one of
+floats, one of strings. The comparison is `json.dumps` of `DataFrame.to_dict("records")` in a bare process that has
+the frame. graphside's time is the whole call until the client has read it; the bare process sends nothing. Both
+documents are parsed, and the section fails unless their values are equal. The second table is the same frame returned
+as `to_dict(orient="records")` by the task itself, and where that time goes."""
 
 WHOLE = "def task(g): return g"
 BY_HAND = "def task(g): return {'nodes': [], 'edges': g._edges.to_dict(orient='records')}"

@@ -1,4 +1,4 @@
-"""Whether a warm call depends on how large its dataset is."""
+"""A warm call on a small and on a large dataset."""
 
 import statistics
 import time
@@ -16,10 +16,10 @@ from bench.servers import Server, Stage
 SUMMARY = "warm call on a dataset of 4 GB (short: 1 GB) beside 1 MB; memory of one more concurrent run"
 
 HOW = """\
-The trivial call on two datasets of one server, in turn. The second table is what one more
-run costs in memory: of four at once, on a dataset of 1 GB, that looked at the length of their frame and then stay, what
-each has alone (`Private_Clean`, `Private_Dirty` and page tables). By so much the sum of all processes' proportional
-shares (`Pss`) grows with one more."""
+The trivial call on two datasets of one server, in turn. The second table shows the memory of one more run: four runs on
+a dataset of 1 GB look at the length of their frame and then stay, and the table has what each of them does not share
+(`Private_Clean`, `Private_Dirty` and page tables). The sum of all processes' proportional shares (`Pss`) grows by as
+much with one more run."""
 
 TASK = "def task(g): return len(g._edges)"
 SMALL = Edges.of_bytes("numbers", 1_000_000)

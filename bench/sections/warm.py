@@ -15,14 +15,14 @@ from bench.servers import Stage
 SUMMARY = "warm call (trivial task, million-edge dataset) beside a two-hop no-op app; 1, 8 and 32 clients"
 
 HOW = """\
-A task that returns 200 bytes and looks at nothing, on a dataset of a million edges that was asked before. Beside it
-an app of two Serve deployments that does nothing: an ingress that hands the body to a worker, which returns 200
-bytes; same launcher, flags and front. Clients send their next call when the last was answered, over raw sockets, so
-that no HTTP library is measured with it. Ours checks token, flags and access, runs the task in a process of its own
+The task returns 200 bytes and does not look at its dataset, which has a million edges and is in memory. The *no-op* is
+an app of two Serve deployments, an ingress that passes the body to a worker that returns 200 bytes, under the same
+launcher, flags and front. Each client sends its next call when it has the answer to the last one. Clients use raw
+sockets, so that no HTTP library is measured. graphside checks token, flags and access, runs the task in a new process
 that it then kills, and writes a receipt.
 
-One after the other without a pause, a call pays for what the server does after the answer of the one before: taking
-its process apart, forking the next. At leisure, with 50 ms between, it finds a process that waits."""
+Without a pause between calls, a call waits for the work that the server does after the previous answer: it removes one
+process and forks the next. With a pause of 50 ms (*at leisure*) a call finds a process that is ready."""
 
 OURS = {"isolated": "graphside", "reused": "graphside, reused seats"}
 """Servers of ours, by what they are called in targets."""
