@@ -1,29 +1,29 @@
-"""What can go wrong when a dataset is loaded or a task is run.
+"""What can go wrong when a dataset is loaded or a task is run. Each class says what it means.
 
 RuntimeFailure
-├── InvalidSource            the text does not compile, has no ``task``, or ``task`` has the wrong arity
-├── LimitTooHigh             a limit was asked for that is above what this machine allows
-├── EngineUnavailable        the engine asked for does not exist on this machine
-├── InvalidTable             uploaded bytes are not the table they claim to be
-├── DatasetUnreadable        a stored table could not be mapped or built
-├── DatasetTooLarge          a dataset does not fit any budget here
-├── StorageFull              no room to store a table, or none left of what its owner may store
-├── RunExists                another run has the id that the caller chose
-├── StoreUnavailable         the store of tables does not answer, or refuses us
-├── Overloaded               the queue is full, or the replica is draining
-├── RunInterrupted           a process of ours died under the run; nothing was changed, it may be sent again
-└── RunFailed                the run started and did not end well
-    ├── TaskError            the task raised
-    ├── TaskTimeout          the deadline passed
-    ├── TaskMemoryExceeded   the run used more memory than it may
-    ├── TaskScratchExceeded  the run wrote more to its scratch directory than it may
-    ├── TaskCrashed          the process ended without a result (signal, exit code)
-    ├── TaskCancelled        somebody entitled cancelled it
-    ├── ResultTooLarge       the encoded result is larger than its cap
-    └── ResultNotSerializable  the value returned has no encoding
+├── InvalidSource
+├── LimitTooHigh
+├── EngineUnavailable
+├── InvalidTable
+├── DatasetUnreadable
+├── DatasetTooLarge
+├── StorageFull
+├── RunExists
+├── StoreUnavailable
+├── Overloaded
+├── RunInterrupted
+└── RunFailed
+    ├── TaskError
+    ├── TaskTimeout
+    ├── TaskMemoryExceeded
+    ├── TaskScratchExceeded
+    ├── TaskCrashed
+    ├── TaskCancelled
+    ├── ResultTooLarge
+    └── ResultNotSerializable
 
-Failures travel between processes and replicas as data (``to_wire`` / ``from_wire``), never as pickles: some of them
-were written by a process that ran a stranger's code.
+Failures travel between processes and replicas as data (``to_wire`` / ``from_wire``), never as pickles of a process that
+ran a stranger's code.
 """
 
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ class CrashFields(LimitFields, total=False):
 
 
 class RuntimeFailure(Exception):
-    """Base of the tree. ``message`` is one readable sentence; ``fields`` are extra keys for the caller (design 5)."""
+    """Base of the tree. ``message`` is one readable sentence; ``fields`` are more keys of the error's JSON."""
 
     registry: ClassVar[dict[str, type["RuntimeFailure"]]] = {}
 
@@ -95,12 +95,12 @@ class RuntimeFailure(Exception):
         return type(self).__name__
 
     def to_wire(self) -> Fields:
-        """``{"type", "message", "fields"}``; see ``from_wire``."""
+        """Return ``{"type", "message", "fields"}``; see ``from_wire``."""
         return {"type": self.type, "message": self.message, "fields": self.fields}
 
     @staticmethod
     def from_wire(wire: Fields) -> "RuntimeFailure":
-        """The failure that ``to_wire`` described. Unknown names become ``TaskCrashed``: they can only be forged."""
+        """Return the failure that ``to_wire`` described. An unknown name is forged and becomes ``TaskCrashed``."""
         cls = RuntimeFailure.registry.get(str(wire.get("type")), TaskCrashed)
         fields = wire.get("fields")
         failure = cls.__new__(cls)
@@ -113,77 +113,53 @@ class RuntimeFailure(Exception):
 
 
 class InvalidSource(RuntimeFailure):
-    """The source does not compile, has no ``task``, or its ``task`` does not take exactly one parameter.
-
-    Fields: ``exception_type``, ``line`` (1-based), ``column`` (1-based), ``text`` (the source line).
-    """
+    """The source does not compile, has no ``task``, or its ``task`` does not take exactly one parameter."""
 
     def __init__(self, message: str, **fields: Unpack[SourceFields]) -> None:
         super().__init__(message, fields)
 
 
 class LimitTooHigh(RuntimeFailure):
-    """The request asks for a limit above the operator's maximum.
-
-    Fields: ``limit_name``, ``limit`` (the most allowed), ``observed`` (what was asked for).
-    """
+    """The request asks for a limit above the operator's maximum."""
 
     def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
         super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
 
 
 class EngineUnavailable(RuntimeFailure):
-    """This server was set up without the engine that the request names.
-
-    Fields: ``engine``.
-    """
+    """This server was set up without the engine that the request names."""
 
     def __init__(self, message: str, *, engine: str | None) -> None:
         super().__init__(message, {"engine": engine})
 
 
 class InvalidTable(RuntimeFailure):
-    """The uploaded bytes are not a table of the declared type.
-
-    Fields: ``errors`` (list of sentences).
-    """
+    """The uploaded bytes are not a table of the declared type."""
 
     def __init__(self, message: str, errors: list[str] | None = None) -> None:
         super().__init__(message, {} if errors is None else {"errors": errors})
 
 
 class DatasetUnreadable(RuntimeFailure):
-    """A stored table of the dataset cannot be loaded.
-
-    Fields: ``dataset_id``.
-    """
+    """A stored table of the dataset cannot be loaded."""
 
 
 class DatasetTooLarge(RuntimeFailure):
-    """The dataset is larger than the dataset cache, or than the space for a node's copies of tables.
-
-    Fields: ``dataset_id``, ``limit_name``, ``limit`` (bytes), ``observed`` (bytes).
-    """
+    """The dataset is larger than the dataset cache, or than the space for a node's copies of tables."""
 
     def __init__(self, message: str, **fields: Unpack[DatasetFields]) -> None:
         super().__init__(message, fields)
 
 
 class StorageFull(RuntimeFailure):
-    """The server has no room left to store data, or the owner has reached their own limit.
-
-    Fields: none; where its owner's own limit is reached ``limit_name``, ``limit`` (bytes), ``observed`` (bytes).
-    """
+    """The server has no room left to store data, or the owner has reached their own limit."""
 
     def __init__(self, message: str, **fields: Unpack[LimitFields]) -> None:
         super().__init__(message, fields)
 
 
 class RunExists(RuntimeFailure):
-    """Another run has this ``run_id`` already.
-
-    Fields: ``run_id``.
-    """
+    """Another run has this ``run_id`` already."""
 
     def __init__(self, message: str, *, run_id: str) -> None:
         super().__init__(message, {"run_id": run_id})
@@ -192,7 +168,7 @@ class RunExists(RuntimeFailure):
 class StoreUnavailable(RuntimeFailure):
     """The store of tables does not answer. Nothing was changed.
 
-    Fields: ``retry_after_s``. What the store said is the ``__cause__``, for the log only: it names hosts.
+    The ``__cause__`` is what the store said. It is for the log only, because it names hosts.
     """
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
@@ -200,44 +176,32 @@ class StoreUnavailable(RuntimeFailure):
 
 
 class Overloaded(RuntimeFailure):
-    """The server is too busy, starting or stopping; for ``cudf`` also: no GPU runner is running.
-
-    Fields: ``retry_after_s``.
-    """
+    """The server is too busy, starting or stopping; for ``cudf`` also: no GPU runner is running."""
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message, {"retry_after_s": retry_after_s})
 
 
 class RunInterrupted(RuntimeFailure):
-    """A process of the server died during the call. Nothing was changed, so the call can be repeated.
-
-    Fields: ``retry_after_s``.
-    """
+    """A process of the server died during the call. Nothing was changed, so the call can be repeated."""
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message, {"retry_after_s": retry_after_s})
 
 
 class RunFailed(RuntimeFailure):
-    """Fields: those of design 5 (``run_id``, ``stdout``, ``stderr``, …)."""
+    """The run started and did not end well. The ingress adds ``run_id``, ``stdout`` and ``stderr``."""
 
 
 class TaskError(RunFailed):
-    """The task raised an exception.
-
-    Fields: ``exception_type``, ``exception_message``, ``traceback``, ``frames``.
-    """
+    """The task raised an exception."""
 
     def __init__(self, message: str, **fields: Unpack[ExceptionFields]) -> None:
         super().__init__(message, fields)
 
 
 class TaskTimeout(RunFailed):
-    """The run passed its deadline, or used more CPU time than its limit.
-
-    Fields: ``limit_name``, ``limit`` (s), ``observed`` (s).
-    """
+    """The run passed its deadline, or used more CPU time than its limit."""
 
     def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
         super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
@@ -246,7 +210,7 @@ class TaskTimeout(RunFailed):
 class TaskMemoryExceeded(RunFailed):
     """The run used more memory than its limit.
 
-    Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, or absent where the allocation was refused).
+    ``observed`` is missing if an allocation was refused.
     """
 
     def __init__(self, message: str, **fields: Unpack[MemoryFields]) -> None:
@@ -254,47 +218,32 @@ class TaskMemoryExceeded(RunFailed):
 
 
 class TaskScratchExceeded(RunFailed):
-    """The run wrote more to its scratch directory than its limit.
-
-    Fields: ``limit_name``, ``limit``, ``observed`` (bytes or files).
-    """
+    """The run wrote more to its scratch directory than its limit."""
 
     def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
         super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
 
 
 class TaskCrashed(RunFailed):
-    """The process of the run ended without a result.
-
-    Fields: ``signal`` (name) or ``exit_code``.
-    """
+    """The process of the run ended without a result."""
 
     def __init__(self, message: str, **fields: Unpack[CrashFields]) -> None:
         super().__init__(message, fields)
 
 
 class TaskCancelled(RunFailed):
-    """The run was cancelled by its owner.
-
-    Fields: none beyond the common ones.
-    """
+    """The run was cancelled by its owner."""
 
 
 class ResultTooLarge(RunFailed):
-    """The encoded result is larger than its limit.
-
-    Fields: ``limit_name``, ``limit`` (bytes), ``observed`` (bytes, where known).
-    """
+    """The encoded result is larger than its limit."""
 
     def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
         super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
 
 
 class ResultNotSerializable(RunFailed):
-    """The result cannot be encoded. The error sentence says which value, and where.
-
-    Fields: ``exception_type``, ``exception_message``, where the encoder raised.
-    """
+    """The result cannot be encoded. The error sentence says which value, and where."""
 
     def __init__(self, message: str, **fields: Unpack[ExceptionFields]) -> None:
         super().__init__(message, fields)

@@ -12,6 +12,8 @@ from runtime.datasets.store.descriptors import opened
 from runtime.datasets.store.local import LocalStore
 from runtime.errors import DatasetUnreadable
 
+pytestmark = pytest.mark.anyio
+
 
 class SlowStore(LocalStore):
     """Opens when it is told to."""
@@ -48,45 +50,36 @@ def store(tmp_path: Path) -> SlowStore:
     return SlowStore(tmp_path)
 
 
-def test_they_come_in_order_and_close_with_the_block(store: SlowStore) -> None:
-    async def use() -> None:
-        async with opened(store, ids) as descriptors:
-            assert descriptors == store.opened
-            assert all(is_open(descriptor) for descriptor in descriptors)
-
+async def test_they_come_in_order_and_close_with_the_block(store: SlowStore) -> None:
     ids = [store.new(), store.new()]
     store.may_open.set()
-    asyncio.run(use())
+    async with opened(store, ids) as descriptors:
+        assert descriptors == store.opened
+        assert all(is_open(descriptor) for descriptor in descriptors)
     assert len(store.opened) == 2
     assert not any(is_open(descriptor) for descriptor in store.opened)
 
 
-def test_where_one_is_missing_the_others_close(store: SlowStore) -> None:
-    async def use() -> None:
-        async with opened(store, [store.new(), "0" * 32]):
-            raise AssertionError("it is missing")
-
+async def test_where_one_is_missing_the_others_close(store: SlowStore) -> None:
     store.may_open.set()
     with pytest.raises(DatasetUnreadable):
-        asyncio.run(use())
+        async with opened(store, [store.new(), "0" * 32]):
+            raise AssertionError("it is missing")
     assert not any(is_open(descriptor) for descriptor in store.opened)
 
 
-def test_what_opens_after_its_caller_has_gone_is_closed(store: SlowStore) -> None:
+async def test_what_opens_after_its_caller_has_gone_is_closed(store: SlowStore) -> None:
     async def use() -> None:
         async with opened(store, [store.new()]):
             raise AssertionError("it was cancelled")
 
-    async def leave() -> None:
-        task = asyncio.create_task(use())
-        await asyncio.to_thread(store.asked.wait, 10)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        store.may_open.set()
-        async with asyncio.timeout(10):
-            while not store.opened or is_open(store.opened[0]):
-                await asyncio.sleep(0.01)
-
-    asyncio.run(leave())
+    task = asyncio.create_task(use())
+    await asyncio.to_thread(store.asked.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    store.may_open.set()
+    async with asyncio.timeout(10):
+        while not store.opened or is_open(store.opened[0]):
+            await asyncio.sleep(0.01)
     assert len(store.opened) == 1
