@@ -12,7 +12,7 @@ WITHIN_S = 5.0
 _POLL_S = 0.01
 
 
-def eventually(condition: Callable[[], T], within_s: float = WITHIN_S, poll_s: float = _POLL_S) -> T:
+def eventually(condition: Callable[[], T | None], within_s: float = WITHIN_S, poll_s: float = _POLL_S) -> T:
     """Return the first true value of ``condition()``; fail if there is none within ``within_s`` seconds."""
     deadline = time.monotonic() + within_s
     while not (value := condition()):
@@ -22,7 +22,7 @@ def eventually(condition: Callable[[], T], within_s: float = WITHIN_S, poll_s: f
     return value
 
 
-async def eventually_async(condition: Callable[[], T], within_s: float = WITHIN_S, poll_s: float = _POLL_S) -> T:
+async def eventually_async(condition: Callable[[], T | None], within_s: float = WITHIN_S, poll_s: float = _POLL_S) -> T:
     """The same on an event loop, which goes on meanwhile."""
     deadline = time.monotonic() + within_s
     while not (value := condition()):
@@ -30,6 +30,12 @@ async def eventually_async(condition: Callable[[], T], within_s: float = WITHIN_
             raise AssertionError(_failure(condition, value, within_s))
         await asyncio.sleep(poll_s)
     return value
+
+
+async def turns(count: int = 20) -> None:
+    """Give every other task of the loop ``count`` turns, to show that something does not happen."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def _failure(condition: Callable[[], Any], value: object, within_s: float) -> str:

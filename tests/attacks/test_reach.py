@@ -43,48 +43,58 @@ def unreadable(arena: Arena, paths: list[Path]) -> None:
     assert all(path.exists() for path in paths)
 
 
+@pytest.mark.claim(12)
 def test_a_task_cannot_reach_the_control_store_of_ray(arena: Arena) -> None:
     unreachable(arena, Surroundings(arena.server).listening("gcs_server"))
 
 
+@pytest.mark.claim(12)
 def test_a_task_cannot_reach_the_raylet(arena: Arena) -> None:
     around = Surroundings(arena.server)
     unreachable(arena, around.listening("raylet/raylet"))
     unreachable(arena, around.sockets("raylet"))
 
 
+@pytest.mark.claim(12)
 def test_a_task_cannot_reach_the_dashboard(arena: Arena) -> None:
     unreachable(arena, Surroundings(arena.server).listening("dashboard.py"))
 
 
+@pytest.mark.claim(12)
 def test_a_task_cannot_reach_the_object_store(arena: Arena) -> None:
     unreachable(arena, Surroundings(arena.server).sockets("plasma"))
 
 
+@pytest.mark.claim(12)
 def test_a_task_cannot_reach_the_replicas(arena: Arena) -> None:
     unreachable(arena, Surroundings(arena.server).listening("ServeReplica"))
 
 
+@pytest.mark.claim(12)
 def test_a_task_cannot_reach_the_server_s_http_port(arena: Arena) -> None:
     unreachable(arena, [("127.0.0.1", arena.server.port)])
     unreachable(arena, Surroundings(arena.server).listening("haproxy"))
 
 
+@pytest.mark.claim(13)
 def test_a_task_cannot_read_the_environment_of_the_server(arena: Arena) -> None:
     pids = Surroundings(arena.server).pids()
     assert arena.canary.encode() in Path(f"/proc/{pids[0]}/environ").read_bytes()
     assert through(arena, reaches.looking_at_processes(pids, "SERVER_CANARY")) == []
 
 
+@pytest.mark.claim(13)
 def test_a_task_cannot_read_the_keys(arena: Arena) -> None:
     keys = arena.server.data / "keys"
     unreadable(arena, [keys, *(path for path in keys.iterdir())])
 
 
+@pytest.mark.claim(13)
 def test_a_task_cannot_read_the_catalog(arena: Arena) -> None:
     unreadable(arena, sorted(arena.server.data.glob("catalog.sqlite*")))
 
 
+@pytest.mark.claim(13)
 def test_a_task_cannot_read_logs_or_the_server_s_folders(arena: Arena) -> None:
     data = arena.server.data
     logs = [path for path in (data / "logs").rglob("*") if path.is_file()]

@@ -106,6 +106,7 @@ def test_options_of_the_query_reach_the_reader(report: dict[str, Any], erin: Per
     assert edges_of(erin, report["csv"]["dataset"]) == [{"s": "a", "d": "b"}]
 
 
+@pytest.mark.protocol("8")
 def test_pygraphistry_reads_what_javascript_wrote(report: dict[str, Any], server: LiveServer, erin: Person) -> None:
     reader = new_client()
     reader.register(api=3, protocol="http", server=f"127.0.0.1:{server.port}", token=erin.token)

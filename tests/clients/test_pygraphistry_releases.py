@@ -102,6 +102,7 @@ def test_what_it_plots_is_there_with_its_bindings(
     assert answer.json() == [total, "src", "dst", "name", "kind"]
 
 
+@pytest.mark.claim(41)
 def test_a_graph_comes_back_as_it_went(report: dict[str, Any]) -> None:
     assert report["graphs"]["parquet"] == report["whole"]
 

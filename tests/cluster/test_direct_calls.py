@@ -1,7 +1,6 @@
 """Runs that go past Serve, end to end: Serve knows of them all the same."""
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,13 +48,14 @@ def lines(server: LiveServer) -> int:
 def one_in_each_of_two(person: Person) -> dict[int, str]:
     """New datasets by the template below which they are; those that were there before stay where they were."""
     homes: dict[int, str] = {}
-    for _ in range(100):
+
+    def both_have_one() -> bool:
         dataset_id = person.upload(SMALL_EDGES)
         homes[psutil.Process(person.run(dataset_id, PARENT).json()).ppid()] = dataset_id
-        if len(homes) == 2:
-            return homes
-        time.sleep(0.1)
-    raise AssertionError("the second runner has got nothing to do")
+        return len(homes) == 2
+
+    eventually(both_have_one, 30, poll_s=0.1)
+    return homes
 
 
 def in_a_row(person: Person, dataset_id: str) -> None:

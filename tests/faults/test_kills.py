@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -45,6 +46,10 @@ def works(person: Person, dataset_id: str) -> bool:
     except httpx.TransportError:
         return False
     return answer.status_code == 200 and answer.json() == 3
+
+
+def is_running(person: Person, run_id: str) -> bool:
+    return bool(person.http.get(f"/api/v2/runs/{run_id}").json().get("state") == "running")
 
 
 def one(processes: list[psutil.Process]) -> psutil.Process:
@@ -87,6 +92,7 @@ def test_a_killed_template_is_replaced_unseen(victim: LiveServer, person: Person
 
 
 @pytest.mark.parametrize("deployment", ["Runner", "Ingress"])
+@pytest.mark.claim(20)
 def test_a_killed_replica_costs_only_the_calls_that_it_served(
     victim: LiveServer, person: Person, deployment: str
 ) -> None:
@@ -94,9 +100,9 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
     assert all(works(person, dataset_id) for _ in range(5))  # from the third on they go past Serve
     below = replica(victim, "Runner").children(recursive=True)
     with ThreadPoolExecutor(1) as pool:
-        in_flight = pool.submit(person.run, dataset_id, SLEEP)
-        eventually(lambda: any(process.is_running() for process in below), 10)
-        time.sleep(0.5)
+        run_id = uuid4().hex
+        in_flight = pool.submit(person.run, dataset_id, SLEEP, run_id=run_id)
+        eventually(lambda: is_running(person, run_id), 10)
         replica(victim, deployment).kill()
         try:
             answer = in_flight.result(30)
@@ -114,6 +120,8 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
 
 
 @pytest.mark.soak
+@pytest.mark.claim(21)
+@pytest.mark.protocol("9.4")
 def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
     victim: LiveServer, person: Person
 ) -> None:
@@ -125,14 +133,13 @@ def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
         "/api/v2/upload/datasets/", json={"name": "half", "node_encodings": {}, "edge_encodings": {}, "metadata": {}}
     ).json()["data"]["dataset_id"]
 
-    sending = threading.Event()
+    killed = threading.Event()
 
     def slow_body() -> Iterator[bytes]:
         whole = arrow_file(pa.table({"x": list(range(200_000))}))
-        for offset in range(0, len(whole), 4096):
-            yield whole[offset : offset + 4096]
-            sending.set()
-            time.sleep(0.02)
+        yield whole[:65536]
+        killed.wait(30)
+        yield whole[65536:]
 
     def upload_slowly(path: str) -> None:
         with pytest.raises(httpx.TransportError):
@@ -143,12 +150,14 @@ def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
             pool.submit(upload_slowly, f"/api/v2/upload/files/{half}"),
             pool.submit(upload_slowly, f"/api/v2/upload/datasets/{empty}/edges/arrow"),
         ]
-        run = pool.submit(person.run, kept, SLEEP)
-        assert sending.wait(10)
-        time.sleep(0.5)
+        run_id = uuid4().hex
+        run = pool.submit(person.run, kept, SLEEP, run_id=run_id)
+        eventually(lambda: is_running(person, run_id), 10)
+        eventually(lambda: len(list((victim.data / "incoming").iterdir())) == 2, 10)
         everything = victim.processes()
         for process in everything:
             process.kill()
+        killed.set()
         for upload in uploads:
             upload.result(30)
         with pytest.raises(httpx.TransportError):
@@ -180,6 +189,7 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.mark.claim(22)
 def test_an_interrupt_ends_every_process_within_ten_seconds(victim: LiveServer) -> None:
     everything = victim.processes()
     started = time.monotonic()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import graphistry
+import httpx
 import pyarrow as pa
 import pytest
 from graphistry.ArrowFileUploader import _CACHE as FILES_OF_THIS_PROCESS
@@ -29,6 +30,15 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def new_client() -> Any:
     """A PyGraphistry of its own: what it signs in as, no other one does."""
     return graphistry.client()  # type: ignore[attr-defined]  # they export it without saying so
+
+
+def try_to_log_in(
+    server: LiveServer, username: str, password: str = "wrong horse", address: str = "127.0.0.1"
+) -> httpx.Response:
+    """A log-in from any of this machine's loopback addresses: failures are counted for each."""
+    transport = httpx.HTTPTransport(local_address=address)
+    with httpx.Client(base_url=server.url, transport=transport, timeout=60) as http:
+        return http.post("/api-token-auth/", json={"username": username, "password": password})
 
 
 @pytest.fixture(autouse=True)

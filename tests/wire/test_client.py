@@ -1,25 +1,28 @@
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
-# The functions below travel as source text, where an annotation would need its import.
-"""The whole of what PyGraphistry does with a server: sign in, upload, plot, find again, run, and what runs."""
+"""What PyGraphistry does with a server: sign in, upload, plot, find again, by configuration or by hand."""
 
 from __future__ import annotations
 
-import textwrap
-from typing import TYPE_CHECKING, Any
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import pandas as pd
 import pytest
 from graphistry.compute.exceptions import GFQLRemoteError
 
+from tests.conftest import LiveServer, Person
 from tests.wire.conftest import new_client
-
-if TYPE_CHECKING:
-    from tests.conftest import LiveServer, Person
 
 pytestmark = pytest.mark.e2e
 
 EDGES = pd.DataFrame({"src": ["a", "b", "c"], "dst": ["b", "c", "d"], "kind": ["x", "y", "x"], "w": [1, 2, 3]})
+
+
 NODES = pd.DataFrame({"name": ["a", "b", "c", "d"], "size": [10, 20, 30, 40], "kind": ["cat", "dog", "cat", "cow"]})
 
 
@@ -30,19 +33,21 @@ def address(server: LiveServer) -> dict[str, Any]:
 # Signing in
 
 
+@pytest.mark.protocol("1.2")
 def test_register_with_a_password_signs_in(server: LiveServer, alice: Person) -> None:
     session = new_client()
     session.register(**address(server), username=alice.username, password=alice.password)
     assert session.api_token().count(".") == 2
 
 
+@pytest.mark.protocol("1.4")
 def test_register_with_a_token_verifies_it(server: LiveServer, alice: Person) -> None:
     session = new_client()
     session.register(**address(server), token=alice.token)
     assert session.verify_token()
 
 
-def test_register_with_ones_own_organisation_uses_it(server: LiveServer, alice: Person) -> None:
+def test_register_with_ones_own_organization_uses_it(server: LiveServer, alice: Person) -> None:
     session = new_client()
     session.register(**address(server), username=alice.username, password=alice.password, org_name=alice.username)
     assert session.org_name() == alice.username
@@ -54,7 +59,7 @@ def test_register_with_ones_own_organisation_uses_it(server: LiveServer, alice: 
         ({"username": "nobody-here", "password": "wrong"}, "Unable to log in with provided credentials"),
         ({"org_name": "others"}, "others"),
     ],
-    ids=["wrong password", "foreign organisation"],
+    ids=["wrong password", "foreign organization"],
 )
 def test_register_says_what_is_wrong(server: LiveServer, alice: Person, credentials: dict[str, str], said: str) -> None:
     asked = {"username": alice.username, "password": alice.password, **credentials}
@@ -69,6 +74,7 @@ def test_a_token_that_is_none_does_not_verify(server: LiveServer, alice: Person)
     assert not session.verify_token(fail_silent=True)
 
 
+@pytest.mark.protocol("1.3")
 def test_refresh_keeps_a_token_that_has_plenty_of_life(client: Any) -> None:
     before = client.api_token()
     client.refresh()
@@ -86,6 +92,7 @@ def test_upload_makes_a_dataset_of_files(client: Any, alice: Person) -> None:
     assert described["node_files"] == [graph._nodes_file_id]
 
 
+@pytest.mark.protocol("9.4")
 def test_uploading_a_frame_again_reuses_the_file_for_a_new_dataset(client: Any) -> None:
     first = client.edges(EDGES, "src", "dst").upload()
     again = client.edges(EDGES.copy(), "src", "dst").upload()
@@ -94,6 +101,7 @@ def test_uploading_a_frame_again_reuses_the_file_for_a_new_dataset(client: Any) 
     assert again.python_remote_json("def task(g): return len(g._edges)") == 3
 
 
+@pytest.mark.protocol("9.4")
 def test_a_file_of_somebody_else_is_not_found(client: Any, server: LiveServer, bob: Person) -> None:
     file_id = client.edges(EDGES, "src", "dst").upload()._edges_file_id
     other = new_client()
@@ -129,6 +137,7 @@ def encoded(client: Any) -> Any:
     return graph.encode_point_icon("kind", categorical_mapping={"cat": "cat"}, default_mapping="question").upload()
 
 
+@pytest.mark.protocol("3.4")
 def test_from_dataset_id_gives_back_bindings_and_encodings(client: Any, encoded: Any) -> None:
     found = client.from_dataset_id(encoded._dataset_id)
     assert found._dataset_id == encoded._dataset_id
@@ -144,6 +153,7 @@ def test_a_graph_found_again_runs_code(client: Any, encoded: Any) -> None:
     assert found.python_remote_json("def task(g): return sorted(g._nodes['name'])") == ["a", "b", "c", "d"]
 
 
+@pytest.mark.protocol("4.4")
 def test_the_task_sees_bindings_encodings_and_name(encoded: Any) -> None:
     seen = encoded.python_remote_json("""
         def task(g):
@@ -172,185 +182,58 @@ def test_a_deleted_dataset_is_gone_for_the_client_too(client: Any, alice: Person
         client.from_dataset_id(graph._dataset_id)
 
 
-# What can be run
-
-PROGRAMS: dict[str, tuple[str, object]] = {
-    "helper function": ("def twice(x): return 2 * x\ndef task(g): return twice(21)", 42),
-    "helper below": ("def task(g): return twice(21)\ndef twice(x): return 2 * x", 42),
-    "constant": ("LIMIT = 2\ndef task(g): return int((g._edges['w'] >= LIMIT).sum())", 2),
-    "class": (
-        """
-        class Counter:
-            def __init__(self): self.n = 0
-            def add(self, x): self.n += x
-
-        def task(g):
-            counter = Counter()
-            g._edges["w"].map(counter.add)
-            return counter.n
-        """,
-        6,
-    ),
-    "dataclass": (
-        """
-        from dataclasses import dataclass
-
-        @dataclass
-        class Point:
-            x: int
-            y: "int" = 2
-
-        def task(g): return Point(1)
-        """,
-        {"x": 1, "y": 2},
-    ),
-    "recursion": ("def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\ndef task(g): return fib(15)", 610),
-    "closure": (
-        """
-        def task(g):
-            seen = []
-            def walk(n):
-                if n:
-                    seen.append(n)
-                    walk(n - 1)
-            walk(3)
-            return seen
-        """,
-        [3, 2, 1],
-    ),
-    "imports": ("import math, numpy as np\ndef task(g): return [math.floor(2.5), int(np.arange(4).sum())]", [2, 6]),
-    "import inside": ("def task(g):\n    from collections import Counter\n    return Counter('aab')", {"a": 2, "b": 1}),
-    "annotations": (
-        """
-        import pandas as pd
-        from typing import Any
-        from graphistry import Plottable
-
-        def task(g: Plottable) -> dict[str, Any]:
-            frame: pd.DataFrame = g._edges
-            return {"rows": len(frame)}
-        """,
-        {"rows": 3},
-    ),
-    "future import": ("from __future__ import annotations\ndef task(g: Nowhere) -> Nothing: return 1", 1),
-    "triple quotes": ("def task(g):\n    return '''one\n  two\n\nthree'''", "one\n  two\n\nthree"),
-    "global": ("n = 0\ndef task(g):\n    global n\n    n += 1\n    return n", 1),
-    "comprehension": ("KEEP = {'x'}\ndef task(g): return [k for k in g._edges['kind'] if k in KEEP]", ["x", "x"]),
-    "async inside": ("import asyncio\nasync def late(): return 5\ndef task(g): return asyncio.run(late())", 5),
-    "generator": ("def rows(g):\n    yield from g._edges['w']\ndef task(g): return list(rows(g))", [1, 2, 3]),
-    "decorator": (
-        """
-        import functools
-
-        def loud(function):
-            @functools.wraps(function)
-            def call(g): return function(g).upper()
-            return call
-
-        @loud
-        def task(g): return "quiet"
-        """,
-        "QUIET",
-    ),
-    "lines end like Windows'": ("def task(g):\r\n    x = 1\r\n    return x\r\n", 1),
-    "tabs": ("def task(g):\n\tif True:\n\t\treturn 1\n", 1),
-    "comment first": ("# -*- coding: utf-8 -*-\n\n\ndef task(g): return 'ü'", "ü"),
-    "graph methods": (
-        """
-        def task(g):
-            counted = g.materialize_nodes().get_degrees()
-            return counted._nodes["degree"].tolist()
-        """,
-        [1, 2, 2, 1],
-    ),
-    "hop": (
-        """
-        import pandas as pd
-
-        def task(g):
-            g = g.materialize_nodes()
-            return len(g.hop(pd.DataFrame({g._node: ["a"]}), hops=2)._edges)
-        """,
-        2,
-    ),
-    "gfql": ("from graphistry import n, e_forward\ndef task(g): return len(g.gfql([n(), e_forward(), n()])._edges)", 3),
-}
+@pytest.mark.protocol("9.4")
+def test_a_changed_graph_becomes_a_new_dataset_on_the_next_call(client: Any, alice: Person) -> None:
+    graph = client.edges(EDGES, "src", "dst").upload()
+    assert graph.bind(source="src")._dataset_id == graph._dataset_id
+    changed = graph.name(f"changed-{uuid4().hex}").encode_edge_color("src", categorical_mapping={"a": "red"})
+    assert changed._dataset_id is None
+    assert changed.python_remote_json("def task(g): return [g._name, g._source]") == [changed._name, "src"]
+    found = alice.http.get("/api/v2/datasets/", params={"search": changed._name}).json()
+    assert [item["dataset_id"] != graph._dataset_id for item in found["results"]] == [True]
 
 
-@pytest.fixture(scope="module")
-def uploaded(client: Any) -> Any:
-    return client.edges(EDGES, "src", "dst").upload()
+@pytest.mark.protocol("9.6")
+def test_plot_binds_a_title_by_itself_and_the_server_keeps_it(client: Any, alice: Person) -> None:
+    nodes = pd.DataFrame({"name": ["a", "b", "c"], "x": [1, 2, 3]})
+    url = client.edges(EDGES, "src", "dst").nodes(nodes, "name").plot(render=False)
+    dataset_id = parse_qs(urlsplit(url).query)["dataset"][0]
+    told = alice.http.get(f"/api/v2/upload/datasets/{dataset_id}").json()["data"]
+    assert told["node_encodings"]["bindings"] == {"node": "name", "node_title": "name"}
+    assert alice.run(dataset_id, "def task(g): return [g._point_title]").json() == ["name"]
 
 
-@pytest.mark.parametrize(("source", "expected"), PROGRAMS.values(), ids=PROGRAMS)
-def test_source_text_of_every_kind_runs(uploaded: Any, source: str, expected: object) -> None:
-    assert uploaded.python_remote_json(source) == expected
+# Configuration by environment
 
 
-@pytest.mark.parametrize("name", ["class", "recursion", "triple quotes", "annotations"])
-def test_source_text_may_be_indented_as_a_whole(uploaded: Any, name: str) -> None:
-    source, expected = PROGRAMS[name]
-    assert uploaded.python_remote_json(textwrap.indent(source, " " * 8)) == expected
-
-
-def weights_by_kind(g):
-    """What ``w`` adds up to."""
-    import collections
-
-    totals: collections.Counter[str] = collections.Counter()
-    for kind, weight in zip(g._edges["kind"], g._edges["w"], strict=True):
-        totals[kind] += int(weight)
-    return totals
-
-
-def nested(g):
-    class Path:
-        def __init__(self, steps):
-            self.steps = steps
-
-    def walk(node, steps):
-        after = g._edges.loc[g._edges["src"] == node, "dst"]
-        return walk(after.iloc[0], [*steps, node]) if len(after) else Path([*steps, node])
-
-    return walk("a", []).steps
-
-
-def quoting(g):
-    text = """
-    kept
-      as it is
+UNREGISTERED = """
+import graphistry, json, pandas as pd
+graph = graphistry.edges(pd.DataFrame({"s": ["a"], "d": ["b"]}), "s", "d")
+print(json.dumps(graph.python_remote_json("def task(g): return len(g._edges)", engine="pandas")))
 """
-    return text
 
 
-def test_functions_run_as_they_are(uploaded: Any) -> None:
-    assert uploaded.python_remote_json(weights_by_kind) == {"x": 4, "y": 2}
-    assert uploaded.python_remote_json(nested) == ["a", "b", "c", "d"]
-    assert uploaded.python_remote_json(quoting) == quoting(None)
+def in_python(code: str, environment: dict[str, str]) -> Any:
+    """What a PyGraphistry of its own, which knows nothing but this environment, prints."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "NO_PROXY": "*", **environment}, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return json.loads(ended.stdout.splitlines()[-1])
 
 
-def test_a_function_inside_another_runs(uploaded: Any) -> None:
-    def heaviest(g):
-        return g._edges.nlargest(1, "w")
-
-    table = uploaded.python_remote_table(heaviest)
-    pd.testing.assert_frame_equal(table, heaviest(uploaded).reset_index(drop=True))  # no index travels
-
-
-def test_the_three_ways_to_run(uploaded: Any) -> None:
-    graph = uploaded.python_remote_g("def task(g): return g.edges(g._edges[g._edges['w'] > 1])")
-    assert graph._edges["w"].tolist() == [2, 3]
-    assert uploaded.python_remote_table("def task(g): return g._edges[['w']]")["w"].tolist() == [1, 2, 3]
-    assert uploaded.python_remote_json("def task(g): return None") is None
-
-
-def test_a_run_may_have_a_label_and_a_token_of_its_own(uploaded: Any, alice: Person) -> None:
-    source = "def task(g): return 1"
-    assert uploaded.python_remote_json(source, run_label="nightly", api_token=alice.token) == 1
-    with pytest.raises(GFQLRemoteError, match="401"):
-        uploaded.python_remote_json(source, api_token="not.a.token")
-
-
-def test_an_error_in_a_task_reaches_the_caller_with_its_type_and_text(uploaded: Any) -> None:
-    with pytest.raises(GFQLRemoteError, match=r"422\): ZeroDivisionError: division by zero"):
-        uploaded.python_remote_json("def task(g): return 1 / 0")
+@pytest.mark.protocol("9.8")
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_environment_or_a_file_say_where_and_with_which_token(
+    server: LiveServer, alice: Person, tmp_path: Path, where: str
+) -> None:
+    told = {
+        "GRAPHISTRY_HOSTNAME": f"127.0.0.1:{server.port}",
+        "GRAPHISTRY_PROTOCOL": "http",
+        "GRAPHISTRY_API_VERSION": "3",
+        "GRAPHISTRY_API_TOKEN": alice.token,
+    }
+    config = tmp_path / "graphistry.json"
+    config.write_text(json.dumps(told))
+    assert in_python(UNREGISTERED, told if where == "environment" else {"PYGRAPHISTRY_CONFIG": str(config)}) == 1

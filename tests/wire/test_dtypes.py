@@ -149,6 +149,7 @@ AS_TEXT = {
 
 
 @pytest.mark.parametrize("name", AS_TEXT)
+@pytest.mark.protocol("9.5")
 def test_what_json_cannot_say_has_a_rule(client: Any, name: str) -> None:
     graph = client.edges(frame_of(COLUMNS[name]), "s", "d").upload()
     assert [record["x"] for record in graph.python_remote_json(WHOLE)] == AS_TEXT[name]

@@ -179,6 +179,7 @@ def test_reading_a_frame_gives_what_it_gives_at_home(alice: Person, frames: str,
     assert answer.json() == (list(expected) if isinstance(expected, tuple) else expected)
 
 
+@pytest.mark.claim(15)
 def test_a_run_may_change_bindings_and_modules_without_the_next_one_seeing_it(alice: Person, frames: str) -> None:
     spoil = """
 import builtins, pandas, sys, graphistry

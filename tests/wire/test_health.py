@@ -16,6 +16,7 @@ PROBES = ["/healthz", "/ht/", "/healthcheck/", "/caddy/health/", "/readyz"]
 
 
 @pytest.mark.parametrize("path", [*PROBES, *(path.rstrip("/") for path in PROBES), "/healthz/"])
+@pytest.mark.protocol("7")
 def test_a_probe_is_answered_in_both_slash_forms(server: LiveServer, path: str) -> None:
     answer = httpx.get(server.url + path)
     assert (answer.status_code, answer.json()) == (200, {"success": True})

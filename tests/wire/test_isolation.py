@@ -48,6 +48,7 @@ def test_off_says_so_in_the_greeting_at_start_and_in_every_line_of_a_run(tmp_pat
         server.stop()
 
 
+@pytest.mark.claim(18)
 def test_a_server_that_lacks_a_wall_says_which_and_does_not_start(tmp_path: Path) -> None:
     code = """
 import sys

@@ -52,6 +52,7 @@ def test_upload_gives_a_dataset_id_and_the_id_of_the_edges_file(uploaded: Any) -
     assert uploaded._nodes_file_id is None
 
 
+@pytest.mark.protocol("4.6")
 def test_source_text_returns_a_graph(uploaded: Any, edges: pd.DataFrame) -> None:
     graph = uploaded.python_remote_g("""
 

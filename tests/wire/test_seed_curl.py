@@ -53,6 +53,7 @@ def type_into_shell(line: str, server: LiveServer, person: Person, dataset_id: s
     return json.loads(typed.stdout, parse_constant=refuse)
 
 
+@pytest.mark.protocol("4.9")
 def test_a_multi_line_body_in_double_quotes_runs(server: LiveServer, alice: Person, people: str) -> None:
     assert type_into_shell(ONE_LINER, server, alice, people) == {
         "ages": {"a": 30, "b": 41, "c": 52, "d": 63},
@@ -65,6 +66,7 @@ def test_it_runs_where_there_is_no_node_table(server: LiveServer, admin: Person,
 
 
 @pytest.mark.skipif(not PAGE.exists(), reason="the page itself is not part of this repository (GRAPHSIDE_SHARED)")
+@pytest.mark.protocol("4.9")
 def test_the_request_of_the_page_itself_runs(server: LiveServer, alice: Person, people: str) -> None:
     lines = PAGE.read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("curl "))

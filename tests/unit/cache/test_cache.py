@@ -1,7 +1,6 @@
 """The dataset cache: byte budget, single flight, pins."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -10,6 +9,9 @@ from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.errors import DatasetTooLarge, DatasetUnreadable
 from runtime.sandbox.host.seat import SeatProcess
 from runtime.task import TaskSpec
+from tests.waiting import eventually_async, turns
+
+pytestmark = pytest.mark.anyio
 
 
 class FakeDataset:
@@ -47,7 +49,7 @@ class Loads:
         self.names.append(source.dataset_id)
         if self.needs_room_of_others:
             self.made_room.append(await make_room())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         if self.fail:
             raise DatasetUnreadable("broken")
         return FakeDataset(source.byte_count + self._extra)
@@ -57,159 +59,115 @@ def source(name: str, byte_count: int = 10) -> DatasetSource:
     return DatasetSource(name, {"edges": "0" * 32}, byte_count)
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        await test()
-
-    asyncio.run(main())
-
-
 async def use(cache: DatasetCache, name: str, byte_count: int = 10) -> FakeDataset:
     async with cache.pinned(source(name, byte_count)) as dataset:
         assert isinstance(dataset, FakeDataset)
         return dataset
 
 
-def test_a_burst_of_first_uses_loads_once() -> None:
-    async def test() -> None:
-        loads = Loads()
-        cache = DatasetCache(loads, 100)
-        datasets = await asyncio.gather(*(use(cache, "a") for _ in range(50)))
-        assert loads.names == ["a"]
-        assert len(set(map(id, datasets))) == 1
-
-    run(test)
+async def test_a_burst_of_first_uses_loads_once() -> None:
+    loads = Loads()
+    cache = DatasetCache(loads, 100)
+    datasets = await asyncio.gather(*(use(cache, "a") for _ in range(50)))
+    assert loads.names == ["a"]
+    assert len(set(map(id, datasets))) == 1
 
 
-def test_the_least_recently_used_goes_first() -> None:
-    async def test() -> None:
-        cache = DatasetCache(Loads(), 30)
-        for name in ("a", "b", "c", "a", "d"):
-            await use(cache, name)
-        assert cache.dataset_ids == ["c", "a", "d"]
-        assert cache.counts.evictions == 1
-        assert cache.used_bytes <= 30
-
-    run(test)
+async def test_the_least_recently_used_goes_first() -> None:
+    cache = DatasetCache(Loads(), 30)
+    for name in ("a", "b", "c", "a", "d"):
+        await use(cache, name)
+    assert cache.dataset_ids == ["c", "a", "d"]
+    assert cache.counts.evictions == 1
+    assert cache.used_bytes <= 30
 
 
-def test_a_pinned_dataset_is_not_evicted() -> None:
-    async def test() -> None:
-        cache = DatasetCache(Loads(), 20)
-        async with cache.pinned(source("a")) as pinned:
-            await use(cache, "b")
-            await use(cache, "c")
-            assert pinned.alive
-            assert "a" in cache.dataset_ids
-
-    run(test)
-
-
-def test_a_load_waits_for_a_pin_to_go() -> None:
-    async def test() -> None:
-        cache = DatasetCache(Loads(), 10)
-        async with cache.pinned(source("a")):
-            waiting = asyncio.create_task(use(cache, "b"))
-            await asyncio.sleep(0.03)
-            assert not waiting.done()
-        await asyncio.wait_for(waiting, 2)
-
-    run(test)
-
-
-def test_a_dataset_over_the_budget_is_refused_by_name() -> None:
-    async def test() -> None:
-        with pytest.raises(DatasetTooLarge) as refused:
-            await use(DatasetCache(Loads(), 10), "huge", 11)
-        assert refused.value.fields["dataset_id"] == "huge"
-
-    run(test)
-
-
-def test_what_loading_really_cost_is_charged() -> None:
-    async def test() -> None:
-        cache = DatasetCache(Loads(extra_bytes=10), 40)
-        for name in ("a", "b", "c"):
-            await use(cache, name)
-        assert cache.used_bytes == 40
-        assert cache.dataset_ids == ["b", "c"]
-
-    run(test)
-
-
-def test_a_failed_load_is_not_remembered() -> None:
-    async def test() -> None:
-        loads = Loads()
-        loads.fail = True
-        cache = DatasetCache(loads, 100)
-        results = await asyncio.gather(*(use(cache, "a") for _ in range(3)), return_exceptions=True)
-        assert all(isinstance(result, DatasetUnreadable) for result in results)
-        loads.fail = False
-        assert (await use(cache, "a")).alive
-        assert cache.used_bytes == 10
-
-    run(test)
-
-
-def test_a_dead_dataset_is_loaded_again() -> None:
-    async def test() -> None:
-        loads = Loads()
-        cache = DatasetCache(loads, 100)
-        (await use(cache, "a")).alive = False
-        assert (await use(cache, "a")).alive
-        assert loads.names == ["a", "a"]
-
-    run(test)
-
-
-def test_an_evicted_dataset_closes_once_its_runs_have_ended() -> None:
-    async def test() -> None:
-        cache = DatasetCache(Loads(), 100)
-        async with cache.pinned(source("a")) as dataset:
-            await cache.evict("a")
-            await asyncio.sleep(0.02)
-            assert dataset.alive
-        await asyncio.sleep(0.02)
-        assert not dataset.alive
-
-    run(test)
-
-
-def test_a_caller_that_gives_up_does_not_take_the_load_from_others() -> None:
-    async def test() -> None:
-        loads = Loads()
-        cache = DatasetCache(loads, 100)
-        first = asyncio.create_task(use(cache, "a"))
-        second = asyncio.create_task(use(cache, "a"))
-        await asyncio.sleep(0)
-        first.cancel()
-        assert (await second).alive
-        assert loads.names == ["a"]
-
-    run(test)
-
-
-def test_an_engine_that_is_full_before_the_budget_has_the_least_recently_used_go() -> None:
-    async def test() -> None:
-        loads = Loads()
-        cache = DatasetCache(loads, 100)
-        oldest, newer = await use(cache, "a"), await use(cache, "b")
-        loads.needs_room_of_others = True
+async def test_a_pinned_dataset_is_not_evicted() -> None:
+    cache = DatasetCache(Loads(), 20)
+    async with cache.pinned(source("a")) as pinned:
+        await use(cache, "b")
         await use(cache, "c")
-        assert (loads.made_room, oldest.alive, newer.alive) == ([True], False, True)
-        assert cache.dataset_ids == ["b", "c"]
-
-    run(test)
+        assert pinned.alive
+        assert "a" in cache.dataset_ids
 
 
-def test_there_is_no_room_to_make_where_all_are_in_use() -> None:
-    async def test() -> None:
-        loads = Loads()
-        cache = DatasetCache(loads, 100)
-        loads.needs_room_of_others = True
-        async with cache.pinned(source("a")) as held:
-            await use(cache, "b")
-            assert isinstance(held, FakeDataset)
-            assert (loads.made_room, held.alive) == ([False, False], True)
+async def test_a_load_waits_for_a_pin_to_go() -> None:
+    cache = DatasetCache(Loads(), 10)
+    async with cache.pinned(source("a")):
+        waiting = asyncio.create_task(use(cache, "b"))
+        await turns()
+        assert not waiting.done()
+    await asyncio.wait_for(waiting, 2)
 
-    run(test)
+
+async def test_a_dataset_over_the_budget_is_refused_by_name() -> None:
+    with pytest.raises(DatasetTooLarge) as refused:
+        await use(DatasetCache(Loads(), 10), "huge", 11)
+    assert refused.value.fields["dataset_id"] == "huge"
+
+
+async def test_what_loading_really_cost_is_charged() -> None:
+    cache = DatasetCache(Loads(extra_bytes=10), 40)
+    for name in ("a", "b", "c"):
+        await use(cache, name)
+    assert cache.used_bytes == 40
+    assert cache.dataset_ids == ["b", "c"]
+
+
+async def test_a_failed_load_is_not_remembered() -> None:
+    loads = Loads()
+    loads.fail = True
+    cache = DatasetCache(loads, 100)
+    results = await asyncio.gather(*(use(cache, "a") for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(result, DatasetUnreadable) for result in results)
+    loads.fail = False
+    assert (await use(cache, "a")).alive
+    assert cache.used_bytes == 10
+
+
+async def test_a_dead_dataset_is_loaded_again() -> None:
+    loads = Loads()
+    cache = DatasetCache(loads, 100)
+    (await use(cache, "a")).alive = False
+    assert (await use(cache, "a")).alive
+    assert loads.names == ["a", "a"]
+
+
+async def test_an_evicted_dataset_closes_once_its_runs_have_ended() -> None:
+    cache = DatasetCache(Loads(), 100)
+    async with cache.pinned(source("a")) as dataset:
+        await cache.evict("a")
+        await turns()
+        assert dataset.alive
+    await eventually_async(lambda: not dataset.alive)
+
+
+async def test_a_caller_that_gives_up_does_not_take_the_load_from_others() -> None:
+    loads = Loads()
+    cache = DatasetCache(loads, 100)
+    first = asyncio.create_task(use(cache, "a"))
+    second = asyncio.create_task(use(cache, "a"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).alive
+    assert loads.names == ["a"]
+
+
+async def test_an_engine_that_is_full_before_the_budget_has_the_least_recently_used_go() -> None:
+    loads = Loads()
+    cache = DatasetCache(loads, 100)
+    oldest, newer = await use(cache, "a"), await use(cache, "b")
+    loads.needs_room_of_others = True
+    await use(cache, "c")
+    assert (loads.made_room, oldest.alive, newer.alive) == ([True], False, True)
+    assert cache.dataset_ids == ["b", "c"]
+
+
+async def test_there_is_no_room_to_make_where_all_are_in_use() -> None:
+    loads = Loads()
+    cache = DatasetCache(loads, 100)
+    loads.needs_room_of_others = True
+    async with cache.pinned(source("a")) as held:
+        await use(cache, "b")
+        assert isinstance(held, FakeDataset)
+        assert (loads.made_room, held.alive) == ([False, False], True)

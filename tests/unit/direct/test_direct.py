@@ -18,6 +18,9 @@ from deployments.calls.direct.frames import encode
 from deployments.calls.direct.line import connect
 from deployments.calls.direct.server import DirectServer
 from deployments.calls.direct.slot import Slot
+from tests.waiting import eventually_async, turns
+
+pytestmark = pytest.mark.anyio
 
 Request = Any  # the calls and replies of these tests are shorter than those of runs
 
@@ -99,17 +102,7 @@ class Wired:
 
     async def slot(self, key: str = "d") -> Slot:
         """One that is free: asked for as often as it takes."""
-        slot: Slot = await eventually(lambda: self.calls.take(key))
-        return slot
-
-
-async def eventually(find: Callable[[], Any]) -> Any:
-    """What ``find`` gives, once that is something."""
-    for _ in range(500):
-        if found := find():
-            return found
-        await asyncio.sleep(0.01)
-    raise AssertionError("not within 5 s")
+        return await eventually_async(lambda: self.calls.take(key))
 
 
 @asynccontextmanager
@@ -124,44 +117,29 @@ async def wired(run: Callable[[Request], Awaitable[Request]] = answer) -> AsyncI
         yield Wired(runner, serve, calls)
 
 
-Act = Callable[[Wired], Awaitable[None]]
-
-
-def on(act: Act, run: Callable[[Request], Awaitable[Request]] = answer) -> None:
-    async def main() -> None:
-        async with wired(run) as both:
-            await act(both)
-
-    asyncio.run(main())
-
-
 class TestSlots:
-    def test_the_first_run_has_none_and_asks_for_none(self) -> None:
-        async def act(both: Wired) -> None:
+    async def test_the_first_run_has_none_and_asks_for_none(self) -> None:
+        async with wired() as both:
             assert both.calls.take("d") is None
-            await asyncio.sleep(0.05)
+            await turns()
             assert both.serve.calls == []
 
-        on(act)
-
-    def test_runs_in_a_row_get_one_and_nobody_waits_for_it(self) -> None:
-        async def act(both: Wired) -> None:
+    async def test_runs_in_a_row_get_one_and_nobody_waits_for_it(self) -> None:
+        async with wired() as both:
             assert both.calls.take("d") is None
             assert both.calls.take("d") is None
             slot = await both.slot()
             assert both.serve.keys[0] == "d"
             assert (await ask(slot, {"n": 1}))["echo"] == {"n": 1}
 
-        on(act)
-
-    def test_a_slot_is_one_run_s_at_a_time_and_given_back(self) -> None:
+    async def test_a_slot_is_one_run_s_at_a_time_and_given_back(self) -> None:
         let_go: list[bool] = []
 
         async def wait(request: Request) -> Request:
-            await eventually(lambda: let_go)
+            await eventually_async(lambda: let_go)
             return await answer(request)
 
-        async def act(both: Wired) -> None:
+        async with wired(wait) as both:
             first = await both.slot()
             running = asyncio.create_task(ask(first, {}))
             second = await both.slot()
@@ -170,148 +148,115 @@ class TestSlots:
             await running
             assert both.calls.take("d") is first
 
-        on(act, wait)
-
-    def test_those_that_nobody_uses_are_let_go(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_those_that_nobody_uses_are_let_go(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("deployments.calls.direct.line.IDLE_S", 0.1)
-
-        async def act(both: Wired) -> None:
+        async with wired() as both:
             slot = await both.slot()
             await ask(slot, {})
             assert both.serve.held > 0
-            await eventually(lambda: both.serve.held == 0)
+            await eventually_async(lambda: both.serve.held == 0)
             assert both.calls.take("d") is None
 
-        on(act)
-
-    def test_serve_is_asked_again_after_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_serve_is_asked_again_after_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("deployments.calls.direct.client.ASK_AGAIN_S", 0.2)
-
-        async def act(both: Wired) -> None:
+        async with wired() as both:
             await ask(await both.slot(), {})
             asked = len(both.serve.calls)
-            for _ in range(10):
-                if (slot := both.calls.take("d")) is not None:
-                    await ask(slot, {})
-                await asyncio.sleep(0.05)
-            assert len(both.serve.calls) > asked
+            async with asyncio.timeout(5):
+                while len(both.serve.calls) == asked:
+                    if (slot := both.calls.take("d")) is not None:
+                        await ask(slot, {})
+                    await asyncio.sleep(0.01)
 
-        on(act)
-
-    def test_an_old_one_is_let_go_though_it_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_an_old_one_is_let_go_though_it_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("deployments.calls.direct.slot.RETIRED_S", 0.1)
-
-        async def act(both: Wired) -> None:
+        async with wired() as both:
             slot = await both.slot()
             await asyncio.sleep(0.15)
             await ask(slot, {})
             assert both.calls.take("d") is not slot
-            await eventually(lambda: both.serve.calls[0].ended.is_set())
+            await eventually_async(lambda: both.serve.calls[0].ended.is_set())
 
-        on(act)
-
-    def test_one_that_serve_lost_is_not_used_again(self, caplog: pytest.LogCaptureFixture) -> None:
-        async def act(both: Wired) -> None:
+    async def test_one_that_serve_lost_is_not_used_again(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with wired() as both:
             slot = await both.slot()
             await ask(slot, {})
             both.serve.calls[0].cancel()
-            await eventually(lambda: not slot.held)
+            await eventually_async(lambda: not slot.held)
             assert both.calls.stats() == {"datasets": 1, "lines": 1, "free_slots": 0}
             assert both.calls.take("d") is not slot
 
-        on(act)
-
-    def test_many_datasets_asked_for_in_turn_share_a_slot(self) -> None:
-        async def act(both: Wired) -> None:
+    async def test_many_datasets_asked_for_in_turn_share_a_slot(self) -> None:
+        async with wired() as both:
             for number in range(40):
                 for _ in range(3):
                     if (slot := both.calls.take(f"d{number % 10}")) is not None:
                         await ask(slot, {})
-                    await asyncio.sleep(0.005)
+                    await turns(3)
             assert both.serve.held <= 3
 
-        on(act)
-
     @pytest.mark.parametrize("address", [None, {"name": "graphside-runner-elsewhere", "secret": "s"}])
-    def test_a_replica_elsewhere_is_left_to_serve(self, address: Any) -> None:
-        async def act(both: Wired) -> None:
+    async def test_a_replica_elsewhere_is_left_to_serve(self, address: Any) -> None:
+        async with wired() as both:
             both.serve.address = address
             for _ in range(20):
                 assert both.calls.take("d") is None
-                await asyncio.sleep(0.01)
+                await turns(3)
             assert len(both.serve.calls) <= 3  # asked before the first answer was there, and not again
-            await eventually(lambda: both.serve.held == 0)
+            await eventually_async(lambda: both.serve.held == 0)
 
-        on(act)
-
-    def test_they_are_asked_for_in_no_request_s_context_which_would_end_them(self) -> None:
-        async def act(both: Wired) -> None:
+    async def test_they_are_asked_for_in_no_request_s_context_which_would_end_them(self) -> None:
+        async with wired() as both:
             ABOUT.set("a request")
             await both.slot()
             assert set(both.serve.contexts) == {"nothing"}
 
-        on(act)
-
-    def test_where_serve_gives_none_runs_go_by_serve(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_where_serve_gives_none_runs_go_by_serve(self, caplog: pytest.LogCaptureFixture) -> None:
         async def refuse(_: str) -> Any:
             raise RuntimeError("every queue is full")
 
-        async def main() -> None:
-            calls = DirectCalls(refuse)
-            for _ in range(3):
-                assert calls.take("d") is None
-                await asyncio.sleep(0)
-            calls.close()
-
         caplog.set_level("INFO", "graphside.ingress")
-        asyncio.run(main())
+        calls = DirectCalls(refuse)
+        for _ in range(3):
+            assert calls.take("d") is None
+            await turns(1)
+        calls.close()
         assert "direct.no_place RuntimeError: every queue is full" in caplog.text
 
-    def test_those_of_an_ingress_that_died_end(self) -> None:
-        async def act(both: Wired) -> None:
+    async def test_those_of_an_ingress_that_died_end(self) -> None:
+        async with wired() as both:
             await both.slot()
             both.calls.close()
-            await eventually(lambda: both.serve.held == 0)
+            await eventually_async(lambda: both.serve.held == 0)
 
-        on(act)
-
-    def test_one_that_nobody_claims_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_one_that_nobody_claims_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("deployments.calls.direct.server.CLAIM_S", 0.1)
-
-        async def act(both: Wired) -> None:
+        async with wired() as both:
             await both.serve.open_slot("d")
             assert both.serve.held == 1
-            await eventually(lambda: both.serve.held == 0)
-
-        on(act)
+            await eventually_async(lambda: both.serve.held == 0)
 
 
 class TestRuns:
     @pytest.mark.parametrize("length", [0, 1, 3_000_000])
-    def test_results_are_bytes(self, length: int) -> None:
-        async def act(both: Wired) -> None:
+    async def test_results_are_bytes(self, length: int) -> None:
+        async with wired() as both:
             assert (await ask(await both.slot(), {"length": length}))["content"] == bytes(length)
 
-        on(act)
-
-    def test_an_answer_without_a_result_has_none(self) -> None:
-        async def act(both: Wired) -> None:
+    async def test_an_answer_without_a_result_has_none(self) -> None:
+        async with wired() as both:
             assert await ask(await both.slot(), {}) == {"echo": {}, "content": b""}
 
-        on(act)
-
-    def test_many_at_once_get_their_own_answers(self) -> None:
+    async def test_many_at_once_get_their_own_answers(self) -> None:
         async def one(both: Wired, number: int) -> bool:
             slot = await both.slot()
             reply = await ask(slot, {"n": number, "sleep_s": 0.001 * (number % 7), "length": number})
             return bool(reply["echo"]["n"] == number and len(reply["content"]) == number)
 
-        async def act(both: Wired) -> None:
+        async with wired() as both:
             assert all(await asyncio.gather(*(one(both, number) for number in range(50))))
 
-        on(act)
-
-    def test_one_whose_caller_leaves_is_ended_and_its_slot_is_free(self) -> None:
+    async def test_one_whose_caller_leaves_is_ended_and_its_slot_is_free(self) -> None:
         begun: list[Request] = []
         ended: list[Request] = []
 
@@ -326,49 +271,50 @@ class TestRuns:
                 raise
             return {}
 
-        async def act(both: Wired) -> None:
+        async with wired(endless) as both:
             slot = await both.slot()
             running = asyncio.create_task(ask(slot, {"n": 1}))
-            await eventually(lambda: begun)
+            await eventually_async(lambda: begun)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            await eventually(lambda: ended == [{"n": 1}])
+            await eventually_async(lambda: ended == [{"n": 1}])
             assert both.calls.take("d") is slot
             assert await ask(slot, {"quick": True}) == {"content": b""}
 
-        on(act, endless)
-
-    def test_one_that_fails_in_the_runner_is_told_so_and_logged_there(self, caplog: pytest.LogCaptureFixture) -> None:
-        async def act(both: Wired) -> None:
+    async def test_one_that_fails_in_the_runner_is_told_so_and_logged_there(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with wired() as both:
             slot = await both.slot()
             with pytest.raises(ConnectionError, match="failed in the replica"):
                 await ask(slot, {"raise": "a bug"})
             assert await ask(slot, {}) == {"echo": {}, "content": b""}
-
-        on(act)
         assert "a bug" in caplog.text
 
-    def test_those_of_a_runner_that_ends_are_interrupted_and_the_next_goes_by_serve(self) -> None:
-        async def act(both: Wired) -> None:
+    async def test_those_of_a_runner_that_ends_are_interrupted_and_the_next_goes_by_serve(self) -> None:
+        begun: list[Request] = []
+
+        async def endless(request: Request) -> Request:
+            begun.append(request)
+            await asyncio.sleep(60)
+            return {}
+
+        async with wired(endless) as both:
             slot = await both.slot()
-            running = asyncio.create_task(ask(slot, {"sleep_s": 60}))
-            await asyncio.sleep(0.05)
+            running = asyncio.create_task(ask(slot, {}))
+            await eventually_async(lambda: begun)
             both.runner.close()
             with pytest.raises(ConnectionError):
                 await running
             assert both.calls.take("d") is None
-            await eventually(lambda: both.serve.held == 0)
+            await eventually_async(lambda: both.serve.held == 0)
 
-        on(act)
-
-    def test_what_is_not_json_is_not_sent_and_costs_no_slot(self) -> None:
-        async def act(both: Wired) -> None:
+    async def test_what_is_not_json_is_not_sent_and_costs_no_slot(self) -> None:
+        async with wired() as both:
             slot = await both.slot()
             with pytest.raises(TypeError):
                 await ask(slot, {"source": "\ud800"})
             assert both.calls.take("d") is slot
-
-        on(act)
 
 
 class TestStrangers:
@@ -398,41 +344,34 @@ class TestStrangers:
         ],
         ids=["another-secret", "no-secret", "noise", "no-text"],
     )
-    def test_without_the_secret_nothing_is_run(self, data: bytes) -> None:
+    async def test_without_the_secret_nothing_is_run(self, data: bytes) -> None:
         ran: list[Request] = []
 
         async def run(request: Request) -> Request:
             ran.append(request)
             return {}
 
-        async def act(both: Wired) -> None:
+        async with wired(run) as both:
             assert both.runner.address is not None
             assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
             assert ran == []
 
-        on(act, run)
-
-    def test_a_message_that_makes_no_sense_ends_the_connection(self, caplog: pytest.LogCaptureFixture) -> None:
-        async def act(both: Wired) -> None:
+    async def test_a_message_that_makes_no_sense_ends_the_connection(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with wired() as both:
             assert both.runner.address is not None
             data = encode({"secret": both.runner.address["secret"]}) + encode({"run": "not a number"})
             assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
-
-        on(act)
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "direct.bad_message" in caplog.text
 
-    def test_who_says_nothing_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_who_says_nothing_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("deployments.calls.direct.server.GREETING_S", 0.1)
-
-        async def act(both: Wired) -> None:
+        async with wired() as both:
             assert both.runner.address is not None
             assert await asyncio.wait_for(self.said_to(both.runner.address, b""), 5) == b""
 
-        on(act)
-
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-    def test_another_user_s_process_is_sent_away_though_it_knows_the_secret(self) -> None:
+    async def test_another_user_s_process_is_sent_away_though_it_knows_the_secret(self) -> None:
         code = """
 import os, socket, sys
 os.setuid(12345)
@@ -445,17 +384,15 @@ except ConnectionError:
     print("sent away")
 """
 
-        async def act(both: Wired) -> None:
+        async with wired() as both:
             assert both.runner.address is not None
             said = encode({"secret": both.runner.address["secret"]}) + encode({"run": 1, "call": {}})
             command = [sys.executable, "-c", code, both.runner.address["name"], said.hex()]
             done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=30)
             assert done.stdout.strip() == "sent away", done.stderr
 
-        on(act)
-
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-    def test_a_socket_of_another_user_is_told_nothing(self) -> None:
+    async def test_a_socket_of_another_user_is_told_nothing(self) -> None:
         code = """
 import os, socket, sys
 os.setuid(12345)
@@ -470,12 +407,10 @@ except ConnectionError:
     print(0, flush=True)
 """
 
-        async def act(both: Wired) -> None:
+        async with wired():
             command = [sys.executable, "-c", code]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forger:
                 assert forger.stdout is not None
                 assert (await asyncio.to_thread(forger.stdout.readline)).strip() == "listening"
                 assert await connect({"name": "graphside-runner-forged", "secret": "s"}) is None
                 assert (await asyncio.to_thread(forger.stdout.readline)).strip() == "0"
-
-        on(act)

@@ -1,4 +1,4 @@
-"""Contract 4.5 and 4.6, cell by cell, read back by the decoder of the client itself."""
+"""Every cell of protocol 4.5 and 4.6, read back by the decoder of the client itself."""
 
 import io
 import zipfile
@@ -15,8 +15,8 @@ from graphistry.compute.python_remote import python_remote_generic
 from pandas.testing import assert_frame_equal
 
 from runtime.errors import ResultNotSerializable
-from runtime.results.encoding import encode
 from runtime.results.kinds import Format, OutputType
+from tests.unit.results.conftest import encoded
 
 EDGES = pd.DataFrame({"src": ["a", "b"], "dst": ["b", "c"], "w": [0.5, 2.0]})
 NODES = pd.DataFrame({"id": ["a", "b", "c"], "n": [1, 2, 3]})
@@ -25,13 +25,6 @@ WITHOUT_NODES = plottable().edges(EDGES, "src", "dst")
 ONE_NODE = [{"id": "a", "tags": [1, None]}]
 
 TABULAR: list[Any] = list(get_args(Format))
-
-
-def encoded(value: object, output_type: OutputType, file_format: Format) -> tuple[str, bytes]:
-    sink = io.BytesIO()
-    kind = encode(value, output_type, file_format, False, sink)
-    assert sink.tell() == len(sink.getvalue())
-    return kind, sink.getvalue()
 
 
 @pytest.fixture
@@ -172,9 +165,26 @@ def test_a_frame_without_columns_is_no_bytes_in_csv_and_whole_in_parquet(client:
         assert client(pd.DataFrame(index=range(3)), "table", file_format).shape == (0, 0)
 
 
-@pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_a_frame_without_rows_keeps_its_columns(client: Any, file_format: Format) -> None:
-    assert list(client(EDGES.head(0), "table", file_format).columns) == ["src", "dst", "w"]
+@pytest.mark.parametrize("output_type", ["all", "nodes", "edges", "table"])
+@pytest.mark.parametrize("file_format", TABULAR)
+def test_a_frame_without_rows_keeps_its_columns_if_the_format_can(
+    client: Any, output_type: OutputType, file_format: Format
+) -> None:
+    empty = EDGES.head(0) if output_type == "table" else GRAPH.edges(EDGES.head(0)).nodes(NODES.head(0))
+    answer = client(empty, output_type, file_format)
+    table = answer if output_type == "table" else getattr(answer, "_nodes" if output_type == "nodes" else "_edges")
+    assert len(table) == 0
+    if file_format != "json":
+        assert list(table.columns) == (["id", "n"] if output_type == "nodes" else ["src", "dst", "w"])
+    if file_format == "parquet":
+        assert_frame_equal(table, (NODES if output_type == "nodes" else EDGES).head(0))
+
+
+@pytest.mark.parametrize("output_type", ["nodes", "edges", "table"])
+@pytest.mark.parametrize("file_format", TABULAR)
+def test_a_frame_without_columns_is_empty(client: Any, output_type: OutputType, file_format: Format) -> None:
+    answer = client(pd.DataFrame(), output_type, file_format)
+    assert (answer if output_type == "table" else getattr(answer, f"_{output_type}")).empty
 
 
 def test_a_frame_larger_than_a_chunk_is_one_list() -> None:

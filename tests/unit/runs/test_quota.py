@@ -14,6 +14,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.claim(36)
 def test_runs_at_once_are_bounded_for_each_user() -> None:
     quota = RunQuota(at_once=1)
     with quota.run_of(1):
@@ -26,6 +27,7 @@ def test_runs_at_once_are_bounded_for_each_user() -> None:
         pass
 
 
+@pytest.mark.claim(36)
 def test_starts_within_a_minute_are_bounded_and_the_caller_learns_when_the_next_one_may_come() -> None:
     clock = Clock()
     quota = RunQuota(at_once=9, per_minute=2, clock=clock)

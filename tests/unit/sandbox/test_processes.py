@@ -69,6 +69,7 @@ def test_a_killed_template_is_replaced_and_running_tasks_go_on(own_rig: Rig) -> 
     assert own_rig.template.pid != old
 
 
+@pytest.mark.claim(6)
 def test_a_full_queue_refuses_at_once(own_rig: Rig) -> None:
     source = own_rig.dataset()
     runs = [own_rig.begin(source, "import time\ndef task(g): time.sleep(0.3)") for _ in range(6)]
@@ -88,6 +89,7 @@ def test_bytes_that_are_no_table_are_refused_by_a_job(own_rig: Rig, content: byt
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.mark.claim(24)
 def test_a_hundred_first_calls_load_a_dataset_once(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(queue=200)
     source = rig.dataset()

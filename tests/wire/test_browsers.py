@@ -1,13 +1,11 @@
-"""Claims about cookies, CSRF and headers that reviewers ask for by number (30 to 34), each shown over HTTP.
+"""Sessions of browsers: cookies, the CSRF token, and where a request may come from.
 
-The live server speaks plain HTTP; what holds under https is shown on the app itself. Where the design rules otherwise
-than the claim, the ruling is tested, and the test says so.
+The live server speaks plain HTTP; what holds under https is shown on the app itself.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -20,10 +18,13 @@ import pytest
 from auth import csrf
 from tests.conftest import PASSWORD, SMALL_EDGES, LiveServer, Person
 from tests.unit.http.site import Site
+from tests.wire.tokens import bearer_of
 
 pytestmark = pytest.mark.e2e
 
 SESSION, SECRET = "graphistry_jwt", "csrftoken"
+
+
 COUNT = {"execute": "def task(g): return len(g._edges)"}
 
 
@@ -59,7 +60,44 @@ def browser(server: LiveServer, person: Person) -> Iterator[httpx.Client]:
         yield http
 
 
+@pytest.mark.claim(30)
+@pytest.mark.protocol("1.1")
+def test_a_browser_runs_python_with_its_cookies_and_the_csrf_token(
+    server: LiveServer, alice: Person, people: str
+) -> None:
+    path = f"/api/v2/datasets/{people}/python"
+    with httpx.Client(base_url=server.url, trust_env=False) as http:
+        assert http.get("/login").status_code == 200
+        signed_in = http.post("/login", json={"username": alice.username, "password": PASSWORD})
+        assert signed_in.status_code < 400, signed_in.text
+        cookies = signed_in.headers.get_list("set-cookie")
+        session = next(cookie for cookie in cookies if cookie.startswith("graphistry_jwt="))
+        assert "httponly" in session.lower()
+        refused = http.post(path, json=COUNT)
+        assert (refused.status_code, refused.json()["type"]) == (403, "CsrfFailed")
+        token = {"X-CSRFToken": http.cookies["csrftoken"]}
+        assert http.post(path, json=COUNT, headers=token).json() == 3
+        stranger = {**token, "Origin": "https://evil.example"}
+        assert http.post(path, json=COUNT, headers=stranger).status_code == 403
+
+
+@pytest.mark.protocol("3.7")
+def test_the_viewer_page_names_a_dataset_only_to_who_may_read_it(
+    server: LiveServer, alice: Person, people: str
+) -> None:
+    path = f"/graph/graph.html?dataset={people}"
+    with httpx.Client(base_url=server.url, trust_env=False) as http:
+        assert "python_remote" not in http.get(path).text
+        http.post("/login", json={"username": alice.username, "password": PASSWORD})
+        assert "python_remote" in http.get(path).text
+
+
+# The CSRF token
+
+
 PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEF"
+
+
 TOKENS: dict[str, tuple[str | None, str, bool]] = {
     "bare 32": (PLAIN, PLAIN, True),
     "masked 64": (csrf.mask(PLAIN), PLAIN, True),
@@ -76,10 +114,9 @@ TOKENS: dict[str, tuple[str | None, str, bool]] = {
 }
 
 
+@pytest.mark.claim(30)
 @pytest.mark.parametrize("name", TOKENS)
-def test_claim_30_a_cookie_changes_nothing_without_its_csrf_token(
-    browser: httpx.Client, run_path: str, name: str
-) -> None:
+def test_a_cookie_changes_nothing_without_its_csrf_token(browser: httpx.Client, run_path: str, name: str) -> None:
     token, cookie, passes = TOKENS[name]
     headers = {b"Cookie": f"{SESSION}={browser.cookies[SESSION]}; {SECRET}={cookie}".encode()}
     if token is not None:
@@ -91,79 +128,16 @@ def test_claim_30_a_cookie_changes_nothing_without_its_csrf_token(
     )
 
 
+@pytest.mark.claim(30)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_claim_30_whatever_the_method(browser: httpx.Client, method: str) -> None:
+def test_no_method_changes_anything_without_the_csrf_token(browser: httpx.Client, method: str) -> None:
     paths = {"POST": "/api/v2/files/", "PUT": "/api/v2/admin/flags/x/", "DELETE": f"/api/v2/files/{'0' * 32}"}
     answer = browser.request(method, paths[method], json={"file_type": "csv"})
     assert (answer.status_code, answer.json()["type"]) == (403, "CsrfFailed")
 
 
-SOURCES: dict[str, tuple[dict[str, str], bool]] = {
-    "own origin": ({"Origin": "{own}"}, True),
-    "foreign origin": ({"Origin": "http://evil.example"}, False),
-    "null origin": ({"Origin": "null"}, False),
-    "another port of the same host": ({"Origin": "http://127.0.0.1:1"}, False),
-    "same-origin fetch": ({"Sec-Fetch-Site": "same-origin"}, True),
-    "cross-site fetch": ({"Sec-Fetch-Site": "cross-site"}, False),
-    "cross-site fetch that claims our origin": ({"Sec-Fetch-Site": "cross-site", "Origin": "{own}"}, False),
-}
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_claim_31_a_request_from_another_sites_page_is_403(
-    server: LiveServer, browser: httpx.Client, run_path: str, name: str
-) -> None:
-    headers, passes = SOURCES[name]
-    headers = {key: value.format(own=server.url) for key, value in headers.items()}
-    headers["X-CSRFToken"] = browser.cookies[SECRET]
-    assert browser.post(run_path, json=COUNT, headers=headers).status_code == (200 if passes else 403)
-
-
-@pytest.mark.parametrize(
-    ("headers", "passes"),
-    [
-        ({}, False),
-        ({"referer": "https://site.example/page"}, True),
-        ({"referer": "https://evil.example/site.example"}, False),
-        ({"referer": "http://site.example/"}, False),
-        ({"origin": "https://site.example"}, True),
-        ({"origin": "https://evil.example"}, False),
-    ],
-)
-def test_claim_31_under_https_origin_or_referer_must_be_ours(
-    tmp_path: Path, headers: dict[str, str], passes: bool
-) -> None:
-    site = Site.open(tmp_path / "data")
-    site.user("ann")
-    http = site.signed_in("ann", "https")
-    headers = {**headers, "x-csrftoken": http.cookies[SECRET]}
-    assert http.post("/api/v2/files/", json={"file_type": "csv"}, headers=headers).status_code == (
-        201 if passes else 403
-    )
-    site.close()
-
-
-def test_claim_32_a_bearer_token_needs_no_csrf_token_and_decides_over_cookies(
-    browser: httpx.Client, run_path: str, person: Person, bob: Person
-) -> None:
-    """The design rules otherwise than the claim: a Bearer token skips CSRF whether or not there is a session cookie.
-
-    No page can make a browser send one. The cookie beside it is then ignored, a good one as well as a bad one.
-    """
-    evil = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
-    with httpx.Client(base_url=browser.base_url, trust_env=False, timeout=60) as bare:
-        assert bare.post(run_path, json=COUNT, headers={**evil, **bearer(person)}).json() == 3
-    assert browser.post(run_path, json=COUNT, headers={**evil, **bearer(person)}).json() == 3
-    assert browser.post(run_path, json=COUNT, headers=bearer(bob)).status_code == 404  # not as gina
-    assert browser.get("/api/v2/files/", headers={"Authorization": "Bearer a.b.c"}).status_code == 401
-    assert browser.get("/api/v2/files/").status_code == 200
-
-
-def bearer(person: Person) -> dict[str, str]:
-    return {"Authorization": f"Bearer {person.token}"}
-
-
-def test_claim_32_tokens_are_compared_in_constant_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.claim(32)
+def test_csrf_tokens_are_compared_in_constant_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not by a clock: by what compares them. Bytes that differ first or last go through the same call."""
     compared = []
     real = hmac.compare_digest
@@ -181,15 +155,8 @@ def test_claim_32_tokens_are_compared_in_constant_time(site: Site, monkeypatch: 
         assert (wrong, secret) in compared
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    opened = Site.open(tmp_path / "data")
-    opened.user("ann")
-    yield opened
-    opened.close()
-
-
-def test_claim_32_the_secret_is_a_new_one_after_each_log_in(server: LiveServer, person: Person) -> None:
+@pytest.mark.claim(32)
+def test_the_csrf_secret_is_new_after_each_log_in(server: LiveServer, person: Person) -> None:
     with httpx.Client(base_url=server.url, trust_env=False) as http:
         http.get("/login")
         secrets = [http.cookies[SECRET]] if SECRET in http.cookies else []
@@ -200,7 +167,102 @@ def test_claim_32_the_secret_is_a_new_one_after_each_log_in(server: LiveServer, 
     assert all(len(secret) == 32 for secret in secrets)
 
 
-def test_claim_33_the_session_cookie_is_hidden_new_at_each_log_in_and_dead_after_log_out(
+# Where a request comes from
+
+
+SOURCES: dict[str, tuple[dict[str, str], bool]] = {
+    "own origin": ({"Origin": "{own}"}, True),
+    "foreign origin": ({"Origin": "http://evil.example"}, False),
+    "null origin": ({"Origin": "null"}, False),
+    "another port of the same host": ({"Origin": "http://127.0.0.1:1"}, False),
+    "same-origin fetch": ({"Sec-Fetch-Site": "same-origin"}, True),
+    "cross-site fetch": ({"Sec-Fetch-Site": "cross-site"}, False),
+    "cross-site fetch that claims our origin": ({"Sec-Fetch-Site": "cross-site", "Origin": "{own}"}, False),
+}
+
+
+@pytest.mark.claim(31)
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_request_from_another_sites_page_is_403(
+    server: LiveServer, browser: httpx.Client, run_path: str, name: str
+) -> None:
+    headers, passes = SOURCES[name]
+    headers = {key: value.format(own=server.url) for key, value in headers.items()}
+    headers["X-CSRFToken"] = browser.cookies[SECRET]
+    assert browser.post(run_path, json=COUNT, headers=headers).status_code == (200 if passes else 403)
+
+
+@pytest.mark.claim(31)
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({}, False),
+        ({"referer": "https://site.example/page"}, True),
+        ({"referer": "https://evil.example/site.example"}, False),
+        ({"referer": "http://site.example/"}, False),
+        ({"origin": "https://site.example"}, True),
+        ({"origin": "https://evil.example"}, False),
+    ],
+)
+def test_under_https_origin_or_referer_must_be_the_servers(
+    tmp_path: Path, headers: dict[str, str], passes: bool
+) -> None:
+    site = Site.open(tmp_path / "data")
+    site.user("ann")
+    http = site.signed_in("ann", "https")
+    headers = {**headers, "x-csrftoken": http.cookies[SECRET]}
+    assert http.post("/api/v2/files/", json={"file_type": "csv"}, headers=headers).status_code == (
+        201 if passes else 403
+    )
+    site.close()
+
+
+@pytest.mark.claim(32)
+def test_a_bearer_token_needs_no_csrf_token_and_decides_over_cookies(
+    browser: httpx.Client, run_path: str, person: Person, bob: Person
+) -> None:
+    """The design rules otherwise than the claim: a Bearer token skips CSRF whether or not there is a session cookie.
+
+    No page can make a browser send one. The cookie beside it is then ignored, a good one as well as a bad one.
+    """
+    evil = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
+    with httpx.Client(base_url=browser.base_url, trust_env=False, timeout=60) as bare:
+        assert bare.post(run_path, json=COUNT, headers={**evil, **bearer_of(person)}).json() == 3
+    assert browser.post(run_path, json=COUNT, headers={**evil, **bearer_of(person)}).json() == 3
+    assert browser.post(run_path, json=COUNT, headers=bearer_of(bob)).status_code == 404  # not as gina
+    assert browser.get("/api/v2/files/", headers={"Authorization": "Bearer a.b.c"}).status_code == 401
+    assert browser.get("/api/v2/files/").status_code == 200
+
+
+@pytest.mark.claim(33)
+@pytest.mark.parametrize("origins", [[], ["*"], ["https://notebooks.example"]])
+def test_no_other_origin_is_answered_with_credentials(tmp_path: Path, origins: list[str]) -> None:
+    site = Site.open(tmp_path / "data", cors_origins=origins)
+    asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    for answer in (
+        site.browser().options("/api/v2/files/", headers=asked),
+        site.browser().get("/healthz", headers={"origin": "https://evil.example"}),
+        site.browser().get("/healthz", headers={"origin": "https://notebooks.example"}),
+    ):
+        assert "access-control-allow-credentials" not in answer.headers
+        allowed = answer.headers.get("access-control-allow-origin")
+        assert allowed in (None, *origins)
+    site.close()
+
+
+# The session cookie
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    opened = Site.open(tmp_path / "data")
+    opened.user("ann")
+    yield opened
+    opened.close()
+
+
+@pytest.mark.claim(33)
+def test_the_session_cookie_is_hidden_new_at_each_log_in_and_dead_after_log_out(
     server: LiveServer, person: Person
 ) -> None:
     """It is called ``graphistry_jwt`` and not ``sessionid``, as the protocol has it; it holds a token with 128 bits."""
@@ -218,76 +280,10 @@ def test_claim_33_the_session_cookie_is_hidden_new_at_each_log_in_and_dead_after
             assert http.get("/api/v2/files/", headers=cookie).status_code == status
 
 
-def test_claim_33_under_https_it_is_secure(site: Site) -> None:
+@pytest.mark.claim(33)
+def test_under_https_cookies_are_secure(site: Site) -> None:
     for scheme, secure in (("https", True), ("http", False)):
         answer = site.browser(scheme).post("/login", json={"username": "ann", "password": PASSWORD})
         cookies = answer.headers.get_list("set-cookie")
         assert len(cookies) == 2
         assert all(("; secure" in cookie.lower()) == secure for cookie in cookies)
-
-
-@pytest.mark.parametrize("origins", [[], ["*"], ["https://notebooks.example"]])
-def test_claim_33_no_other_origin_is_answered_with_credentials(tmp_path: Path, origins: list[str]) -> None:
-    site = Site.open(tmp_path / "data", cors_origins=origins)
-    asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
-    for answer in (
-        site.browser().options("/api/v2/files/", headers=asked),
-        site.browser().get("/healthz", headers={"origin": "https://evil.example"}),
-        site.browser().get("/healthz", headers={"origin": "https://notebooks.example"}),
-    ):
-        assert "access-control-allow-credentials" not in answer.headers
-        allowed = answer.headers.get("access-control-allow-origin")
-        assert allowed in (None, *origins)
-    site.close()
-
-
-ANSWERS: list[tuple[str, str, int]] = [
-    ("GET", "/", 200),
-    ("GET", "/login", 200),
-    ("GET", "/docs", 200),
-    ("GET", "/openapi.json", 200),
-    ("GET", "/static/style.css", 200),
-    ("GET", "/healthz", 200),
-    ("GET", "/-/healthz", 200),
-    ("GET", "/-/routes", 200),
-    ("GET", "/api/v2/datasets/", 401),
-    ("GET", "/nowhere", 404),
-    ("PATCH", "/login", 405),
-    ("POST", "/login", 400),
-    ("POST", "/api-token-auth/", 400),
-    ("GET", "/graph/graph.html", 200),
-    ("OPTIONS", "/api/v2/files/", 405),
-]
-
-
-@pytest.mark.parametrize(("method", "path", "status"), ANSWERS, ids=[f"{row[0]} {row[1]}" for row in ANSWERS])
-def test_claim_34_every_response_forbids_guessing_framing_and_objects(
-    server: LiveServer, method: str, path: str, status: int
-) -> None:
-    """Framing of the viewer page is a setting, since notebooks embed it; of everything else it is forbidden.
-
-    What is no HTTP at all is answered by HAProxy in its own words, without any of this.
-    """
-    answer = httpx.request(method, server.url + path, headers={"Accept": "text/html"}, trust_env=False)
-    assert answer.status_code == status
-    headers = answer.headers
-    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "same-origin")
-    policy = dict(re.findall(r"([a-z-]+) ([^;]+)", headers["content-security-policy"]))
-    assert (policy["object-src"], policy["base-uri"]) == ("'none'", "'none'")
-    assert "unsafe" not in headers["content-security-policy"]
-    expected = "'self' http://localhost:* http://127.0.0.1:*" if path.startswith("/graph/") else "'none'"
-    assert policy["frame-ancestors"] == expected
-    assert "strict-transport-security" not in headers  # plain HTTP: it would be ignored
-
-
-@pytest.mark.parametrize("path", ["/", "/login", "/api/v2/datasets/", "/nowhere", "/healthz", "/graph/graph.html"])
-def test_claim_34_behind_tls_every_response_has_a_year_of_hsts(site: Site, path: str) -> None:
-    told = site.browser("https").get(path).headers["strict-transport-security"]
-    assert int(re.findall(r"max-age=(\d+)", told)[0]) >= 31536000
-
-
-def test_claim_34_a_run_has_them_too(alice: Person, people: str) -> None:
-    for code in ("def task(g): return 1", "def task(g): return 1 / 0"):
-        headers = alice.run(people, code).headers
-        assert headers["x-content-type-options"] == "nosniff"
-        assert "frame-ancestors 'none'" in headers["content-security-policy"]
