@@ -65,7 +65,7 @@ def key(erin: Person) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def guild(admin: Person, erin: Person) -> str:
-    """An organisation that erin is in and frank is not."""
+    """An organization that erin is in and frank is not."""
     slug = f"guild-{uuid4().hex[:8]}"
     assert admin.http.post("/api/v2/admin/organizations/", json={"slug": slug}).status_code == 201
     assert admin.http.put(f"/api/v2/o/{slug}/members/{erin.username}/", json={"role": "member"}).is_success

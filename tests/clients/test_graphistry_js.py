@@ -51,7 +51,7 @@ def report(server: LiveServer, erin: Person, frank: Person, key: dict[str, str],
 
 @pytest.fixture(scope="module")
 def grace(make_user: Callable[..., Person], admin: Person, guild: str) -> Iterator[Person]:
-    """Another member of erin's organisation."""
+    """Another member of erin's organization."""
     person = make_user(f"grace-{uuid4().hex[:8]}")
     assert admin.http.put(f"/api/v2/o/{guild}/members/{person.username}/", json={}).is_success
     yield person
@@ -145,7 +145,7 @@ def test_a_token_with_the_word_before_it_is_one(report: dict[str, Any], erin: Pe
     assert edges_of(erin, report["given_token"]["dataset"]) == COLUMNS
 
 
-def test_an_organisation_is_named_in_every_request(report: dict[str, Any], erin: Person, guild: str) -> None:
+def test_an_organization_is_named_in_every_request(report: dict[str, Any], erin: Person, guild: str) -> None:
     dataset_id = report["organization"]["dataset"]
     assert edges_of(erin, dataset_id) == COLUMNS
     assert erin.http.get(f"/api/v2/upload/datasets/{dataset_id}").json()["data"]["org_name"] == guild

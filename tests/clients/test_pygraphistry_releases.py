@@ -82,7 +82,7 @@ def test_it_signs_in_with_password_key_and_token(report: dict[str, Any]) -> None
         assert report[way] == report["document"], way
 
 
-def test_it_signs_in_to_and_switches_organisations(report: dict[str, Any], guild: str) -> None:
+def test_it_signs_in_to_and_switches_organizations(report: dict[str, Any], guild: str) -> None:
     assert report["signed_in_to_organization"] == guild
     assert "switch organization" in report["switched"][1]["text"]
 

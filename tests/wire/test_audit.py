@@ -121,16 +121,15 @@ PLAIN = "def task(g):\n    print('hello')\n    return len(g._edges)"
 @pytest.mark.claim(38)
 def test_the_line_of_a_run_has_its_label_and_none_of_its_output(admin: Person, alice: Person, people: str) -> None:
     run_id = alice.run(people, PLAIN, run_label="two\nlines").headers["X-Run-Id"]
-    query: dict[str, str | int] = {"actor": alice.username, "action": "run", "limit": 1}
 
-    def line() -> dict[str, Any]:
-        found: dict[str, Any] = admin.http.get("/api/v2/admin/audit", params=query).json()["results"][0]
-        return found
+    def written() -> list[dict[str, Any]]:
+        lines = lines_of(admin, alice.username, "run")
+        return [line for line in lines if line["detail"]["run_id"] == run_id]
 
-    eventually(lambda: line()["detail"]["run_id"] == run_id, 5)
-    assert (line()["target"], line()["outcome"]) == (f"dataset:{people}", "ok")
-    assert line()["detail"]["run_label"] == "two\\u000alines"
-    assert "hello" not in str(line())
+    (line,) = eventually(written)
+    assert (line["target"], line["outcome"]) == (f"dataset:{people}", "ok")
+    assert line["detail"]["run_label"] == "two\\u000alines"
+    assert "hello" not in str(line)
 
 
 @pytest.mark.claim(38)

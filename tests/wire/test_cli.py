@@ -101,7 +101,7 @@ def test_a_disabled_user_is_out_until_he_is_enabled(
     person.http.close()
 
 
-def test_an_organisation_is_made_and_people_come_and_go(as_admin: Command, as_bob: Command, bob: Person) -> None:
+def test_an_organization_is_made_and_people_come_and_go(as_admin: Command, as_bob: Command, bob: Person) -> None:
     assert as_admin("org", "add", "cli-lab", "--name", "The lab").stdout == "added cli-lab\n"
     assert as_bob("org", "members", "cli-lab").stderr == "graphside: Not authorized to organization 'cli-lab'\n"
     assert as_admin("org", "add-member", "cli-lab", bob.username, "--role", "admin").returncode == 0

@@ -135,7 +135,7 @@ class TestSharing:
         assert as_alice("dataset", "share", dataset, "--mode", "private").stdout == "its owner\teverything\n"
         assert try_it() == 1
 
-    def test_members_of_its_organisation_may_use_what_is_shared_with_it(
+    def test_members_of_its_organization_may_use_what_is_shared_with_it(
         self, as_admin: Command, as_alice: Command, as_bob: Command, alice: Person, bob: Person, tmp_path: Path
     ) -> None:
         slug = f"cli-{uuid4().hex[:8]}"

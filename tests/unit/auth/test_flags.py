@@ -37,7 +37,7 @@ def bob(users: Users) -> int:
     return users.add("bob", "correct horse").user_id
 
 
-def test_the_flags_have_the_names_of_the_contract() -> None:
+def test_the_flags_have_the_names_of_the_protocol() -> None:
     assert KNOWN == ("flag_python_endpoint_disabled", "flag_python_endpoint_enabled_users")
 
 

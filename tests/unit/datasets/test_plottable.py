@@ -96,7 +96,7 @@ def test_without_a_node_table_nodes_and_their_binding_are_none() -> None:
 
 
 @pytest.mark.parametrize("key", [*NODE_BINDINGS, *EDGE_BINDINGS])
-def test_every_binding_of_the_contract_is_bound(key: str) -> None:
+def test_every_binding_of_the_protocol_is_bound(key: str) -> None:
     side = "node_encodings" if key in NODE_BINDINGS else "edge_encodings"
     attribute, column = (NODE_BINDINGS | EDGE_BINDINGS)[key]
     g = build_plottable(EDGES, NODES, {side: {"bindings": {key: column}}})

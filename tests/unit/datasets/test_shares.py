@@ -1,4 +1,4 @@
-"""Who may do what with a dataset, by the catalog's account: shares, invitations, organisations, expiry."""
+"""Who may do what with a dataset, by the catalog's account: shares, invitations, organizations, expiry."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +79,7 @@ def statements(catalog: Catalog) -> Iterator[list[str]]:
         event.remove(catalog._engine, "before_cursor_execute", note)
 
 
-# Modes: what the owner, an organisation's member, somebody of another one, and nobody may do
+# Modes: what the owner, an organization's member, somebody of another one, and nobody may do
 
 LEVELS: list[tuple[Share | None, Access, Access, Access]] = [
     (None, Access.NONE, Access.NONE, Access.NONE),
@@ -142,7 +142,7 @@ def test_an_invitation_waits_for_whom_it_names(people: People) -> None:
     assert kept.access(dataset_id, Reader(late.user_id, ("late@x.example",))) == Access.EDIT
 
 
-def test_who_leaves_an_organisation_has_lost_what_it_shares(people: People) -> None:
+def test_who_leaves_an_organization_has_lost_what_it_shares(people: People) -> None:
     kept, dataset_id = Shares(people.catalog), people.dataset(organization_id=people.lab)
     kept.set(dataset_id, Share("organization"))
     Organizations(people.catalog).remove_member("lab", "cem")
@@ -165,7 +165,7 @@ def test_a_share_is_what_was_set_last(people: People) -> None:
         assert connection.execute(sa.select(sa.func.count()).select_from(share_invites)).scalar_one() == 0
 
 
-def test_a_dataset_of_no_organisation_means_the_only_one_of_its_owner(people: People) -> None:
+def test_a_dataset_of_no_organization_means_the_only_one_of_its_owner(people: People) -> None:
     kept, dataset_id = Shares(people.catalog), people.dataset()
     assert kept.set(dataset_id, Share("organization")).organization == "lab"
     assert kept.access(dataset_id, people.cem) == Access.VIEW

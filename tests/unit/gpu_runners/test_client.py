@@ -21,6 +21,9 @@ from runtime.errors import EngineUnavailable, Overloaded, RunInterrupted
 from runtime.executor import Executor, ExecutorSettings
 from runtime.task import CPU_ENGINE, GPU_ENGINE, EngineName
 from tests.tasks import run_call, spec
+from tests.waiting import eventually_async, turns
+
+pytestmark = pytest.mark.anyio
 
 ABSENT = DeploymentUnavailableError(DeploymentID(name="GpuRunner"))
 
@@ -107,15 +110,11 @@ async def look(client: RunnerClient) -> None:
     await runners.look()
 
 
-def asked(cpu: Deployment, gpu: Deployment, act: Act) -> Any:
-    """``act`` on a client that has looked at the GPU runners once."""
-
-    async def main() -> Any:
-        client = RunnerClient({CPU_ENGINE: cpu, GPU_ENGINE: gpu})
-        await look(client)
-        return await act(client)
-
-    return asyncio.run(main())
+async def asked(cpu: Deployment, gpu: Deployment, act: Act) -> Any:
+    """Do ``act`` with a client that has looked at the GPU runners once."""
+    client = RunnerClient({CPU_ENGINE: cpu, GPU_ENGINE: gpu})
+    await look(client)
+    return await act(client)
 
 
 @pytest.fixture
@@ -129,43 +128,43 @@ def gpu() -> Deployment:
 
 
 @pytest.mark.parametrize(("engine", "runner"), [("pandas", "Runner"), ("cudf", "GpuRunner")])
-def test_a_run_goes_to_the_runners_of_its_engine(
+async def test_a_run_goes_to_the_runners_of_its_engine(
     cpu: Deployment, gpu: Deployment, engine: EngineName, runner: str
 ) -> None:
-    assert asked(cpu, gpu, lambda client: client.run(run_call(engine))) == runner
+    assert await asked(cpu, gpu, lambda client: client.run(run_call(engine))) == runner
     assert [deployment.calls for deployment in (cpu, gpu) if deployment.name == runner] == [[("run", "d")]]
 
 
-def test_without_gpu_runners_every_run_goes_to_a_runner_which_knows_its_engine(cpu: Deployment) -> None:
+async def test_without_gpu_runners_every_run_goes_to_a_runner_which_knows_its_engine(cpu: Deployment) -> None:
     client = RunnerClient({CPU_ENGINE: cpu})
-    reply: Any = asyncio.run(client.run(run_call("cudf")))
+    reply: Any = await client.run(run_call("cudf"))
     assert reply == "Runner"
     assert not client.gpu_running
 
 
 @pytest.mark.parametrize(("engine", "runner"), [("pandas", b"Runner"), ("cudf", b"GpuRunner")])
-def test_a_large_result_comes_from_the_kind_of_runner_that_made_it(
+async def test_a_large_result_comes_from_the_kind_of_runner_that_made_it(
     cpu: Deployment, gpu: Deployment, engine: Any, runner: bytes
 ) -> None:
     async def fetched(client: RunnerClient) -> list[bytes]:
         kept: KeptResult = {"replica": "a", "length": 1, "location": None}
         return [chunk async for chunk in client.fetch(engine, "run", kept)]
 
-    assert asked(cpu, gpu, fetched) == [runner]
+    assert await asked(cpu, gpu, fetched) == [runner]
     assert cpu.calls + gpu.calls == [("fetch", REPLICA_PREFIX + "a")]
 
 
-def test_uploads_are_for_runners_without_a_gpu(cpu: Deployment, gpu: Deployment) -> None:
+async def test_uploads_are_for_runners_without_a_gpu(cpu: Deployment, gpu: Deployment) -> None:
     cpu.answers = {"parse": {"object": {"id": "o"}}, "concatenate": {"object": {"id": "p"}}}
 
     async def upload(client: RunnerClient) -> list[Any]:
         return [await client.parse({}), await client.concatenate(["o"])]
 
-    assert asked(cpu, gpu, upload) == [{"id": "o"}, {"id": "p"}]
+    assert await asked(cpu, gpu, upload) == [{"id": "o"}, {"id": "p"}]
     assert gpu.calls == []
 
 
-def test_what_concerns_everybody_is_told_to_both_kinds(cpu: Deployment, gpu: Deployment) -> None:
+async def test_what_concerns_everybody_is_told_to_both_kinds(cpu: Deployment, gpu: Deployment) -> None:
     cpu.answers = {"evict": None, "cancel": False, "states": {"a": "queued"}}
     gpu.answers = {"evict": None, "cancel": True, "states": {"b": "running"}}
 
@@ -173,12 +172,12 @@ def test_what_concerns_everybody_is_told_to_both_kinds(cpu: Deployment, gpu: Dep
         await client.evict("d")
         return [await client.cancel("b"), await client.states()]
 
-    assert asked(cpu, gpu, tell) == [True, {"a": "queued", "b": "running"}]
+    assert await asked(cpu, gpu, tell) == [True, {"a": "queued", "b": "running"}]
     told = [("evict", ("d",)), ("cancel", ("b",)), ("states", ())]
     assert (cpu.broadcasts, gpu.broadcasts) == (told, [("is_ready", ()), *told])
 
 
-def test_the_other_kind_answers_while_one_is_missing(
+async def test_the_other_kind_answers_while_one_is_missing(
     cpu: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:  # fmt: skip
     cpu.answers = {"evict": None, "cancel": True, "states": {"a": "queued"}}
@@ -188,29 +187,29 @@ def test_the_other_kind_answers_while_one_is_missing(
         await client.ready()
         return [await client.cancel("a"), await client.states(), client.gpu_running]
 
-    assert asked(cpu, Deployment("GpuRunner"), tell) == [True, {"a": "queued"}, False]
+    assert await asked(cpu, Deployment("GpuRunner"), tell) == [True, {"a": "queued"}, False]
     assert not caplog.records
 
 
 @pytest.mark.parametrize(
     "ready", [ABSENT, [], [False], ConnectionError("gone")], ids=["none", "no answer", "still starting", "dying"]
 )
-def test_nobody_waits_for_gpu_runners_that_are_not_there(cpu: Deployment, ready: Any) -> None:
+async def test_nobody_waits_for_gpu_runners_that_are_not_there(cpu: Deployment, ready: Any) -> None:
     gpu = Deployment("GpuRunner", ready)
     with pytest.raises(Overloaded, match=r'no GPU runner is running.*"engine": "pandas"') as raised:
-        asked(cpu, gpu, lambda client: client.run(run_call("cudf")))
+        await asked(cpu, gpu, lambda client: client.run(run_call("cudf")))
     assert raised.value.fields["retry_after_s"] > 0
     assert gpu.calls == []
 
 
-def test_gpu_runners_that_never_came_are_no_engine(cpu: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_gpu_runners_that_never_came_are_no_engine(cpu: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_handle, "START_S", 0.0)
     with pytest.raises(EngineUnavailable, match='"engine": "pandas"') as raised:
-        asked(cpu, Deployment("GpuRunner", ABSENT), lambda client: client.run(run_call("cudf")))
+        await asked(cpu, Deployment("GpuRunner", ABSENT), lambda client: client.run(run_call("cudf")))
     assert raised.value.fields["engine"] == "cudf"
 
 
-def test_gpu_runners_that_were_there_will_be_again(
+async def test_gpu_runners_that_were_there_will_be_again(
     cpu: Deployment, gpu: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner_handle, "START_S", 0.0)
@@ -221,12 +220,12 @@ def test_gpu_runners_that_were_there_will_be_again(
         await client.run(run_call("cudf"))
 
     with pytest.raises(Overloaded):
-        asked(cpu, gpu, run)
+        await asked(cpu, gpu, run)
 
 
-def test_one_ready_replica_is_enough(cpu: Deployment) -> None:
+async def test_one_ready_replica_is_enough(cpu: Deployment) -> None:
     gpu = Deployment("GpuRunner", [False, True])
-    assert asked(cpu, gpu, lambda client: client.run(run_call("cudf"))) == "GpuRunner"
+    assert await asked(cpu, gpu, lambda client: client.run(run_call("cudf"))) == "GpuRunner"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +233,7 @@ def test_one_ready_replica_is_enough(cpu: Deployment) -> None:
     [(ABSENT, "no GPU runner is running", False), ([True], "every GPU runner is busy", True)],
     ids=["gone meanwhile", "without room"],
 )
-def test_a_call_that_finds_no_replica_is_given_up_after_a_while(
+async def test_a_call_that_finds_no_replica_is_given_up_after_a_while(
     cpu: Deployment, gpu: Deployment, monkeypatch: pytest.MonkeyPatch, ready: Any, says: str, running: bool
 ) -> None:
     monkeypatch.setattr(runner_handle, "FIND_REPLICA_S", 0.05)
@@ -246,14 +245,14 @@ def test_a_call_that_finds_no_replica_is_given_up_after_a_while(
             await client.run(run_call("cudf"))
         return client.gpu_running
 
-    assert asked(cpu, gpu, run) is running
+    assert await asked(cpu, gpu, run) is running
     assert gpu.responses[0].cancelled
 
 
 @pytest.mark.parametrize(
     ("error", "kind"), [(ABSENT, Overloaded), (ConnectionError("gone"), RunInterrupted)], ids=["failed", "died"]
 )
-def test_a_gpu_runner_that_goes_is_no_riddle(
+async def test_a_gpu_runner_that_goes_is_no_riddle(
     cpu: Deployment, gpu: Deployment, error: Exception, kind: type[Exception]
 ) -> None:
     gpu.answers = {"run": error}
@@ -263,59 +262,50 @@ def test_a_gpu_runner_that_goes_is_no_riddle(
         with pytest.raises(kind):
             await client.run(run_call("cudf"))
 
-    asked(cpu, gpu, run)
+    await asked(cpu, gpu, run)
 
 
-def test_a_client_that_leaves_takes_its_run_along(cpu: Deployment, gpu: Deployment) -> None:
+async def test_a_client_that_leaves_takes_its_run_along(cpu: Deployment, gpu: Deployment) -> None:
     gpu.assigned = False
 
     async def leave(client: RunnerClient) -> bool:
         running = asyncio.create_task(client.run(run_call("cudf")))
-        while not gpu.responses:
-            await asyncio.sleep(0)
+        await eventually_async(lambda: gpu.responses)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return running.cancelled()
 
-    assert asked(cpu, gpu, leave)
+    assert await asked(cpu, gpu, leave)
     assert gpu.responses[0].cancelled
 
 
-def test_an_ingress_keeps_looking(cpu: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_ingress_keeps_looking(cpu: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_handle, "LOOK_S", 0.01)
     gpu = Deployment("GpuRunner")
 
-    async def watch() -> None:
-        client = RunnerClient({CPU_ENGINE: cpu, GPU_ENGINE: gpu})
-        client.start()
-        for ready in ([True], ABSENT, RuntimeError("what?"), [True]):
-            gpu.ready = ready
-            wanted = isinstance(ready, list)
-            async with asyncio.timeout(5):
-                while client.gpu_running is not wanted:
-                    await asyncio.sleep(0.001)
-
-    asyncio.run(watch())
+    client = RunnerClient({CPU_ENGINE: cpu, GPU_ENGINE: gpu})
+    client.start()
+    for ready in ([True], ABSENT, RuntimeError("what?"), [True]):
+        gpu.ready = ready
+        wanted = isinstance(ready, list)
+        await eventually_async(lambda wanted=wanted: client.gpu_running is wanted)  # type: ignore[misc]
 
 
-def test_a_call_of_serve_tells_when_it_has_found_a_replica() -> None:
+async def test_a_call_of_serve_tells_when_it_has_found_a_replica() -> None:
     class Result:
         async def get_async(self) -> str:
             return "reply"
 
-    async def main() -> str:
-        found: Future[Any] = Future()
-        response: DeploymentResponse[str] = DeploymentResponse(
-            found, RequestMetadata(request_id="r", internal_request_id="i")
-        )
-        waiting = asyncio.create_task(response._fetch_future_result_async())
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        found.set_result(Result())
-        await waiting
-        return str(await response)
-
-    assert asyncio.run(main()) == "reply"
+    found: Future[Any] = Future()
+    response: DeploymentResponse[str] = DeploymentResponse(
+        found, RequestMetadata(request_id="r", internal_request_id="i")
+    )
+    waiting = asyncio.create_task(response._fetch_future_result_async())
+    await turns(1)
+    assert not waiting.done()
+    found.set_result(Result())
+    await waiting
+    assert await response == "reply"
 
 
 @pytest.mark.parametrize(
@@ -325,10 +315,10 @@ def test_a_call_of_serve_tells_when_it_has_found_a_replica() -> None:
         ("cudf", "pandas", r"'pandas' is not available on this runner, which has 'cudf'; .* engine=\"cudf\""),
     ],
 )
-def test_a_runner_that_has_another_engine_says_what_it_has(here: str, asked: str, says: str) -> None:
+async def test_a_runner_that_has_another_engine_says_what_it_has(here: str, asked: str, says: str) -> None:
     engine: Any = SimpleNamespace(name=here, load=None)
     executor = Executor(engine, ExecutorSettings(seats=1, queue=0, cache_bytes=0))
     run = executor.run(DatasetSource("d", {}, 0), spec(), asked)
     with pytest.raises(EngineUnavailable, match=says) as raised:
-        asyncio.run(run)
+        await run
     assert raised.value.fields == {"engine": asked}

@@ -11,7 +11,9 @@ import pytest
 from deployments.calls.messages import KeptResult, RunCall, RunReply
 from deployments.calls.runner_handle import not_running
 from tests.tasks import run_reply
-from tests.unit.http.test_app import run, with_app
+from tests.unit.http.app import opened, run
+
+pytestmark = pytest.mark.anyio
 
 GPU: dict[str, Any] = {"gpu": {}}
 FALLS_BACK = {"cudf_falls_back_to_pandas": True}
@@ -43,20 +45,17 @@ class Runners:
         return {}
 
 
-def answered(data: Path, runners: Runners, asked: str | None, **settings: Any) -> tuple[httpx.Response, dict[str, Any]]:
+async def answered(
+    data: Path, runners: Runners, asked: str | None, **settings: Any
+) -> tuple[httpx.Response, dict[str, Any]]:
     """The response, and the run's receipt once it has been written."""
-
-    async def act(http: httpx.AsyncClient, dataset_id: str) -> tuple[httpx.Response, dict[str, Any]]:
+    async with opened(data, runners, **settings) as (http, dataset_id), asyncio.timeout(10):
         answer = await run(http, dataset_id, **({} if asked is None else {"engine": asked}))
-        async with asyncio.timeout(10):
-            while True:
-                results = (await http.get("/api/v2/runs")).json()["results"]
-                if results and results[0]["state"] == "ended":
-                    return answer, results[0]
-                await asyncio.sleep(0.01)
-
-    found: tuple[httpx.Response, dict[str, Any]] = with_app(data, act, runners, **settings)
-    return found
+        while True:
+            results = (await http.get("/api/v2/runs")).json()["results"]
+            if results and results[0]["state"] == "ended":
+                return answer, results[0]
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -73,23 +72,23 @@ def answered(data: Path, runners: Runners, asked: str | None, **settings: Any) -
         (GPU | FALLS_BACK, True, None, "cudf"),
     ],
 )
-def test_a_run_has_the_engine_that_it_asks_for_or_the_best_that_is_running(
+async def test_a_run_has_the_engine_that_it_asks_for_or_the_best_that_is_running(
     tmp_path: Path, settings: dict[str, Any], gpu_running: bool, asked: str | None, ran: str
 ) -> None:
-    answer, receipt = answered(tmp_path, Runners(gpu_running=gpu_running), asked, **settings)
+    answer, receipt = await answered(tmp_path, Runners(gpu_running=gpu_running), asked, **settings)
     assert answer.status_code == 200
     assert "x-engine" not in answer.headers
     assert receipt["engine"] == ran
 
 
 @pytest.mark.parametrize("settings", [FALLS_BACK, GPU | FALLS_BACK], ids=["not set up", "not running"])
-def test_cudf_falls_back_while_no_gpu_runner_runs(tmp_path: Path, settings: dict[str, Any]) -> None:
-    answer, receipt = answered(tmp_path, Runners(gpu_running=False), "cudf", **settings)
+async def test_cudf_falls_back_while_no_gpu_runner_runs(tmp_path: Path, settings: dict[str, Any]) -> None:
+    answer, receipt = await answered(tmp_path, Runners(gpu_running=False), "cudf", **settings)
     assert (answer.status_code, answer.headers["x-engine"], receipt["engine"]) == (200, "pandas", "pandas")
 
 
-def test_cudf_is_refused_at_once_while_no_gpu_runner_runs(tmp_path: Path) -> None:
-    answer, receipt = answered(tmp_path, Runners(gpu_running=False), "cudf", **GPU)
+async def test_cudf_is_refused_at_once_while_no_gpu_runner_runs(tmp_path: Path) -> None:
+    answer, receipt = await answered(tmp_path, Runners(gpu_running=False), "cudf", **GPU)
     assert (answer.status_code, answer.json()["type"]) == (503, "Overloaded")
     assert int(answer.headers["retry-after"]) > 0
     assert 'engine="pandas"' in answer.json()["error"]
@@ -97,9 +96,9 @@ def test_cudf_is_refused_at_once_while_no_gpu_runner_runs(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("asked", "fetched"), [("cudf", "cudf"), (None, "cudf"), ("pandas", "pandas")])
-def test_a_large_result_is_fetched_from_the_engine_that_made_it(
+async def test_a_large_result_is_fetched_from_the_engine_that_made_it(
     tmp_path: Path, asked: str | None, fetched: str
 ) -> None:
     runners = Runners(gpu_running=True, large=True)
-    answer, _ = answered(tmp_path, runners, asked, **GPU)
+    answer, _ = await answered(tmp_path, runners, asked, **GPU)
     assert (answer.json(), runners.fetched) == (1, [fetched])

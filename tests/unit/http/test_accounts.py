@@ -286,7 +286,7 @@ class TestOrganizations:
             ("bob", 404, {"status": "Failed", "message": "No such organization id 'bob'"}),
         ],
     )
-    def test_switching_answers_in_the_words_of_the_contract(
+    def test_switching_answers_in_the_words_of_the_protocol(
         self, client: Browser, site: Site, slug: str, status: int, body: dict[str, object]
     ) -> None:
         for made in ("acme", "other"):

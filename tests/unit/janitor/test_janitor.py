@@ -23,6 +23,9 @@ from deployments.ingress.janitor import INCOMING_KEPT_S, Chore, Janitor, chores,
 from runtime.datasets.store.sweep import claim
 from runtime.receipts import NewRun, RunEnd
 from tests.unit.http.site import Site
+from tests.waiting import eventually_async
+
+pytestmark = pytest.mark.anyio
 
 
 class Counting:
@@ -37,29 +40,23 @@ class Counting:
         return 0
 
 
-def rounds(*chosen: Chore, until: Callable[[], bool]) -> None:
+async def rounds(*chosen: Chore, until: Callable[[], bool]) -> None:
     """A janitor does these until something has happened."""
-
-    async def work() -> None:
-        janitor = Janitor(chosen)
-        janitor.start()
-        try:
-            async with asyncio.timeout(10):
-                while not until():
-                    await asyncio.sleep(0.01)
-        finally:
-            await janitor.stop()
-
-    asyncio.run(work())
+    janitor = Janitor(chosen)
+    janitor.start()
+    try:
+        await eventually_async(until, 10)
+    finally:
+        await janitor.stop()
 
 
-def test_chores_are_repeated_each_in_its_own_time() -> None:
+async def test_chores_are_repeated_each_in_its_own_time() -> None:
     often, seldom = Counting(0.02), Counting(3600)
-    rounds(often.chore, seldom.chore, until=lambda: often.count >= 5)
+    await rounds(often.chore, seldom.chore, until=lambda: often.count >= 5)
     assert seldom.count <= 1
 
 
-def test_a_chore_that_fails_is_logged_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_chore_that_fails_is_logged_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     tries: list[int] = []
 
     def fail() -> int:
@@ -67,11 +64,11 @@ def test_a_chore_that_fails_is_logged_and_tried_again(caplog: pytest.LogCaptureF
         raise LookupError("no catalog")
 
     with caplog.at_level(logging.INFO, "graphside.janitor"):
-        rounds(Chore("broken", 0.01, fail), until=lambda: len(tries) >= 3)
+        await rounds(Chore("broken", 0.01, fail), until=lambda: len(tries) >= 3)
     assert "chore.failed chore=broken" in caplog.text
 
 
-def test_a_slow_chore_holds_up_neither_the_loop_nor_the_others() -> None:
+async def test_a_slow_chore_holds_up_neither_the_loop_nor_the_others() -> None:
     may_end, quick = threading.Event(), Counting(0.01)
 
     def quick_was_done() -> bool:
@@ -79,15 +76,14 @@ def test_a_slow_chore_holds_up_neither_the_loop_nor_the_others() -> None:
             may_end.set()
         return may_end.is_set()
 
-    rounds(Chore("slow", 0.001, lambda: int(may_end.wait(30))), quick.chore, until=quick_was_done)
+    await rounds(Chore("slow", 0.001, lambda: int(may_end.wait(30))), quick.chore, until=quick_was_done)
 
 
-def test_a_janitor_that_has_stopped_does_nothing_more() -> None:
+async def test_a_janitor_that_has_stopped_does_nothing_more() -> None:
     often = Counting(0.01)
-    rounds(often.chore, until=lambda: often.count > 0)
-    count = often.count  # asyncio.run has waited for the thread of one that was being done
-    time.sleep(0.1)
-    assert often.count == count
+    before = asyncio.all_tasks()
+    await rounds(often.chore, until=lambda: often.count > 0)
+    assert asyncio.all_tasks() == before
 
 
 @pytest.fixture
@@ -99,37 +95,37 @@ def site(tmp_path: Path) -> Iterator[Site]:
     opened.close()
 
 
-def do_all(site: Site) -> dict[str, int]:
-    return {chore.name: asyncio.run(done(chore.do)) for chore in chores(site.services)}
+async def do_all(site: Site) -> dict[str, int]:
+    return {chore.name: await done(chore.do) for chore in chores(site.services)}
 
 
-def test_a_tidy_server_has_nothing_to_do(site: Site) -> None:
-    assert set(do_all(site).values()) == {0}
+async def test_a_tidy_server_has_nothing_to_do(site: Site) -> None:
+    assert set((await do_all(site)).values()) == {0}
 
 
-def test_what_a_deleted_dataset_left_goes_and_what_is_just_being_uploaded_stays(site: Site) -> None:
+async def test_what_a_deleted_dataset_left_goes_and_what_is_just_being_uploaded_stays(site: Site) -> None:
     services = site.services
     dataset = site.dataset(site.user("ann"), "d")
     services.datasets.delete(dataset.id)
     path = services.store.incoming()
     path.write_bytes(b"table")
     services.store.commit(path, uuid4().hex)  # its row is still to come
-    found = do_all(site)
+    found = await do_all(site)
     assert (found["unreferenced tables"], found["orphan bytes"]) == (1, 0)
     assert len(list(services.store.stored())) == 1
 
 
-def test_a_dead_upload_goes_after_a_day(site: Site) -> None:
+async def test_a_dead_upload_goes_after_a_day(site: Site) -> None:
     dead, living = site.services.store.incoming(), site.services.store.incoming()
     for path in (dead, living):
         path.write_bytes(b"half")
     then = time.time() - INCOMING_KEPT_S - 1
     os.utime(dead, (then, then))
-    assert do_all(site)["dead uploads"] == 1
+    assert (await do_all(site))["dead uploads"] == 1
     assert living.exists()
 
 
-def test_log_ins_are_forgotten_when_no_token_of_theirs_can_count_any_more(catalog: Catalog) -> None:
+async def test_log_ins_are_forgotten_when_no_token_of_theirs_can_count_any_more(catalog: Catalog) -> None:
     revocations = Revocations(catalog)
     now = datetime.now(UTC)
     for name, until in (("long ago", now - timedelta(hours=2)), ("just now", now), ("to come", now + timedelta(1))):
@@ -141,7 +137,7 @@ def test_log_ins_are_forgotten_when_no_token_of_theirs_can_count_any_more(catalo
         assert set(connection.execute(sa.select(revoked_tokens.c.jti)).scalars()) == {"just now", "to come"}
 
 
-def test_expired_datasets_old_receipts_and_lost_runs_are_chores(tmp_path: Path) -> None:
+async def test_expired_datasets_old_receipts_and_lost_runs_are_chores(tmp_path: Path) -> None:
     evicted: list[str] = []
 
     class Runners:
@@ -168,7 +164,7 @@ def test_expired_datasets_old_receipts_and_lost_runs_are_chores(tmp_path: Path) 
         found = services.receipts.get(run.id, ann.user_id)
         return None if found is None else found.cause
 
-    rounds(by_name["expired datasets"], until=lambda: evicted == [plotted.id])
-    rounds(by_name["lost runs"], until=lambda: receipt(lost) == "RunInterrupted")
-    rounds(by_name["old receipts"], until=lambda: receipt(old) is None)
+    await rounds(by_name["expired datasets"], until=lambda: evicted == [plotted.id])
+    await rounds(by_name["lost runs"], until=lambda: receipt(lost) == "RunInterrupted")
+    await rounds(by_name["old receipts"], until=lambda: receipt(old) is None)
     site.close()

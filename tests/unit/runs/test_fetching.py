@@ -1,6 +1,5 @@
 """Large results come from their file where it is in reach, and else from the replica that has them."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from typing import Any, Self
@@ -12,6 +11,9 @@ from deployments.calls.messages import KeptResult
 from deployments.calls.runner_client import CHUNK_BYTES, RunnerClient
 from runtime.sandbox.host.large_result import LargeResult, ResultLocation
 from runtime.task import CPU_ENGINE
+from tests.waiting import eventually_async
+
+pytestmark = pytest.mark.anyio
 
 DATA = os.urandom(3 * CHUNK_BYTES + 17)
 
@@ -62,30 +64,27 @@ async def _fetched(handle: OneReplica, location: ResultLocation | None) -> bytes
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["alive", "dead meanwhile"])
-def test_a_file_in_reach_is_read_and_its_replica_lets_go(broken: bool) -> None:
+async def test_a_file_in_reach_is_read_and_its_replica_lets_go(broken: bool) -> None:
     result, handle = _result(), OneReplica(broken=broken)
-    assert asyncio.run(_fetched(handle, result.location)) == DATA
+    assert await _fetched(handle, result.location) == DATA
     assert handle.calls == [("drop", REPLICA_PREFIX + "a")]
 
 
-def test_one_that_is_elsewhere_comes_from_its_replica() -> None:
+async def test_one_that_is_elsewhere_comes_from_its_replica() -> None:
     result, handle = _result(), OneReplica()
     assert result.location is not None
     elsewhere: ResultLocation = {**result.location, "machine": ["another", "one"]}
-    assert asyncio.run(_fetched(handle, elsewhere)) == DATA
-    assert asyncio.run(_fetched(handle, None)) == DATA
+    assert await _fetched(handle, elsewhere) == DATA
+    assert await _fetched(handle, None) == DATA
     assert handle.calls == [("fetch", REPLICA_PREFIX + "a")] * 2
 
 
-def test_a_client_that_leaves_in_the_middle_leaves_no_file_open() -> None:
+async def test_a_client_that_leaves_in_the_middle_leaves_no_file_open() -> None:
     result, handle = _result(), OneReplica()
 
-    async def leave() -> int:
-        before = len(os.listdir("/proc/self/fd"))
-        chunks = _chunks(handle, result.location)
-        assert await anext(chunks) == DATA[:CHUNK_BYTES]
-        await chunks.aclose()  # type: ignore[attr-defined]  # it is a generator
-        return len(os.listdir("/proc/self/fd")) - before
-
-    assert asyncio.run(leave()) == 0
-    assert handle.calls == [("drop", REPLICA_PREFIX + "a")]
+    before = len(os.listdir("/proc/self/fd"))
+    chunks = _chunks(handle, result.location)
+    assert await anext(chunks) == DATA[:CHUNK_BYTES]
+    await chunks.aclose()  # type: ignore[attr-defined]  # it is a generator
+    assert len(os.listdir("/proc/self/fd")) == before
+    await eventually_async(lambda: handle.calls == [("drop", REPLICA_PREFIX + "a")])

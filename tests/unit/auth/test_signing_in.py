@@ -1,4 +1,4 @@
-"""Numbered claims about tokens and accounts (tests/claims.py), each shown once from outside."""
+"""What tokens and accounts promise, each shown once from outside; most of it is numbered (tests/claims.py)."""
 
 import asyncio
 import time
