@@ -131,7 +131,7 @@ def test_a_flag_can_be_set_for_a_group_staff_and_a_share(as_admin: Command, bob:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("user", "add", ADMIN, "--generate-password"), f"User {ADMIN} exists already."),
+        (("user", "add", ADMIN, "--generate-password"), f"User {ADMIN} already exists."),
         (("user", "passwd", "nobody", "--generate-password"), "There is no user 'nobody'."),
         (("user", "passwd", "..", "--generate-password"), "'..' cannot be part of a URL"),
         (("flag", "set", "nope", "on"), "There is no flag 'nope'"),

@@ -105,7 +105,7 @@ class TestAnswers:
             (401, {"error": "Token has expired."}, NotSignedIn, "sign in first: graphside login http"),
             (403, {"error": "Only an administrator may do this."}, Refused, "Only an administrator may do this."),
             (404, {"error": "There is no user 'bob'."}, Refused, "There is no user 'bob'."),
-            (409, {"message": "User bob exists already."}, Refused, "User bob exists already."),
+            (409, {"message": "User bob already exists."}, Refused, "User bob already exists."),
             (400, {"error": "two\nlines \x1b[31mred"}, Refused, r"^two lines \[31mred$"),
             (404, b"<html>nothing here</html>", Refused, "answered 404 Not Found; is it a graphside server?"),
             (502, b"", Refused, "answered 502 Bad Gateway"),

@@ -114,7 +114,7 @@ def test_disable_and_enable_name_the_user_in_the_path(cli: Cli, signed_in: Small
     ("status", "text", "says"),
     [
         (403, "Only an administrator may do this.", "Only an administrator may do this."),
-        (409, "User bob exists already.", "User bob exists already."),
+        (409, "User bob already exists.", "User bob already exists."),
     ],
 )
 def test_the_servers_no_is_shown(cli: Cli, signed_in: SmallServer, status: int, text: str, says: str) -> None:
