@@ -1,1 +1,4 @@
-"""Benchmarks: ours beside others, in one run on one machine. ``python -m bench --help``."""
+"""Benchmarks that compare graphside with others, in one run on one machine.
+
+``python -m bench --help`` explains them.
+"""

@@ -1,4 +1,4 @@
-"""``python -m bench [SECTION …]``."""
+"""``python -m bench [SECTION …]``: measure, and print what was found."""
 
 import argparse
 import os
@@ -22,7 +22,7 @@ from bench.servers import ROOT, Stage, StartFailed
 
 
 def main(arguments: list[str]) -> int:
-    """Measures, prints a page, writes it and its numbers. Returns the exit status."""
+    """Measure, print a page, and write the page and its numbers. Return the exit status."""
     options = _parser().parse_args(arguments)
     names = list(SECTIONS) if "all" in options.sections else list(dict.fromkeys(options.sections or DEFAULT))
     began = time.monotonic()
@@ -45,13 +45,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _measure(names: list[str], plan: Plan, report: Report) -> int:
-    """Runs the sections, one after the other. Returns the exit status."""
+    """Run the sections one after the other. Return the exit status."""
     try:
         with tempfile.TemporaryDirectory(prefix="graphside-bench-") as folder, Stage(Path(folder)) as stage:
             for name in names:
                 plan.tell(f"section {name}")
                 report.tables += [replace(table, section=name) for table in SECTIONS[name].run(stage, plan)]
-                report.load_after = os.getloadavg()[0]  # before the servers stop, which is work too
+                report.load_after = os.getloadavg()[0]  # before the servers stop, because stopping is load, too
             plan.tell("stopping")
     except (BadAnswer, StartFailed, httpx.HTTPError) as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -63,7 +63,7 @@ def _measure(names: list[str], plan: Plan, report: Report) -> int:
 
 
 def _section(name: str) -> str:
-    """``choices`` would refuse an empty list of sections."""
+    """Return the section's name. Not ``choices``, because that would refuse an empty list of sections."""
     if name not in (*SECTIONS, "all"):
         raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join((*SECTIONS, 'all'))}")
     return name
@@ -84,5 +84,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or its servers would stay
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # otherwise its servers would stay
     sys.exit(main(sys.argv[1:]))

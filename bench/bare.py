@@ -1,4 +1,4 @@
-"""A bare warm process beside the servers: ``bench.apps.bare``, and the way to tell it what to do."""
+"""A bare warm process beside the servers: it runs ``bench.apps.bare`` and gives it steps."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from bench.servers import ROOT
 from runtime.sandbox.host.environment import template_environment
 
 _ALLOCATOR = {name: template_environment()[name] for name in ("PYTHONMALLOC", "GLIBC_TUNABLES")}
-"""As in what it is compared with: a heap on huge pages is faster, and no merit of ours."""
+"""The allocator of our template, because a heap on huge pages is faster, which is no merit of ours."""
 
 _STOP_S = 10.0
 
 
 class BareProcess:
-    """Started by the ``with`` block that uses it."""
+    """The process, started by the ``with`` block that uses it."""
 
     def __enter__(self) -> "BareProcess":
         self._process = subprocess.Popen(
@@ -40,7 +40,7 @@ class BareProcess:
             self._process.wait()
 
     def do(self, step: str, **arguments: object) -> dict[str, float]:
-        """One step; seconds by name. Raises ``BadAnswer``."""
+        """Run one step. Return seconds by name. Raises ``BadAnswer``."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps({"do": step, **arguments}) + "\n")

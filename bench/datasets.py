@@ -1,6 +1,7 @@
-"""The data of a run: made from its size alone, column by column on disk, so that 4 GB of it need no memory.
+"""The data of a run, made from its size alone.
 
-Each file is what a client would upload: one Arrow IPC file with one record batch.
+It is written column by column to disk, so that making 4 GB needs no memory. Each file is what a client would upload: an
+Arrow IPC file with one record batch.
 """
 
 import os
@@ -20,19 +21,19 @@ Kind = Literal["numbers", "text", "noise"]
 ROW_BYTES: dict[Kind, int] = {"numbers": 24, "text": 40, "noise": 24}
 _CHUNK_ROWS = 1_000_000
 _SPARE_BYTES = 2 * 2**30
-"""Of disk and memory: what everything else may need while a file is made and used."""
+"""Disk and memory that everything else may need while a file is made and used."""
 
 
 class NoRoom(Exception):
-    """There is not enough disk or memory for a size. The message says which."""
+    """A size needs more disk or memory than there is. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """A table of edges: ``s``, ``d`` (int64, ten edges for each of the ids) and ``w`` (float64).
+    """A table of edges: ``s``, ``d`` (int64, ten edges for each id) and ``w`` (float64).
 
-    ``text`` has a column ``t`` too, of strings of eight characters. ``noise`` has ids from all of int64, which no
-    format can make smaller.
+    The kind ``text`` also has a column ``t`` of strings of eight characters. The kind ``noise`` has ids from all of
+    int64, which no format can compress.
     """
 
     kind: Kind
@@ -40,12 +41,12 @@ class Edges:
 
     @classmethod
     def of_bytes(cls, kind: Kind, byte_count: int) -> "Edges":
-        """As many rows as fill so many bytes."""
+        """Return edges with as many rows as fill so many bytes."""
         return cls(kind, byte_count // ROW_BYTES[kind])
 
     @property
     def byte_count(self) -> int:
-        """Of its buffers; the file is hardly larger."""
+        """The size of the buffers. The file is hardly larger."""
         return self.rows * ROW_BYTES[self.kind]
 
     @property
@@ -53,7 +54,7 @@ class Edges:
         return f"{self.kind}-{self.rows}"
 
     def file(self, folder: Path) -> Path:
-        """Its Arrow file in ``folder``, made by the first call. Raises ``NoRoom``."""
+        """Return the Arrow file in ``folder``. The first call makes it. Raises ``NoRoom``."""
         path = folder / f"{self.name}.arrow"
         if not path.exists():
             require_disk(folder, 2 * self.byte_count)
@@ -85,7 +86,7 @@ class Edges:
         return pa.array(values)
 
     def _texts(self, draft: Path) -> Any:
-        """As pandas 3 sends strings: 64-bit offsets."""
+        """Return strings with 64-bit offsets, as pandas 3 sends them."""
         offsets = np.memmap(draft / "offsets", "int64", "w+", shape=(self.rows + 1,))
         letters = np.memmap(draft / "letters", "S8", "w+", shape=(self.rows,))
         random = np.random.default_rng([7, ord("t")])
@@ -98,21 +99,21 @@ class Edges:
 
 
 def require_disk(folder: Path, byte_count: int) -> None:
-    """Raises ``NoRoom`` unless so many bytes can be written and some be left."""
+    """Raise ``NoRoom`` unless so many bytes can be written and some disk is left."""
     free = shutil.disk_usage(folder).free
     if free < byte_count + _SPARE_BYTES:
         raise NoRoom(f"{byte_count / 1e9:.1f} GB of disk are needed, {free / 1e9:.1f} GB are free")
 
 
 def require_memory(byte_count: int) -> None:
-    """Raises ``NoRoom`` unless so many bytes of memory are available and some be left."""
+    """Raise ``NoRoom`` unless so many bytes of memory are available and some memory is left."""
     available = psutil.virtual_memory().available
     if available < byte_count + _SPARE_BYTES:
         raise NoRoom(f"{byte_count / 1e9:.1f} GB of memory are needed, {available / 1e9:.1f} GB are available")
 
 
 def forget(path: Path) -> None:
-    """Delete a file that may be there."""
+    """Delete a file if it exists."""
     with suppress(FileNotFoundError):
         os.unlink(path)
 

@@ -1,9 +1,9 @@
-"""``python -m bench.gpu``: what the GPU engine costs, on a machine with a GPU. Prints JSON.
+"""``python -m bench.gpu``: measure the GPU engine on a machine with a GPU. Prints JSON.
 
-A dataset of 20 million edges and five columns: loading it from its stored table and from an image, giving it to a seat,
-four tasks in walled-in seats against the same text in a bare process with cuDF and against the pandas engine, in turn;
-runs that only a deadline ends; then the probe's copies, formats and kills (``tools/gpu/probe.py``), which are the
-ceilings.
+The dataset has 20 million edges and five columns. Measured are: loading it from its stored table and from an image;
+giving it to a seat; four tasks in walled seats, in turn with the same text in a bare process with cuDF and on the
+pandas engine; and runs that only a deadline ends. Then the probe (``tools/gpu/probe.py``) measures copies, formats and
+kills, which are the upper bounds.
 """
 
 import argparse
@@ -52,13 +52,13 @@ LIMITS: Final = {"timeout_s": 600, "cpu_s": 600, "memory_bytes": 24 * 1024 * MIB
 SOON_S: Final = 60.0
 
 Build = Callable[[LocalStore, TemplateProcess, SeatSettings], Engine]
-"""An engine of a store, a template of its own and settings."""
+"""Makes an engine from a store, a template of its own and settings."""
 
 _SLACK_BYTES: Final = 64 * MIB
 
 
 class BareCudf:
-    """``bench.apps.bare_cudf``: the same frame in a process without walls, which is warm and stays."""
+    """A warm process without walls that has the same frame: ``bench.apps.bare_cudf``."""
 
     def __init__(self, file: Path) -> None:
         self._process = subprocess.Popen(
@@ -68,7 +68,7 @@ class BareCudf:
         self.loaded = self._answer()
 
     def run(self, source: str) -> dict[str, Any]:
-        """``run_ms`` and ``result``. Raises ``BadAnswer``."""
+        """Run a task. Return ``run_ms`` and ``result``. Raises ``BadAnswer``."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(source) + "\n")
@@ -98,7 +98,10 @@ class Bench:
         self._source = source
 
     async def loading(self, images: Path, rounds: int) -> dict[str, Any]:
-        """By a loader that waits, in GB/s of what lies on the device: from the stored table, and from its image."""
+        """Measure loading by a loader that was ready.
+
+        Return GB/s of bytes on the device: from the stored table, and from its image.
+        """
         answer: dict[str, Any] = {}
         for kind in ("table", "image"):
             taken = []
@@ -112,7 +115,7 @@ class Bench:
         return {"device_bytes": byte_count, **answer}
 
     async def _load(self, images: Path) -> tuple[int, float]:
-        """Once, and given up again when it has an image: bytes on the device, and seconds."""
+        """Load the dataset, wait for its image and close it. Return the bytes on the device and the seconds."""
         engine = self._engine
         await self._until(lambda: bool(engine.loaders.pids), "no loader was ready")
         dataset = await engine.load(self._source, _no_room)
@@ -123,7 +126,7 @@ class Bench:
             await dataset.close()
 
     async def attaching(self, rounds: int) -> dict[str, Any]:
-        """The first run loads; the others take a seat that waits."""
+        """Measure the first run, which loads, and further runs, which take a waiting seat."""
         began = time.perf_counter()
         await self._run(self._cudf, TRIVIAL)
         first_ms = _ms(time.perf_counter() - began)
@@ -140,7 +143,10 @@ class Bench:
         }
 
     async def task(self, name: str, bare: BareCudf, rounds: int, *, with_pandas: bool) -> dict[str, Any]:
-        """Seat and bare process in turn, each once unmeasured; pandas once."""
+        """Measure a task in a seat and in the bare process in turn.
+
+        The first round of both does not count. pandas runs the task once.
+        """
         seats, alone, results = [], [], []
         for number in range(rounds + 1):
             await self._seat_waits()
@@ -164,7 +170,10 @@ class Bench:
         return answer
 
     async def deadline(self, name: str) -> dict[str, Any]:
-        """A run that only its deadline ends: how late, when its memory is free again, whether the next one is right."""
+        """Measure a run that only its deadline ends.
+
+        Return how late it ended, when its memory was free again, and whether the next run was right.
+        """
         await self._seat_waits()
         free = self._driver.capacity().free_bytes
         timeout_s = 2.0
@@ -204,7 +213,7 @@ class Bench:
 
 
 async def measure(driver: CudaDriver, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Everything but what the probe is asked. A part that fails says so and hides no other."""
+    """Measure everything but the probe's questions. A part that fails says so and does not hide the others."""
     store = LocalStore(folder)
     store.prepare()
     table = edges(options.rows)
@@ -284,7 +293,7 @@ async def _until(condition: Callable[[], bool]) -> bool:
 
 
 def probed(folder: Path) -> dict[str, Any]:
-    """What the probe says of copies, formats and kills."""
+    """Return the probe's answers about copies, formats and kills."""
     out = folder / "probe.json"
     command = [sys.executable, str(ROOT / "tools/gpu/probe.py"), "--out", str(out), "copies", "formats", "kills"]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
@@ -293,7 +302,7 @@ def probed(folder: Path) -> dict[str, Any]:
 
 
 def _result(outcome: RunOutcome) -> Any:
-    """What a task returned."""
+    """Return the value that a task returned."""
     return json.loads(bytes(memoryview(outcome.result)))
 
 
@@ -302,14 +311,14 @@ def _ms(seconds: float) -> float:
 
 
 def _near(one: Any, other: Any) -> bool:
-    """Sums are added up in another order on a device."""
+    """Return whether two results are close enough, because a device adds up sums in another order."""
     if isinstance(one, list):
         return isinstance(other, list) and all(map(_near, one, other))
     return abs(float(one) - float(other)) <= 1e-6 * abs(float(other))
 
 
 def main() -> int:
-    """Returns the exit status: 1 where there is no device, or the whole failed."""
+    """Return the exit status: 1 if there is no device or everything failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--rounds", type=int, default=5)

@@ -1,4 +1,4 @@
-"""Tasks that run on frames of either engine, and the data that they run on."""
+"""Tasks that run on frames of either engine, and their data."""
 
 from typing import Final
 
@@ -41,7 +41,7 @@ def task(g):
     return round(float(rank['r'].sum()), 3)
 """,
 }
-"""By name. What they return is small, so that it is the work that is timed."""
+"""Tasks by name. Their results are small, so that their work is timed."""
 
 ENDLESS: Final = {
     "computing": """
@@ -61,7 +61,7 @@ def task(g):
 
 
 def edges(rows: int) -> pa.Table:
-    """Five columns: ends (ten edges for each of the ids), a weight, a short text of 100,000 different ones, a kind."""
+    """Return five columns: both ends (ten edges for each id), a weight, one of 100,000 short texts, and a kind."""
     random = np.random.default_rng(7)
     most = max(10, rows // 10)
     words = pa.array([f"t{number:07d}" for number in range(100_000)], pa.large_string())

@@ -1,7 +1,7 @@
-"""Interleaved rounds and what is made of them: medians, and ratios within a round.
+"""Interleaved rounds, and what is computed from them: medians, and ratios within a round.
 
-A ratio is taken between neighbours in time and then the median of those, so that a machine that becomes busy in the
-middle of a run shows in both numbers of a pair instead of in one.
+A ratio is the median of ratios between rounds that are neighbors in time. So a machine that becomes busy in the middle
+of a run changes both numbers of a pair and not one.
 """
 
 import math
@@ -14,7 +14,7 @@ from bench.client import Call, Load, drive
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that is measured: its name in tables and the call that is sent to it."""
+    """A measured thing: its name in tables and the call that is sent to it."""
 
     name: str
     call: Call
@@ -25,7 +25,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """Something that is measured by a client of its own."""
+    """A measured thing that has a client of its own."""
 
     name: str
     drive: Callable[[int, float], Load]
@@ -43,20 +43,20 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All rounds of one target under one number of clients, in the order in which they ran."""
+    """All rounds of one target with one number of clients, in the order in which they ran."""
 
     target: str
     clients: int
     rounds: tuple[Round, ...]
     phases_ms: dict[str, float]
-    """Median of each phase that the server names in ``Server-Timing``."""
+    """The median of each phase that the server names in ``Server-Timing``."""
 
     def median(self, figure: str) -> float:
-        """Of the rounds. ``figure`` names a field of ``Round``."""
+        """Return the median of the rounds. ``figure`` names a field of ``Round``."""
         return statistics.median(float(getattr(item, figure)) for item in self.rounds)
 
     def over(self, reference: "Measured", figure: str) -> float:
-        """The median of the ratios of each round to the reference's round beside it."""
+        """Return the median of the ratios of each round to the reference's round beside it."""
         pairs = zip(self.rounds, reference.rounds, strict=True)
         return statistics.median(float(getattr(own, figure) / getattr(other, figure)) for own, other in pairs)
 
@@ -64,8 +64,10 @@ class Measured:
 def interleave(
     targets: Sequence[Target | Driven], clients: int, rounds: int, seconds: float, tell: Callable[[str], None]
 ) -> list[Measured]:
-    """``rounds`` times: each target in turn, ``clients`` connections, ``seconds``. The first goes last in every other
-    round, so that no target always follows the same neighbour."""
+    """Measure each target in turn for ``seconds`` over ``clients`` connections, and repeat that ``rounds`` times.
+
+    Every other round is in reverse order, so that no target always follows the same neighbor.
+    """
     loads: dict[str, list[Load]] = {target.name: [] for target in targets}
     for number in range(rounds):
         for target in targets if number % 2 == 0 else reversed(targets):
@@ -79,7 +81,7 @@ def interleave(
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that ``share`` (0 to 1) of the values do not exceed (nearest rank)."""
+    """Return the smallest value that a ``share`` (0 to 1) of the values do not exceed (nearest rank)."""
     ranked = sorted(values)
     return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
 

@@ -1,4 +1,4 @@
-"""Datasets on a server of ours, and the calls to them."""
+"""Datasets on a server of ours, and calls to them."""
 
 from dataclasses import dataclass
 
@@ -26,9 +26,9 @@ class Hosted:
 
     @classmethod
     def of(cls, stage: Stage, server: Server, edges: Edges, number: int = 0) -> "Hosted":
-        """The dataset of these edges, uploaded by the first call; other numbers are other datasets of the same edges.
+        """Return the dataset of these edges. The first call uploads it.
 
-        Raises ``NoRoom``.
+        Other numbers are other datasets with the same edges. Raises ``NoRoom``.
         """
         name = f"{edges.name}#{number}"
         if name not in server.dataset_ids:
@@ -39,24 +39,24 @@ class Hosted:
 
     @classmethod
     def empty(cls, server: Server) -> "Hosted":
-        """A new dataset without tables."""
+        """Make a dataset without tables."""
         with server.client() as client:
             created = client.post("/api/v2/upload/datasets/", json=_DESCRIPTION).raise_for_status().json()
         return cls(server, created["data"]["dataset_id"])
 
     def upload(self, stage: Stage, edges: Edges) -> Transfer:
-        """Give it these edges."""
+        """Upload these edges to the dataset."""
         path = f"/api/v2/upload/datasets/{self.dataset_id}/edges/arrow"
         return upload(HOST, self.server.port, path, edges.file(stage.folder), {"Authorization": self._authorization()})
 
     def call(self, task: str, **fields: object) -> Call:
-        """A run of ``task``. ``fields``: of the body."""
+        """Return a call that runs ``task``. ``fields`` are added to the body."""
         path = f"/api/v2/datasets/{self.dataset_id}/python"
         body = {"execute": task, **fields}
         return Call.post(HOST, self.server.port, path, body, {"Authorization": self._authorization()})
 
     def delete(self) -> None:
-        """Delete it from its server."""
+        """Delete the dataset from its server."""
         with self.server.client() as client:
             client.delete(f"/api/v2/datasets/{self.dataset_id}").raise_for_status()
         kept = self.server.dataset_ids

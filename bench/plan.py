@@ -1,4 +1,4 @@
-"""How long and how often."""
+"""How long and how often something is measured."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``rounds`` of ``seconds`` each for what is measured by calls; ``starts`` of each server for what is measured by
-    starting it. ``is_long``: the sizes that targets name, where smaller ones save time. ``tell`` shows progress.
+    """How much a run measures.
+
+    Things measured by calls get ``rounds`` of ``seconds`` each. Things measured by starting a server get ``starts`` of
+    each server. ``is_long``: use the sizes that targets name; short runs use smaller ones. ``tell`` shows progress.
     """
 
     rounds: int
@@ -18,10 +20,10 @@ class Plan:
 
 
 def short(tell: Callable[[str], None]) -> Plan:
-    """Enough to see a change of a tenth."""
+    """Return a plan that is long enough to show a change of a tenth."""
     return Plan(rounds=5, seconds=1.0, starts=2, tell=tell)
 
 
 def long(tell: Callable[[str], None]) -> Plan:
-    """For numbers that are kept."""
+    """Return the plan for numbers that are kept."""
     return Plan(rounds=15, seconds=5.0, starts=5, tell=tell, is_long=True)

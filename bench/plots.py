@@ -1,4 +1,4 @@
-"""A curve or several, as data; ``bench.page`` draws them."""
+"""Plots as data, which ``bench.page`` draws."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ _SIZE_INCHES = (6.4, 3.6)
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points by ``x``."""
+    """One curve: its points by ``x``."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -16,7 +16,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """``name`` is its file's, without ending. Axes are logarithmic where ``log`` (``x``, ``y``, ``xy``) has them."""
+    """One plot.
+
+    ``name`` is its file's name without ending. ``log`` (``x``, ``y``, ``xy``) names the logarithmic axes.
+    """
 
     name: str
     title: str
@@ -27,7 +30,7 @@ class Plot:
 
     @classmethod
     def from_json(cls, value: dict[str, object]) -> "Plot":
-        """Of what ``dataclasses.asdict`` made of one."""
+        """Return the plot that ``dataclasses.asdict`` turned into this value."""
         curves = [
             Curve(curve["name"], tuple((float(x), float(y)) for x, y in curve["points"]))
             for curve in value["curves"]  # type: ignore[attr-defined]  # JSON
@@ -37,7 +40,7 @@ class Plot:
 
 
 def draw(plot: Plot, path: Path) -> None:
-    """As SVG; the same bytes for the same data."""
+    """Draw the plot as SVG. The same data gives the same bytes."""
     import matplotlib  # only pages need it, and it takes a second
 
     matplotlib.use("svg")

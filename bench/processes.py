@@ -16,7 +16,7 @@ _SETTLE_S = 10.0
 
 
 def replica(server: Server, deployment: str) -> psutil.Process:
-    """The only replica of a deployment. Raises ``BadAnswer`` where there are more or none."""
+    """Return the only replica of a deployment. Raises ``BadAnswer`` if there are several or none."""
     found = []
     for process in psutil.Process(server.pid).children(recursive=True):
         with suppress(psutil.Error):
@@ -29,29 +29,29 @@ def replica(server: Server, deployment: str) -> psutil.Process:
 
 
 def below(process: psutil.Process) -> list[psutil.Process]:
-    """All descendants that are alive."""
+    """Return all descendants that are alive."""
     with suppress(psutil.Error):
         return [one for one in process.children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
     return []
 
 
 def private_bytes(process: psutil.Process) -> int:
-    """``RssAnon``; 0 once it has ended."""
+    """Return ``RssAnon``, or 0 if the process has ended."""
     return _field(f"/proc/{process.pid}/status", "RssAnon:")
 
 
 def proportional_private_bytes(processes: Iterable[psutil.Process]) -> int:
-    """``Pss_Anon`` of all: what they have that is in no file, pages that a fork shares counted once.
+    """Return the sum of ``Pss_Anon``: memory that is in no file, with pages that a fork shares counted once.
 
-    Raises ``PermissionError`` where this user may not look.
+    Raises ``PermissionError`` if this user may not look.
     """
     return sum(_field(f"/proc/{one.pid}/smaps_rollup", "Pss_Anon:") for one in processes)
 
 
 def own_bytes(process: psutil.Process) -> int:
-    """Pages that no other process has, and page tables: what would be free if it ended.
+    """Return the bytes that would be free if the process ended: pages that no other process has, and page tables.
 
-    Raises ``PermissionError`` where this user may not look.
+    Raises ``PermissionError`` if this user may not look.
     """
     pages = ("Private_Clean:", "Private_Dirty:")
     own = sum(_field(f"/proc/{process.pid}/smaps_rollup", name) for name in pages)
@@ -59,7 +59,7 @@ def own_bytes(process: psutil.Process) -> int:
 
 
 def proportional_bytes(processes: Iterable[psutil.Process]) -> int:
-    """``Pss`` of all and their page tables. Raises ``PermissionError`` where this user may not look."""
+    """Return the sum of ``Pss`` and page tables. Raises ``PermissionError`` if this user may not look."""
     return sum(
         _field(f"/proc/{one.pid}/smaps_rollup", "Pss:") + _field(f"/proc/{one.pid}/status", "VmPTE:")
         for one in processes
@@ -67,7 +67,7 @@ def proportional_bytes(processes: Iterable[psutil.Process]) -> int:
 
 
 def mapped_files(process: psutil.Process, folder: Path) -> dict[int, int]:
-    """Size by inode of the files below ``folder`` that it maps."""
+    """Return the size, by inode, of the files below ``folder`` that the process maps."""
     sizes = {one.stat().st_ino: one.stat().st_size for one in folder.rglob("*") if one.is_file()}
     with suppress(FileNotFoundError, ProcessLookupError):
         lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
@@ -76,7 +76,7 @@ def mapped_files(process: psutil.Process, folder: Path) -> dict[int, int]:
 
 
 def _field(path: str, name: str) -> int:
-    """Bytes; 0 where the process has ended."""
+    """Return the field in bytes, or 0 if the process has ended."""
     with suppress(FileNotFoundError, ProcessLookupError):
         for line in Path(path).read_text().splitlines():
             if line.startswith(name):
@@ -85,7 +85,7 @@ def _field(path: str, name: str) -> int:
 
 
 class PrivateGrowth:
-    """How far a process's private memory rises above where it was. Use as a context manager."""
+    """Measure how far a process's private memory rises above its start. Use as a context manager."""
 
     def __init__(self, process: psutil.Process) -> None:
         self._process = process
@@ -113,9 +113,10 @@ class PrivateGrowth:
 
 
 def seats_of(runner: psutil.Process, folder: Path, byte_count: int, count: int) -> list[psutil.Process]:
-    """The processes forked from the one that holds a dataset of at least ``byte_count``, once there are ``count``.
+    """Return the processes that were forked from the holder of a dataset, once there are ``count`` of them.
 
-    ``folder``: where stored tables are. Raises ``BadAnswer``.
+    The dataset has at least ``byte_count`` bytes. ``folder``: where stored tables are. Raises ``BadAnswer`` if that
+    takes too long.
     """
     until = time.monotonic() + _SETTLE_S
     while True:
@@ -125,12 +126,12 @@ def seats_of(runner: psutil.Process, folder: Path, byte_count: int, count: int) 
         if len(seats) == count:
             return seats
         if time.monotonic() > until:
-            raise BadAnswer(f"{len(seats)} processes of a dataset where {count} were to be")
+            raise BadAnswer(f"{len(seats)} processes of a dataset, expected {count}")
         time.sleep(_LOOK_S)
 
 
 def _parent(process: psutil.Process) -> int | None:
-    """None once it has ended: spare seats come and go."""
+    """Return the parent's pid, or None if the process has ended, because spare seats come and go."""
     try:
         return int(process.ppid())
     except psutil.Error:

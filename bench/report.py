@@ -1,4 +1,4 @@
-"""What a run found: a table for eyes, JSON for everything else."""
+"""The findings of a run: tables to read, and JSON for programs."""
 
 import json
 import os
@@ -17,7 +17,10 @@ _PACKAGES = ("ray", "pandas", "pyarrow", "numpy", "graphistry", "fastapi", "uvic
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number that a target is about. ``at``: what it was taken at, where that is not what the target names."""
+    """A number that a target is about.
+
+    ``at``: the condition of measurement, if it is not the one that the target names.
+    """
 
     value: float
     at: str = ""
@@ -25,9 +28,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``rows`` hold text; ``data`` holds the numbers behind it, as JSON values.
+    """One table. ``rows`` hold text; ``data`` holds the numbers behind it, as JSON values.
 
-    ``measures``: what ``bench/targets.py`` asks for, by its key. ``section`` is filled in by who runs the section.
+    ``measures``: the numbers that ``bench/targets.py`` asks for, by key. The caller of the section fills in
+    ``section``.
     """
 
     title: str
@@ -40,7 +44,7 @@ class Table:
     section: str = ""
 
     def to_markdown(self) -> str:
-        """The title, the table, a line for each note. Columns of numbers stand to the right."""
+        """Return the title, the table and a line for each note. Columns of numbers are aligned right."""
         right = [all(map(_is_number, filter(None, cells))) for cells in zip(*self.rows, strict=True)]
         rule = ["---:" if number else "---" for number in right]
         lines = [f"### {self.title}", ""]
@@ -62,11 +66,11 @@ class Report:
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """Of all tables."""
+        """The measures of all tables."""
         return {key: measure for table in self.tables for key, measure in table.measures.items()}
 
     def to_markdown(self) -> str:
-        """The whole run as a page."""
+        """Return the whole run as a page."""
         head = (
             f"`{self.command}`, {self.started}, {self.wall_s:.0f} s. {_machine()}. "
             f"Load average (1 min) {self.load_before:.2f} before, {self.load_after:.2f} after."
@@ -74,7 +78,7 @@ class Report:
         return "\n\n".join([head, *(table.to_markdown() for table in self.tables)]) + "\n"
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """``<time>.md`` and ``<time>.json`` in ``folder``."""
+        """Write ``<time>.md`` and ``<time>.json`` into ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
         stem = time.strftime("%Y%m%d-%H%M%S")
         page, data = folder / f"{stem}.md", folder / f"{stem}.json"
@@ -97,5 +101,5 @@ def _is_number(cell: str) -> bool:
 
 
 def figures(values: Sequence[float], digits: int = 1) -> tuple[str, ...]:
-    """Numbers as cells."""
+    """Return numbers as cells."""
     return tuple(f"{value:.{digits}f}" for value in values)

@@ -30,7 +30,7 @@ _PAYLOAD = {
 
 
 def json_run(code: str, **limits: float) -> TaskSpec:
-    """A run whose result is JSON, under the default limits with changes."""
+    """Return a run whose result is JSON, under the default limits with these changes."""
     made = Limits(**(LimitSettings().model_dump() | limits))
     task: Task = {"source": code, "output_type": "json", "format": "json", "accepts_text": True}
     return TaskSpec(uuid4().hex, task, made)
@@ -47,7 +47,7 @@ class Sandbox:
 
     @classmethod
     async def open(cls, name: str, walls: Walls, folder: Path, store: LocalStore, spares: int) -> "Sandbox":
-        """``folder``: where its scratch directories are made."""
+        """Start the sandbox. Its scratch directories are made in ``folder``."""
         template = TemplateProcess(walls)
         scratch = ScratchRoot(folder, for_other_users=walls.throwaway_users)
         settings = SeatSettings(
@@ -66,11 +66,11 @@ class Sandbox:
             raise BadAnswer(f"a run behind {self.name} ended with {outcome.failure}")
 
     def own(self, source: DatasetSource) -> DatasetSource:
-        """The same tables as a dataset of this sandbox alone."""
+        """Return the same tables as a dataset of this sandbox alone."""
         return replace(source, dataset_id=uuid4().hex)
 
     def cpu_s(self) -> float:
-        """CPU that its holders and their ended seats have used, and this process."""
+        """Return the CPU seconds that this process, its holders and their ended seats have used."""
         pid = self.template.pid
         below = psutil.Process(pid).children() if pid is not None else []
         return sum(sum(one.cpu_times()[:4]) for one in below) + sum(os.times()[:2])
@@ -81,7 +81,7 @@ class Sandbox:
 
 
 def store_table(store: LocalStore, table: pa.Table) -> DatasetSource:
-    """A stored dataset whose edges are ``table``."""
+    """Store a table. Return a dataset whose edges it is."""
     path = store.incoming()
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""The servers of a run: each started from its builder by our own launcher, so that all have the same flags."""
+"""The servers of a run. Our own launcher starts each from its builder, so that all have the same flags."""
 
 import json
 import os
@@ -28,7 +28,7 @@ SMALL_CACHE_BYTES = 420_000_000
 """Room for one dataset of 400 MB, or for four of the ten of the section ``budget``."""
 
 _SETTINGS = {"token_lifetime_s": 86_400, "max_upload_bytes": 8 * 2**30}
-"""Of every server of ours: a long run outlives an hour, and large datasets come in one upload."""
+"""Settings of every server of ours: a long run takes over an hour, and large datasets come in one upload."""
 
 _READY = "\ngraphside ready at "
 _INTRODUCED = ("\ncurl ", "\nNo demo graph")
@@ -40,17 +40,17 @@ class StartFailed(Exception):
 
 @dataclass(slots=True)
 class Server:
-    """One app under ``bench.apps.launch``, with a data directory that stays from start to start."""
+    """One app under ``bench.apps.launch``. Its data directory stays from start to start."""
 
     builder: str
     data: Path
     settings: Mapping[str, object] = field(default_factory=dict)
-    """Of the app, by name; the next start has them."""
+    """The app's settings by name. The next start uses them."""
 
     port: int = 0
     starts: int = 0
     dataset_ids: dict[str, str] = field(default_factory=dict)
-    """What was uploaded to it, by name; it stays from start to start."""
+    """The datasets uploaded to it, by name. They stay from start to start."""
 
     password: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -63,7 +63,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Of the process above all of its processes, while it runs."""
+        """The pid of the ancestor of all its processes, while it runs."""
         assert self._process is not None
         return self._process.pid
 
@@ -72,7 +72,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def spawn(self) -> None:
-        """Begin to start it; ``wait_ready`` waits for the end of that."""
+        """Begin to start it. ``wait_ready`` waits for the end of the start."""
         self.port = pick()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "GRAPHSIDE_"))}
         own = {
@@ -91,9 +91,9 @@ class Server:
             )  # fmt: skip
 
     def wait_ready(self) -> float:
-        """Seconds from ``spawn`` until it said that it answers. Returns when it has also loaded its demo graph.
+        """Wait until the server says that it answers, and has loaded its demo graph.
 
-        Raises ``StartFailed``.
+        Return the seconds from ``spawn`` until it said so. Raises ``StartFailed``.
         """
         ready_s = 0.0
         while True:
@@ -109,7 +109,7 @@ class Server:
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """Stop it in order, and by force where that does not work."""
+        """Stop it in order, and by force if that does not work."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -122,7 +122,7 @@ class Server:
 
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:
-        """Signed in as its admin: for preparations, which are not measured."""
+        """Yield a client signed in as the server's admin, for preparations that are not measured."""
         with httpx.Client(base_url=self.url, timeout=300, trust_env=False) as client:
             if not self._authorization:
                 answer = client.post("/api-token-auth/", json={"username": "bench", "password": self.password})
@@ -136,7 +136,7 @@ class Server:
 
 
 class Stage:
-    """The folder of a run and its servers, shared by its sections. Use as a context manager: it stops them all."""
+    """The folder of a run and its servers, shared by its sections. As a context manager it stops them all."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -149,16 +149,16 @@ class Stage:
         self.ours("graphside, reused seats", reused_seats=8)
 
     def ours(self, name: str, **settings: object) -> None:
-        """There is a server of ours with other settings under that name from now on; it is not started."""
+        """Add a server of ours with other settings under this name. It is not started."""
         folder = self.folder / name.replace(",", "").replace(" ", "-")
         self._servers[name] = Server(OURS, folder, {**_SETTINGS, **settings})
 
     def server(self, name: str) -> Server:
-        """The server of that name, running or not."""
+        """Return the server of that name, running or not."""
         return self._servers[name]
 
     def running(self, *names: str) -> tuple[Server, ...]:
-        """Those servers and no others, running; started side by side where they are not."""
+        """Run exactly these servers: start the missing ones side by side, stop all others."""
         self.stop_all(but=names)
         wanted = tuple(self._servers[name] for name in names)
         new = [server for server in wanted if not server.running]
@@ -169,7 +169,7 @@ class Stage:
         return wanted
 
     def stop_all(self, but: tuple[str, ...] = ()) -> None:
-        """Stop what runs."""
+        """Stop all running servers but these."""
         for name, server in self._servers.items():
             if name not in but:
                 server.stop()

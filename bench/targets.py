@@ -1,4 +1,4 @@
-"""What the numbers are to be, and whether they are."""
+"""The targets of the benchmarks, and the verdict on each."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Verdict = Literal["met", "NOT met", "printed", "not measured"]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """``key`` begins with the section that measures it. Without a limit the number is only printed."""
+    """One target. ``key`` begins with the section that measures it. A number without a limit is only printed."""
 
     key: str
     what: str
@@ -49,28 +49,28 @@ class Goal:
 
 
 GOALS = (
-    Goal("warm.isolated.p50", "warm trivial call, p50, over the two-hop no-op: isolated", at_most=1.6),
+    Goal("warm.isolated.p50", "p50 of a warm trivial call, over the two-hop no-op: isolated", at_most=1.6),
     Goal("warm.reused.p50", "the same: reused seat", at_most=1.25),
-    Goal("warm.isolated.p99", "warm trivial call, p99, over the no-op: isolated", at_most=2),
+    Goal("warm.isolated.p99", "p99 of a warm trivial call, over the no-op: isolated", at_most=2),
     Goal("warm.reused.p99", "the same: reused seat", at_most=2),
-    Goal("warm.isolated.calls_per_s", "calls a second of 8 clients, over the no-op: isolated", at_least=0.5),
+    Goal("warm.isolated.calls_per_s", "calls per second of 8 clients, over the no-op: isolated", at_least=0.5),
     Goal("warm.reused.calls_per_s", "the same: reused seat", at_least=0.8),
-    Goal("warm.isolated.leisure", "one call every 50 ms, p50, over the no-op: isolated"),
+    Goal("warm.isolated.leisure", "p50 of one call every 50 ms, over the no-op: isolated"),
     Goal("warm.reused.leisure", "the same: reused seat"),
-    Goal("size.p50", "warm p50 on a dataset of 4 GB, over one of 1 MB", at_most=1.2),
-    Goal("size.run_memory", "memory of one more concurrent trivial run, 1 GB dataset", at_most=8, unit="MB"),
-    Goal("cold.over_map", "cold first call, 10M edges, over twice mapping + frame plus one fork", at_most=1),
-    Goal("cold.over_own_map", "the same, where the bare process builds frames over the map as we do"),
-    Goal("cold.read_parquet", "pandas.read_parquet of them, over that call", at_least=20),
-    Goal("serialise.speedup", "1M edges by to_dict('records') + json.dumps, over the whole call", at_least=10),
-    Goal("results.over_file", "Parquet of 100 MB through HTTP, over writing a local file", at_most=2),
-    Goal("results.ingress", "growth of the ingress's private memory meanwhile", at_most=64, unit="MB"),
-    Goal("upload.over_copy", "upload of 1 GB Arrow, over copying the file", at_most=3),
-    Goal("upload.over_synced", "the same, over a copy that is on disk when it ends, as an upload is"),
-    Goal("upload.ingress", "growth of the ingress's private memory meanwhile", at_most=64, unit="MB"),
-    Goal("upload.ingress_of_8", "the same, with 8 at once", at_most=64, unit="MB"),
-    Goal("runaway.cpu_after", "CPU burnt in 2 s after the deadline of three endless loops", at_most=0.1, unit="s"),
-    Goal("runaway.next_call", "next call after them, over a warm call before", at_most=2),
+    Goal("size.p50", "warm p50 on a dataset of 4 GB, over a dataset of 1 MB", at_most=1.2),
+    Goal("size.run_memory", "memory of one more concurrent trivial run on a dataset of 1 GB", at_most=8, unit="MB"),
+    Goal("cold.over_map", "cold first call on 10M edges, over twice (map + build the frame) plus one fork", at_most=1),
+    Goal("cold.over_own_map", "the same, if the bare process builds frames over the map as we do"),
+    Goal("cold.read_parquet", "pandas.read_parquet of these edges, over the cold call", at_least=20),
+    Goal("serialise.speedup", "to_dict('records') + json.dumps of 1M edges, over the whole call", at_least=10),
+    Goal("results.over_file", "Parquet of 100 MB through HTTP, over writing it to a local file", at_most=2),
+    Goal("results.ingress", "growth of the ingress's private memory during a large result", at_most=64, unit="MB"),
+    Goal("upload.over_copy", "upload of 1 GB of Arrow, over copying the file", at_most=3),
+    Goal("upload.over_synced", "the same, over a copy that is synced to disk, as an upload is"),
+    Goal("upload.ingress", "growth of the ingress's private memory during an upload", at_most=64, unit="MB"),
+    Goal("upload.ingress_of_8", "the same, during 8 uploads at once", at_most=64, unit="MB"),
+    Goal("runaway.cpu_after", "CPU time used in 2 s after the deadline of three endless loops", at_most=0.1, unit="s"),
+    Goal("runaway.next_call", "first call after the three loops, over a warm call before", at_most=2),
     Goal("peers.over_best", "warm p50, over the best peer that isolates less", at_most=1),
     Goal("peers.over_exec", "warm p50, over exec in the server's own process"),
 )

@@ -1,4 +1,4 @@
-"""One large body, sent or received, without holding it: what ``client`` is for calls, this is for bytes."""
+"""One large body, sent or received without holding it: ``client`` measures calls, this measures bytes."""
 
 import socket
 import time
@@ -15,9 +15,10 @@ _BLOCK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """``seconds`` from the first byte sent to the last one received; ``byte_count`` of the body that was moved.
+    """The time and size of one transfer.
 
-    ``body`` is that of the answer where it was asked for.
+    ``seconds``: from the first byte sent to the last one received. ``byte_count``: the size of the body that was moved.
+    ``body``: the answer's body, if it was asked for.
     """
 
     seconds: float
@@ -26,7 +27,7 @@ class Transfer:
 
     @property
     def phases_ms(self) -> dict[str, float]:
-        """Of ``Server-Timing``, and ``rest``: everything that the server does not name, which is also the way."""
+        """The parts of ``Server-Timing``, and ``rest``: what the server does not name, with the network's time."""
         timing = self.answer.header("server-timing") or ""
         phases = {}
         for metric in filter(None, timing.split(",")):
@@ -36,7 +37,7 @@ class Transfer:
 
 
 def download(call: Call, into: Path | None = None) -> Transfer:
-    """One call whose answer is read as it comes, and dropped or written to a file. Raises ``BadAnswer``."""
+    """Make one call whose answer is read as it comes, and dropped or written to a file. Raises ``BadAnswer``."""
     with _connected(call.host, call.port) as connection:
         began = time.perf_counter()
         connection.sendall(call.payload)
@@ -47,7 +48,7 @@ def download(call: Call, into: Path | None = None) -> Transfer:
 
 
 def upload(host: str, port: int, path: str, file: Path, headers: Mapping[str, str]) -> Transfer:
-    """POST of a file's bytes, sent by the kernel. Raises ``BadAnswer``."""
+    """POST a file's bytes, which the kernel sends. Raises ``BadAnswer``."""
     byte_count = file.stat().st_size
     fields = {"Host": f"{host}:{port}", "Content-Length": str(byte_count), **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

@@ -4,11 +4,11 @@
     writer.put({"action": "log_in", ...})      # never waits
     writer.close()
 
-A row is on disk about 0.2 s after ``put``, and at once where somebody waits for it (``flush``); a process killed in
-between loses it. What the database does not take while it is away waits, in order, up to a bound.
+A row is on disk about 0.2 s after ``put``, or at once if a caller waits for it (``flush``). A process that is killed in
+between loses the row. While the database is away, rows wait in order, up to a bound.
 
-``put`` runs on an event loop, many times a second. So it wakes the thread only where that has nothing to do: one that
-gathers rows is left alone, since waking it would take the interpreter away from the loop.
+``put`` runs on an event loop, many times a second. So it wakes the thread only if the thread has nothing to do. It does
+not wake a thread that gathers rows, because that would take the interpreter away from the loop.
 """
 
 import logging
@@ -64,7 +64,7 @@ class BatchedWriter:
         self._work = threading.Condition(lock)  # the thread has nothing to do
         self._hurry = threading.Condition(lock)  # the thread lets rows gather
         self._written = threading.Condition(lock)  # callers of ``flush``
-        self._put = self._settled = self._wanted = 0  # rows so far; how many of them somebody waits for
+        self._put = self._settled = self._wanted = 0  # rows so far, and how many of them a caller waits for
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -137,7 +137,7 @@ class BatchedWriter:
             took_s = time.monotonic() - started
             log.error("%s.not_stored rows=%d after_s=%.1f: %s", self._name, len(batch), took_s, error)
             return False
-        except Exception:  # the thread's boundary: a batch that no database takes must not end the writer
+        except Exception:  # the thread's boundary: a batch that the database refuses must not end the writer
             log.exception("%s.batch_refused rows=%d", self._name, len(batch))
             self._lost(batch)
         return True

@@ -68,9 +68,9 @@ def disk_is_full(cause: BaseException | None) -> bool:
 
 
 def continue_ids(connection: Connection, table: sa.Table) -> None:
-    """Rows with ids of their own were inserted: the next id that the database makes up comes after them.
+    """Let the next id that the database makes up come after the ids of rows that were inserted with ids of their own.
 
-    SQLite looks by itself.
+    SQLite does that by itself.
     """
     column = table.autoincrement_column
     if connection.dialect.name == "sqlite" or column is None:
@@ -140,10 +140,10 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def _sqlite_created(engine: Engine) -> Iterator[None]:
-    """Holds a lock beside the database file while that is made, 0600 and in WAL mode, and migrated.
+    """Hold a lock beside the database file while the file is made (0600, WAL mode) and migrated.
 
-    Beside it, because switching to WAL fails under contention instead of waiting, and because closing any
-    descriptor of the database file itself would drop the locks SQLite holds on it in this process.
+    The lock is a file of its own, because switching to WAL fails under contention instead of waiting, and because
+    closing any descriptor of the database file would drop the locks that SQLite holds on it in this process.
     """
     path = _sqlite_path(engine.url)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -175,7 +175,7 @@ def _flock(descriptor: int) -> None:
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    options = str(url.query.get("options", ""))  # the operator's own, a search_path for instance; ours come after
+    options = str(url.query.get("options", ""))  # the operator's options, such as a search_path, come before ours
     options += f" -c timezone=UTC -c lock_timeout={LOCK_WAIT_S}s -c statement_timeout={STATEMENT_LIMIT_S}s"
     return sa.create_engine(
         url.difference_update_query(["options"]).set(drivername="postgresql+psycopg"),

@@ -52,8 +52,8 @@ class Catalog:
     def write(self) -> Iterator[Connection]:
         """Yield the only write transaction. It is on disk when the block ends.
 
-        It sees all that was committed before, so that read-then-write needs no further care. An exception
-        undoes it. Keep it short: hash and parse before. Not to be nested.
+        It sees everything that was committed before, so reading and then writing needs no further care. An exception
+        undoes it. Keep it short: hash and parse before. Do not nest it.
         """
         with self._alone() as connection:
             # First, not last: on PostgreSQL this row is the lock that makes writers wait for one another.
@@ -64,8 +64,8 @@ class Catalog:
     def append(self) -> Iterator[Connection]:
         """Like ``write``, for rows that no replica caches: audit lines, receipts of runs, times of last use.
 
-        The version stays, so that replicas forget nothing. Only for statements that need no other to be alone:
-        on PostgreSQL nobody waits for this, nor does it for anybody.
+        The catalog's version stays, so that replicas keep their caches. Use it only for statements that need not be
+        alone: on PostgreSQL nobody waits for this transaction, nor does it wait for anybody.
         """
         with self._alone() as connection:
             yield connection
@@ -120,12 +120,12 @@ def open_catalog(url: str) -> Catalog:
 def migrate(url: str, revision: str = REVISION) -> None:
     """Bring the database to this release's schema. Create it if there is none, else keep its rows.
 
-    An earlier ``revision`` is for rows of an earlier release, which are brought up to date afterwards.
+    An earlier ``revision`` is for rows of an earlier release, which are migrated later.
 
-    All or nothing, and one process at a time: a second one waits (``CatalogUnavailable`` after a minute) and
-    finds nothing left to do. Never downgrades: a newer schema raises ``SchemaMismatch``.
+    All or nothing, and one process at a time: a second process waits (``CatalogUnavailable`` after a minute) and finds
+    nothing left to do. Never downgrades: a newer schema raises ``SchemaMismatch``.
     """
-    from alembic import command  # here: only whoever migrates pays for the import
+    from alembic import command  # here, because only a migration needs the import
     from alembic.config import Config
 
     config = Config()

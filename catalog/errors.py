@@ -33,7 +33,7 @@ class CatalogFull(CatalogError):
 
 
 class SchemaMismatch(CatalogError):
-    """``found`` is the database's revision (None: never migrated), ``expected`` this release's."""
+    """The database has another schema. ``found``: its revision (None: never migrated); ``expected``: this release's."""
 
     def __init__(self, found: str | None, expected: str) -> None:
         super().__init__(f"The catalog's schema is {found or 'missing'}, this release needs {expected}.")

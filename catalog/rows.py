@@ -1,6 +1,6 @@
 """All rows of a catalog as JSON values, to move them from one database to another.
 
-What belongs to a database rather than to what is in it stays: its ``version`` and its ``identity``.
+What belongs to the database and not to its contents stays behind: its ``version`` and its ``identity``.
 """
 
 from collections.abc import Iterable, Iterator

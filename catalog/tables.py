@@ -31,7 +31,7 @@ version = Table(
     Column("value", sa.BigInteger, nullable=False),
 )
 
-# One row, made with the database: the store of tables is told it, so that no other catalog takes them for garbage.
+# One row, made with the database. The store of tables knows this id, so no other catalog takes its tables for garbage.
 identity = Table("identity", metadata, Column("catalog_id", String(ID_LENGTH), primary_key=True))
 
 # sqlite_autoincrement: the id of a removed user is never given to another, whose tokens would then match.
@@ -64,7 +64,7 @@ personal_keys = Table(
     Column("revoked_at", UtcDateTime, nullable=True),
 )
 
-# Tokens that ended before their time. Rows past ``expires_at`` say nothing any more and may go.
+# Tokens that were revoked before they expired. Rows past ``expires_at`` have no effect and may be deleted.
 revoked_tokens = Table(
     "revoked_tokens",
     metadata,
@@ -72,7 +72,7 @@ revoked_tokens = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
-# Those that somebody made. Each user besides has one of his own, called as he is, that has no row (protocol 1.7).
+# Organizations that somebody made. Each user also has a personal one of the same name, without a row (protocol 1.7).
 organizations = Table(
     "organizations",
     metadata,
@@ -92,7 +92,7 @@ memberships = Table(
     Column("role", String(8), nullable=False),
 )
 
-# Groups say for whom a flag is set, and nothing else.
+# Groups only say for whom a flag is set.
 groups = Table(
     "groups",
     metadata,
@@ -197,7 +197,7 @@ dataset_tables = Table(
     Column("object_id", ForeignKey("objects.id"), nullable=False, index=True),
 )
 
-# Without a row, a dataset is as the setting ``default_access`` says. ``mode`` is "private", "organization" (of
+# A dataset without a row is shared as the setting ``default_access`` says. ``mode`` is "private", "organization" (of
 # ``organization_id``) or "public"; ``mode_action`` as clients send it: "10" view, "20" edit, "30" share.
 shares = Table(
     "shares",
@@ -210,7 +210,7 @@ shares = Table(
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
-# ``email`` in lower case, or a username as it is.
+# ``email`` is an address in lower case, or a username as it is.
 share_invites = Table(
     "share_invites",
     metadata,
@@ -219,8 +219,8 @@ share_invites = Table(
     Column("action", String(8), nullable=False),
 )
 
-# A receipt. ``state`` is "queued", "running" or "ended"; ``cause`` says how it ended. ``source`` only where the
-# operator keeps it. No foreign key to the dataset: a receipt outlives it.
+# A receipt. ``state`` is "queued", "running" or "ended"; ``cause`` says how it ended. ``source`` is set only if
+# the operator keeps it. No foreign key to the dataset: a receipt outlives it.
 runs = Table(
     "runs",
     metadata,
@@ -252,8 +252,8 @@ runs = Table(
     Index(None, "owner_id", "created_at"),
 )
 
-# Append-only: nothing here updates or deletes a row. ``actor`` is a name and ``actor_id`` no foreign key, since a
-# line outlives whom it is about.
+# Append-only: no code updates or deletes a row. ``actor`` is a name and ``actor_id`` no foreign key, because a line
+# outlives its user.
 audit = Table(
     "audit",
     metadata,

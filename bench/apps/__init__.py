@@ -1,1 +1,1 @@
-"""Apps that are measured beside ours, and what starts them."""
+"""Apps that are measured beside graphside, and the program that starts them."""

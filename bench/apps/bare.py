@@ -1,7 +1,7 @@
-"""``python -m bench.apps.bare``: the same work without a server, in a process that is warm and stays.
+"""``python -m bench.apps.bare``: the same work without a server, in one warm process.
 
-It has the libraries of our template and what it was told to load. Reads one JSON object a line (``do``: the name of a
-step, and its arguments), answers each with one: what the step took, in seconds.
+The process has the libraries of our template. It reads one JSON object a line (``do``: the name of a step, and the
+step's arguments) and answers each with one JSON object: the seconds that each part of the step took.
 """
 
 import json
@@ -25,13 +25,13 @@ _FORKS = 9
 
 
 class Bare:
-    """Its methods are the steps."""
+    """The loaded data and the steps. Each method is a step."""
 
     def __init__(self) -> None:
         self._graph: Any = None  # graphistry's Plottable is a protocol that mypy cannot follow
 
     def load(self, file: str) -> dict[str, float]:
-        """Map an Arrow file and build its frame, as pyarrow does and (``ours``) as our holders do."""
+        """Map an Arrow file and build its frame. ``load``: as pyarrow does it; ``ours``: as our holders do it."""
         self._graph = None
         began = time.perf_counter()
         with pa.memory_map(file) as source:
@@ -47,7 +47,7 @@ class Bare:
         return {"load": loaded, "ours": time.perf_counter() - began}
 
     def run(self, source: str) -> dict[str, float]:
-        """Compile a task and run it on what was loaded."""
+        """Compile a task and run it on the loaded graph."""
         began = time.perf_counter()
         names: dict[str, Any] = {}
         exec(source, names)
@@ -55,7 +55,10 @@ class Bare:
         return {"run": time.perf_counter() - began}
 
     def records(self, rows: int, into: str) -> dict[str, float]:
-        """The first rows as a document: ``to_dict('records')`` and ``json.dumps``; written after the clock stopped."""
+        """Turn the first rows into a document with ``to_dict('records')`` and ``json.dumps``.
+
+        The file is written after the clock stopped.
+        """
         edges = self._graph._edges.head(rows)
         began = time.perf_counter()
         text = json.dumps({"nodes": [], "edges": edges.to_dict("records")})
@@ -64,26 +67,29 @@ class Bare:
         return {"records": taken}
 
     def write_parquet(self, into: str) -> dict[str, float]:
-        """The edges as a Parquet file."""
+        """Write the edges as a Parquet file."""
         return {"write": _timed(lambda: self._graph._edges.to_parquet(into, index=False))}
 
     def write_csv(self, into: str) -> dict[str, float]:
-        """The edges as a CSV file, by pandas and (``arrow``) by pyarrow."""
+        """Write the edges as a CSV file. ``write``: with pandas; ``arrow``: with pyarrow."""
         edges = self._graph._edges
         arrow = _timed(lambda: pa.csv.write_csv(pa.Table.from_pandas(edges, preserve_index=False), into))
         return {"write": _timed(lambda: edges.to_csv(into, index=False)), "arrow": arrow}
 
     def write_table(self, file: str, into: str) -> dict[str, float]:
-        """An Arrow file as a Parquet file, neither of which stays."""
+        """Read an Arrow file and write it as a Parquet file. Only the writing is timed."""
         table = pa.ipc.open_file(pa.memory_map(file)).read_all()
         return {"write": _timed(lambda: pa.parquet.write_table(table, into))}
 
     def read_parquet(self, file: str) -> dict[str, float]:
-        """``pandas.read_parquet``."""
+        """Read a file with ``pandas.read_parquet``."""
         return {"read": _timed(lambda: pd.read_parquet(file))}
 
     def fork(self) -> dict[str, float]:
-        """A child that ends at once, until it is reaped; the median of some, since one may meet a busy moment."""
+        """Fork children that end at once.
+
+        Return the median time until one is reaped, because one may meet a busy moment.
+        """
         return {"fork": statistics.median(_timed(_fork) for _ in range(_FORKS))}
 
 
@@ -105,7 +111,7 @@ def _fork() -> None:
 
 
 def main() -> None:
-    """Until its input ends."""
+    """Serve steps until standard input ends."""
     bare = Bare()
     print(json.dumps({}), flush=True)
     for line in sys.stdin:

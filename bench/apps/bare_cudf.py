@@ -1,6 +1,6 @@
-"""``python -m bench.apps.bare_cudf FILE``: tasks on a cuDF frame in a process without walls that is warm and stays.
+"""``python -m bench.apps.bare_cudf FILE``: run tasks on a cuDF frame in one warm process without walls.
 
-Reads one task's text a line, as JSON, answers each with ``run_ms`` and ``result``. The first line that it writes is
+The process reads one task's text a line, as JSON, and answers each with ``run_ms`` and ``result``. Its first line says
 how long loading took.
 """
 
@@ -20,7 +20,7 @@ _LIMIT_BYTES: Final = 24 << 30
 
 
 def main() -> None:
-    """Until its input ends."""
+    """Run tasks until standard input ends."""
     frames = CudfFrames()
     frames.begin(_LIMIT_BYTES)
     began = time.perf_counter()

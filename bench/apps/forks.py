@@ -1,8 +1,9 @@
-"""``python -m bench.apps.forks bare|template|holder [TABLE]``: what it takes to fork this process and to end the child.
+"""``python -m bench.apps.forks bare|template|holder [TABLE]``: measure how long forking and reaping a child takes.
 
-``bare`` is the interpreter alone, ``template`` has done what a template does before it forks, ``holder`` is forked from
-such a one and has a dataset as a holder has it. Each number on standard input is so many children, one after the other;
-the answer is JSON: ``wall_us`` and ``cpu_us`` of each, child included, and ``page_table_kb`` of the parent.
+``bare`` is the interpreter alone. ``template`` has done what a template does before it forks. ``holder`` is forked from
+a template and has a dataset as a holder has it. Each number on standard input asks for so many children, one after the
+other. The answer is JSON: ``wall_us`` and ``cpu_us`` of each child, with the child's own time, and ``page_table_kb`` of
+the parent.
 """
 
 import gc
@@ -22,7 +23,7 @@ _PAYLOAD = {
 
 
 def main(kind: str, table: str) -> None:
-    """Until standard input ends."""
+    """Fork what is asked for until standard input ends."""
     kept: Any = None
     if kind != "bare":
         _be_template()

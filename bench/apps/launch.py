@@ -1,4 +1,4 @@
-"""``python -m bench.apps.launch MODULE:BUILDER``: ``make serve`` of any app: same flags, HAProxy, Ray."""
+"""``python -m bench.apps.launch MODULE:BUILDER``: run any app as ``make serve`` would: same flags, HAProxy, Ray."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from deployments.launch.supervisor import Supervisor
 
 
 def main(builder: str) -> int:
-    """Serves until a signal comes. Returns the exit status."""
+    """Serve until a signal comes. Return the exit status."""
     environment = dict(os.environ)
     try:
         options = read_options(environment)

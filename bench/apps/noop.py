@@ -1,8 +1,9 @@
 # mypy: disable-error-code="misc, attr-defined, no-any-return, untyped-decorator"
 # Serve's decorators are not typed.
-"""Two hops that do nothing: FastAPI ingress, handle, an async method that returns 200 bytes. And one: an ingress alone.
+"""Two apps that do nothing, to measure what any answer costs under the launcher's flags.
 
-What any answer through these costs under the launcher's flags. Deployments have the options of ours.
+The first has two hops: a FastAPI ingress, a handle and an async method that returns 200 bytes. The second is an ingress
+alone. Their deployments have the same options as ours.
 """
 
 from typing import Any
@@ -23,7 +24,7 @@ class Worker:
     """The second hop."""
 
     async def run(self, _: bytes) -> bytes:
-        """The same for everybody."""
+        """Return the same bytes for every call."""
         return ANSWER
 
 
@@ -32,7 +33,7 @@ class Front:
     """The first hop."""
 
     def __init__(self, worker: DeploymentHandle[Any]) -> None:
-        # As in our own ingress: pickle is the faster of the two serialisers.
+        # As in our own ingress: pickle is the faster of the two serializers.
         self._worker = worker.options(request_serialization="pickle", response_serialization="pickle")
 
     @api.post("/run")
@@ -60,7 +61,7 @@ class Alone:
 
 
 def build(_: dict[str, Any]) -> serve.Application:
-    """The app with both hops. It has no settings."""
+    """Build the app with two hops. It has no settings."""
     worker = serve.deployment(
         Worker,
         max_ongoing_requests=200,
@@ -72,5 +73,5 @@ def build(_: dict[str, Any]) -> serve.Application:
 
 
 def build_one_hop(_: dict[str, Any]) -> serve.Application:
-    """The app without its handle."""
+    """Build the app with one hop."""
     return serve.deployment(Alone, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0.1}).bind()

@@ -1,12 +1,12 @@
 # mypy: disable-error-code="misc, untyped-decorator"
-"""The no-op without Ray: FastAPI under uvicorn, one process."""
+"""The no-op without Ray: FastAPI under uvicorn, in one process."""
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
 ANSWER = b'{"answer":"' + b"x" * 187 + b'"}'
-"""200 bytes, of every no-op."""
+"""The answer of every no-op: 200 bytes."""
 
 api = FastAPI()
 

@@ -1,8 +1,8 @@
 # mypy: disable-error-code="attr-defined, misc, untyped-decorator"
 """``python -m bench.apps.ray_exec PORT FOLDER tuned|plain``: one Ray Serve deployment, with the data, runs the text.
 
-``tuned``: under our flags, HAProxy in front, less the middleware that keeps Serve's headers from clients. ``plain``:
-what Serve does where nobody sets anything. Both stay on loopback.
+``tuned`` runs under our flags with HAProxy in front, without the middleware that keeps Serve's headers from clients.
+``plain`` is Serve with nothing set. Both listen on loopback only.
 """
 
 import os
@@ -33,7 +33,7 @@ class Body(BaseModel):
 
 
 def main(port: int, folder: Path, is_tuned: bool) -> None:
-    """Serves until SIGTERM. ``folder`` has a short path, since sockets lie in it."""
+    """Serve until SIGTERM. ``folder`` must have a short path, because sockets lie in it."""
     os.environ.update(_flags(folder, is_tuned))
     _serve(port, str(folder / "r"))
 

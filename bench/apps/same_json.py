@@ -1,6 +1,6 @@
-"""``python -m bench.apps.same_json ONE OTHER``: whether two documents hold equal values.
+"""``python -m bench.apps.same_json ONE OTHER``: compare the values of two JSON documents.
 
-In a process of its own, since a million records take a gigabyte.
+This is a process of its own, because a million records take a gigabyte.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def main(one: str, other: str) -> int:
-    """0 where they are equal."""
+    """Return 0 if the values are equal, else 1."""
     return int(json.loads(Path(one).read_bytes()) != json.loads(Path(other).read_bytes()))
 
 

@@ -1,6 +1,7 @@
-"""``python -m bench.apps.wall_steps CHILDREN WALLS``: how long each step takes by which a seat walls itself in.
+"""``python -m bench.apps.wall_steps CHILDREN WALLS``: measure each step by which a seat puts up its walls.
 
-Forks, and each child puts up everything as a seat does, with a clock between. Prints JSON: microseconds by step.
+It forks children. Each child puts up everything that a seat puts up, with a clock between the steps. The output is
+JSON: microseconds by step.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Single calls whose clients have patience and then leave: what came, and when."""
+"""Single calls from clients that wait for a limited time and then leave."""
 
 import contextlib
 import selectors
@@ -14,7 +14,10 @@ _SAID_BYTES = 160
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """``seconds`` to an answer of any kind, ``None`` where none came. ``said``: the failure, or that nothing came."""
+    """One call's outcome.
+
+    ``seconds``: until an answer of any kind came, or None if none came. ``said``: the failure, or that nothing came.
+    """
 
     good: bool = False
     seconds: float | None = None
@@ -23,14 +26,14 @@ class Attempt:
 
     @classmethod
     def of_driver(cls, told: dict[str, Any]) -> "Attempt":
-        """What a peer's own client reports (``bench.peers.apps.driver``)."""
+        """Return the attempt that a peer's own client reports (``bench.peers.apps.driver``)."""
         if "answer" in told:
             return cls(True, told["seconds"], "answered", told["answer"])
         return cls(False, told.get("seconds"), told.get("error", NOTHING))
 
 
 def attempt(call: Call, clients: int, patience_s: float) -> list[Attempt]:
-    """The call over so many new connections at once; all are closed when this returns."""
+    """Send the call over so many new connections at once. All are closed when this returns."""
     began = time.perf_counter()
     attempts: dict[int, Attempt] = {}
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What all subjects of a run have in common, and ours among them."""
+"""What all subjects of a run have in common, and our own server as a subject."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +19,11 @@ _NODES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """``edges``: the Arrow file that all have loaded. ``limit_s``: how long a call may take, of those that can be told.
-    ``workers``: processes of those that have several, each with the data."""
+    """The common ground of all subjects.
+
+    ``edges``: the Arrow file that all have loaded. ``limit_s``: the time limit of a call, for subjects that can have
+    one. ``workers``: the number of processes, for subjects that have several; each has the data.
+    """
 
     folder: Path
     edges: Path
@@ -30,7 +33,7 @@ class Ground:
 
 
 def edges_file(folder: Path) -> Path:
-    """The edges as an Arrow file (24 MB): ``s``, ``d`` (int64), ``w`` (float64)."""
+    """Return the edges as an Arrow file (24 MB): ``s``, ``d`` (int64), ``w`` (float64)."""
     path = folder / "peers-edges.arrow"
     random = np.random.default_rng(7)
     ids = {name: pa.array(random.integers(0, _NODES, EDGES)) for name in ("s", "d")}
@@ -41,7 +44,7 @@ def edges_file(folder: Path) -> Path:
 
 
 def ours(stage: Stage, ground: Ground) -> Plain:
-    """Our server, as it comes, with the edges as a dataset."""
+    """Start our server, with default settings and the edges as a dataset."""
     (server,) = stage.running(OURS)
     path, headers = _upload(server, ground.edges)
 
@@ -56,7 +59,7 @@ def ours(stage: Stage, ground: Ground) -> Plain:
 
 
 def _upload(server: Server, file: Path) -> tuple[str, dict[str, str]]:
-    """The path that runs tasks on it, and the headers that this takes."""
+    """Upload the edges. Return the path that runs tasks on them, and the headers for that."""
     with server.client() as client:
         body = {
             "name": "bench",

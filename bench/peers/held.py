@@ -1,4 +1,4 @@
-"""A command of somebody else's, with all the processes that come of it, its log, and what they take of the CPUs."""
+"""A running command with all processes that come of it, its log, and the processor time that they use."""
 
 import json
 import os
@@ -21,8 +21,11 @@ _LOG_LINES = 12
 
 @dataclass(frozen=True, slots=True)
 class Leavings:
-    """How a command stopped. ``ended``: when told, by itself. ``left``: processes of its that were still there then,
-    and were killed."""
+    """How a command stopped.
+
+    ``ended``: the command ended by itself when told to. ``left``: how many of its processes were still there then; they
+    were killed.
+    """
 
     ended: bool
     left: int
@@ -30,15 +33,17 @@ class Leavings:
 
 @dataclass(slots=True)
 class Held:
-    """A running command under ``bench.peers.hold``. Whoever starts one stops it."""
+    """A running command under ``bench.peers.hold``. The caller that starts it must stop it."""
 
     log: Path
     _holder: subprocess.Popen[bytes] = field(repr=False)
 
     @classmethod
     def start(cls, command: Sequence[str], environment: Mapping[str, str], log: Path) -> "Held":
-        """``environment`` is added to ours, less what is set for graphside and for Ray. ``command`` runs in the root of
-        the project and imports it."""
+        """Start a command in the root of the project, which it can import.
+
+        ``environment`` is added to ours, without what is set for graphside and for Ray.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "GRAPHSIDE_"))}
         with log.open("wb") as output:
             holder = subprocess.Popen(
@@ -50,11 +55,11 @@ class Held:
 
     @property
     def pid(self) -> int:
-        """Of the ancestor of all its processes."""
+        """The pid of the ancestor of all its processes."""
         return self._holder.pid
 
     def wait(self, ready: Callable[[], bool], within_s: float) -> None:
-        """Return once ``ready()``. Raises ``StartFailed`` with the end of the log; the command is stopped then."""
+        """Return once ``ready()`` is true. Else stop the command and raise ``StartFailed`` with the end of the log."""
         deadline = time.monotonic() + within_s
         while not ready():
             ended = self._holder.poll() is not None
@@ -66,7 +71,7 @@ class Held:
             time.sleep(_POLL_S)
 
     def stop(self) -> Leavings:
-        """Stop it in order, then what it left. Says the same again where it has stopped before."""
+        """Stop the command in order, then kill what it left. Idempotent: a second call returns the same."""
         holder = self._holder
         if holder.stdin is not None and not holder.stdin.closed:
             holder.stdin.close()
@@ -83,9 +88,9 @@ class Held:
 
 
 def tree_cpu_s(root: int) -> float:
-    """CPU seconds that ``root`` and everything below it have used, those that it has reaped included.
+    """Return the CPU seconds that ``root`` and everything below it have used, with the children that they reaped.
 
-    Zombies count: what they used passes to whoever reaps them, and would otherwise seem to be used only then.
+    Zombies count, because otherwise their time would appear only when they are reaped.
     """
     below: dict[int, list[int]] = {}
     used: dict[int, float] = {}
@@ -102,7 +107,7 @@ def tree_cpu_s(root: int) -> float:
 
 
 def _stat(pid: str) -> list[bytes]:
-    """What follows the name in its line (proc(5)); nothing where it has ended."""
+    """Return the fields after the name in its line (proc(5)), or nothing if it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

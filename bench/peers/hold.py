@@ -1,9 +1,9 @@
-"""``python -m bench.peers.hold STOP_S COMMAND…``: runs a command and answers for every process that comes of it.
+"""``python -m bench.peers.hold STOP_S COMMAND…``: run a command and answer for every process that comes of it.
 
-As a subreaper it stays the ancestor of whatever daemons and orphans the command makes, so that their CPU can be counted
-and none outlives a benchmark. Standard input is its leash: when that ends, the command gets SIGTERM, and what lives
-after ``STOP_S`` seconds is killed. Its last words are JSON: ``ended`` (the command stopped when told) and ``left``
-(processes that were still there then).
+As a subreaper it stays the ancestor of all daemons and orphans that the command makes. So their CPU can be counted, and
+none outlives a benchmark. When its standard input ends, it sends SIGTERM to the command, and kills what lives after
+``STOP_S`` seconds. Then it prints JSON: ``ended`` (the command stopped when told to) and ``left`` (how many processes
+were still there).
 """
 
 import json

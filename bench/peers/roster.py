@@ -1,6 +1,6 @@
-"""Who is compared, what isolates a call there, and what is left of a task that does not end.
+"""The peers: how each isolates a call, and what is left of a task that does not end.
 
-``aftermath`` is what was seen; the section ``runaway`` looks again and says where it finds something else.
+``aftermath`` is what we saw. The section ``runaway`` looks again and says where it finds something else.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from bench.servers import ROOT
 ENVIRONMENTS = ROOT / ".peers"
 
 Aftermath = Literal["nothing", "it spins on", "no answers, it spins on", "no answers"]
-"""Of three tasks that never end, after their clients left: whether a good call is answered, whether CPU burns."""
+"""What three tasks that never end leave after their clients left: is a good call answered, and does CPU burn?"""
 
 Isolation = Literal["as ours", "less", "none"]
 """``none``: tasks run in the process that answers HTTP."""
@@ -25,10 +25,11 @@ Isolation = Literal["as ours", "less", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """``isolates`` and ``limit`` are cells of tables: what stands between calls, the time limit that it has itself.
+    """One peer.
 
-    ``environment``: a folder of ``.peers``; none: our own. ``programs``: what it needs on the PATH, and the Debian
-    package that brings it.
+    ``isolates`` and ``limit`` are cells of tables: what separates calls, and the peer's own time limit. ``environment``
+    is a folder of ``.peers``; None stands for our own environment. ``programs``: programs that it needs on the PATH,
+    each with its Debian package.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Peer:
         return starts.OWN_PYTHON if self.environment is None else ENVIRONMENTS / self.environment / "bin" / "python"
 
     def lacking(self) -> str | None:
-        """Why it cannot be started here; ``None`` where it can."""
+        """Return why the peer cannot be started here, or None if it can."""
         for program, package in self.programs:
             if shutil.which(program) is None:
                 return f"no {program} on the PATH (Debian: {package})"

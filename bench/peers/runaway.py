@@ -1,4 +1,4 @@
-"""Three tasks that never end: what their callers hear, and what is left when they have gone."""
+"""Three tasks that never end: what their callers hear, and what is left after the callers have gone."""
 
 import os
 import statistics
@@ -13,14 +13,16 @@ from bench.peers.tasks import COUNT, RUNAWAY
 
 CALLS = 3
 RECOVERY_S = 10.0
-"""How long after its clients left somebody may take to answer and to rest."""
+"""How long a subject may take, after its clients left, to answer and to be idle."""
 
 WINDOW_S = 2.0
-"""CPU is counted over so long, from so long after the clients left."""
+"""CPU is counted over this time, from this time after the clients left."""
 
 BURNING_CORES = 0.25
-"""More than that, over what it burns when idle, is a task that goes on. On a busy machine it gets less: there half of
-what one of so many gets counts."""
+"""The load above idle that shows a task that goes on.
+
+On a busy machine a task gets less. There the bound is half of what one of so many tasks gets.
+"""
 
 _BEFORE = 3
 _IDLE_WINDOWS = 2
@@ -28,9 +30,12 @@ _IDLE_WINDOWS = 2
 
 @dataclass(frozen=True, slots=True)
 class Ordeal:
-    """``before_s``: a good call before. ``burnt_s``: CPU seconds in the window, over ``idle_s``, which the same window
-    took before. ``burns``: that this is a task that goes on. ``recovered_s``: after the clients left, until a good call
-    was answered and nothing burnt; ``None``: not in time."""
+    """What happened to one subject.
+
+    ``before_s``: the time of a good call before. ``burnt_s``: CPU seconds in the window, above ``idle_s``, which the
+    same window took before. ``burns``: True if ``burnt_s`` shows a task that goes on. ``recovered_s``: the time from
+    when the clients left until a good call was answered and nothing burnt; None if that took too long.
+    """
 
     before_s: float
     attempts: tuple[Attempt, ...]
@@ -49,9 +54,9 @@ class Ordeal:
 
 
 def endure(subject: Subject, patience_s: float) -> Ordeal:
-    """One ordeal of a subject that was left alone before. ``patience_s`` is that of every client.
+    """Put one idle subject to the ordeal. ``patience_s``: how long every client waits.
 
-    Raises ``BadAnswer`` where good calls fail before.
+    Raises ``BadAnswer`` if the good calls before it fail.
     """
     before = [subject.attempt(COUNT, 1, patience_s)[0] for _ in range(_BEFORE)]
     if not all(one.good for one in before):

@@ -1,4 +1,4 @@
-"""How each peer is started, with the data and with its own time limit where it has one."""
+"""How each peer is started, with the data and with its own time limit if it has one."""
 
 import json
 import os
@@ -29,18 +29,18 @@ _STEADY_S = 1.0
 
 
 def fastapi(name: str, python: Path, ground: Ground) -> Subject:
-    """One process: one copy of the data, a pool of threads."""
+    """Start one process with one copy of the data and a pool of threads."""
     port = pick()
     return _plain(name, [str(python), *_uvicorn("bench.peers.apps.fastapi_exec:api", port)], ground, port, "/run")
 
 
 def ray_tuned(name: str, python: Path, ground: Ground) -> Subject:
-    """HAProxy and the throughput options, as our own server has them."""
+    """Start it with HAProxy and the throughput options that our own server has."""
     return _ray(name, python, ground, "tuned")
 
 
 def ray_plain(name: str, python: Path, ground: Ground) -> Subject:
-    """What ``serve.run`` gives somebody who sets nothing."""
+    """Start it as ``serve.run`` does with nothing set."""
     return _ray(name, python, ground, "plain")
 
 
@@ -61,7 +61,7 @@ def bentoml(name: str, python: Path, ground: Ground) -> Subject:
 
 
 def bubblewrap(name: str, python: Path, ground: Ground) -> Subject:
-    """Everything that it can unshare, nothing writable but a fresh /tmp, no variable."""
+    """Start it with everything unshared that it can unshare, nothing writable but a new /tmp, and no variables."""
     read = [word for path in (ROOT, ground.edges) for word in ("--ro-bind", str(path), str(path))]
     jail = [
         "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--proc", "/proc",
@@ -79,7 +79,7 @@ def dask(name: str, python: Path, ground: Ground) -> Subject:
 
 
 def kernel_gateway(name: str, python: Path, ground: Ground) -> Subject:
-    """As many kernels as others have workers; clients share them."""
+    """Start as many kernels as others have workers. Clients share them."""
     port = pick()
     server = [
         "-m", "kernel_gateway", "--ip", _HOST, "--port", str(port), "--JupyterWebsocketPersonality.list_kernels=True",
@@ -130,7 +130,7 @@ def _plain(
     more: Mapping[str, str] | None = None,
     then: Callable[[], None] = lambda: None,
 ) -> Subject:
-    """``then`` is done when it has stopped."""
+    """Start a peer that speaks plain HTTP. ``then`` is called when it has stopped."""
     held = Held.start(command, {**_environment(name, ground), **(more or {})}, _log(name, ground))
 
     def call(task: str) -> Call:
@@ -146,7 +146,10 @@ def _plain(
 
 
 def _is_steady(call: Call) -> bool:
-    """A front that has just come up may still be changing over: HAProxy takes new servers in by a reload."""
+    """Return whether calls succeed for a while.
+
+    A new front may still change over: HAProxy takes in servers by a reload.
+    """
     try:
         drive(call, 1, _STEADY_S)
     except (BadAnswer, OSError):
@@ -177,7 +180,7 @@ def _driven(
 
 
 def _environment(name: str, ground: Ground) -> dict[str, str]:
-    """What it reads, and a home of its own, so that nothing is left in anybody's."""
+    """Return the variables that a peer reads, with a home of its own, so that it leaves nothing in anybody's home."""
     home = ground.folder / f"{_word(name)}.home"
     home.mkdir(exist_ok=True)
     return {

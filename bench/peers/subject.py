@@ -1,4 +1,4 @@
-"""What is compared: something that takes a text and answers with JSON, however it is called."""
+"""The interface of everything that is compared: it takes a text and answers with JSON."""
 
 import json
 import select
@@ -18,28 +18,28 @@ _ANSWER_S = 240.0
 
 
 class Subject(Protocol):
-    """A peer, or ours, that has started and has the data."""
+    """A peer, or our server, that has started and has the data."""
 
     name: str
 
     def drive(self, task: str, clients: int, seconds: float) -> Load:
-        """Calls in a closed loop. Raises ``BadAnswer``."""
+        """Send calls in a closed loop. Raises ``BadAnswer``."""
 
     def attempt(self, task: str, clients: int, patience_s: float) -> list[Attempt]:
-        """A call from each of so many new clients, at once. When this returns, all of them have left."""
+        """Send one call from each of so many new clients, at once. All have left when this returns."""
 
     def ask(self, task: str) -> Attempt:
-        """One call from a client that stays where it has some."""
+        """Send one call, from a client that stays if the subject has such clients."""
 
     def cpu_s(self) -> float:
-        """CPU seconds that all its processes have used."""
+        """Return the CPU seconds that all its processes have used."""
 
     def stop(self) -> Leavings: ...
 
 
 @dataclass(slots=True)
 class Plain:
-    """It speaks plain HTTP: our raw client calls it. ``call`` makes the call that sends a task."""
+    """A subject that speaks plain HTTP, so our raw client calls it. ``call`` makes the call that sends a task."""
 
     name: str
     call: Callable[[str], Call]
@@ -64,7 +64,7 @@ class Plain:
 
 @dataclass(slots=True)
 class Driven:
-    """It speaks a protocol of its own: its own client library calls it, from a process in its environment."""
+    """A subject with a protocol of its own. Its client library calls it, in a process in its environment."""
 
     name: str
     server: Held
@@ -83,7 +83,7 @@ class Driven:
         return Load(latencies_s=told["latencies_s"], wall_s=told["wall_s"])
 
     def attempt(self, task: str, clients: int, patience_s: float) -> list[Attempt]:
-        """By a process of their own, which is killed at the end: so clients leave."""
+        """Send the calls from a new process, which is killed at the end, so that the clients leave."""
         driver = Driver(self.command, self.environment, self.log)
         try:
             return _attempt(driver, task, clients, patience_s)
@@ -118,7 +118,10 @@ class Driver:
             )  # fmt: skip
 
     def order(self, order: Mapping[str, object], within_s: float) -> dict[str, Any]:
-        """Raises ``BadAnswer`` where it fails, says an error, or says nothing in time."""
+        """Send an order and return the answer.
+
+        Raises ``BadAnswer`` for an error, a dead driver or no answer in time.
+        """
         orders, answers = self._process.stdin, self._process.stdout
         assert orders is not None and answers is not None
         try:
@@ -132,7 +135,7 @@ class Driver:
         return told
 
     def kill(self) -> None:
-        """End it at once: whoever it was talking to finds its connections closed."""
+        """Kill the process, so that the peer finds its connections closed."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
@@ -160,7 +163,7 @@ def _attempt(driver: Driver, task: str, clients: int, patience_s: float) -> list
 
 
 def answer_of(subject: Subject, task: str) -> Any:
-    """What it answers to a task, as a JSON value. Raises ``BadAnswer``."""
+    """Return the subject's answer to a task, as a JSON value. Raises ``BadAnswer``."""
     answer = subject.ask(task)
     if not answer.good:
         raise BadAnswer(f"{subject.name}: {answer.said}")

@@ -26,7 +26,7 @@ from bench.servers import Stage
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section. ``summary``: its line in ``--help``; ``how``: what the page says about the method (markdown)."""
+    """One section. ``summary``: its line in ``--help``; ``how``: what the page says about the method (Markdown)."""
 
     summary: str
     run: Callable[[Stage, Plan], list[Table]]
@@ -50,4 +50,4 @@ SECTIONS: Mapping[str, Section] = {
     "walls": Section(walls.SUMMARY, walls.run),
 }
 DEFAULT = ("warm", "groupby", "serialise", "results", "upload", "size", "growth", "cold", "budget")
-"""Under five minutes together, in an order that stops and starts few servers."""
+"""The default sections: under five minutes together, in an order that stops and starts few servers."""

@@ -14,11 +14,11 @@ from bench.transfer import Transfer, download
 SUMMARY = "ten datasets of 95 MB under a cache that holds four: hits, misses, memory"
 
 HOW = """\
-A trivial task on each of ten datasets in turn, under a cache that has room for four and throws out what was used
-least recently: every call misses. Then on four of them in turn: every call hits. And a third pattern, in which four
-of five calls go to one dataset. After
-each call: the size of all stored files that any process below the runner maps, and what these processes have beside
-(`Pss_Anon`: pages that a fork shares are counted once) above what they had before the first call."""
+A trivial task runs on each of ten datasets in turn. The cache has room for four and evicts the dataset that was used
+least recently, so every call misses. Then the task runs on four of the datasets in turn, so every call hits. In a third
+pattern, four of five calls go to one dataset. After each call the section measures the size of all stored files that
+any process below the runner maps, and how much other memory these processes have (`Pss_Anon`, which counts pages that a
+fork shares once) above what they had before the first call."""
 
 TASK = "def task(g): return len(g._edges)"
 EDGES = Edges.of_bytes("numbers", 95_000_000)
@@ -27,7 +27,7 @@ HELD = 4
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """One table."""
+    """Return one table."""
     (server,) = stage.running("small cache")
     runner = replica(server, "Runner")
     calls = []

@@ -22,7 +22,7 @@ files are in the page cache."""
 
 TASK = "def task(g): return len(g._edges)"
 SIZES = (Edges("text", 1_000_000), Edges("text", 10_000_000))
-"""Only one of them fits into ``servers.SMALL_CACHE_BYTES``."""
+"""The datasets. Only one fits into ``servers.SMALL_CACHE_BYTES``."""
 
 _COLUMNS = (
     "edges", "ms, cold call", "of which seat", "ms, warm call", "ms, map + to_pandas", "ms, map as we do", "ms, fork",
@@ -31,7 +31,7 @@ _COLUMNS = (
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """One table."""
+    """Return one table."""
     (server,) = stage.running("small cache")
     rounds = max(5, plan.rounds) if plan.is_long else 5
     with BareProcess() as bare:
@@ -49,7 +49,7 @@ def run(stage: Stage, plan: Plan) -> list[Table]:
                 first = download(calls[position])
                 again = download(calls[position])
                 measured = _bare(bare, stage, edges)
-                if number:  # the first round makes everything warm that stays so
+                if number:  # the first round warms up everything that stays warm
                     cold[position].append(first)
                     warm[position].append(again.seconds)
                     bares[position].append(measured)
@@ -79,7 +79,7 @@ def _bare(bare: BareProcess, stage: Stage, edges: Edges) -> dict[str, float]:
 def _row(
     edges: Edges, cold: list[Transfer], warm: list[float], bares: list[dict[str, float]]
 ) -> tuple[tuple[str, ...], dict[str, float]]:
-    """With the ratios that targets are about."""
+    """Return a row, and the ratios that targets are about."""
     pairs = list(zip(cold, bares, strict=True))
     over, over_own = (
         statistics.median(one.seconds / (2 * other[way] + other["fork"]) for one, other in pairs)

@@ -38,10 +38,10 @@ ROUND_S = 0.6
 WARM_UP_S = 0.5
 KINDS = ("bare", "template", "holder")
 HOLDER_EDGES = 41_700_000
-"""Of two int64 and a float64: 1 GB."""
+"""Rows of two int64 and a float64 that fill 1 GB."""
 
 CHILDREN = 40
-"""In a round."""
+"""Children in a round."""
 
 _NAMES = {"bare": "an interpreter", "template": "template", "holder": "holder of 1 GB"}
 _START_S = 60.0
@@ -49,7 +49,7 @@ _FIGURES = ("p50_ms", "p99_ms", "calls_per_s")
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """Two tables. Forks are measured alone."""
+    """Return two tables. Forks are measured while no server runs."""
     stage.stop_all()
     forks = _forks(stage.folder, plan)
     return [_no_ops(stage, plan), forks]
@@ -108,7 +108,7 @@ class Forked:
     page_table_kb: int = 0
 
     def over(self, reference: "Forked") -> float:
-        """The median of the ratios of each round's median to the reference's beside it."""
+        """Return the median of the ratios of each round's median to the reference's beside it."""
         pairs = zip(self.wall_us, reference.wall_us, strict=True)
         return statistics.median(statistics.median(own) / statistics.median(other) for own, other in pairs)
 
@@ -171,7 +171,7 @@ def _fork_table(series: Sequence[Forked], plan: Plan) -> Table:
 
 
 def _write_edges(path: Path, count: int) -> None:
-    """As a table is stored."""
+    """Write edges as a stored table has them."""
     random = np.random.default_rng(7)
     ids = {name: pa.array(random.integers(0, count // 10, count)) for name in ("s", "d")}
     table = pa.table({**ids, "w": pa.array(random.random(count))})

@@ -25,7 +25,7 @@ _COLUMNS = ("edges", "ms, whole call", "queue", "seat", "run", "encode", "rest",
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """One table."""
+    """Return one table."""
     (server,) = stage.running("graphside")
     rows, data = [], []
     rounds = plan.rounds if plan.is_long else 3

@@ -19,10 +19,10 @@ from bench.transfer import download
 SUMMARY = "cost of a call against dataset size, concurrency, number of cached datasets, result size; plotted"
 
 HOW = """\
-One thing grows and everything else stays: a trivial task on a dataset of a million edges, one client. Sizes of datasets
-up to 4 GB (in short runs 100 MB); clients up to 64; cached datasets of a thousand edges up to 500 (short: 40), where
-the calls go to each in turn and no spare process waits for most of them; results from a kilobyte to 500 MB of text
-(short: 50 MB), read and dropped by the client."""
+One thing grows and everything else stays the same: a trivial task on a dataset of a million edges, and one client. The
+dataset grows to 4 GB (in short runs 100 MB). The clients grow to 64. The cached datasets, of a thousand edges each,
+grow to 500 (short: 40); calls go to each in turn, and for most of them no spare process waits. The result grows from a
+kilobyte to 500 MB of text (short: 50 MB), which the client reads and drops."""
 
 TASK = "def task(g): return len(g._edges)"
 EDGES = Edges("text", 1_000_000)
@@ -35,7 +35,7 @@ _CACHED = (1, 10, 40, 100, 200, 500)
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """Four tables, each with a plot."""
+    """Return four tables, each with a plot."""
     (server,) = stage.running("graphside")
     parts: tuple[Callable[[Stage, Plan, Server], Table], ...] = (_datasets, _clients, _results, _cached)
     return [part(stage, plan, server) for part in parts]
@@ -129,7 +129,7 @@ def _cached(stage: Stage, plan: Plan, server: Server) -> Table:
 
 
 def _memory_mb(runner: psutil.Process) -> float | None:
-    """Of everything below the runner, shared pages once; None where only root may look."""
+    """Return the memory of everything below the runner, with shared pages counted once; None if only root may look."""
     try:
         return proportional_bytes(below(runner)) / 1e6
     except PermissionError:

@@ -21,10 +21,10 @@ SUMMARY = "a trivial task and a group-by on a million edges in memory: ours besi
 
 HOW = """\
 Every peer runs the same text, `task(g)`, over the same million edges (two int64, one float64), which it has in its
-memory, and gives the same JSON; answers are compared before anything is measured. Peers that speak plain HTTP are
+memory, and returns the same JSON. Answers are compared before anything is measured. Peers that speak plain HTTP are
 called by our raw client on kept-alive connections; Dask, Spark and Jupyter by their own client libraries, in a process
-of their own. Where a peer has worker processes or kernels it has two, each with the data. All run at once and are
-called in turn. `make peers` installs them; a note names those that are not installed."""
+of their own. A peer that has worker processes or kernels has two, each with the data. All run at once and are called in
+turn. `make peers` installs them; a note names those that are not installed."""
 
 ROUND_S = 0.6
 WARM_UP_S = 0.4
@@ -44,7 +44,10 @@ class PeerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Some columns of the table: a task under so many clients. ``with_slow``: who takes seconds for a call too."""
+    """Some columns of the table: one task under so many clients.
+
+    ``with_slow`` includes peers that take seconds for a call.
+    """
 
     task: str
     clients: int
@@ -54,19 +57,19 @@ class Series:
 
 @dataclass(slots=True)
 class Field:
-    """Everybody who has started, ours first, and why the others are not measured."""
+    """All subjects that have started, ours first, and the reasons why the others are not measured."""
 
     subjects: dict[str, Subject] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
 
     def drop(self, name: str, reason: str) -> None:
-        """Stop it and say why."""
+        """Stop a subject and keep the reason."""
         self.absent[name] = reason
         self.subjects.pop(name).stop()
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """One table."""
+    """Return one table."""
     stage.stop_all(but=(OURS,))
     ground = Ground(stage.folder, edges_file(stage.folder), LIMIT_S, WORKERS, plan.tell)
     with _field(stage, ground) as started:
@@ -88,7 +91,7 @@ def _series(plan: Plan) -> list[Series]:
 
 @contextmanager
 def _field(stage: Stage, ground: Ground) -> Iterator[Field]:
-    """Starts some at a time; stops all."""
+    """Start the subjects, some at a time, and stop them all at the end."""
     started = Field()
     beginning: dict[str, Future[Subject]] = {}
     try:
@@ -121,7 +124,7 @@ def _begin(peer: Peer, ground: Ground) -> Subject:
 
 
 def _compare(started: Field) -> None:
-    """Drops whoever answers otherwise than we do."""
+    """Drop the peers whose answers differ from ours."""
     right = {task: answer_of(started.subjects[OURS], task) for task in (COUNT, GROUP)}
     for name, subject in list(started.subjects.items()):
         for task, answer in right.items():
@@ -142,7 +145,7 @@ def _idle_cores(subjects: Mapping[str, Subject]) -> dict[str, float]:
 
 
 def _measure(series: Series, started: Field, plan: Plan) -> dict[str, Measured]:
-    """Of everybody who does not fail at it."""
+    """Measure the subjects. Drop those that fail."""
     slow = {peer.name for peer in PEERS if peer.slow}
     while True:
         targets = [
@@ -176,7 +179,7 @@ _COLUMNS = (
 
 
 def first_line(error: Exception) -> str:
-    """Of its message, as a cell or a note shows it."""
+    """Return the first line of an error's message, as a cell or a note shows it."""
     return str(error).partition("\n")[0][:200]
 
 
@@ -212,7 +215,7 @@ def _table(found: Sequence[Mapping[str, Measured]], started: Field, idle: Mappin
 
 
 def _pair(measured: Mapping[str, Measured], name: str, figure: str, digits: int) -> tuple[str, str]:
-    """A number and its ratio to ours, where it was taken."""
+    """Return a number and its ratio to ours, or empty cells if it was not measured."""
     if name not in measured:
         return "", ""
     own = measured[name]
@@ -220,7 +223,7 @@ def _pair(measured: Mapping[str, Measured], name: str, figure: str, digits: int)
 
 
 def _measures(count: Mapping[str, Measured]) -> dict[str, Measure]:
-    """Ours over the fastest that isolates less, and over the fastest that does not isolate at all."""
+    """Return ours over the fastest peer that isolates less, and over the fastest that does not isolate at all."""
     own = count[OURS]
     measures = {}
     for key, isolation in (("peers.over_best", "less"), ("peers.over_exec", "none")):

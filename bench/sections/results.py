@@ -19,8 +19,8 @@ HOW = """\
 A task returns its frame or its graph; the client reads the answer and drops it. The comparison is a bare process that
 has the same frame and writes the same format to a local file, without syncing it: Parquet by
 `DataFrame.to_parquet`, CSV by pyarrow, which is what ours uses (pandas' own is in the last column). The second table
-is a result of 100 MB that no format makes smaller, and how far the private memory of the ingress (`RssAnon`, looked
-at every 5 ms) rose above where it was while it passed through."""
+shows a result of 100 MB that no format can compress, and how far the private memory of the ingress (`RssAnon`, sampled
+every 5 ms) rose while the result passed through."""
 
 TABLE = "def task(g): return g._edges"
 GRAPH = "def task(g): return g"
@@ -39,7 +39,7 @@ _LARGE = ("result", "ms, whole call", *_PHASES, "MB", "ms, local file", "call ov
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """Two tables."""
+    """Return two tables."""
     (server,) = stage.running("graphside")
     rounds = max(3, plan.rounds // 3) if plan.is_long else 3
     notes = (f"Medians of {rounds} of each, in turn. Phases in ms, from Server-Timing.",)
@@ -77,7 +77,7 @@ def run(stage: Stage, plan: Plan) -> list[Table]:
 def _in_turn(
     call: Call, bare: BareProcess, step: str, file: Path, rounds: int
 ) -> tuple[list[Transfer], list[dict[str, float]]]:
-    """After one of each that does not count."""
+    """Measure a download and the same file written by the bare process in turn. The first pair does not count."""
     pairs = [(download(call), bare.do(step, into=str(file))) for _ in range(rounds + 1)][1:]
     return [one for one, _ in pairs], [other for _, other in pairs]
 

@@ -28,12 +28,12 @@ LIMIT_S = 2.0
 PATIENCE_S = 5.0
 SLOW_LIMIT_S = 10.0
 SLOW_PATIENCE_S = 25.0
-"""Of peers for which a good call takes seconds."""
+"""For peers that take seconds for a good call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``said``: what the roster says is left."""
+    """One row. ``said``: what the roster says is left."""
 
     name: str
     limit: str
@@ -43,7 +43,7 @@ class Row:
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """One table. Nothing else of ours runs meanwhile."""
+    """Return one table. No other server of ours runs meanwhile."""
     stage.stop_all()
     edges = edges_file(stage.folder)
     rows: list[Row] = []
@@ -114,7 +114,7 @@ def _table(rows: list[Row], absent: dict[str, str]) -> Table:
 
 
 def _heard(attempts: tuple[Attempt, ...]) -> str:
-    """What came, the same from several told once, and when."""
+    """Return what the callers heard and when, with equal answers told once."""
     came: dict[str, list[float]] = {}
     for attempt in attempts:
         seconds = came.setdefault(attempt.said.partition(":")[0][:60], [])

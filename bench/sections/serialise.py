@@ -33,7 +33,7 @@ _BY_HAND = ("edges", "ms, whole call", *_PHASES, "MB")
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """Two tables. Raises ``BadAnswer`` where the values are not equal."""
+    """Return two tables. Raises ``BadAnswer`` if the values are not equal."""
     (server,) = stage.running("graphside")
     rounds = max(3, plan.rounds // 3) if plan.is_long else 2
     rows, by_hand, data = [], [], []

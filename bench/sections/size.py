@@ -16,25 +16,25 @@ from bench.servers import Server, Stage
 SUMMARY = "warm call on a dataset of 4 GB (short: 1 GB) beside 1 MB; memory of one more concurrent run"
 
 HOW = """\
-The trivial call on two datasets of one server, in turn. The second table shows the memory of one more run: four runs on
-a dataset of 1 GB look at the length of their frame and then stay, and the table has what each of them does not share
-(`Private_Clean`, `Private_Dirty` and page tables). The sum of all processes' proportional shares (`Pss`) grows by as
-much with one more run."""
+The trivial call goes to two datasets of one server in turn. The second table shows the memory of one more run: four
+runs on a dataset of 1 GB look at the length of their frame and then stay. The table has the memory that each of them
+does not share (`Private_Clean`, `Private_Dirty` and page tables). The sum of all processes' proportional shares (`Pss`)
+grows by as much with one more run."""
 
 TASK = "def task(g): return len(g._edges)"
 SMALL = Edges.of_bytes("numbers", 1_000_000)
 LARGE = Edges.of_bytes("numbers", 4_000_000_000)
 MIDDLE = Edges.of_bytes("numbers", 1_000_000_000)
 RUNS = 4
-"""At once: as many as any machine of ours runs, and more than there are spares, so that each is a process more."""
+"""Concurrent runs: as many as any machine of ours runs, and more than there are spares, so each is one more process."""
 
 _STAY_S = 2.5
 _BEGIN_S = 1.0
-"""After the last process is there, for its task to begin."""
+"""The time for the last process's task to begin."""
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """One table, or two."""
+    """Return one table, or two."""
     (server,) = stage.running("graphside")
     large = LARGE if plan.is_long else MIDDLE
     notes = []

@@ -12,7 +12,7 @@ NAMES = ("graphside", "no-op")
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """One table. Nothing else of ours runs meanwhile."""
+    """Return one table. No other server of ours runs meanwhile."""
     stage.stop_all()
     seconds: dict[str, list[float]] = {name: [] for name in NAMES}
     for name in NAMES:

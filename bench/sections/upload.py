@@ -1,4 +1,4 @@
-"""An Arrow file on its way in, beside copying it."""
+"""The upload of an Arrow file, beside a copy of the file."""
 
 import os
 import shutil
@@ -17,17 +17,17 @@ from bench.servers import Server, Stage
 SUMMARY = "upload of an Arrow file (short: 200 MB, long: 1 GB) over copying it; 8 at once; ingress's memory"
 
 HOW = """\
-From the first byte sent to the answer: the file is received, checked value by value in a process of its own, stored
-in the form that is mapped later, synced to disk and in the catalog. Beside it a copy of the file in the same
-directory, which is not synced, and one that is. The file is in the page cache before each. The private memory of the
-ingress (`RssAnon`) is looked at every 5 ms."""
+The time runs from the first byte sent to the answer. Meanwhile the file is received, checked value by value in a
+process of its own, stored in the form that is mapped later, synced to disk and entered in the catalog. The comparison
+is a copy of the file in the same directory, once without a sync and once with one. The file is in the page cache before
+each. The private memory of the ingress (`RssAnon`) is sampled every 5 ms."""
 
 AT_ONCE = 8
 _COLUMNS = ("upload", "s", "MB/s", "s, copy", "s, copy and sync", "over copy", "over copy and sync", "ingress, MB more")
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """One table."""
+    """Return one table."""
     (server,) = stage.running("graphside")
     one = Edges.of_bytes("numbers", 1_000_000_000 if plan.is_long else 200_000_000)
     each = one if plan.is_long else Edges.of_bytes("numbers", 50_000_000)
@@ -60,7 +60,7 @@ def _alone(
     plan.tell(f"{edges.byte_count / 1e6:.0f} MB")
     file = edges.file(stage.folder)
     sent, copied, synced = [], [], []
-    Hosted.empty(server).delete()  # a log-in takes 64 MiB, once
+    Hosted.empty(server).delete()  # the first log-in takes 64 MiB
     with PrivateGrowth(replica(server, "Ingress")) as growth:
         for _ in range(rounds):
             _read(file)
@@ -106,7 +106,7 @@ def _row(name: str, byte_count: int, series: list[list[float]], ratios: list[flo
 
 
 def _copy(file: Path, sync: bool) -> float:
-    """Seconds of a copy beside the file, as ``cp`` makes it."""
+    """Copy the file beside itself, as ``cp`` does. Return the seconds."""
     copy = file.with_suffix(".copy")
     forget(copy)
     began = time.perf_counter()

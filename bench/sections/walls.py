@@ -1,4 +1,4 @@
-"""What the walls around a run cost: each alone and all together, beside none, in interleaved rounds."""
+"""The cost of the walls around a run: each wall alone and all together, beside none, in interleaved rounds."""
 
 import asyncio
 import json
@@ -31,24 +31,27 @@ SUMMARY = "a run in the sandbox (no HTTP) behind no wall, each wall, all walls; 
 TASK = "def task(g): return len(g._edges)"
 EDGES = {"small": 1_000, "1 GB": 41_700_000}
 CYCLES = 40
-"""In a round; each is one call to every kind in turn."""
+"""Cycles in a round. Each is one call to every kind in turn."""
 
 CPU_CALLS = 20
-"""Of each kind in a round, one after the other, for what they take of the processors."""
+"""Calls to each kind in a round, one after the other, to measure processor time."""
 
 PAUSE_S = 0.01
-"""Before each call, so that what the last one left to do is done."""
+"""The pause before each call, so that the work that the last one left is done."""
 
 BUDGET_MS = 1.0
-"""What all walls may add to the p50 of a warm call."""
+"""The time that all walls may add to the p50 of a warm call."""
 
 _STEP_CHILDREN = 200
 
 
 @dataclass(slots=True)
 class Series:
-    """One kind of sandbox on one dataset. Milliseconds of each call where a seat waited (``spare_ms``), where none did
-    (``forked_ms``), and of CPU a run, for each round."""
+    """One kind of sandbox on one dataset.
+
+    ``spare_ms``: each call for which a seat waited. ``forked_ms``: each call for which a seat was forked. ``cpu_ms``:
+    CPU time of a run, for each round. All in milliseconds.
+    """
 
     walls: str
     dataset: str
@@ -57,13 +60,13 @@ class Series:
     cpu_ms: list[float] = field(default_factory=list)
 
     def over(self, reference: "Series", name: str) -> tuple[float, float]:
-        """Median difference and ratio of each call to the reference's call in the same cycle."""
+        """Return the median difference and ratio of each call to the reference's call in the same cycle."""
         pairs = list(zip(getattr(self, name), getattr(reference, name), strict=True))
         return statistics.median(own - other for own, other in pairs), statistics.median(a / b for a, b in pairs)
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """Two tables. No server of ours runs meanwhile."""
+    """Return two tables. No server of ours runs meanwhile."""
     stage.stop_all()
     standing = choose_walls("minimal", examine(template_environment()), is_root=True)
     with tempfile.TemporaryDirectory(prefix="graphside-walls-") as folder:
@@ -105,7 +108,7 @@ async def _measure(plan: Plan, folder: Path, standing: Walls) -> list[Series]:
 async def _on(
     dataset: str, source: DatasetSource, pairs: Sequence[tuple[Sandbox, Sandbox]], plan: Plan
 ) -> list[Series]:
-    """One dataset, which every sandbox holds for as long as this takes."""
+    """Measure one dataset. Every sandbox holds it for the whole time."""
     kinds = []
     for waiting, forking in pairs:
         own = (waiting.own(source), forking.own(source))
@@ -129,7 +132,7 @@ async def _on(
 
 
 async def _calls(sandbox: Sandbox, source: DatasetSource, count: int, pause_s: float = PAUSE_S) -> list[float]:
-    """Milliseconds of each."""
+    """Return the milliseconds of each call."""
     taken = []
     for _ in range(count):
         await asyncio.sleep(pause_s)

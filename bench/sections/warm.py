@@ -25,7 +25,7 @@ Without a pause between calls, a call waits for the work that the server does af
 process and forks the next. With a pause of 50 ms (*at leisure*) a call finds a process that is ready."""
 
 OURS = {"isolated": "graphside", "reused": "graphside, reused seats"}
-"""Servers of ours, by what they are called in targets."""
+"""Our servers, by their names in targets."""
 
 OURS_BY_SERVER = {server: name for name, server in OURS.items()}
 
@@ -35,7 +35,7 @@ CLIENTS = (1, 8, 32)
 JUDGED_CLIENTS = {"p50_ms": 1, "p99_ms": 1, "calls_per_s": 8}
 WARM_UP_S = 0.7
 TASK = "def task(g): return {'answer': 'x' * 187}"
-"""Its answer is as long as the no-op's."""
+"""A task whose answer is as long as the no-op's."""
 
 _FIGURES = ("p50_ms", "p99_ms", "calls_per_s")
 _COLUMNS = (
@@ -44,7 +44,7 @@ _COLUMNS = (
 
 
 def run(stage: Stage, plan: Plan) -> list[Table]:
-    """Two tables."""
+    """Return two tables."""
     plan.tell("starting servers")
     noop, *ours = stage.running("no-op", *OURS.values())
     plan.tell(f"uploading {EDGES.rows:,} edges")

@@ -1,7 +1,7 @@
-"""Whether every name of cuDF, RMM, CuPy and CUDA's bindings that we use is in the pinned wheels: ``make gpu-names``.
+"""Check that the pinned wheels have every name of cuDF, RMM, CuPy and CUDA's bindings that we use: ``make gpu-names``.
 
-Importing them needs no GPU and no driver, so this guards against their next versions where nothing else can. Names
-and calls are read from our own sources: what modules, classes and structs are used, and with how many arguments.
+Importing them needs no GPU and no driver, so this check warns before an upgrade breaks the engine. Names and calls are
+read from our own sources: which modules, classes and structs are used, and with how many arguments.
 """
 
 import argparse
@@ -30,7 +30,7 @@ ITERATED: Final = (
     "rmm.mr.LimitingResourceAdaptor.get_allocated_bytes",
     "rmm.mr.StatisticsResourceAdaptor.allocation_counts",
 )
-"""Of values whose class no source names: what calls of theirs give, and what loops run over."""
+"""Types of values whose class no source names: results of calls, and what loops run over."""
 
 _OF_THE_DRIVER: Final = re.compile(r"cu(Init|Mem|Ctx|Device|Driver|Stream|Launch)[A-Za-z0-9_]*")
 
@@ -40,7 +40,10 @@ MADE: Final = "()"
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A name as some line uses it. ``arguments`` and ``keywords`` where it is called and they can be counted."""
+    """A name as a line of code uses it.
+
+    ``arguments`` and ``keywords`` are set for a call whose arguments can be counted.
+    """
 
     name: str
     where: str
@@ -49,7 +52,7 @@ class Use:
 
 
 class _Uses(ast.NodeVisitor):
-    """Follows imports, assignments of modules, classes and their instances, within one function and what is around."""
+    """Follow imports, and assignments of modules, classes and instances, in one function and its enclosing scopes."""
 
     def __init__(self, where: str, roots: frozenset[str]) -> None:
         self._where = where
@@ -116,7 +119,10 @@ class _Uses(ast.NodeVisitor):
             self.visit(part)
 
     def _by_text(self, node: ast.Call) -> None:
-        """A call whose first argument is the name of one of the driver's, with what follows for its arguments."""
+        """Record a call like ``call("cuInit", 0)``.
+
+        The first argument names a function of the driver; the others are passed to it.
+        """
         first = node.args[0] if node.args else None
         if isinstance(first, ast.Constant) and isinstance(first.value, str) and _OF_THE_DRIVER.fullmatch(first.value):
             count = None if any(isinstance(item, ast.Starred) for item in node.args) else len(node.args) - 1
@@ -135,7 +141,7 @@ class _Uses(ast.NodeVisitor):
                 self._known.pop(spelled, None)
 
     def _name(self, node: ast.expr) -> str | None:
-        """The dotted name of an expression, where it begins with one that is known."""
+        """Return the dotted name of an expression if its first part is known."""
         if isinstance(node, ast.Name):
             return self._known.get(node.id)
         if isinstance(node, ast.Call):
@@ -154,7 +160,10 @@ class _Uses(ast.NodeVisitor):
 
 
 def uses(source: str, where: str, roots: frozenset[str] = ROOTS) -> list[Use]:
-    """Of the libraries named in ``roots``, in the order of the source. Twice over: attributes are set after methods."""
+    """Return the uses of the libraries named in ``roots``, in the order of the source.
+
+    The source is read twice, because attributes may be set after the methods that use them.
+    """
     visitor = _Uses(where, roots)
     tree = ast.parse(source)
     visitor.visit(tree)
@@ -164,7 +173,7 @@ def uses(source: str, where: str, roots: frozenset[str] = ROOTS) -> list[Use]:
 
 
 def problems(found: Iterable[Use]) -> Iterator[str]:
-    """What is wrong, a line each: names that are not there, calls that their signature does not take."""
+    """Return one line for each problem: a missing name, or a call that does not fit the signature."""
     for use in dict.fromkeys(found):
         try:
             value, bound = resolve(use.name)
@@ -176,7 +185,7 @@ def problems(found: Iterable[Use]) -> Iterator[str]:
 
 
 def resolve(name: str) -> tuple[Any, bool]:
-    """The value, and whether it is bound to an instance; None where an instance's own attributes cannot be known.
+    """Return the value, and True if it is bound to an instance; None if an instance's attributes cannot be known.
 
     Raises ``ImportError``, ``AttributeError``.
     """
@@ -199,7 +208,7 @@ def resolve(name: str) -> tuple[Any, bool]:
 
 
 def _imported(name: str) -> Any:
-    """As much of it as is a module, then attributes."""
+    """Import as much of the name as is a module, then take attributes."""
     parts = name.split(".")
     for count in range(len(parts), 0, -1):
         try:
@@ -225,7 +234,7 @@ def _refusal(value: Any, use: Use, *, bound: bool) -> str | None:
 
 
 def main() -> int:
-    """Returns the exit status: 1 where something is wrong."""
+    """Return the exit status: 1 if there is a problem."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, help=f"default: all of {', '.join(FOLDERS)}")
     files = parser.parse_args().files or [
@@ -240,5 +249,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(REPOSITORY)  # run by path: this folder's names are not to hide the standard library's
+    sys.path[0] = str(REPOSITORY)  # run by path: modules in this folder must not hide the standard library's
     sys.exit(main())

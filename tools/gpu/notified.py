@@ -1,8 +1,8 @@
-"""System calls of a process as they happen, told by the kernel: a tracer that needs no strace and no privilege.
+"""List the system calls of a process as they happen, with no strace and no privilege.
 
-A filter of seccomp's that **notifies** instead of refusing (Linux 5.5). The traced process waits in each call that the
-filter does not let through, until the watcher has written it down and lets it go on. What is let through unseen costs
-nothing, so a trace of CUDA, which makes tens of thousands of calls, takes seconds.
+It uses a seccomp filter that **notifies** instead of refusing (Linux 5.5). The traced process waits in each call that
+the filter does not allow, until the watcher has recorded the call and lets it go on. Allowed calls cost nothing. So a
+trace of CUDA, which makes tens of thousands of calls, takes seconds.
 """
 
 import ctypes
@@ -38,32 +38,34 @@ class _Program(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``thread``: who makes it. ``arguments``: the six registers, whether the call has that many or not."""
+    """One call. ``thread``: the caller. ``arguments``: the six registers, even if the call has fewer arguments."""
 
     thread: int
     number: int
     arguments: tuple[int, ...]
 
     def path(self, argument: int) -> str:
-        """What an argument points to, read from the memory of the thread that waits."""
+        """Return the path that an argument points to, read from the memory of the waiting thread."""
         with open(f"/proc/{self.thread}/mem", "rb", buffering=0) as memory:
-            page = 4096 - self.arguments[argument] % 4096  # what lies behind may not be there
+            page = 4096 - self.arguments[argument] % 4096  # the next page may not be mapped
             text = os.pread(memory.fileno(), page, self.arguments[argument])
             if b"\0" not in text:
                 text += os.pread(memory.fileno(), _LONGEST_PATH, self.arguments[argument] + page)
         return text.split(b"\0", 1)[0].decode(errors="replace")
 
     def file(self, argument: int) -> str:
-        """What a descriptor among the arguments is open on."""
+        """Return the file that a descriptor among the arguments is open on."""
         descriptor = self.arguments[argument] & 0xFFFFFFFF
         return os.readlink(f"/proc/{self.thread}/fd/{descriptor}")
 
 
 def put_up(policy: Policy) -> int:
-    """Around this process, which must have one thread: what ``policy`` refuses (EPERM) is told instead.
+    """Put up a filter around this process, which must have one thread.
 
-    What it answers otherwise is answered so. Returns the listener. Raises ``OSError`` where the kernel has no
-    notification, or another tracer of this kind is at work.
+    What ``policy`` refuses (EPERM) is notified instead.
+
+    Other answers of the policy stay. Return the listener. Raises ``OSError`` if the kernel has no notification or
+    another tracer of this kind is at work.
     """
     architecture = this_architecture()
     if architecture is None:
@@ -84,7 +86,7 @@ def put_up(policy: Policy) -> int:
 
 
 def take(pid: int, descriptor: int) -> int:
-    """A copy of another process's descriptor: the traced one could not send it without making a call."""
+    """Copy another process's descriptor. The traced process could not send it without making a call."""
     pidfd = os.pidfd_open(pid)
     try:
         return kernel.syscall(_PIDFD_GETFD, ctypes.c_long(pidfd), ctypes.c_long(descriptor), ctypes.c_long(0))
@@ -93,7 +95,10 @@ def take(pid: int, descriptor: int) -> int:
 
 
 def watch(listener: int, pid: int, still: Callable[[], bool]) -> Iterator[Call]:
-    """Each call as it waits; it goes on when the next is asked for. Ends with the process or ``still``."""
+    """Yield each call while it waits; it goes on when the next one is asked for.
+
+    End with the process or after ``still``.
+    """
     pidfd = os.pidfd_open(pid)
     try:
         while still():
@@ -111,7 +116,7 @@ def _receive(listener: int) -> tuple[int, Call] | None:
     room = bytearray(_NOTIFICATION.size)
     try:
         ioctl(listener, _RECEIVE, room)
-    except OSError:  # whoever made it died meanwhile
+    except OSError:  # the caller died meanwhile
         return None
     told, thread, _, number, _, _, *arguments = _NOTIFICATION.unpack(room)
     return told, Call(thread, number, tuple(arguments))

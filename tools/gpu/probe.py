@@ -1,10 +1,12 @@
-"""Asks a GPU what the engine has to know of it: ``python tools/gpu/probe.py``. Prints JSON, one answer to a question.
+"""Ask a GPU the questions that the engine depends on:
 
-Questions and their order are in ``tools/gpu/questions/questions.py``. Each is asked in processes of its own, and one
-that fails answers ``{"error": …}`` and hides no other. It takes some 10 GiB of device memory and a few minutes, needs
-no network, no server and nothing but the libraries of ``requirements/gpu.lock``.
+``python tools/gpu/probe.py``. Prints JSON, one answer a question.
 
-``--dry``: against memory of this machine, where there is no GPU: shows that processes, descriptors and kills work.
+The questions and their order are in ``tools/gpu/questions/questions.py``. Each is asked in processes of its own. A
+question that fails answers ``{"error": …}`` and does not hide the others. The probe takes about 10 GiB of device memory
+and a few minutes. It needs no network, no server, and only the libraries of ``requirements/gpu.lock``.
+
+``--dry`` uses this machine's memory if there is no GPU, to show that processes, descriptors and kills work.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-if __name__ == "__main__":  # run by path: this folder's names are not to hide the standard library's
+if __name__ == "__main__":  # run by path: modules in this folder must not hide the standard library's
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from tools.gpu.questions.channel import Channel, Closed
@@ -39,7 +41,7 @@ _JOBS: Final = {
 
 
 def ask(machine: Machine, names: list[str], *, dry: bool, seconds: float, out: Path | None) -> dict[str, Any]:
-    """Every answer by question. ``out`` is written anew after each one, for runs that are cut off."""
+    """Return every answer by question. ``out`` is written again after each answer, in case the run is cut off."""
     deadline = time.monotonic() + seconds
     answers: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "dry": dry}
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +73,7 @@ def _answer(question: Question, rig: Rig, name: str, deadline: float) -> dict[st
 
 
 def work(machine: Machine, job: str, channel: Channel) -> None:
-    """The child's side: one job, whose last message is its answer or its error."""
+    """Do one job in the child. Its last message is its answer or its error."""
     try:
         channel.send(_JOBS[job](machine, channel))
     except Closed:  # the probe has what it wanted
@@ -81,7 +83,7 @@ def work(machine: Machine, job: str, channel: Channel) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit status: 1 where a question has no answer."""
+    """Return the exit status: 1 if a question has no answer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("questions", nargs="*", help=f"default: all of {' '.join(QUESTIONS)}", metavar="QUESTION")
     parser.add_argument("--dry", action="store_true", help="without a GPU: blocks in memfds, frames of pandas")

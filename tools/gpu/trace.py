@@ -1,11 +1,11 @@
-"""What a worker with CUDA asks of the kernel, beyond what seats may: ``python tools/gpu/trace.py``. Prints JSON.
+"""List what a worker with CUDA asks of the kernel beyond what seats may: ``python tools/gpu/trace.py``. Prints JSON.
 
-A minimal worker (context, group-by, join, Parquet, then SIGKILL) runs under the filter of seats with every refusal
-turned into a note and let through, so that what ``runtime/sandbox/walls/policy.py`` does not allow is listed exactly,
-arguments included: device files opened, requests of ioctl by file, calls by name, files outside the libraries. It
-needs no strace and no privilege, only Linux 5.6 or newer.
+A minimal worker (context, group-by, join, Parquet, then SIGKILL) runs under the filter of seats, but every refused call
+is recorded and allowed. So the list has exactly what ``runtime/sandbox/walls/policy.py`` does not allow: device files
+opened, ioctl requests by file, calls by name, files outside the libraries. It needs no strace and no privilege, only
+Linux 5.6 or newer.
 
-``--dry``: the same over pandas, where there is no GPU, to see that the tracing itself works.
+``--dry`` does the same over pandas if there is no GPU, to show that tracing itself works.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-if __name__ == "__main__":  # run by path: this folder's names are not to hide the standard library's
+if __name__ == "__main__":  # run by path: modules in this folder must not hide the standard library's
     sys.path[0] = str(ROOT)
 
 from runtime.sandbox.walls import policy  # noqa: E402 (after the line above)
@@ -33,13 +33,13 @@ from runtime.sandbox.walls.syscalls import NUMBERS, this_architecture  # noqa: E
 from tools.gpu import notified  # noqa: E402
 
 POLICIES: Final = {name.lower(): getattr(policy, name) for name in ("SEAT", "DEVICE_SEAT") if hasattr(policy, name)}
-"""Against the first, everything that CUDA needs is listed; against the second, what walls for it still lack."""
+"""The first policy lists everything that CUDA needs; the second lists what the walls for CUDA still lack."""
 
 DEADLINE_S: Final = 240
 
 
 def cuda_work(folder: Path) -> Iterator[str]:
-    """Yields the name of each phase before it begins."""
+    """Yield the name of each phase before it begins."""
     os.environ.update(CUDA_CACHE_DISABLE="1", CUPY_CACHE_IN_MEMORY="1")  # as processes of the engine have it
     yield "import"
     import cudf
@@ -67,7 +67,7 @@ def cuda_work(folder: Path) -> Iterator[str]:
 
 
 def host_work(folder: Path) -> Iterator[str]:
-    """The same without a device."""
+    """Do the same without a device."""
     yield "import"
     import pandas as pd
 
@@ -87,7 +87,7 @@ def host_work(folder: Path) -> Iterator[str]:
 
 
 def trace(work: Callable[[Path], Iterator[str]], against: policy.Policy) -> dict[str, Any]:
-    """Runs ``work`` in a process of its own and tells what it asked for beyond a policy, and which files it opened."""
+    """Run ``work`` in a process of its own. Return what it asked for beyond a policy, and which files it opened."""
     with tempfile.TemporaryDirectory() as name:
         told, telling = os.pipe()
         go, going = os.pipe()
@@ -108,7 +108,10 @@ def trace(work: Callable[[Path], Iterator[str]], against: policy.Policy) -> dict
 
 
 def _worker(work: Callable[[Path], Iterator[str]], folder: Path, watched: policy.Policy, phases: int, go: int) -> None:
-    """Never returns. Its first line is the number of its listener, each later one a phase. Waits for ``go`` between."""
+    """Do the work. Never returns.
+
+    The first line it prints is the number of its listener, each later one a phase. It waits for ``go`` in between.
+    """
     try:
         os.chdir(folder)
         os.write(phases, f"{notified.put_up(watched)}\n".encode())
@@ -159,7 +162,7 @@ def _running(pid: int) -> bool:
 
 
 def _unlisted() -> dict[int | None, str]:
-    """Names of calls that no policy of ours names, from the kernel's headers where they are installed."""
+    """Return the names of calls that no policy of ours names, from the kernel's headers if they are installed."""
     headers = sorted(Path("/usr/include").glob("*/asm/unistd_64.h"))
     text = headers[0].read_text() if headers and os.uname().machine == "x86_64" else ""
     return {int(number): name for name, number in re.findall(r"^#define __NR_(\w+) (\d+)$", text, re.MULTILINE)}
@@ -221,7 +224,7 @@ class _Seen:
 
 
 def main() -> int:
-    """Returns the exit status: 1 where the worker failed."""
+    """Return the exit status: 1 if the worker failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dry", action="store_true", help="pandas instead of cuDF")
     parser.add_argument(

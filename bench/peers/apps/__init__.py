@@ -1,1 +1,1 @@
-"""What runs in the peers' own environments: their libraries and the standard library, nothing of ours."""
+"""Programs that run in the peers' own environments. They import the peers' libraries and the standard library only."""

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="misc, untyped-decorator"
-"""A BentoML service, for ``bentoml serve``: its workers have the data and run the text."""
+"""A BentoML service for ``bentoml serve``. Its workers have the data and run the text."""
 
 import os
 from typing import Any

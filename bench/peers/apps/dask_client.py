@@ -12,18 +12,18 @@ NAME = "edges"
 
 
 def run(text: str, edges: object) -> str:
-    """What a worker runs: the frame lies in its memory."""
+    """Run the text on a worker, which has the frame in memory."""
     return run_to_json(text, graph(edges))
 
 
 @functools.cache
 def client() -> Client:
-    """One for all threads: it is made to be shared."""
+    """Return one client for all threads, because it may be shared."""
     return Client(f"tcp://127.0.0.1:{sys.argv[1]}")
 
 
 def prepare() -> None:
-    """Gives each worker the frame, kept there by its name."""
+    """Give each worker the frame, which it keeps under a name."""
     client().publish_dataset(client().scatter(load()._edges, broadcast=True), name=NAME)
 
 

@@ -1,4 +1,4 @@
-"""``python -m bench.peers.apps.dask_cluster PORT WORKERS``: a scheduler and its workers, until a signal comes."""
+"""``python -m bench.peers.apps.dask_cluster PORT WORKERS``: run a scheduler and its workers until a signal comes."""
 
 import sys
 

@@ -1,11 +1,11 @@
-"""A client of a peer that does not speak plain HTTP, in the peer's environment: it does what lines of JSON say.
+"""A client for a peer that does not speak plain HTTP. It runs in the peer's environment and obeys lines of JSON.
 
-``{"do": "prepare"}`` once, then any of
+``{"do": "prepare"}`` comes once, then any of
 
 ``{"do": "drive", "task": text, "clients": 8, "seconds": 1.0}``: calls in a closed loop; ``latencies_s``, ``wall_s``
-``{"do": "attempt", "task": text, "clients": 3, "patience_s": 5.0}``: one call a client; what came within patience
+``{"do": "attempt", "task": text, "clients": 3, "patience_s": 5.0}``: one call a client; what came in that time
 
-One thread a client, since the peers' own client libraries block. What a peer's library prints goes to the log.
+Each client has a thread, because the peers' client libraries block. What a library prints goes to the log.
 """
 
 import json
@@ -32,10 +32,10 @@ def main(connect: Callable[[int], Caller], prepare: Callable[[], None] = lambda:
             while len(clients) < order.get("clients", 0):
                 clients.append(connect(len(clients)))
             answer = _obey(order, clients, prepare)
-        except Exception as error:  # the boundary of this process: whoever ordered it is told
+        except Exception as error:  # the boundary of this process: the answer reports the error
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
         answers.write(json.dumps(answer) + "\n")
-    os._exit(0)  # threads that wait for what never comes do not keep this process
+    os._exit(0)  # threads that wait for answers that never come must not keep this process
 
 
 def _obey(order: dict[str, Any], clients: list[Caller], prepare: Callable[[], None]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _drive(task: str, clients: list[Caller], seconds: float) -> dict[str, Any]:
 
 
 def _attempt(task: str, clients: list[Caller], patience_s: float) -> list[dict[str, Any]]:
-    """In the order of the clients: ``answer`` or ``error``, and ``seconds``; neither where nothing came."""
+    """Return, for each client, ``answer`` or ``error`` with ``seconds``, or nothing if nothing came."""
     came: queue.Queue[tuple[int, dict[str, Any]]] = queue.Queue()
     began = time.perf_counter()
 

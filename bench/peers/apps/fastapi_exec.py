@@ -1,8 +1,9 @@
 # mypy: disable-error-code="misc, untyped-decorator"
 # FastAPI is not among the types of this environment alone.
-"""FastAPI that runs the text in its own process: what a Python endpoint without isolation does.
+"""FastAPI that runs the text in its own process, as a Python endpoint without isolation does.
 
-For uvicorn. A ``def`` runs in a thread of FastAPI's pool, so that one call does not hold the loop.
+For uvicorn. The handler is a ``def``, which FastAPI runs in a thread of its pool, so that one call does not block the
+loop.
 """
 
 from fastapi import FastAPI

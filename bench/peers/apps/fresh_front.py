@@ -1,5 +1,5 @@
 # mypy: disable-error-code="misc, untyped-decorator"
-"""FastAPI that starts a fresh interpreter below bubblewrap for each call and kills it at its limit.
+"""FastAPI that starts a fresh interpreter under bubblewrap for each call and kills it at its time limit.
 
 For uvicorn. ``PEER_JAIL`` is the jail's command line, as JSON.
 """

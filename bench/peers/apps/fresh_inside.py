@@ -1,4 +1,4 @@
-"""``python -I fresh_inside.py EDGES``: the text comes on standard input, the answer goes out as JSON. Run by path."""
+"""``python -I fresh_inside.py EDGES``: read the text from standard input, print the answer as JSON. Run by path."""
 
 import sys
 from pathlib import Path

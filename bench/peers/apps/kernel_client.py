@@ -1,7 +1,7 @@
 """``python -m bench.peers.apps.kernel_client PORT KERNELS``: calls are ``execute_request`` over a kernel's websocket.
 
-Kernels have the data as ``g``. Clients share them, the next client on the next kernel. They acknowledge what comes at
-once: the gateway sends the parts of an answer one by one and waits for that, which else adds 40 ms to every call.
+Kernels have the data as ``g``. Clients share the kernels in turn. They acknowledge each part at once, because the
+gateway sends the parts of an answer one by one and waits for that; otherwise every call takes 40 ms more.
 """
 
 import json
@@ -22,7 +22,7 @@ _PRINT = "\nprint(json.dumps(task(g)), end='')"
 
 
 def prepare() -> None:
-    """Starts the kernels and gives each the data."""
+    """Start the kernels and give each one the data."""
     for _ in range(int(sys.argv[2])):
         _caller(_api("POST")["id"])(_LOAD)
 
@@ -48,7 +48,10 @@ def _caller(kernel: str) -> Caller:
     )
 
     def call(code: str) -> str:
-        """What it printed, once it has replied and is idle again. The order of those three is not given."""
+        """Return what the text printed, once the kernel has replied and is idle.
+
+        The three messages come in any order.
+        """
         header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": session}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": False}
         socket.send(
@@ -61,10 +64,10 @@ def _caller(kernel: str) -> Caller:
         )  # fmt: skip
         printed, replied, idle = "", False, False
         while not (replied and idle):
-            socket.sock.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)  # the kernel forgets it
+            socket.sock.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)  # Linux resets this option
             message = json.loads(socket.recv())
             if message["parent_header"].get("msg_id") != header["msg_id"]:
-                continue  # of another client of this kernel
+                continue  # it belongs to another client of this kernel
             told = message["content"]
             match message["msg_type"]:
                 case "stream":

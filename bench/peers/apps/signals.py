@@ -5,7 +5,7 @@ import threading
 
 
 def wait_for_end() -> None:
-    """Until SIGTERM or SIGINT. Not ``sigwait``, for which both would have to be blocked, in children too."""
+    """Wait for SIGTERM or SIGINT. Not with ``sigwait``, because that needs both blocked, in children too."""
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())

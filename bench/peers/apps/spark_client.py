@@ -22,7 +22,7 @@ def session() -> Any:
 
 
 def prepare() -> None:
-    """One partition, so that a task sees all edges at once; in Spark's memory, for all sessions."""
+    """Cache the edges in Spark's memory for all sessions, as one partition, so that a task sees all edges at once."""
     spark = session()
     parquet = Path.home() / "edges.parquet"
     pd.read_feather(os.environ[EDGES_FILE]).to_parquet(parquet, index=False)

@@ -1,4 +1,4 @@
-"""``python -m bench.peers.apps.spark_server PORT CORES``: a Spark Connect server, until a signal comes."""
+"""``python -m bench.peers.apps.spark_server PORT CORES``: run a Spark Connect server until a signal comes."""
 
 import sys
 

@@ -1,6 +1,7 @@
-"""The same for every peer that runs a text in a process of its own: the data, and ``task(g)`` on it.
+"""The data and ``task(g)``, the same for every peer that runs a text in its own process.
 
-``g`` has what tasks of the benchmark use of a Plottable, its edges. JSON is the standard library's, as in each peer.
+``g`` has the part of a Plottable that the benchmark's tasks use: its edges. Every peer uses the standard library's
+JSON.
 """
 
 import json
@@ -19,13 +20,13 @@ LIMIT_S = "PEER_LIMIT_S"
 
 
 def load(path: str | Path | None = None) -> Any:
-    """The graph, its edges a pandas frame in this process's memory."""
+    """Load the graph. Its edges are a pandas frame in this process's memory."""
     with pa.memory_map(str(path or os.environ[EDGES_FILE])) as file:
         return graph(pa.ipc.open_file(file).read_all().to_pandas())
 
 
 def graph(edges: Any) -> Any:
-    """A graph of this frame."""
+    """Return a graph of this frame."""
     return SimpleNamespace(_edges=edges)
 
 
@@ -34,7 +35,7 @@ def limit_s() -> float:
 
 
 def run(text: str, graph: Any) -> Any:
-    """What the text's ``task`` returns."""
+    """Run the text's ``task`` and return its result."""
     namespace: dict[str, Any] = {"__name__": "task"}
     exec(compile(text, "<task>", "exec"), namespace)
     return namespace["task"](graph)

@@ -1,4 +1,4 @@
-"""Clients with patience: what they tell of answers, failures and silence."""
+"""Clients that wait for a limited time report answers, failures and silence."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ ANSWERS = {
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Of a server that answers ``POST /<name of an answer>`` and keeps silent connections open."""
+    """Return the port of a server that answers ``POST /<name of an answer>`` and keeps silent connections open."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         threading.Thread(target=_serve, args=(listening,), daemon=True).start()
         yield listening.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Clients of peers in processes of their own: orders in, numbers out."""
+"""Clients of peers run in processes of their own: orders in, numbers out."""
 
 import os
 import sys

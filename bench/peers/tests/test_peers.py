@@ -1,4 +1,4 @@
-"""Peers of the benchmarks: each has its lock, and whoever cannot be started says why."""
+"""Each peer of the benchmarks has its lock, and one that cannot be started says why."""
 
 import importlib.util
 import re

@@ -19,7 +19,10 @@ SILENT = Attempt()
 
 @dataclass
 class Pretender:
-    """Idles at a tenth of a core. After runaway tasks it burns a core and stays silent for so many looks at each."""
+    """A subject that idles at a tenth of a core.
+
+    After runaway tasks it burns a core and stays silent, for so many looks at each.
+    """
 
     burns: int = 0
     silent: int = 0

@@ -1,4 +1,4 @@
-"""What the sections make of peers that fail, differ or are not there."""
+"""What the sections make of peers that fail, differ or are not installed."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,10 @@ SERIES = Series(COUNT, 1, 3)
 
 @dataclass
 class Pretender:
-    """Answers ``body`` to everything, each call in ``latency_s``; after ``fails_after`` stretches of calls it fails."""
+    """A subject that answers ``body`` to everything, in ``latency_s``.
+
+    After ``fails_after`` stretches of calls it fails.
+    """
 
     name: str
     body: str = "1"

@@ -1,4 +1,4 @@
-"""Personal keys, organisations, groups, shares, runs, audit."""
+"""Personal keys, organizations, groups, shares, runs, audit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -189,10 +189,10 @@ def _belongs_to(table: str, column: str, owner: str) -> sa.ForeignKeyConstraint:
 
 
 def _add_reference(table: str, column: str, target: str) -> None:
-    """Adds a column that refers to ``target.id``, in the words that both databases know.
+    """Add a column that refers to ``target.id``, in SQL that both databases know.
 
-    Alembic's own way on SQLite is to make the table anew, and to drop a table there deletes, by cascade, what
-    refers to it. No ON DELETE: SQLite's catalogue would not show it for a column added so.
+    Alembic's own way on SQLite is to make the table again, and dropping a table there deletes, by cascade, the rows
+    that refer to it. There is no ON DELETE, because SQLite's catalog would not show it for a column added so.
     """
     op.execute(
         f'ALTER TABLE "{table}" ADD COLUMN {column} INTEGER CONSTRAINT fk_{table}_{column} REFERENCES "{target}" (id)'

@@ -1,4 +1,4 @@
-"""What tells a catalog from every other."""
+"""An id that tells a catalog from every other."""
 
 from uuid import uuid4
 

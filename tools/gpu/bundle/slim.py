@@ -1,8 +1,9 @@
-"""Makes a CUDA library compress well: ``slim.py FILE --arch 90`` zeroes its code for every other kind of device.
+"""Make a CUDA library compress well: ``slim.py FILE --arch 90`` zeroes its code for every other kind of device.
 
-Libraries carry code for each generation of devices in one section (``.nv_fatbin``), in containers of entries with a
-header each. Headers stay as they are, payloads of entries for other generations become zeros: the file keeps its size
-and layout, and loads as before. **For carrying tests to a machine without network, and for nothing else.**
+A library carries code for each generation of devices in one section (``.nv_fatbin``), in containers of entries that
+each have a header. The headers stay as they are. The payloads of entries for other generations become zeros, so the
+file keeps its size and layout and loads as before. **This is for carrying tests to a machine without network, and for
+nothing else.**
 """
 
 import argparse
@@ -28,7 +29,7 @@ _SECTION_HEADER: Final = struct.Struct("<IIQQQQIIQQ")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``payload`` and ``size``: where its code lies in the file."""
+    """One entry. ``payload`` and ``size``: where its code lies in the file."""
 
     kind: int
     arch: int
@@ -38,7 +39,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Slimmed:
-    """Bytes. ``whole``: containers without code for the wanted generation, which are left alone."""
+    """Counts of bytes. ``whole``: containers without code for the wanted generation, which are left alone."""
 
     kept: int = 0
     zeroed: int = 0
@@ -46,7 +47,10 @@ class Slimmed:
 
 
 def slim(path: Path, arch: int) -> Slimmed | None:
-    """In place. None where the file has no such section. Raises ``ValueError`` where it is no 64-bit ELF file."""
+    """Slim a file in place.
+
+    Return None if it has no such section. Raises ``ValueError`` for a file that is no 64-bit ELF.
+    """
     done = Slimmed()
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
         place = _section(data)
@@ -68,7 +72,7 @@ def slim(path: Path, arch: int) -> Slimmed | None:
 
 
 def _section(data: mmap.mmap) -> tuple[int, int] | None:
-    """Where it begins, and its size."""
+    """Return the section's offset and size."""
     if data[:5] != b"\x7fELF\x02":
         raise ValueError("not a 64-bit ELF file")
     header = _ELF_HEADER.unpack_from(data, 0)
@@ -105,7 +109,7 @@ def _entries(data: mmap.mmap, place: int, end: int) -> Iterator[Entry]:
 
 
 def main() -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--arch", type=int, default=90, help="the generation to keep: 90 is Hopper (H100, H200)")

@@ -1,8 +1,8 @@
-"""Makes what was carried to a machine without network part of its Python: ``python3 tools/gpu/bundle/unpack.py``.
+"""Unpack what was carried to a machine without network: ``python3 tools/gpu/bundle/unpack.py``.
 
-The archives in ``.gpu1`` and ``.gpu2`` go to ``.gpusite`` in the repository, and a file among the Python's packages
-puts that and the repository before everything else. ``PYTHONPATH`` would not do: templates are started without it.
-``--remove`` takes both away again. Standard library only.
+The archives in ``.gpu1`` and ``.gpu2`` go to ``.gpusite`` in the repository. A file among the Python's packages puts
+that folder and the repository before everything else. ``PYTHONPATH`` would not do, because templates start without it.
+``--remove`` undoes both. Standard library only.
 """
 
 import argparse
@@ -16,26 +16,26 @@ from typing import Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
 SITE: Final = REPOSITORY / ".gpusite" / "site-packages"
-"""A folder of this name is among those that walls let processes read."""
+"""The walls let processes read folders of this name."""
 
 ARCHIVES: Final = (REPOSITORY / ".gpu1" / "cudf.txz", REPOSITORY / ".gpu2" / "ray.txz")
 LINE: Final = "graphside-gpu.pth"
 
 
 def unpack(archives: list[Path], into: Path) -> None:
-    """One over the other."""
+    """Unpack the archives, one over the other."""
     for archive in archives:
         with tarfile.open(archive) as content:
             content.extractall(into, filter="data")
 
 
 def line(first: list[Path]) -> str:
-    """Python runs such a line of a ``.pth`` file at start. What stands first is found first."""
+    """Return a line for a ``.pth`` file, which Python runs at start. Folders that stand first are searched first."""
     return f"import sys; sys.path[:0] = {[str(path) for path in first]!r}\n"
 
 
 def packages() -> Path:
-    """Where this Python looks for such files, and we may write one. Raises ``SystemExit``."""
+    """Return a folder where this Python looks for such files and this user may write. Raises ``SystemExit``."""
     for folder in map(Path, site.getsitepackages()):
         if folder.is_dir() and os.access(folder, os.W_OK):
             return folder
@@ -43,7 +43,7 @@ def packages() -> Path:
 
 
 def main() -> int:
-    """Returns the exit status: 1 where there is nothing to unpack."""
+    """Return the exit status: 1 if there is nothing to unpack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--remove", action="store_true")
     pointer = packages() / LINE

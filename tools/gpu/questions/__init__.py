@@ -1,1 +1,1 @@
-"""What has to be asked of a device before the engine may rely on it; ``tools/gpu/probe.py`` asks."""
+"""What the engine must know of a device before it may rely on it. ``tools/gpu/probe.py`` asks."""

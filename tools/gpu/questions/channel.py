@@ -1,4 +1,4 @@
-"""Messages between the probe and its children: JSON with a length before it, descriptors beside it."""
+"""Messages between the probe and its children: JSON with its length before it, and descriptors beside it."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ _MOST_DESCRIPTORS: Final = 4
 
 
 class Closed(Exception):
-    """The other side is gone, or it says nothing within the time that it has."""
+    """The other side is gone, or it said nothing within its time."""
 
 
 class Channel:
@@ -21,7 +21,7 @@ class Channel:
         self._end = end
 
     def send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
-        """Raises ``Closed``."""
+        """Send a message and descriptors. Raises ``Closed``."""
         data = json.dumps(message).encode()
         try:
             socket.send_fds(self._end, [_LENGTH.pack(len(data))], descriptors)
@@ -30,7 +30,7 @@ class Channel:
             raise Closed(str(error)) from error
 
     def receive(self, deadline_s: float | None = None) -> tuple[dict[str, Any], list[int]]:
-        """Raises ``Closed``."""
+        """Wait for a message. Raises ``Closed``."""
         self._end.settimeout(deadline_s)
         try:
             head, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH.size, _MOST_DESCRIPTORS)

@@ -1,5 +1,8 @@
-"""The device: blocks by ``cuMemCreate``, frames by cuDF, memory by NVML. Libraries are imported where they are used,
-because the owner must have none but the driver's bindings, and what an import does is one of the questions."""
+"""The device: blocks by ``cuMemCreate``, frames by cuDF, memory by NVML.
+
+Libraries are imported where they are used, because the owner must have only the driver's bindings, and because one of
+the questions is what an import does.
+"""
 
 import os
 import pickle
@@ -13,14 +16,14 @@ _ENDLESS: Final = 'extern "C" __global__ void k(volatile int* p) { while (*p == 
 
 
 def call(result: tuple[Any, ...]) -> Any:
-    """What a call of the driver gives. Raises ``RuntimeError`` with the driver's name of the error."""
+    """Return the result of a call of the driver. Raises ``RuntimeError`` with the driver's name of the error."""
     if int(result[0]) != 0:
         raise RuntimeError(f"{result[0]!s}")
     return result[1] if len(result) == 2 else result[1:]
 
 
 class CudaMachine:
-    """Device 0 of those that this process sees."""
+    """The first device that this process sees."""
 
     def __init__(self) -> None:
         from cuda.bindings import driver
@@ -52,7 +55,7 @@ class CudaMachine:
         os.close(block.fd)
 
     def make_ready(self, limit_bytes: int) -> dict[str, float]:
-        """A context, and RMM with a limit."""
+        """Make a context, and limit RMM."""
         laps = Laps()
         with laps("import_cudf"):
             import cudf  # noqa: F401
@@ -94,7 +97,7 @@ class CudaMachine:
         call(self._driver.cuMemAddressFree(address, size))
 
     def fill(self, address: int, size: int) -> None:
-        """A store that no library looks at first."""
+        """Store values directly, without a library that checks first."""
         call(self._driver.cuMemsetD8(address, 1, size))
         self.wait()
 
@@ -102,13 +105,13 @@ class CudaMachine:
         call(self._driver.cuCtxSynchronize())
 
     def spin(self) -> None:
-        """Whoever waits afterwards waits for ever."""
+        """Start work that never ends, so that a later wait never returns."""
         import cupy
 
         cupy.RawKernel(_ENDLESS, "k")((1,), (1,), (cupy.zeros(1, "i4"),))
 
     def make(self, rows: int) -> Any:
-        """20 million rows of five columns are about 0.9 GB."""
+        """Make a frame of five columns; 20 million rows are about 0.9 GB."""
         import cudf
         import cupy
 
@@ -125,10 +128,13 @@ class CudaMachine:
         return frame
 
     def pack(self, frame: Any) -> tuple[bytes, list[tuple[int, int]]]:
-        """The header carries what cuDF keeps in host memory; None there stands for a buffer in the block."""
+        """Pack a frame.
+
+        The header has what cuDF keeps in host memory; a None in it stands for a buffer in the block.
+        """
         header, parts = frame.device_serialize()
         of_host = [bytes(part) if isinstance(part, memoryview) else None for part in parts]
-        self._kept = [part for part in parts if not isinstance(part, memoryview)]  # until they have been copied
+        self._kept = [part for part in parts if not isinstance(part, memoryview)]  # kept until they have been copied
         return pickle.dumps((header, of_host)), [(int(part.ptr), int(part.nbytes)) for part in self._kept]
 
     def copy(self, source: int, target: int, size: int) -> None:
@@ -164,12 +170,15 @@ class CudaMachine:
 
     @cached_property
     def nvml(self) -> Nvml:
-        """Found by uuid: CUDA and NVML may number devices differently. Needs ``start``, and no context."""
+        """Find the device by uuid, because CUDA and NVML may number devices differently.
+
+        Needs ``start``, and no context.
+        """
         return Nvml(bytes(call(self._driver.cuDeviceGetUuid(call(self._driver.cuDeviceGet(0)))).bytes))
 
 
 class View:
-    """Memory that belongs to somebody else, in the form that cuDF takes without a copy."""
+    """Memory that belongs to another object, in the form that cuDF takes without a copy."""
 
     def __init__(self, address: int, size: int) -> None:
         self.ptr, self.size, self.nbytes = address, size, size

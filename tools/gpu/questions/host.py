@@ -1,7 +1,7 @@
-"""Stands in for the device where there is none: blocks in memfds, frames of pandas. For dry runs of the probe.
+"""A stand-in for the device in dry runs of the probe: blocks in memfds, frames of pandas.
 
-It shows that what the probe does around the device works: processes, descriptors, kills, books. Its numbers mean
-nothing, and what it has no twin for is refused.
+It shows that the probe's own work is right: processes, descriptors, kills, books. Its numbers mean nothing, and it
+refuses what it cannot imitate.
 """
 
 import ctypes

@@ -1,4 +1,7 @@
-"""What children of the probe do with blocks. Each job has the machine and a channel, and answers once or more."""
+"""The jobs that children of the probe do with blocks.
+
+Each job has the machine and a channel, and answers at least once.
+"""
 
 import os
 import time
@@ -16,7 +19,7 @@ LIMIT_BYTES: Final = 4 * GIB
 
 
 def context(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """Step by step, so that the owner can read NVML between."""
+    """Make a context step by step, so that the owner can read NVML in between."""
     channel.receive()
     machine.start()
     for step in ("nothing", "context", "work"):
@@ -36,7 +39,7 @@ def context(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def blocks(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """Maps a block to write, fills it, then maps it read-only; both by the gibibyte."""
+    """Map a block for writing, fill it, then map it read-only; measure each in time for a gibibyte."""
     machine.start()
     machine.make_ready(LIMIT_BYTES)
     answer: dict[str, Any] = {}
@@ -59,7 +62,7 @@ def blocks(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def load(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """Makes a frame and copies it into a block that the owner gives: the only process that maps one to write."""
+    """Make a frame and copy it into a block of the owner. Only this process maps one for writing."""
     machine.start()
     ready = machine.make_ready(LIMIT_BYTES)
     laps = Laps()
@@ -85,7 +88,7 @@ def load(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def run(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """A warm seat: waits with a context, maps a dataset read-only, reads it, does what it is told, waits."""
+    """Act as a warm seat: wait with a context, map a dataset read-only, read it, do what it is told, wait."""
     machine.start()
     ready = machine.make_ready(LIMIT_BYTES)
     channel.send({"ready": ready})
@@ -114,7 +117,7 @@ def run(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def _then(act: str, machine: Machine, channel: Channel, address: int, base: Any) -> None:
-    """What happens to a seat, or what it does, before it is killed or asked again."""
+    """Do what the seat was told to do before it is killed or asked again."""
     if act == "idle":
         channel.send({"at": act})
     elif act == "spinning":
@@ -137,7 +140,7 @@ def _then(act: str, machine: Machine, channel: Channel, address: int, base: Any)
 
 
 def _fault(act: str, machine: Machine, address: int, base: Any) -> dict[str, Any]:
-    """A raw store into the read-only mapping, or cuDF's own into a frame that nothing else shares."""
+    """Cause a fault: a raw store into the read-only mapping, or cuDF's store into a frame that nothing else shares."""
     answer: dict[str, Any] = {}
     try:
         if act == "faulted":
@@ -158,7 +161,7 @@ def _fault(act: str, machine: Machine, address: int, base: Any) -> dict[str, Any
 
 
 def limit(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """Too much at once, then a frame that grows too large, then ordinary work."""
+    """Ask for too much at once, then let a frame grow too large, then do ordinary work."""
     message, _ = channel.receive()
     machine.start()
     machine.make_ready(int(message["limit"]))
@@ -179,7 +182,7 @@ def limit(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def counted(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """A context, then a mapped block, then memory of its own; the owner reads NVML at each step."""
+    """Make a context, map a block, then take memory. The owner reads NVML at each step."""
     machine.start()
     machine.make_ready(LIMIT_BYTES)
     channel.send({"step": "context"})

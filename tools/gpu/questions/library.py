@@ -1,4 +1,4 @@
-"""Jobs that only the real libraries can do: what importing does, forks after it, kernels compiled while running."""
+"""Jobs that only the real libraries can do: imports, forks after them, kernels compiled while running."""
 
 import importlib
 import importlib.metadata
@@ -19,7 +19,7 @@ PACKAGES: Final = (
 
 
 def versions(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """Of what is installed."""
+    """Return the versions of what is installed."""
     found: dict[str, Any] = {"python": sys.version.split()[0], "kernel": os.uname().release}
     for name in PACKAGES:
         try:
@@ -30,7 +30,7 @@ def versions(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def library(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """Whether the library has code for this device: each step uses other kernels."""
+    """Show that the library has code for this device. Each step uses other kernels."""
     import cudf
 
     frame = cudf.DataFrame({"a": ["x", "y", "x", None], "b": [1, 2, 3, 4], "t": [0.5, 1.5, 2.5, 3.5]})
@@ -49,7 +49,7 @@ def library(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def imports(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """After each import: whether the driver was initialised, which threads there are, memory, milliseconds."""
+    """Report after each import: is the driver initialized, which threads exist, memory, milliseconds."""
     answer: dict[str, Any] = {"before": _state()}
     for name in ("rmm", "cupy", "cudf", "graphistry"):
         laps = Laps()
@@ -60,7 +60,7 @@ def imports(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def forks(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """Children of a process that imported all and initialised nothing: do they get a context, and how soon."""
+    """Fork a process that imported all and initialized nothing. Do the children get a context, and how soon?"""
     import cudf  # noqa: F401
     import graphistry  # noqa: F401
 
@@ -80,7 +80,7 @@ def forks(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def _forked(write: int, began: float) -> None:
-    """Never returns."""
+    """Run in the child. Never returns."""
     try:
         import cudf
         import cupy
@@ -99,7 +99,7 @@ def _forked(write: int, began: float) -> None:
 
 
 def compiled(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """What is compiled or linked while running, and so depends on nvJitLink, nvrtc and numba."""
+    """Run what is compiled or linked while running, and so depends on nvJitLink, nvrtc and numba."""
     machine.start()
     machine.make_ready(4 * GIB)
     import cudf
@@ -126,7 +126,7 @@ def compiled(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def graph(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """PyGraphistry's own work on cuDF frames: does it stay on the device."""
+    """Run PyGraphistry's own work on cuDF frames. Does it stay on the device?"""
     machine.start()
     machine.make_ready(4 * GIB)
     import cudf
@@ -151,7 +151,7 @@ def graph(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def throwaway_user(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """A context for a user that owns nothing, as seats are on machines where the server runs as root."""
+    """Make a context as a user that owns nothing, as seats are on machines where the server runs as root."""
     if os.getuid() != 0:
         return {"skipped": "needs root"}
     import cudf
@@ -163,7 +163,7 @@ def throwaway_user(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def _each(steps: dict[str, Callable[[], Any]]) -> dict[str, Any]:
-    """One that fails does not hide the others."""
+    """Do each step. One that fails does not hide the others."""
     answer: dict[str, Any] = {}
     for name, step in steps.items():
         began = time.perf_counter()
@@ -176,7 +176,10 @@ def _each(steps: dict[str, Callable[[], Any]]) -> dict[str, Any]:
 
 
 def _state() -> dict[str, Any]:
-    """``cuda``: what the driver answers to a question that needs cuInit, where something loaded it."""
+    """Return the process's state.
+
+    ``cuda``: the driver's answer to a question that needs cuInit, if the driver is loaded.
+    """
     loaded = "libcuda.so" in Path("/proc/self/maps").read_text()
     state: dict[str, Any] = {"libcuda_loaded": loaded, "resident_mib": _resident_mib(), "threads": _threads()}
     if loaded:

@@ -1,4 +1,7 @@
-"""What the probe needs of a device and of a frame library; ``device.py`` has them, ``host.py`` stands in for both."""
+"""The interface that the probe needs of a device and a frame library.
+
+``device.py`` has both; ``host.py`` imitates both.
+"""
 
 import base64
 import time
@@ -15,7 +18,7 @@ ALIGNED = 256
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Memory of the owner: ``size`` is rounded up to what the device gives out, ``fd`` is what others map it by."""
+    """Memory of the owner. ``size`` is rounded up to the device's granule. Other processes map it by ``fd``."""
 
     handle: Any  # Any: the driver's own type
     size: int
@@ -24,7 +27,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A frame as it lies in a block: a header for the library, and where each buffer is. ``total`` checks it."""
+    """A frame in a block: a header for the library, and the place of each buffer. ``total`` checks it."""
 
     header: bytes
     spans: tuple[tuple[int, int], ...]
@@ -43,7 +46,7 @@ class Packed:
 
 
 class Machine(Protocol):
-    """The first five are the owner's, which has no context; the others are for processes that have one."""
+    """A machine. The first five methods are for the owner, which has no context; the others need a context."""
 
     def start(self) -> None: ...
     def free_bytes(self) -> int: ...
@@ -81,11 +84,11 @@ class Laps:
 
 
 def gb_per_s(byte_count: int, ms: float) -> float | None:
-    """None where it was too fast to tell."""
+    """Return the rate, or None if it was too fast to measure."""
     return round(byte_count / ms / 1e6, 2) if ms > 0 else None
 
 
 def told(error: BaseException) -> str:
-    """An error as answers carry it."""
+    """Return an error as answers carry it."""
     kind = type(error)
     return f"{kind.__module__}.{kind.__qualname__}: {str(error)[:400]}"

@@ -1,4 +1,4 @@
-"""Memory of a device as NVML counts it, without a context: by the pinned bindings, or by an older machine's own."""
+"""The memory of a device as NVML counts it, without a context: by the pinned bindings, or by an older machine's own."""
 
 import uuid
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Nvml:
-    """The device with a uuid. Raises what the bindings raise where NVML is not there."""
+    """The device with a uuid. Raises what the bindings raise if NVML is missing."""
 
     def __init__(self, raw_uuid: bytes) -> None:
         names = [f"{kind}-{uuid.UUID(bytes=raw_uuid)}" for kind in ("GPU", "MIG")]  # whole, or a part of one
@@ -39,7 +39,10 @@ class Nvml:
         return int(self._old.nvmlDeviceGetMemoryInfo(self._device).free)
 
     def used_by_process(self) -> dict[int, int | None]:
-        """By the driver's pids, which may be those of another namespace. None: it does not say."""
+        """Return bytes by the driver's pids, or None if the driver does not say.
+
+        The pids may be those of another namespace.
+        """
         if self._new is not None:
             running = self._new.device_get_compute_running_processes_v3(self._device)
             found = {int(process.pid): int(process.used_gpu_memory) for process in running}
@@ -50,7 +53,7 @@ class Nvml:
 
 
 def _first(find: Callable[[str], Any], names: list[str]) -> Any:
-    """The device by the first of its names that NVML knows. Raises what ``find`` raises of the last."""
+    """Return the device by the first of its names that NVML knows. Raises what ``find`` raises for the last one."""
     *others, last = names
     for name in others:
         try:

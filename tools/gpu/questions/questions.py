@@ -1,4 +1,4 @@
-"""The questions, in the order in which answers are needed: what a later one relies on is asked before it."""
+"""The questions, in the order in which answers are needed: later questions rely on earlier ones."""
 
 import os
 import time
@@ -12,11 +12,14 @@ from tools.gpu.questions.rig import Child, Rig, Unanswered
 Question = Callable[[Rig], dict[str, Any]]
 
 _WORK_S: Final = 0.5
-"""Nothing tells from outside that a kernel runs: a child has so long to be well within it before it is killed."""
+"""The time that a child has to begin its kernel before it is killed.
+
+Nothing shows from outside that a kernel runs.
+"""
 
 
 def device(rig: Rig) -> dict[str, Any]:
-    """Which device and driver, and whether an owner that only initialised the driver costs anything."""
+    """Which device and driver is this, and does an owner that only initialized the driver cost anything?"""
     from cuda.bindings import driver
 
     from tools.gpu.questions.device import CudaMachine, call
@@ -42,7 +45,7 @@ def device(rig: Rig) -> dict[str, Any]:
 
 
 def context(rig: Rig) -> dict[str, Any]:
-    """What a context costs in milliseconds, device memory and address space; the same after first work."""
+    """What does a context cost in milliseconds, device memory and address space, alone and after its first work?"""
     answer: dict[str, Any] = {}
     before = rig.machine.free_bytes()
     with rig.child("context") as child:
@@ -55,7 +58,7 @@ def context(rig: Rig) -> dict[str, Any]:
 
 
 def blocks(rig: Rig) -> dict[str, Any]:
-    """What making, mapping and filling cost, by the gibibyte, and what a small block costs."""
+    """What do making, mapping and filling cost for a gibibyte, and what does a small block cost?"""
     answer: dict[str, Any] = {}
     for gib in (1, 4):
         began = time.perf_counter()
@@ -81,13 +84,13 @@ def blocks(rig: Rig) -> dict[str, Any]:
 
 
 def dataset(rig: Rig) -> dict[str, Any]:
-    """A frame of five columns packed into a block by a loader, then read by another process."""
+    """Can a loader pack a frame of five columns into a block, and another process read it?"""
     block, _ = rig.dataset()
     return {**rig.loading, "block_mib": block.size // MIB, "read": _read(rig)}
 
 
 def read_only(rig: Rig) -> dict[str, Any]:
-    """A raw store into a read-only mapping: who notices. A neighbour waits with the same block meanwhile."""
+    """Who notices a raw store into a read-only mapping? A neighbor waits with the same block meanwhile."""
     answer: dict[str, Any] = {}
     with rig.child("run") as neighbour:
         neighbour.hear()
@@ -105,13 +108,13 @@ def read_only(rig: Rig) -> dict[str, Any]:
 
 
 def set_access(rig: Rig) -> dict[str, Any]:
-    """Whether a process can give itself the right to write into what it mapped read-only."""
+    """Can a process give itself the right to write into what it mapped read-only?"""
     with rig.child("run") as child:
         return {**_until_then(rig, child, "set access"), "next_seat": _read(rig)}
 
 
 def kills(rig: Rig) -> dict[str, Any]:
-    """SIGKILL in each state: milliseconds until it is reaped, and until its memory is free; who else notices."""
+    """How long after SIGKILL, in each state, is a process reaped and its memory free, and who else notices?"""
     return {act: _attempt(partial(_kill, rig, act)) for act in ("idle", "computing", "faulted", "spinning")}
 
 
@@ -138,12 +141,12 @@ def _kill(rig: Rig, act: str) -> dict[str, Any]:
 
 
 def limit(rig: Rig) -> dict[str, Any]:
-    """RMM's limit: which error, and whether the process is usable after it."""
+    """Which error does RMM's limit raise, and is the process usable after it?"""
     return rig.ask("limit", {"limit": rig.size(GIB)})
 
 
 def counted(rig: Rig) -> dict[str, Any]:
-    """Whom NVML charges for a block: its owner, who maps it, or nobody; and by which pids."""
+    """Whom does NVML charge for a block (its owner, a process that maps it, or nobody), and by which pids?"""
     answer: dict[str, Any] = {}
     block, _ = rig.dataset()
     with rig.child("counted") as child:
@@ -162,7 +165,7 @@ def counted(rig: Rig) -> dict[str, Any]:
 
 
 def eviction(rig: Rig) -> dict[str, Any]:
-    """The owner lets go of a block that another process has mapped: until when it is readable, and when it is free."""
+    """If the owner releases a block that another process has mapped, how long is it readable, and when is it free?"""
     free = rig.machine.free_bytes()
     block = rig.machine.create(rig.size(2 * GIB))
     with rig.child("counted") as child:
@@ -180,7 +183,7 @@ def eviction(rig: Rig) -> dict[str, Any]:
 
 
 def task(rig: Rig) -> dict[str, Any]:
-    """A whole run in a seat that was ready: from sending the block to the answer, ten seats in a row."""
+    """How long does a whole run take in a ready seat, from sending the block to the answer? Ten seats in a row."""
     times = []
     for _ in range(2 if rig.dry else 10):
         with rig.child("run") as child:
@@ -193,7 +196,7 @@ def task(rig: Rig) -> dict[str, Any]:
 
 
 def _asking(job: str, deadline_s: float = 90) -> Question:
-    """A question that one job answers alone."""
+    """Return a question that one job answers alone."""
 
     def question(rig: Rig) -> dict[str, Any]:
         return rig.ask(job, deadline_s=deadline_s)
@@ -202,7 +205,7 @@ def _asking(job: str, deadline_s: float = 90) -> Question:
 
 
 def _until_then(rig: Rig, child: Child, act: str) -> dict[str, Any]:
-    """Sends the dataset and hears until the child is where it was told to go."""
+    """Send the dataset and listen until the child is where it was told to go."""
     child.hear()
     rig.send_dataset(child, then=act)
     read = child.hear()
@@ -210,7 +213,7 @@ def _until_then(rig: Rig, child: Child, act: str) -> dict[str, Any]:
 
 
 def _read(rig: Rig) -> dict[str, Any]:
-    """What a fresh seat makes of the dataset."""
+    """Return what a new seat reads of the dataset."""
     with rig.child("run") as child:
         ready = child.hear()["ready"]
         rig.send_dataset(child, then="idle")

@@ -24,10 +24,13 @@ TUNED: Final = {
     "CUDA_CACHE_DISABLE": "1",
     "CUPY_CACHE_IN_MEMORY": "1",
 }
-"""As processes of the engine have it: threads at a fork are one of the questions, and caches would answer others."""
+"""The variables that the engine's processes have.
+
+Threads at a fork are one of the questions, and caches would change answers.
+"""
 
 _SLACK_BYTES: Final = 64 * MIB
-"""Free memory of a device moves by itself by about so much."""
+"""The amount by which a device's free memory moves by itself."""
 
 
 class Unanswered(Exception):
@@ -35,7 +38,7 @@ class Unanswered(Exception):
 
 
 class Child:
-    """One process of the probe, the leader of a group of its own."""
+    """One process of the probe, the leader of its own process group."""
 
     def __init__(self, job: str, *, dry: bool) -> None:
         ours, theirs = socket.socketpair()
@@ -67,7 +70,7 @@ class Child:
             raise Unanswered(self._end(str(error))) from error
 
     def hear(self, deadline_s: float = ANSWER_S) -> dict[str, Any]:
-        """The next message. Raises ``Unanswered``."""
+        """Return the next message. Raises ``Unanswered``."""
         try:
             message = self.channel.receive(deadline_s)[0]
         except Closed as error:
@@ -77,7 +80,7 @@ class Child:
         return message
 
     def kill(self) -> float:
-        """The whole group. Returns the milliseconds until it was reaped."""
+        """Kill the whole group. Return the milliseconds until it was reaped."""
         began = time.perf_counter()
         try:
             os.killpg(self.pid, signal.SIGKILL)
@@ -114,7 +117,7 @@ class Rig:
         self.loading: dict[str, Any] = {}
 
     def size(self, byte_count: int) -> int:
-        """That many bytes of a device; a dry run takes a hundredth."""
+        """Return that many bytes for a device; a dry run takes a hundredth."""
         return byte_count // 128 if self.dry else byte_count
 
     @contextmanager
@@ -134,13 +137,13 @@ class Rig:
             self.machine.release(block)
 
     def ask(self, job: str, message: dict[str, Any] | None = None, deadline_s: float = ANSWER_S) -> dict[str, Any]:
-        """A child that needs nothing but one message, and answers once."""
+        """Ask a child that needs only one message and answers once."""
         with self.child(job) as child:
             child.tell({"folder": str(self.folder), "rows": self.rows, **(message or {})})
             return child.hear(deadline_s)
 
     def dataset(self) -> tuple[Block, Packed]:
-        """A frame in a block, made by the first call. Raises ``Unanswered``."""
+        """Return a frame in a block. The first call makes it. Raises ``Unanswered``."""
         if self._dataset is None:
             with self.child("load") as child:
                 child.tell({"rows": self.rows})
@@ -160,7 +163,7 @@ class Rig:
         child.tell({"size": block.size, "packed": packed.to_json(), **more}, [block.fd])
 
     def until_free(self, wanted: int) -> tuple[float, int]:
-        """Waits until so much is free again. Returns the milliseconds, and how much is still lacking in MiB."""
+        """Wait until so much is free again. Return the milliseconds, and how much is still lacking in MiB."""
         began = time.perf_counter()
         until(lambda: self.machine.free_bytes() >= wanted - _SLACK_BYTES, RECLAIM_S)
         took = round(1000 * (time.perf_counter() - began), 2)
@@ -168,7 +171,7 @@ class Rig:
 
 
 def until(condition: Callable[[], bool], deadline_s: float) -> bool:
-    """Whether it came true in time."""
+    """Wait until something is true. Return False if that takes too long."""
     deadline = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > deadline:
@@ -178,7 +181,7 @@ def until(condition: Callable[[], bool], deadline_s: float) -> bool:
 
 
 def layout(buffers: Sequence[tuple[int, int]]) -> tuple[list[tuple[int, int]], int]:
-    """Where buffers of these sizes go within a block, and how much they take together."""
+    """Return the places of buffers of these sizes within a block, and their total size."""
     spans, offset = [], 0
     for _, size in buffers:
         spans.append((offset, size))

@@ -1,4 +1,7 @@
-"""Jobs that tell how fast data comes to the device: plain copies are the ceiling, then each way to keep a dataset."""
+"""Jobs that measure how fast data reaches the device.
+
+Plain copies are the upper bound; then come the ways to keep data.
+"""
 
 import os
 import time
@@ -16,7 +19,7 @@ _ROUNDS: Final = 4
 
 
 def copies(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """One GiB each way, from memory that is pinned and memory that is not."""
+    """Copy one GiB each way, from pinned memory and from memory that is not pinned."""
     machine.start()
     machine.make_ready(8 * GIB)
     import cupy
@@ -36,7 +39,7 @@ def copies(machine: Machine, channel: Channel) -> dict[str, Any]:
 
 
 def formats(machine: Machine, channel: Channel) -> dict[str, Any]:
-    """The same frame from each kind of file, in the page cache. Bytes are those of the frame on the device."""
+    """Read the same frame from each kind of file, in the page cache. Bytes are those of the frame on the device."""
     message, _ = channel.receive()
     machine.start()
     machine.make_ready(16 * GIB)
@@ -82,7 +85,7 @@ def _write_arrow(frame: Any, path: Path) -> None:
 
 
 def _write_image(machine: Machine, frame: Any, path: Path) -> None:
-    """The buffers as they lie in a block."""
+    """Write the buffers as they lie in a block."""
     import cupy
 
     _, buffers = machine.pack(frame)
@@ -98,7 +101,7 @@ def _write_image(machine: Machine, frame: Any, path: Path) -> None:
 
 
 def _image_reader(machine: Machine) -> Callable[[Path], object]:
-    """Reads into two pinned buffers in turn, so that the file is read while the other one is copied."""
+    """Read into two pinned buffers in turn, so that the file is read while the other one is copied."""
     import cupy
     import numpy as np
 
@@ -123,7 +126,7 @@ def _image_reader(machine: Machine) -> Callable[[Path], object]:
 
 
 def _best(step: Callable[[], object], byte_count: int, machine: Machine) -> dict[str, float | None]:
-    """The first round pays for code and pages; of the others the best counts."""
+    """Return the best round but the first, which pays for code and pages."""
     times = []
     for _ in range(_ROUNDS):
         began = time.perf_counter()
