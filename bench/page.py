@@ -38,24 +38,24 @@ _LEADS = (
 """Sentences for a reader who will not study the targets, each with the measures that it quotes."""
 
 _HOW = """\
-This page says how long a caller waits for Python that runs beside a dataset, in a walled process that can be killed,
-and compares that with other ways. `make bench` measures it anew in some minutes; `python -m bench --help` lists the
-sections. `python -m bench.page` wrote this page from `bench/kept/`, so no number on it was typed.
+This page says how long a caller waits for Python that runs beside a dataset, in a confined process that can be killed,
+and compares that with other ways. `make bench` repeats the measurements in a few minutes; `python -m bench --help`
+lists the sections. `python -m bench.page` wrote this page from `bench/kept/`, so no number on it was typed.
 
-Each section was measured in one run on one machine, and whatever it compares was measured in turn. A ratio is the
-median of ratios between neighbours in time, so quote ratios. Milliseconds depend on the machine and on the load that
-each section names.
+Each section was measured in one session on one machine, and the things that it compares were measured alternately. A
+ratio is the median of the ratios between measurements that follow each other. Quote ratios, because milliseconds
+depend on the machine and on the load that each section names.
 
-Targets that are not met stay in the table. The reasons:
+Targets that are not met stay in the table. The reasons why they are not met:
 
 - *warm calls*: a new process costs processor time before and after the task, for pages and mappings that the kernel
   copies and releases. On two cores that limits the calls per second, and calls that follow each other without a pause
   wait for it. Calls with pauses do not, because the work happens in the pause. With `reused_seats` a call costs as
-  much as the no-op's.
-- *peers*: the faster peers run a caller's text in a process that also runs other callers' texts. The table of
-  *runaway* shows what becomes of such a peer when a text does not end.
+  much as a call of the no-op app.
+- *peers*: the faster peers run a caller's code in a process that also runs other callers' code. The table of
+  *runaway* shows what happens to such a peer when a caller's code does not end.
 - *uploads*: an upload passes HAProxy and Python and ends on disk; a file copy stays in the kernel.
-- *first calls*: a third of a first call is Serve's way there and back.
+- *first calls*: a third of a first call is the time that Serve takes to pass on the call and its answer.
 
 [bench/NOTES.md](../bench/NOTES.md) says what was tried against each reason, and with what result."""
 
