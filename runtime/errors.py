@@ -127,7 +127,7 @@ class LimitTooHigh(RuntimeFailure):
 
 
 class EngineUnavailable(RuntimeFailure):
-    """This server was set up without the engine that the request names."""
+    """This server does not have the engine that the request names, or cannot use it."""
 
     def __init__(self, message: str, *, engine: str | None) -> None:
         super().__init__(message, {"engine": engine})
@@ -218,7 +218,7 @@ class TaskMemoryExceeded(RunFailed):
 
 
 class TaskScratchExceeded(RunFailed):
-    """The run wrote more to its scratch directory than its limit."""
+    """The run wrote more to its scratch directory than its limit allows."""
 
     def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
         super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})

@@ -52,8 +52,8 @@ def run(
 ) -> None:
     """Run a task on a dataset, and print its result or write it to a file.
 
-    On a terminal, tables show their first rows and JSON is indented. Elsewhere the output is the server's answer, as it
-    came.
+    On a terminal, the command shows the first rows of a table, and indents JSON. Elsewhere it writes the server's
+    response unchanged.
 
     Ctrl-C cancels the run. If the task fails, the exit status is 1.
     """

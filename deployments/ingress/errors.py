@@ -35,7 +35,7 @@ class NotFound(RequestError):
 
 
 class MethodNotAllowed(RequestError):
-    """The path takes other methods. The header ``Allow`` names them."""
+    """The path does not take this method. The header ``Allow`` names the methods that it takes."""
 
     status = 405
 

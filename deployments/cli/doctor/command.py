@@ -16,7 +16,9 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data: Data = None,
 ) -> None:
-    """Check what this machine offers: isolation layers, memory, disk, GPU and ports. Each is tried, not looked up.
+    """Check what this machine offers: isolation layers, memory, disk, GPU and ports.
+
+    The command tests each of them, and does not rely on what the system says it has.
 
     The exit status is 1 if something is missing that the server needs.
     """

@@ -43,8 +43,8 @@ SECURITY_SCHEMES: Final = {
         "type": "apiKey",
         "in": "header",
         "name": "X-CSRFToken",
-        "description": "The value of the cookie `csrftoken`, which must be sent too, or a token from "
-        "`/api/v1/csrfmiddlewaretoken`. Needed only with `session`, which only this server's own pages can use.",
+        "description": "The value of the cookie `csrftoken`, or a token from `/api/v1/csrfmiddlewaretoken`. The cookie "
+        "must be sent too. Needed only with `session`, and only pages of this server can use a session.",
     },
     "personalKey": {
         "type": "apiKey",

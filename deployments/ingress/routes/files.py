@@ -55,7 +55,7 @@ class NewFile(BaseModel):
 
 
 class FileChange(BaseModel):
-    """A change of a file. Unknown keys are ignored, and ``null`` empties a field."""
+    """A change to a file. Unknown keys are ignored, and ``null`` empties a field."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -188,7 +188,7 @@ async def csrf_token(call: OpenCall[None]) -> Response:
     errors=(CatalogUnavailable,),
 )
 async def viewer(call: OptionalCall[None]) -> Response:
-    """Show a dataset and how to run Python on it, at the address that clients compute.
+    """Show a dataset and how to run Python on it, at the address to which clients link.
 
     A caller who may not read the dataset does not learn if it exists.
     """
@@ -219,12 +219,18 @@ async def viewer(call: OptionalCall[None]) -> Response:
     "GET",
     "/static/{name}",
     access="open",
-    parameters=(Parameter("v", "Digest of a version, with which browsers keep the file.", {"type": "string"}),),
+    parameters=(
+        Parameter(
+            "v",
+            "The digest of the file's content. If it is current, browsers may keep the file for a year.",
+            {"type": "string"},
+        ),
+    ),
     answers={200: Answer("The file.", {kind.partition(";")[0]: TEXT for kind in MEDIA_TYPES.values()})},
     errors=(NotFound,),
 )
 async def static(call: OpenCall[None]) -> Response:
-    """Get a style sheet or a picture of the pages. Browsers keep a file that they fetch with its version."""
+    """Get a style sheet or a picture that the pages use."""
     asset = assets().get(call.path["name"])
     if asset is None:
         raise NotFound("no such file")

@@ -66,14 +66,16 @@ class DatasetShown(Shape):
     author: int = Field(description="The id of its owner.", examples=[7])
     node_count: int = Field(ge=0, examples=[4])
     edge_count: int = Field(ge=0, examples=[3])
-    agent_name: Any = Field(description="From its metadata, as are the next two fields.", examples=["pygraphistry"])
+    agent_name: Any = Field(
+        description="From `metadata`, like `agent_version` and `uri_tag`.", examples=["pygraphistry"]
+    )
     agent_version: Any = Field(examples=["0.61.2"])
     uri_tag: Any
     description: str
     image: None
     created_at: Time
     updated_at: Time
-    node_files: list[Any] = Field(description="As the dataset was created with, as are the other lists and objects.")
+    node_files: list[Any] = Field(description="The files of its nodes, as in the request that created the dataset.")
     edge_files: list[Any]
     node_transform: None
     edge_transform: None
@@ -107,7 +109,9 @@ class SharedAs(Shape):
     obj_pk: DatasetId
     mode: Mode
     mode_action: Action = Field(description="What the mode lets users do: 10 view, 20 edit, 30 share.")
-    organization: str | None = Field(description="The organization whose members may, if the mode is `organization`.")
+    organization: str | None = Field(
+        description="The organization that it is shared with, if the mode is `organization`."
+    )
     invited_users: list[Invited]
 
 
