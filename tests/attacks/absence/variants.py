@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from runtime.sandbox.host import scratch, watchdog
-from runtime.sandbox.host import seat as seats
+from runtime.sandbox.host import scratch, seat_files, watchdog
 from runtime.sandbox.host.gauge import Gauge
 from runtime.sandbox.walls.enclosure import Walls
 
@@ -51,7 +50,7 @@ def _share_scratch(patch: pytest.MonkeyPatch) -> None:
         return path
 
     patch.setattr(scratch.ScratchRoot, "make", make)
-    patch.setattr(seats, "remove", lambda path: None)
+    patch.setattr(seat_files, "remove", lambda path: None)
 
 
 def _count(**seen: int) -> Patch:
@@ -78,7 +77,7 @@ def _blind(owner: Any, name: str, answer: Any) -> Patch:
 
 
 def _no_seals(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(seats, "_SEALS", 0)
+    patch.setattr(seat_files, "_SEALS", 0)
 
 
 _USERS: Final = ("throwaway_users",)
