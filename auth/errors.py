@@ -41,7 +41,7 @@ class AuthError(Exception):
 class Unauthenticated(AuthError):
     """The request has no valid token, key or session."""
 
-    def __init__(self, message: str = "Authentication credentials were not provided or are no longer valid.") -> None:
+    def __init__(self, message: str = "the request has no credentials that are valid now") -> None:
         super().__init__(message)
 
 
@@ -49,7 +49,7 @@ class TokenInvalid(Unauthenticated):
     """``reason`` says why, for us: the caller does not see it, so that a forger learns nothing."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__("The token is not valid.")
+        super().__init__("the token is not valid")
         self.reason = reason
 
 
@@ -80,7 +80,7 @@ class TooManyAttempts(AuthError):
     """
 
     def __init__(self, limit: int, retry_after_s: int, is_first: bool) -> None:
-        super().__init__("Too many failed log-ins; wait before you try again.")
+        super().__init__("too many log-ins failed; try again later")
         self.limit = limit
         self.retry_after_s = retry_after_s
         self.is_first = is_first
@@ -90,7 +90,7 @@ class TooManyAttempts(AuthError):
 class Forbidden(AuthError):
     """The caller is signed in but may not do this."""
 
-    def __init__(self, message: str = "You do not have permission to perform this action.") -> None:
+    def __init__(self, message: str = "you do not have permission for this action") -> None:
         super().__init__(message)
 
 
@@ -113,7 +113,7 @@ class UserExists(Taken):
     """A user or an organization has this name already."""
 
     def __init__(self, username: str) -> None:
-        super().__init__(f"User {username} already exists.")
+        super().__init__(f"user {username} already exists; choose another name")
         self.username = username
 
 
@@ -124,7 +124,7 @@ class OrganizationExists(Taken):
     """
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"The name {slug} is taken by an organization or a user.")
+        super().__init__(f"the name {slug} is taken by an organization or a user; choose another name")
         self.slug = slug
 
 
@@ -132,7 +132,7 @@ class GroupExists(Taken):
     """A group has this name already."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"Group {name} already exists.")
+        super().__init__(f"group {name} already exists; choose another name")
         self.name = name
 
 
@@ -144,7 +144,7 @@ class UnknownUser(Unknown):
     """There is no user with this name."""
 
     def __init__(self, username: str) -> None:
-        super().__init__(f"There is no user {username!r}.")
+        super().__init__(f"there is no user {username!r}")
         self.username = username
 
 
@@ -163,7 +163,7 @@ class UnknownGroup(Unknown):
     """There is no group with this name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no group {name!r}.")
+        super().__init__(f"there is no group {name!r}")
         self.name = name
 
 
@@ -171,7 +171,7 @@ class UnknownKey(Unknown):
     """The caller has no personal key with this id."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"You have no personal key {key_id!r}.")
+        super().__init__(f"you have no personal key {key_id!r}")
         self.key_id = key_id
 
 
@@ -179,7 +179,7 @@ class UnknownFlag(Unknown):
     """There is no feature flag with this name."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"There is no flag {name!r}; the flags are {', '.join(known)}.")
+        super().__init__(f"there is no flag {name!r}; the flags are {', '.join(known)}")
         self.name = name
         self.known = known
 
@@ -192,7 +192,7 @@ class InvalidUsername(InvalidName):
     """No account can have this name. The error sentence says which names are valid."""
 
     def __init__(self, username: str) -> None:
-        super().__init__("A username has 1 to 150 characters: letters, digits and @ . + - _")
+        super().__init__("a username has 1 to 150 characters: letters, digits and @ . + - _")
         self.username = username
 
 

@@ -92,21 +92,21 @@ class Flags:
         if not switched_on:
             raise EndpointDisabled(
                 "ENABLE_PYTHON_ENDPOINT",
-                "The Python endpoint is off on this server. Its operator can turn it on: ENABLE_PYTHON_ENDPOINT=true.",
+                "the Python endpoint is off here; the operator can turn it on with ENABLE_PYTHON_ENDPOINT=true",
             )
         with self._catalog.read() as connection:
             values = _values(connection, user_id)
         if values.get(DISABLED, False):
             raise EndpointDisabled(
                 "flag_python_endpoint_disabled",
-                "The Python endpoint is disabled for you. "
-                f"An operator must set {DISABLED} to false (graphside flag set).",
+                "the Python endpoint is disabled for you; "
+                f"an operator must set {DISABLED} to false (graphside flag set)",
             )
         if not values.get(ENABLED_USERS, False):
             raise EndpointDisabled(
                 "flag_python_endpoint_enabled_users",
-                "The Python endpoint is not enabled for you. "
-                f"An operator must set {ENABLED_USERS} to true (graphside flag set).",
+                "the Python endpoint is not enabled for you; "
+                f"an operator must set {ENABLED_USERS} to true (graphside flag set)",
             )
 
     def _set(

@@ -33,6 +33,7 @@ KEYS_LIVE_S: Final = 300
 FETCH_TIMEOUT_S: Final = 5
 AFTER_FAILURE_S: Final = 5
 _RSA_BITS: Final = 2048
+_NO_KEYS: Final = "the issuer's keys cannot be fetched"
 _TYPES: Final = (None, "jwt", "at+jwt")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -162,12 +163,12 @@ class _FetchedKeys(_Keys):
         # One thread fetches while the others wait. After a failure no thread tries for a while, so that they need not.
         with self._lock:
             if self._failed_at is not None and time.monotonic() - self._failed_at < AFTER_FAILURE_S:
-                raise TokenInvalid("the issuer's keys cannot be fetched")
+                raise TokenInvalid(_NO_KEYS)
             try:
                 return self._client.get_signing_key(kid).key
             except jwt.PyJWKClientConnectionError as error:
                 self._failed_at = time.monotonic()
-                raise TokenInvalid("the issuer's keys cannot be fetched") from error
+                raise TokenInvalid(_NO_KEYS) from error
             except (jwt.PyJWTError, ValueError) as error:
                 raise TokenInvalid(type(error).__name__) from None
 

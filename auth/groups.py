@@ -32,7 +32,7 @@ class Groups:
     def add(self, name: str) -> None:
         """Add a group without members. Raises ``InvalidName``, ``GroupExists``."""
         if not _NAME.fullmatch(name):
-            raise InvalidName("A group's name has 1 to 150 characters: letters, digits and @ . + - _")
+            raise InvalidName("a group's name has 1 to 150 characters: letters, digits and @ . + - _")
         with self._catalog.write() as connection:
             if _row(connection, name) is not None:
                 raise GroupExists(name)

@@ -70,7 +70,7 @@ class PersonalKeys:
         living = living.where(personal_keys.c.user_id == user_id, personal_keys.c.revoked_at.is_(None))
         with self._catalog.write() as connection:
             if connection.execute(living).scalar_one() >= MOST_KEYS:
-                raise Forbidden(f"You have {MOST_KEYS} personal keys, the most that are allowed; revoke one first.")
+                raise Forbidden(f"you have {MOST_KEYS} personal keys, the most that are allowed; revoke one first")
             row = {"id": key.id, "user_id": user_id, "name": key.name, "created_at": key.created_at}
             connection.execute(sa.insert(personal_keys).values(**row, secret_hash=_hash(secret)))
         return NewKey(key, secret)

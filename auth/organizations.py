@@ -39,6 +39,11 @@ class Member:
     role: Role
 
 
+def not_authorized(slug: str) -> Forbidden:
+    """Return the error for a user who may not use an organization. Its message never changes (protocol 1.6)."""
+    return Forbidden(f"Not authorized to organization '{slug}'")
+
+
 class Organizations:
     """The organizations in one catalog. Every method blocks on SQL."""
 
@@ -49,7 +54,7 @@ class Organizations:
         """Add an organization without members. Raises ``InvalidName``, ``OrganizationExists``."""
         if not _SLUG.fullmatch(slug):
             raise InvalidName(
-                "An organization's slug has 1 to 150 characters: a-z, 0-9 and . _ -; the first is a letter or a digit."
+                "an organization's slug has 1 to 150 characters: a-z, 0-9 and . _ -; the first is a letter or a digit"
             )
         with self._catalog.write() as connection:
             namesake = sa.select(users.c.id).where(users.c.username == slug)
@@ -97,7 +102,7 @@ class Organizations:
         """Return the organization as ``find`` does. Raises ``Forbidden`` (protocol 1.6) unless the user is a member."""
         found = self.find(principal, slug)
         if found.role is None:
-            raise Forbidden(f"Not authorized to organization '{slug}'")
+            raise not_authorized(slug)
         return found
 
     def members(self, slug: str) -> tuple[Member, ...]:

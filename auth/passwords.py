@@ -75,9 +75,9 @@ class Passwords:
 def check_strength(password: str) -> None:
     """Raise ``WeakSecret`` if the password is too short or too long."""
     if len(password) < MINIMUM_CHARACTERS:
-        raise WeakSecret(f"A password has at least {MINIMUM_CHARACTERS} characters.")
+        raise WeakSecret(f"a password has at least {MINIMUM_CHARACTERS} characters")
     if len(_encoded(password)) > MAXIMUM_BYTES:
-        raise WeakSecret(f"A password has at most {MAXIMUM_BYTES} bytes.")
+        raise WeakSecret(f"a password has at most {MAXIMUM_BYTES} bytes")
 
 
 def make_password() -> str:

@@ -25,7 +25,7 @@ class SigningKey:
         """Raises ``WeakSecret`` for less than 32 bytes. Whitespace around the secret is removed."""
         raw = (secret.encode("utf-8", "surrogateescape") if isinstance(secret, str) else secret).strip()
         if len(raw) < MINIMUM_BYTES:
-            raise WeakSecret(f"The signing key has {8 * len(raw)} bits; it needs at least {8 * MINIMUM_BYTES}.")
+            raise WeakSecret(f"the signing key has {8 * len(raw)} bits; it needs at least {8 * MINIMUM_BYTES}")
         self._secret = raw
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ def _load(path: Path) -> SigningKey:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         if path.is_symlink():
-            raise WeakSecret(f"{path} is a link; the signing key must be in a regular file.") from error
+            raise WeakSecret(f"{path} is a link; the signing key must be in a regular file") from error
         raise
     try:
         _check_private(path, os.fstat(descriptor))
@@ -81,11 +81,11 @@ def _load(path: Path) -> SigningKey:
 
 def _check_private(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise WeakSecret(f"{path} is not a regular file.")
+        raise WeakSecret(f"{path} is not a regular file")
     if status.st_uid != os.geteuid():
-        raise WeakSecret(f"{path} belongs to another user.")
+        raise WeakSecret(f"{path} belongs to another user")
     if status.st_mode & 0o077:
-        raise WeakSecret(f"{path} is open to other users; run chmod 600 on it, and consider a new key.")
+        raise WeakSecret(f"{path} is open to other users; run chmod 600 on it, and consider a new key")
 
 
 def _make(path: Path) -> None:

@@ -116,7 +116,7 @@ class Users:
             row = user_row(connection, username)
             others = sa.select(users.c.id).where(users.c.is_admin, users.c.is_active, users.c.id != row.id)
             if row.is_admin and row.is_active and connection.execute(others.limit(1)).first() is None:
-                raise Forbidden("The last active administrator cannot be disabled.")
+                raise Forbidden("the last active administrator cannot be disabled")
             _change(connection, row, is_active=False, tokens_valid_from=datetime.now(UTC))
             return _principal(row)
 

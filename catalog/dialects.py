@@ -170,7 +170,7 @@ def _flock(descriptor: int) -> None:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise CatalogUnavailable("Another process is migrating the catalog.") from None
+                raise CatalogUnavailable("another process is migrating the catalog; try again later") from None
             time.sleep(_POLL_S)
 
 

@@ -25,6 +25,7 @@ from catalog.errors import CatalogError, CatalogFull, CatalogUnavailable, Schema
 from catalog.tables import REVISION, identity, version
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY = "the catalog is busy; try again later"
 
 
 class Catalog:
@@ -87,7 +88,7 @@ class Catalog:
     @contextmanager
     def _alone(self) -> Iterator[Connection]:
         if not self._turn.acquire(timeout=dialects.LOCK_WAIT_S):
-            raise CatalogUnavailable("The catalog is busy.")
+            raise CatalogUnavailable(_BUSY)
         try:
             with _explained(), self._writer.connect() as connection, connection.begin():
                 yield connection
@@ -164,7 +165,7 @@ def _explained() -> Iterator[None]:
             raise CatalogFull from error
         raise CatalogUnavailable from error
     except PoolTimeout as error:
-        raise CatalogUnavailable("The catalog is busy.") from error
+        raise CatalogUnavailable(_BUSY) from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise CatalogUnavailable from error

@@ -21,7 +21,7 @@ class CatalogUnavailable(CatalogError):
     The cause is the ``__cause__``; it may name hosts and is for the log only.
     """
 
-    def __init__(self, message: str = "The catalog does not answer.") -> None:
+    def __init__(self, message: str = "the catalog does not answer; try again later") -> None:
         super().__init__(message)
 
 
@@ -29,13 +29,13 @@ class CatalogFull(CatalogError):
     """The disk under the database is full. Nothing was written."""
 
     def __init__(self) -> None:
-        super().__init__("The disk that holds the catalog is full.")
+        super().__init__("the disk that holds the catalog is full")
 
 
 class SchemaMismatch(CatalogError):
     """The database has another schema. ``found``: its revision (None: never migrated); ``expected``: this release's."""
 
     def __init__(self, found: str | None, expected: str) -> None:
-        super().__init__(f"The catalog's schema is {found or 'missing'}, this release needs {expected}.")
+        super().__init__(f"the catalog's schema is {found or 'missing'}; this release needs {expected}")
         self.found = found
         self.expected = expected

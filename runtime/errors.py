@@ -29,6 +29,8 @@ ran a stranger's code.
 from collections.abc import Mapping
 from typing import Any, ClassVar, NotRequired, TypedDict, Unpack
 
+from runtime.text import legal_text
+
 # JSON-like values: what orjson can decode. Any, because a recursive alias buys nothing at these boundaries.
 Fields = dict[str, Any]
 
@@ -143,6 +145,19 @@ class InvalidTable(RuntimeFailure):
 class DatasetUnreadable(RuntimeFailure):
     """A stored table of the dataset cannot be loaded."""
 
+    @staticmethod
+    def by_table(error: Exception) -> "DatasetUnreadable":
+        return DatasetUnreadable(f"the stored table cannot be read: {error}")
+
+    @staticmethod
+    def by_loading(error: Exception) -> "DatasetUnreadable":
+        why = f"the dataset cannot be loaded: {type(error).__name__}: {error}"
+        return DatasetUnreadable(legal_text(why[:500]))
+
+    @staticmethod
+    def by_timeout(seconds: float) -> "DatasetUnreadable":
+        return DatasetUnreadable(f"the dataset did not load within {seconds:g} s")
+
 
 class DatasetTooLarge(RuntimeFailure):
     """The dataset is larger than the dataset cache, or than the space for a node's copies of tables."""
@@ -161,8 +176,8 @@ class StorageFull(RuntimeFailure):
 class RunExists(RuntimeFailure):
     """Another run has this ``run_id`` already."""
 
-    def __init__(self, message: str, *, run_id: str) -> None:
-        super().__init__(message, {"run_id": run_id})
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is a run {run_id} already; choose another id", {"run_id": run_id})
 
 
 class StoreUnavailable(RuntimeFailure):

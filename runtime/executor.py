@@ -167,7 +167,7 @@ class Executor:
         task = asyncio.current_task()
         assert task is not None
         if run_id in self._runs:
-            raise RunExists(f"there is a run {run_id} already; choose another id", run_id=run_id)
+            raise RunExists(run_id)
         run = self._runs[run_id] = _Run(task)
         if run_id in self._cancelled_early:
             del self._cancelled_early[run_id]

@@ -37,7 +37,7 @@ def refusal(url: str, response: "httpx.Response") -> CliError:
     if text is None:
         return _not_ours(url, response)
     wait = response.headers.get("retry-after", "")
-    message = f"{text} (try again in {wait} s)" if wait.isdigit() else text
+    message = _with_wait(text, wait) if wait.isdigit() else text
     return Refused(message, response.status_code, body if isinstance(body, dict) else {})
 
 
@@ -61,6 +61,15 @@ def why_unreachable(error: "httpx.HTTPError") -> str:
     """Return the reason without its number: ``Connection refused``, not ``[Errno 111] Connection refused``."""
     text = re.sub(r"^\[Errno -?\d+\] ", "", printable(error)) or type(error).__name__
     return f"{text}; is the server running?" if "refused" in text.lower() or "attempts failed" in text else text
+
+
+def _with_wait(text: str, wait_s: str) -> str:
+    """Say once when to try again: in place of the server's "try again later", or after its sentence."""
+    when = f"try again in {wait_s} s"
+    if re.search(r"\btry again in \d", text):
+        return text
+    said, count = re.subn(r"\btry again(?: later| in a moment)?\b", when, text, count=1)
+    return said if count else f"{text} ({when})"
 
 
 def _json(response: "httpx.Response") -> object:

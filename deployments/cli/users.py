@@ -44,7 +44,7 @@ def add(
     known_as = str(user.get("username", name))
     print(f"added {printable(known_as)}")
     if generate:
-        print(f"password: {password}\n(shown this once)", flush=True)
+        _show(password)
     if python is not None:
         _set_python(server, known_as, python)
 
@@ -58,7 +58,7 @@ def passwd(name: Name, password_stdin: PasswordStdin = False, generate: Generate
     server.send("POST", path, {"password": password})
     print(f"the password of {printable(name)} is set; their earlier tokens have ended")
     if generate:
-        print(f"password: {password}\n(shown this once)")
+        _show(password)
 
 
 @app.command("list")
@@ -102,6 +102,10 @@ def _new_password(name: str, from_stdin: bool, generate: bool) -> str:
     from auth.passwords import make_password
 
     return make_password()
+
+
+def _show(password: str) -> None:
+    print(f"password: {password}\n(shown this once)", flush=True)
 
 
 def _set_python(server: Server, name: str, allowed: bool) -> None:

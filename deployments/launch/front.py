@@ -20,12 +20,14 @@ PEER_HEADER = "x-graphside-peer"
 
 _HEADERS_WITHIN = "30s"
 _UNAVAILABLE = (
-    '{"error": "The server is starting or one of its processes is being replaced. Try again in a moment.", '
-    '"type": "Overloaded", "request_id": null}'
+    "content-type application/json lf-string "
+    """'{"error": "the server is starting, or one of its processes is being replaced; try again in a moment", """
+    """"type": "Overloaded", "request_id": "%[unique-id]"}' hdr Cache-Control no-store hdr Retry-After 1"""
 )
 _LOST = (
-    '{"error": "The process that handled this call ended before it answered.", '
-    '"type": "InternalError", "request_id": null}'
+    "content-type application/json lf-string "
+    """'{"error": "the process that handled this call ended before it answered", """
+    """"type": "InternalError", "request_id": "%[unique-id]"}' hdr Cache-Control no-store"""
 )
 _BODY_WITHIN = "10s"
 _SMALL_BODY = "if { req.hdr(content-length) -m found } { req.hdr_val(content-length) le 12000 }"
@@ -47,11 +49,11 @@ _DEFAULTS = r"^defaults\n    mode http\n"
 _APP = r"^ *use_backend "
 _REUSE = r"^(?P<indent> *)http-reuse always$"
 _SYSLOG = r"^ *log 127\.0\.0\.1:514 [^\n]*\n"
-_ERROR_FILE = r"^(?P<indent> *)errorfile (?P<status>\d+) [^\n]*$"
+_ERROR_FILE = r"^(?P<indent> *)errorfile {} [^\n]*$"
 _NO_APP = r"^(?P<indent> *)http-request return status 404 content-type text/plain lf-string[^\n]*$"
 
 
-def corrected(configuration: str, folder: str, host: str | None = None) -> str:
+def corrected(configuration: str, host: str | None = None) -> str:
     """Return Serve's configuration with the front on ``host`` (None: where it is) and every other port on loopback.
 
     The control socket becomes its owner's only. Slow request heads time out. HAProxy notices when a client leaves. Its
@@ -72,9 +74,9 @@ def corrected(configuration: str, folder: str, host: str | None = None) -> str:
     has_app = re.search(_APP, text, re.MULTILINE) is not None
     text = _replace(text, _REUSE, r"\g<indent>http-reuse never", least=int(has_app))
     text = _replace(text, _SYSLOG, "", least=0)  # an operator may have named another one
-    text = _replace(text, _ERROR_FILE, rf"\g<indent>errorfile \g<status> {folder}/\g<status>.http", least=3)
-    unavailable = f"status 503 content-type application/json string '{_UNAVAILABLE}' hdr Retry-After 1"
-    return _replace(text, _NO_APP, rf"\g<indent>http-request return {unavailable}")
+    for status, answer in (("502", _LOST), ("503", _UNAVAILABLE), ("504", _LOST)):
+        text = _replace(text, _ERROR_FILE.format(status), rf"\g<indent>http-error status {status} {answer}")
+    return _replace(text, _NO_APP, rf"\g<indent>http-request return status 503 {_UNAVAILABLE}")
 
 
 def _front(found: re.Match[str], host: str | None) -> str:
@@ -88,8 +90,13 @@ def _front(found: re.Match[str], host: str | None) -> str:
     ]
     for name, value in _BROWSERS.items():
         lines.append(f'http-after-response set-header {name} "{value}" unless {{ res.hdr({name}) -m found }}')
-    # The API's document promises an id for every answer, so HAProxy's own answers have one, too.
-    lines.append("http-after-response set-header X-Request-Id %[uuid()] unless { res.hdr(X-Request-Id) -m found }")
+    lines += [
+        # The API's document promises an id for every answer, so HAProxy's own answers have one, too.
+        "unique-id-format %[uuid()]",
+        "http-after-response set-header X-Request-Id %[unique-id] unless { res.hdr(X-Request-Id) -m found }",
+        # The app answers with neither status: they say that HAProxy got no answer from it.
+        'http-after-response set-status 500 reason "Internal Server Error" if { status 502 504 }',
+    ]
     return "\n".join(["frontend http_frontend", *(found["indent"] + line for line in lines)])
 
 
@@ -103,18 +110,6 @@ def _replace(text: str, pattern: str, by: str, least: int = 1) -> str:
 
 def _unknown_shape(pattern: str) -> ValueError:
     return ValueError(f"the HAProxy configuration that Serve wrote is of an unknown shape: nothing matches {pattern}")
-
-
-def error_pages() -> dict[str, str]:
-    """Return HAProxy's own answers as raw HTTP, by file name."""
-    pages = {"502.http": (500, "Internal Server Error", _LOST, "")}
-    pages["504.http"] = pages["502.http"]
-    pages["503.http"] = (503, "Service Unavailable", _UNAVAILABLE, "Retry-After: 1\r\n")
-    return {
-        name: f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\n{extra}"
-        f"Cache-Control: no-store\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-        for name, (status, reason, body, extra) in pages.items()
-    }
 
 
 def write_wrapper(folder: Path, host: str | None = None) -> Path:
@@ -141,15 +136,11 @@ def _become_haproxy(host: str, binary: str, arguments: list[str]) -> None:
     """Correct the file after ``-f``, in place because Serve looks for its name among the arguments; become HAProxy."""
     os.umask(0o077)
     path = arguments[arguments.index("-f") + 1]
-    folder = os.path.dirname(path)
-    for name, page in error_pages().items():
-        with open(os.path.join(folder, name), "w", newline="") as file:
-            file.write(page)
     with open(path) as file:
         configuration = file.read()
     if PEER_HEADER not in configuration:  # a second attempt finds the file corrected already
         with open(path, "w") as file:
-            file.write(corrected(configuration, folder, None if host == "-" else host))
+            file.write(corrected(configuration, None if host == "-" else host))
     # If the actor that starts HAProxy is killed, nobody else stops HAProxy, and its port would stay taken.
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -154,7 +154,7 @@ class Supervisor:
             if self._asked:
                 raise Stopped
             if self._ended():
-                raise LaunchError(f"the server process ended while it was starting (log: {self._log})")
+                raise self._ended_early()
             if time.monotonic() - self._began > START_S:
                 raise LaunchError(f"the server is not ready after {START_S:.0f} s (log: {self._log})")
             if time.monotonic() - noted > _NOTE_EVERY_S:
@@ -243,7 +243,10 @@ class Supervisor:
             self._child.stdin.write(line)
             self._child.stdin.flush()
         except BrokenPipeError:
-            raise LaunchError(f"the server process ended while it was starting (log: {self._log})") from None
+            raise self._ended_early() from None
+
+    def _ended_early(self) -> LaunchError:
+        return LaunchError(f"the server process ended while it was starting (log: {self._log})")
 
     def _let_go(self) -> None:
         assert self._child is not None and self._child.stdin is not None

@@ -57,7 +57,7 @@ def map_frame(descriptor: int) -> pd.DataFrame:
     except MemoryError:
         raise
     except (pa.ArrowException, ValueError, TypeError, OverflowError, LookupError, OSError) as error:
-        raise DatasetUnreadable(f"the stored table cannot be read: {error}") from error
+        raise DatasetUnreadable.by_table(error) from error
     frame.columns = outline.columns
     frame.attrs = outline.attrs
     return frame

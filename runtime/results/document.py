@@ -97,6 +97,18 @@ def _from_gpu(column: Any) -> object:  # Any: cuDF has no types on a machine wit
     return column.to_pandas()
 
 
+def contains_itself() -> Unwritable:
+    return Unwritable("it contains itself")
+
+
+def too_deep() -> Unwritable:
+    return Unwritable(f"it is nested deeper than {DEPTH} levels")
+
+
+def same_key(name: str) -> Unwritable:
+    return Unwritable(f"two of its keys are both written as {name!r}")
+
+
 def _tree(value: object, parents: set[int], depth: int) -> object:
     """Return the value rebuilt from exact dicts with string keys, lists, and scalars that orjson accepts."""
     kind = type(value)
@@ -107,9 +119,9 @@ def _tree(value: object, parents: set[int], depth: int) -> object:
     if kind is int:
         return _integer(value)  # type: ignore[arg-type]
     if id(value) in parents:
-        raise Unwritable("it contains itself")
+        raise contains_itself()
     if depth >= DEPTH and isinstance(value, (dict, list)):
-        raise Unwritable(f"it is nested deeper than {DEPTH} levels")
+        raise too_deep()
     parents.add(id(value))
     try:
         if isinstance(value, dict):
@@ -137,7 +149,7 @@ def _members(value: dict[object, object], parents: set[int], depth: int) -> dict
     for key, item in dict.items(value):
         name = key_text(key)
         if name in members:
-            raise Unwritable(f"two of its keys are both written as {name!r}")
+            raise same_key(name)
         try:
             members[name] = _tree(item, parents, depth + 1)
         except Unwritable as exc:

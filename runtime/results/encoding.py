@@ -129,7 +129,7 @@ def _unwritable(exc: Unwritable, output_type: OutputType, file_format: Format) -
     form = _WRITERS["json" if output_type == "json" else file_format].name
     place = f" at {exc.where()}" if exc.path else ""
     reason = legal_text(clip(exc.reason, _MESSAGE_CHARACTERS))
-    return ResultNotSerializable(f"The task's result cannot be written as {form}{place}: {reason}.")
+    return ResultNotSerializable(f"the task's result cannot be written as {form}{place}: {reason}")
 
 
 def _raised(exc: BaseException) -> ResultNotSerializable:
@@ -139,5 +139,5 @@ def _raised(exc: BaseException) -> ResultNotSerializable:
     except BaseException:  # the user's own __str__
         message = "its message could not be read"
     return ResultNotSerializable(
-        f"Writing the task's result raised {name}: {message}", exception_type=name, exception_message=message
+        f"writing the task's result raised {name}: {message}", exception_type=name, exception_message=message
     )

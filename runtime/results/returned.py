@@ -13,11 +13,13 @@ from runtime.text import type_name
 if TYPE_CHECKING:
     from runtime.results.frames import Frame
 
+_GRAPH: Final = "a graph, or a dict with the keys 'nodes' and 'edges'"
+_ONE_TABLE: Final = "a graph or a DataFrame"
 _EXPECTED: Final = {
-    "all": "a graph, or a dict with the keys 'nodes' and 'edges'",
-    "nodes": "a graph or a DataFrame",
-    "edges": "a graph or a DataFrame",
-    "shape": "a graph, or a dict with the keys 'nodes' and 'edges'",
+    "all": _GRAPH,
+    "nodes": _ONE_TABLE,
+    "edges": _ONE_TABLE,
+    "shape": _GRAPH,
     "table": "a DataFrame",
 }
 
@@ -56,7 +58,7 @@ def graph_of(value: object, output_type: OutputType) -> Graph:
     for name, part in (("nodes", graph.nodes), ("edges", graph.edges)):
         if part is not None and not _is_table(part):
             raise ResultNotSerializable(
-                f"The {name} of the returned graph are of type {type_name(type(part))}, not a DataFrame."
+                f"the {name} of the returned graph are of type {type_name(type(part))}, not a DataFrame"
                 f"{_hint(part, output_type)}"
             )
     return graph
@@ -95,20 +97,20 @@ def _is_table(value: object) -> "TypeGuard[Frame]":
 def _refused(value: object, output_type: OutputType) -> ResultNotSerializable:
     returned = "nothing (None)" if value is None else f"a value of type {type_name(type(value))}"
     return ResultNotSerializable(
-        f"The task returned {returned}; output_type {output_type!r} needs {_EXPECTED[output_type]}."
+        f"the task returned {returned}; output_type {output_type!r} needs {_EXPECTED[output_type]}"
         f"{_hint(value, output_type)}"
     )
 
 
 def _hint(value: object, output_type: OutputType) -> str:
     if value is None:
-        return " Does the task end with a return statement?"
+        return "; does the task end with a return statement?"
     if isinstance(value, pd.Series) or is_cudf(value, "Series"):
-        return " Call .to_frame() on it, or .reset_index() to keep its labels."
+        return "; call .to_frame() on the value, or .reset_index() to keep its labels"
     if graph_of_plottable(value) is not None:
-        return " Return one of its tables, or ask for output_type 'all', 'nodes' or 'edges'."
+        return "; return one of the graph's tables, or ask for output_type 'all', 'nodes' or 'edges'"
     if hasattr(value, "compute"):
-        return " Call .compute() on it."
+        return "; call .compute() on the value"
     if output_type in ("all", "shape") and isinstance(value, dict):
-        return " It has other keys."
-    return "" if is_frame(value) else " Other values can be sent with output_type 'json'."
+        return "; the dict has other keys"
+    return "" if is_frame(value) else "; other values can be sent with output_type 'json'"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import orjson
 
 from runtime.results.columns import joined_rows
-from runtime.results.document import DEPTH, dumps, dumps_slowly, simplify
+from runtime.results.document import DEPTH, contains_itself, dumps, dumps_slowly, same_key, simplify, too_deep
 from runtime.results.frames import column_names, is_frame
 from runtime.results.records import FEW_ROWS, parts, records
 from runtime.results.survey import TooDeep, is_large
@@ -57,9 +57,9 @@ def _write(value: object, out: Writable, parents: list[object]) -> None:
         out.write(piece)
         return
     if any(parent is value for parent in parents):
-        raise Unwritable("it contains itself")
+        raise contains_itself()
     if len(parents) >= DEPTH:
-        raise Unwritable(f"it is nested deeper than {DEPTH} levels")
+        raise too_deep()
     if isinstance(value, dict):
         out.write(b"{")
         _write_members(list(dict.values(value)), 0, _names(value), out, [*parents, value])
@@ -147,7 +147,7 @@ def _names(members: dict[object, object]) -> list[str]:
     for key in dict.keys(members):
         name = key_text(key)
         if name in names:
-            raise Unwritable(f"two of its keys are both written as {name!r}")
+            raise same_key(name)
         names[name] = None
     return list(names)
 

@@ -81,7 +81,7 @@ def test_a_personal_key_signs_in_until_it_is_revoked(as_alice: Command, graphsid
 
     assert graphside("login", server.url, "--key-stdin", typed=made.stdout).returncode == 0
     assert graphside("dataset", "list").returncode == 0
-    assert graphside("key", "create").stderr == "graphside: Sign in with your password to make a personal key.\n"
+    assert graphside("key", "create").stderr == "graphside: sign in with your password to make a personal key\n"
 
     assert as_alice("key", "revoke", key_id).returncode == 0
     assert f"{key_id}\tcli-key\trevoked" in as_alice("key", "list").stdout
@@ -131,12 +131,12 @@ def test_a_flag_can_be_set_for_a_group_staff_and_a_share(as_admin: Command, bob:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("user", "add", ADMIN, "--generate-password"), f"User {ADMIN} already exists."),
-        (("user", "passwd", "nobody", "--generate-password"), "There is no user 'nobody'."),
+        (("user", "add", ADMIN, "--generate-password"), f"user {ADMIN} already exists"),
+        (("user", "passwd", "nobody", "--generate-password"), "there is no user 'nobody'"),
         (("user", "passwd", "..", "--generate-password"), "'..' cannot be part of a URL"),
-        (("flag", "set", "nope", "on"), "There is no flag 'nope'"),
-        (("flag", "set", FLAG, "on", "--user", "nobody"), "There is no user 'nobody'."),
-        (("user", "add", "a b", "--generate-password"), "A username has 1 to 150 characters"),
+        (("flag", "set", "nope", "on"), "there is no flag 'nope'"),
+        (("flag", "set", FLAG, "on", "--user", "nobody"), "there is no user 'nobody'"),
+        (("user", "add", "a b", "--generate-password"), "a username has 1 to 150 characters"),
     ],
 )
 def test_a_refusal_is_one_line_of_the_servers_own_words(
@@ -152,14 +152,14 @@ def test_a_refusal_is_one_line_of_the_servers_own_words(
 def test_who_is_no_admin_is_told_so(graphside: Command, make_user: Callable[..., Person], server: LiveServer) -> None:
     person = make_user("cli-plain")
     done = graphside("user", "list", GRAPHSIDE_URL=server.url, GRAPHSIDE_TOKEN=person.token)
-    assert (done.returncode, done.stderr) == (1, "graphside: Only an administrator may do this.\n")
+    assert (done.returncode, done.stderr) == (1, "graphside: only an administrator may do this\n")
     person.http.close()
 
 
 def test_a_forged_token_is_told_to_sign_in(graphside: Command, server: LiveServer) -> None:
     done = graphside("flag", "list", GRAPHSIDE_URL=server.url, GRAPHSIDE_TOKEN="a.b.c")
     assert done.returncode == 1
-    assert done.stderr == f"graphside: sign in first: graphside login {server.url} (The token is not valid.)\n"
+    assert done.stderr == f"graphside: sign in first: graphside login {server.url} (the token is not valid)\n"
 
 
 def test_init_leaves_the_directory_of_a_running_server_alone(graphside: Command, server: LiveServer) -> None:

@@ -60,7 +60,7 @@ async def administrator(request: Request, services: Services) -> Principal:
     found = await principal(request, services)
     if not found.is_admin:
         services.note(request, found, "admin", request.url.path, "refused", method=request.method)
-        raise Forbidden("Only an administrator may do this.")
+        raise Forbidden("only an administrator may do this")
     return found
 
 

@@ -26,19 +26,21 @@ routes = Routes()
 _CATALOG: Final = (CatalogUnavailable, CatalogFull)
 """The errors of the catalog, for routes that use it without a caller."""
 
+_ORG_NAME: Final = "The slug of the organization to make active."
+
 
 class LogIn(BaseModel):
     """The body of a log-in."""
 
     username: str = Field(examples=["ann"])
     password: str = Field(examples=["correct horse battery"])
-    org_name: str | None = Field(None, description="The slug of the organization to make active.")
+    org_name: str | None = Field(None, description=_ORG_NAME)
 
 
 class KeyLogIn(BaseModel):
     """The body of a log-in with a personal key."""
 
-    org_name: str | None = Field(None, description="The slug of the organization to make active.")
+    org_name: str | None = Field(None, description=_ORG_NAME)
 
 
 class TokenBody(BaseModel):
@@ -137,7 +139,7 @@ async def log_out_user(call: Call[None]) -> Response:
     """
     credential = credential_of(call.request)
     if call.request.method != "POST" and credential is not None and credential.from_cookie:
-        raise Forbidden("Send a Bearer token with this request, or send a POST: a browser sends cookies with any link.")
+        raise Forbidden("send a Bearer token with this request, or send a POST: a browser sends cookies with any link")
     user = await call.services.change(call.services.users.end_sessions, call.path["username"])
     call.note("user.log_out", f"user:{user.username}")
     return JSONResponse({"status": "OK"})

@@ -40,7 +40,7 @@ async def create(call: Call[None]) -> Response:
     """
     credential = credential_of(call.request)
     if credential is not None and await call.services.credentials.is_from_key(credential.token):
-        raise Forbidden("Sign in with your password to make a personal key.")
+        raise Forbidden("sign in with your password to make a personal key")
     body = await read_model(call.request, NewKeyBody, is_required=False)
     made = await call.services.change(call.services.keys.create, call.principal.user_id, body.name)
     call.note("key.create", f"key:{made.key.id}")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden, InvalidName, OrganizationExists, UnknownOrganization, UnknownUser
-from auth.organizations import Organization, Role
+from auth.organizations import Organization, Role, not_authorized
 from auth.principal import Principal
 from deployments.ingress.body import read_model
 from deployments.ingress.callers.call import Call
@@ -155,10 +155,10 @@ async def _check_role(call: Call[None], roles: tuple[Role, ...]) -> None:
     slug = call.path["slug"]
     found = await asyncio.to_thread(call.services.organizations.find, call.principal, slug)
     if found.id is None:
-        raise Forbidden("Your personal organization has one member: you.")
+        raise Forbidden("your personal organization has one member: you")
     if found.role not in roles and not call.principal.is_admin:
         call.note("organization.members", f"organization:{slug}", "refused")
-        raise Forbidden(f"Not authorized to organization '{slug}'")
+        raise not_authorized(slug)
 
 
 def shown_organization(organization: Organization) -> dict[str, Any]:

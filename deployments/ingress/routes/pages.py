@@ -262,7 +262,7 @@ async def _sign_in_fields(request: Request) -> dict[str, Any]:
 def _sign_in_page(request: Request, following: str, username: str = "", error: Exception | None = None) -> Response:
     if error is None:
         return page(request, "login.html", next=following, username="", problem="")
-    problem = "Wrong username or password." if isinstance(error, InvalidCredentials) else str(error)
+    problem = "wrong username or password" if isinstance(error, InvalidCredentials) else str(error)
     response = page(request, "login.html", status_of(type(error)), next=following, username=username, problem=problem)
     retry_after_s = getattr(error, "fields", {}).get("retry_after_s")
     if retry_after_s is not None:

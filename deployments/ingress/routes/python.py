@@ -108,7 +108,7 @@ async def _run_id(services: Services, chosen: str | None) -> str:
     if chosen is None:
         return uuid4().hex
     if await asyncio.to_thread(services.receipts.exists, chosen):
-        raise RunExists(f"there is a run {chosen} already; choose another id", run_id=chosen)
+        raise RunExists(chosen)
     return chosen
 
 

@@ -124,4 +124,4 @@ async def _field(request: Request) -> str:
 
 def _failed(request: Request, reason: str) -> CsrfFailed:
     log.warning("csrf.failed method=%s path=%r reason=%r", request.method, request.url.path, reason)
-    return CsrfFailed(f"CSRF check failed: {reason}.")
+    return CsrfFailed(f"CSRF check failed: {reason}")

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from runtime.datasets.formats import bounds, charsets, dtypes
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.options import Options, flag, structure, text, whole, words
+from runtime.datasets.formats.options import Options, check_header, flag, structure, text, whole, words
 from runtime.datasets.formats.separators import Separator
 from runtime.errors import InvalidTable
 
@@ -106,9 +106,7 @@ def _check(arguments: dict[str, Any]) -> None:
         if not isinstance(dates, list) or not all(type(item) in (str, int) for item in dates):
             raise InvalidTable("option 'parse_dates' must be a list of column names or positions")
         arguments["parse_dates"] = dates
-    header = arguments.get("header")
-    if header not in (None, "infer") and (type(header) is not int or header < 0):
-        raise InvalidTable("option 'header' must be a row number, 'infer' or none")
+    check_header(arguments.get("header"))
     skipped = arguments.get("skiprows")
     if skipped is not None and not isinstance(skipped, int | list):
         raise InvalidTable("option 'skiprows' must be a number of rows or a list of row numbers")

@@ -25,7 +25,7 @@ import python_calamine as calamine
 from runtime.datasets.file_types import ZIP_MAGIC
 from runtime.datasets.formats import bounds, compression, dtypes, headers
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.options import Options, refuse_unknown, structure, whole, words
+from runtime.datasets.formats.options import Options, check_header, refuse_unknown, structure, whole, words
 from runtime.errors import InvalidTable
 
 MAX_SHEET_CELLS: Final = 20_000_000
@@ -54,7 +54,7 @@ def read_xlsx(body: Body, options: Options) -> pa.Table:
     except (MemoryError, InvalidTable):
         raise
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise InvalidTable(f"the Excel file is truncated or damaged: {str(error)[:200]}") from error
+        raise _damaged(error) from error
     return _table(body, options)
 
 
@@ -115,7 +115,7 @@ class _Reach:
         if width * height > MAX_SHEET_CELLS:
             raise InvalidTable(
                 f"a sheet spans {height:,} rows and {width:,} columns; at most {MAX_SHEET_CELLS:,} cells can be "
-                "read. Remove stray cells far from the table, or send it as CSV or Parquet."
+                "read; remove stray cells far from the table, or send it as CSV or Parquet"
             )
 
 
@@ -135,7 +135,7 @@ def _table(body: Body, options: Options) -> pa.Table:
     except calamine.PasswordError as error:
         raise InvalidTable("the Excel file is encrypted; send it without a password") from error
     except (calamine.CalamineError, OSError, ValueError, OverflowError) as error:
-        raise InvalidTable(f"the Excel file is truncated or damaged: {str(error)[:200]}") from error
+        raise _damaged(error) from error
     except (MemoryError, InvalidTable):
         raise
     except BaseException as error:
@@ -162,14 +162,17 @@ def _sheet(workbook: calamine.CalamineWorkbook, options: Options) -> calamine.Ca
     return workbook.get_sheet_by_name(asked)
 
 
+def _damaged(error: Exception) -> InvalidTable:
+    return InvalidTable(f"the Excel file is truncated or damaged: {str(error)[:200]}")
+
+
 def _from_rows(rows: Iterator[list[Cell]], options: Options) -> pa.Table:
     """Return the table of rows that are not empty; header and names work as for CSV."""
     for _ in range(whole(options, "skiprows") or 0):
         next(rows, None)
     names = words(options, "names")
     header = structure(options, "header") if "header" in options else ("infer" if names is None else None)
-    if header not in (None, "infer") and (type(header) is not int or header < 0):
-        raise InvalidTable("option 'header' must be a row number, 'infer' or none")
+    check_header(header)
     titles: list[Cell] | None = None
     if header is not None:
         for _ in range(1 + (header if type(header) is int else 0)):

@@ -14,18 +14,21 @@ Options = Mapping[str, Any]  # Any: JSON, converted here
 
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _NOTHING = {"", "none", "null"}
+_ONE_TABLE = "a file becomes one table; send smaller files"
+_ONLY_BYTES = "only the bytes that were sent are read"
+_NO_BAD_LINES = "a malformed line is always an error, so that no row is lost silently"
 _REFUSED = {
     "byte_range": "a range may begin inside a quoted value; send only the part that you need",
-    "chunksize": "a file becomes one table; send smaller files",
-    "iterator": "a file becomes one table; send smaller files",
+    "chunksize": _ONE_TABLE,
+    "iterator": _ONE_TABLE,
     "converters": "functions cannot be sent; name types with 'dtype'",
     "date_parser": "functions cannot be sent; name columns with 'parse_dates'",
     "index_col": "tables have no index; every column is kept",
-    "storage_options": "only the bytes that were sent are read",
-    "filepath_or_buffer": "only the bytes that were sent are read",
+    "storage_options": _ONLY_BYTES,
+    "filepath_or_buffer": _ONLY_BYTES,
     "engine": "the reader is chosen by the options",
-    "on_bad_lines": "a malformed line is always an error, so that no row is lost silently",
-    "error_bad_lines": "a malformed line is always an error, so that no row is lost silently",
+    "on_bad_lines": _NO_BAD_LINES,
+    "error_bad_lines": _NO_BAD_LINES,
 }
 
 
@@ -38,6 +41,12 @@ def refuse_unknown(options: Options, known: Collection[str], file_type: str) -> 
             raise InvalidTable(f"option {name!r} is not supported: {_REFUSED[name]}")
         allowed = f"its options are {', '.join(sorted(known))}" if known else "it has no options"
         raise InvalidTable(f"{name[:60]!r} is not an option of file_type {file_type}; {allowed}")
+
+
+def check_header(header: object) -> None:
+    """Raise ``InvalidTable`` unless this is the position of a row, ``infer`` or None."""
+    if header not in (None, "infer") and (type(header) is not int or header < 0):
+        raise InvalidTable("option 'header' must be a row number, 'infer' or none")
 
 
 def flag(options: Options, name: str, default: bool) -> bool:

@@ -104,7 +104,7 @@ class Loader:
                         await _load(role, self._conversation, create, loaded)
                     load_s = (await self._conversation.next("loaded")).get("load_s")
             except TimeoutError:
-                raise DatasetUnreadable(f"the dataset did not load within {LOAD_TIMEOUT_S:g} s") from None
+                raise DatasetUnreadable.by_timeout(LOAD_TIMEOUT_S) from None
             finally:
                 await self.close()  # from here on nobody can change a header or a block
             for table in loaded:  # one run after the other gets the header, and none may leave the next a message in it

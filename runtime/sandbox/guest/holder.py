@@ -26,7 +26,6 @@ from runtime.sandbox.guest.forker import Forker
 from runtime.sandbox.guest.merge_mappings import Merge, merge
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls.enclosure import Enclosure
-from runtime.text import legal_text
 
 log = logging.getLogger("graphside.sandbox")
 
@@ -100,7 +99,7 @@ def _failure(error: Exception, most_bytes: int) -> RuntimeFailure:
             limit_name="cache_bytes",
             limit=most_bytes,
         )
-    return DatasetUnreadable(legal_text(f"the dataset cannot be loaded: {type(error).__name__}: {error}"[:500]))
+    return DatasetUnreadable.by_loading(error)
 
 
 class _OwnFiles:

@@ -79,7 +79,7 @@ async def open_holder(template: TemplateProcess, order: HolderOrder) -> HolderPr
         return HolderProcess(child, client, *validated_load(event, order.memory_bytes, LOAD_TIMEOUT_S))
     except TimeoutError:
         _end(client, child)
-        raise DatasetUnreadable(f"the dataset did not load within {LOAD_TIMEOUT_S:g} s") from None
+        raise DatasetUnreadable.by_timeout(LOAD_TIMEOUT_S) from None
     except RunInterrupted:
         _end(client, child)
         code = await child.exit_code()

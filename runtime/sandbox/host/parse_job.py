@@ -56,4 +56,4 @@ async def run_job(template: TemplateProcess, request: Message, fds: tuple[int, .
 
 def _crash(code: int | None) -> str:
     how = f"signal {-code}" if code is not None and code < 0 else "no answer"
-    return f"The reader of this file ended with {how}: the file is damaged, or needs more memory than parsing may use."
+    return f"the reader of this file ended with {how}: the file is damaged, or needs more memory than parsing may use"

@@ -6,7 +6,7 @@ import secrets
 from typing import Final
 
 from runtime.sandbox.walls import kernel
-from runtime.sandbox.walls.syscalls import number_of, this_architecture
+from runtime.sandbox.walls.syscalls import number_of, require_architecture
 
 _FIRST_UID: Final = 1_900_000_000
 _UIDS: Final = 1 << 26
@@ -65,10 +65,8 @@ def drop_capabilities(kept: tuple[int, ...] = ()) -> None:
     mask = sum(1 << number for number in kept)
     data = (_Data * 2)(_Data(mask, mask, 0), _Data(0, 0, 0))
     header = _Header(_CAPABILITY_VERSION, 0)
-    architecture = this_architecture()
-    number = None if architecture is None else number_of("capset", architecture)
-    if number is None:
-        raise OSError("graphside has no table of system calls for this architecture")
+    number = number_of("capset", require_architecture())
+    assert number is not None
     kernel.syscall(number, ctypes.byref(header), ctypes.byref(data))
 
 

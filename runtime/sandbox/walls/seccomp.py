@@ -6,7 +6,7 @@ import os
 from runtime.sandbox.walls import kernel
 from runtime.sandbox.walls.bpf import Program, compile_filter
 from runtime.sandbox.walls.policy import Policy
-from runtime.sandbox.walls.syscalls import NEWEST_CALL, number_of, this_architecture
+from runtime.sandbox.walls.syscalls import NEWEST_CALL, number_of, require_architecture
 
 _MODE_FILTER = 2
 
@@ -35,9 +35,6 @@ class Filter:
 
 def prepare_filter(policy: Policy) -> Filter:
     """Compile a policy for this machine. Raises ``OSError`` if its architecture is unknown."""
-    architecture = this_architecture()
-    if architecture is None:
-        raise OSError("graphside has no table of system calls for this architecture")
-
+    architecture = require_architecture()
     numbered = {number: rule for name, rule in policy.items() if (number := number_of(name, architecture)) is not None}
     return Filter(compile_filter(numbered, architecture.audit_number, NEWEST_CALL))

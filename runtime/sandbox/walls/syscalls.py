@@ -212,6 +212,14 @@ def this_architecture() -> Architecture | None:
     return ARCHITECTURES.get(platform.machine())
 
 
+def require_architecture() -> Architecture:
+    """Return this machine's architecture. Raise ``OSError`` if we have no numbers for it."""
+    architecture = this_architecture()
+    if architecture is None:
+        raise OSError("graphside has no table of system calls for this architecture")
+    return architecture
+
+
 def number_of(name: str, architecture: Architecture) -> int | None:
     """Return the number of a call; None if the architecture does not have it."""
 

@@ -53,7 +53,7 @@ def test_a_token_of_the_issuer_counts_and_keys_are_fetched_once(
 def test_a_forgery_is_invalid(foreign: ForeignTokens, forge: Callable[[], str]) -> None:
     with pytest.raises(TokenInvalid) as raised:
         foreign.verify(forge())
-    assert raised.value.message == "The token is not valid."
+    assert raised.value.message == "the token is not valid"
 
 
 def test_an_expired_token_is_told_so(foreign: ForeignTokens) -> None:

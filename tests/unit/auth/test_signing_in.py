@@ -70,7 +70,7 @@ def test_bad_tokens_are_401_and_none_reaches_a_replica(tmp_path: Path) -> None:
             RUN, json={"execute": "def task(g): return 1"}, headers={"Authorization": f"Bearer {token}"}
         )
         assert answer.status_code == 401, name
-        assert answer.json()["error"] == "The token is not valid.", name
+        assert answer.json()["error"] == "the token is not valid", name
         assert answer.headers["www-authenticate"] == "Bearer"
     assert runners.calls == []
     site.close()

@@ -89,7 +89,7 @@ class SmallServer:
                 with server.news:
                     server.calls.append(Call(self.command, self.path, token, _json_of(sent), headers, sent))
                     server.news.notify_all()
-                missing = Answer(404, {"error": "There is no such route.", "type": "NotFound"})
+                missing = Answer(404, {"error": "there is no such route", "type": "NotFound"})
                 short = self.path.partition("?")[0]
                 answer = server.answers.get((self.command, self.path)) or server.answers.get((self.command, short))
                 self.answer(answer or missing)

@@ -103,9 +103,14 @@ class TestAnswers:
         ("status", "body", "error", "says"),
         [
             (401, {"error": "Token has expired."}, NotSignedIn, "sign in first: graphside login http"),
-            (403, {"error": "Only an administrator may do this."}, Refused, "Only an administrator may do this."),
-            (404, {"error": "There is no user 'bob'."}, Refused, "There is no user 'bob'."),
-            (409, {"message": "User bob already exists."}, Refused, "User bob already exists."),
+            (403, {"error": "only an administrator may do this"}, Refused, "only an administrator may do this"),
+            (404, {"error": "there is no user 'bob'"}, Refused, "there is no user 'bob'"),
+            (
+                409,
+                {"message": "user bob already exists"},
+                Refused,
+                "user bob already exists",
+            ),
             (400, {"error": "two\nlines \x1b[31mred"}, Refused, r"^two lines \[31mred$"),
             (404, b"<html>nothing here</html>", Refused, "answered 404 Not Found; is it a graphside server?"),
             (502, b"", Refused, "answered 502 Bad Gateway"),
@@ -122,10 +127,22 @@ class TestAnswers:
             Server(server.url, "t").send("GET", "/x")
         assert "\n" not in caught.value.message
 
-    def test_a_busy_server_says_when_to_come_back(self, server: SmallServer) -> None:
-        server.on("GET", "/x", 503, {"error": "The queue is full."}, retry_after="7")
-        with pytest.raises(Refused, match=r"The queue is full. \(try again in 7 s\)"):
+    @pytest.mark.parametrize(
+        ("sentence", "says"),
+        [
+            ("the store is full", "the store is full (try again in 7 s)"),
+            ("the queue is full; try again later", "the queue is full; try again in 7 s"),
+            ("no runner is ready yet; try again in a moment", "no runner is ready yet; try again in 7 s"),
+            ("no GPU; try again later, or use pandas", "no GPU; try again in 7 s, or use pandas"),
+            ("the device reported an error; try again", "the device reported an error; try again in 7 s"),
+            ("that is your limit; try again in 8 s", "that is your limit; try again in 8 s"),
+        ],
+    )
+    def test_a_busy_server_says_once_when_to_come_back(self, server: SmallServer, sentence: str, says: str) -> None:
+        server.on("GET", "/x", 503, {"error": sentence}, retry_after="7")
+        with pytest.raises(Refused) as caught:
             Server(server.url, "t").send("GET", "/x")
+        assert caught.value.message == says
 
     def test_a_redirect_is_told_and_not_followed(self, server: SmallServer) -> None:
         server.on("GET", "/x", 301, {}, location="https://example.org/x")

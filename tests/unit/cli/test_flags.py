@@ -69,8 +69,8 @@ def test_a_flag_is_set_for_one_scope_at_a_time(
 
 
 def test_an_unknown_flag_is_told_by_the_server(cli: Cli, signed_in: SmallServer) -> None:
-    signed_in.on("PUT", f"{FLAGS}nope/", 404, {"error": "There is no flag 'nope'; flags are a, b."})
-    assert complaint(cli("flag", "set", "nope", "on")) == "There is no flag 'nope'; flags are a, b."
+    signed_in.on("PUT", f"{FLAGS}nope/", 404, {"error": "there is no flag 'nope'; the flags are a, b"})
+    assert complaint(cli("flag", "set", "nope", "on")) == "there is no flag 'nope'; the flags are a, b"
 
 
 def test_another_value_is_one_line(cli: Cli, signed_in: SmallServer) -> None:

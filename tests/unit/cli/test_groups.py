@@ -15,8 +15,8 @@ def test_list_names_the_members(cli: Cli, signed_in: SmallServer) -> None:
 
 
 def test_the_servers_no_is_shown(cli: Cli, signed_in: SmallServer) -> None:
-    signed_in.on("DELETE", f"{GROUPS}nope/", 404, {"error": "There is no group 'nope'."})
-    assert complaint(cli("group", "rm", "nope")) == "There is no group 'nope'."
+    signed_in.on("DELETE", f"{GROUPS}nope/", 404, {"error": "there is no group 'nope'"})
+    assert complaint(cli("group", "rm", "nope")) == "there is no group 'nope'"
 
 
 def test_an_answer_that_is_no_list_of_groups_is_no_graphside(cli: Cli, signed_in: SmallServer) -> None:

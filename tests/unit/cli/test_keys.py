@@ -42,8 +42,8 @@ def test_revoke_names_the_key_in_the_path(cli: Cli, signed_in: SmallServer) -> N
 
 
 def test_what_the_server_says_no_to_is_one_line(cli: Cli, signed_in: SmallServer) -> None:
-    signed_in.on("POST", KEYS, 403, {"error": "Sign in with your password to make a personal key."})
-    assert complaint(cli("key", "create")) == "Sign in with your password to make a personal key."
+    signed_in.on("POST", KEYS, 403, {"error": "sign in with your password to make a personal key"})
+    assert complaint(cli("key", "create")) == "sign in with your password to make a personal key"
 
 
 def test_a_key_can_be_piped_into_login(cli: Cli, signed_in: SmallServer) -> None:

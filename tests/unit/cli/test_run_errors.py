@@ -89,7 +89,7 @@ def test_a_failed_task_is_status_1_with_the_line_that_failed_marked(
 def test_a_source_that_does_not_compile_has_a_caret_under_the_column(
     capsys: pytest.CaptureFixture[str], source: str, body: dict[str, Any], shown: str
 ) -> None:
-    refused = Refused("The source does not compile: invalid syntax (line 1).", 400, {"type": "InvalidSource", **body})
+    refused = Refused("the source does not compile: invalid syntax (line 1)", 400, {"type": "InvalidSource", **body})
     assert explain(refused, TaskSource("task.py", source)).message == refused.message
     assert capsys.readouterr().err == shown
 
@@ -135,7 +135,7 @@ class TestWhatATaskWrote:
             {"error": "the task did not end within its limit of 1 s", "type": "TaskTimeout", "run_id": "7", "limit": 1},
             "TaskTimeout: the task did not end within its limit of 1 s (run 7)",
         ),
-        (503, {"error": "The queue is full."}, "The queue is full. (try again in 2 s)"),
+        (503, {"error": "the queue is full; try again later"}, "the queue is full; try again in 2 s"),
         (500, b"<html>", "is it a graphside server?"),
     ],
 )

@@ -130,8 +130,8 @@ class TestKey:
         assert complaint(result) == "--key-stdin cannot be combined with --username or --password-stdin"
 
     def test_a_revoked_key_is_one_line(self, cli: Cli, server: SmallServer) -> None:
-        server.on("POST", KEY_LOG_IN, 401, {"error": "The personal key is not valid."})
-        assert "The personal key is not valid." in complaint(cli("login", server.url, "--key-stdin", typed="id:s\n"))
+        server.on("POST", KEY_LOG_IN, 401, {"error": "the personal key is not valid"})
+        assert "the personal key is not valid" in complaint(cli("login", server.url, "--key-stdin", typed="id:s\n"))
         assert load_session() is None
 
 

@@ -49,9 +49,9 @@ def test_a_made_up_password_is_printed_once_and_is_the_one_that_was_sent(cli: Cl
 
 
 def test_a_given_password_is_never_printed(cli: Cli, signed_in: SmallServer) -> None:
-    signed_in.on("POST", USERS, 400, {"error": "A password has at least 8 characters."})
+    signed_in.on("POST", USERS, 400, {"error": "a password has at least 8 characters"})
     result = cli("user", "add", "bob", "--password-stdin", typed="hunter2\n")
-    assert complaint(result) == "A password has at least 8 characters."
+    assert complaint(result) == "a password has at least 8 characters"
     assert "hunter2" not in result.output
 
 
@@ -113,8 +113,8 @@ def test_disable_and_enable_name_the_user_in_the_path(cli: Cli, signed_in: Small
 @pytest.mark.parametrize(
     ("status", "text", "says"),
     [
-        (403, "Only an administrator may do this.", "Only an administrator may do this."),
-        (409, "User bob already exists.", "User bob already exists."),
+        (403, "only an administrator may do this", "only an administrator may do this"),
+        (409, "user bob already exists; choose another name", "user bob already exists; choose another name"),
     ],
 )
 def test_the_servers_no_is_shown(cli: Cli, signed_in: SmallServer, status: int, text: str, says: str) -> None:

@@ -30,7 +30,7 @@ Parse = Callable[..., pa.Table]
 Edit = tuple[str, float, int, bytes]
 
 HANG_S = 5.0
-CRASHED = "The reader of this file ended"
+CRASHED = "the reader of this file ended"
 SAMPLE = pa.table(
     {
         "src": ["a", "b", None, "ü"] * 20,

@@ -59,7 +59,7 @@ def test_a_refused_form_says_so_and_keeps_the_name(site: Site) -> None:
     answer = site.browser().post("/login", data=form, headers=PAGE)
     assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")
     assert 'role="alert"' in answer.text
-    assert "Wrong username or password" in answer.text
+    assert "wrong username or password" in answer.text
     assert "wrong-password" not in answer.text
     assert "<script>" not in answer.text
     assert unescape(re.findall(r'name="username" value="(.*?)"', answer.text)[0]) == ODD

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from auth.errors import AuthError
+from catalog.errors import CatalogError
+from deployments.ingress.errors import RequestError, meaning_of
+from runtime.errors import RuntimeFailure
 from tests.document import openapi
 from tests.unit.http.site import PAGE, Site
 
@@ -25,6 +29,19 @@ def texts(value: Any, key: str = "") -> Iterator[str]:
             yield from texts(item)
     elif key in ("summary", "description", "title") and isinstance(value, str):
         yield value
+
+
+def error_classes() -> list[type[Exception]]:
+    """Return all our error classes that a client can see."""
+    found: list[type[Exception]] = [AuthError, CatalogError, RequestError, RuntimeFailure]
+    for kind in found:
+        found += kind.__subclasses__()
+    return sorted(set(found), key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
+def test_each_error_says_what_it_means_in_a_docstring_of_its_own(kind: type[Exception]) -> None:
+    assert meaning_of(kind).endswith(".")
 
 
 def test_no_text_of_the_document_is_for_its_authors() -> None:

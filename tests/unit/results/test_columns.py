@@ -264,7 +264,7 @@ def test_frames_without_much_in_them(frame: object, expected: bytes) -> None:
 def test_bytes_in_an_arrow_string_that_are_not_utf_8_are_never_sent() -> None:
     offsets = pa.py_buffer(np.arange(0, 2002, 2).tobytes())
     forged = pa.Array.from_buffers(pa.large_string(), 1000, [None, offsets, pa.py_buffer(b"\xff\xfe" * 1000)])
-    with pytest.raises(ResultNotSerializable, match=r"Writing the task's result raised"):
+    with pytest.raises(ResultNotSerializable, match=r"writing the task's result raised"):
         encoded(pa.table({"a": forged}))
 
 

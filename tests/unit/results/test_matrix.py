@@ -210,7 +210,7 @@ REFUSED: list[tuple[object, OutputType, str]] = [
     (EDGES, "shape", "needs a graph, or a dict"),
     ({}, "all", "type dict"),
     ({"nodes": NODES, "edges": EDGES, "more": 1}, "all", "other keys"),
-    ({"nodes": 5}, "nodes", "The nodes of the returned graph are of type int, not a DataFrame"),
+    ({"nodes": 5}, "nodes", "the nodes of the returned graph are of type int, not a DataFrame"),
     ({"edges": pd.Series([1])}, "all", ".to_frame()"),
     (GRAPH.edges("not a frame"), "edges", "type str"),
 ]

@@ -53,7 +53,7 @@ REFUSED: list[tuple[str, OutputType, Format, str]] = [
     ("{(1, 2): 3}", "json", "json", "a key of type tuple"),
     ("{1, 2} | {object()}", "json", "json", "type object"),
     ("None", "table", "json", "nothing (None)"),
-    ("g", "table", "parquet", "Return one of its tables"),
+    ("g", "table", "parquet", "return one of the graph's tables"),
     ("{'a': 1}", "all", "json", "other keys"),
     ("7", "all", "parquet", "type int"),
     ("'text'", "nodes", "csv", "type str"),

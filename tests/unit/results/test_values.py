@@ -274,7 +274,7 @@ def test_what_has_no_form_is_refused_with_its_type_and_place(value: object, said
     with pytest.raises(ResultNotSerializable) as caught:
         encoded(value)
     assert said in caught.value.message
-    assert caught.value.message.startswith("The task's result cannot be written as JSON")
+    assert caught.value.message.startswith("the task's result cannot be written as JSON")
     assert len(caught.value.message) < 6000
     assert "exception_type" not in caught.value.fields
 

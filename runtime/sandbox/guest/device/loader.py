@@ -124,4 +124,4 @@ def _table(fd: int) -> pa.Table:
 
         return pa.ipc.open_file(pa.BufferReader(file)).read_all()
     except (pa.ArrowException, ValueError) as error:
-        raise DatasetUnreadable(f"A stored table cannot be read: {error}") from error
+        raise DatasetUnreadable.by_table(error) from error

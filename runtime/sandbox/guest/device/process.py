@@ -43,4 +43,4 @@ def failure_of(error: Exception, frames: DeviceFrames) -> RuntimeFailure:
     explained = frames.explain(error)
     if explained is not None:
         return DatasetUnreadable(explained.message)
-    return DatasetUnreadable(legal_text(f"the dataset cannot be loaded: {type(error).__name__}: {error}"[:500]))
+    return DatasetUnreadable.by_loading(error)
