@@ -1,7 +1,6 @@
 """The benchmark of the GPU engine, over the twin of a device: all but its numbers."""
 
 import argparse
-import asyncio
 import json
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from tests.unit.docs.markdown import ROOT
 
 
 class BarePandas:
-    """What stands in for the bare process with cuDF."""
+    """Takes the place of the bare process with cuDF."""
 
     loaded: dict[str, Any] = {}
 
@@ -39,7 +38,8 @@ class BarePandas:
         pass
 
 
-def test_it_measures_each_task_and_finds_the_results_of_all_three_the_same(
+@pytest.mark.anyio
+async def test_it_measures_each_task_and_finds_the_results_of_all_three_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench.gpu, "BareCudf", BarePandas)
@@ -47,7 +47,7 @@ def test_it_measures_each_task_and_finds_the_results_of_all_three_the_same(
     monkeypatch.setattr(bench.gpu, "ENDLESS", {"computing": ENDLESS["computing"]})
     options = argparse.Namespace(rows=2_000, rounds=1, without_pandas=False)
     driver: Any = twin.HostDriver(total_bytes=1 << 40)
-    answer = asyncio.run(bench.gpu.measure(driver, tmp_path, options))
+    answer = await bench.gpu.measure(driver, tmp_path, options)
     assert answer["loading"]["table"]["gb_per_s"] > 0 < answer["loading"]["image"]["gb_per_s"]
     assert answer["attaching"]["attach_and_rebuild_ms"] > 0
     assert {name: part["same_result"] for name, part in answer["tasks"].items()} == dict.fromkeys(TASKS, True)

@@ -1,6 +1,5 @@
-"""Files over HTTP without a runner: their metadata, how much of them one may have, and the audit (protocol 2)."""
+"""Files over HTTP without a runner: their metadata, the limit on stored bytes, and the audit (protocol 2)."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ NOWHERE = "0" * 32
 
 
 class Runners:
-    """Stands for the way to the runners: stores as many bytes as it is told to."""
+    """Takes the place of the runners, and reports ``stored_bytes`` as the size of each table."""
 
     def __init__(self, site: Site) -> None:
         self.store = site.services.store
@@ -49,7 +48,7 @@ class Runners:
 
 
 class Desk:
-    """ann at a site where she may store 250 bytes."""
+    """A site with the users ann and bob, and a browser for each."""
 
     def __init__(self, data_dir: Path, **settings: Any) -> None:
         made = Site.open(data_dir, **settings)
@@ -139,7 +138,7 @@ def test_a_change_keeps_what_it_does_not_name(desk: Desk, body: dict[str, Any], 
         ([], "JSON object"),
     ],
 )
-def test_a_change_that_is_none_is_refused(desk: Desk, body: Any, said: str) -> None:
+def test_an_invalid_change_is_refused(desk: Desk, body: Any, said: str) -> None:
     file_id = desk.file(name="first")
     before = desk.ann.get(f"/api/v2/files/{file_id}").json()
     answer = desk.ann.patch(f"/api/v2/files/{file_id}", json=body)
@@ -148,7 +147,7 @@ def test_a_change_that_is_none_is_refused(desk: Desk, body: Any, said: str) -> N
     assert desk.ann.get(f"/api/v2/files/{file_id}").json() == before
 
 
-def test_somebody_elses_file_is_not_there_to_be_changed(desk: Desk) -> None:
+def test_another_users_file_cannot_be_changed_and_seems_absent(desk: Desk) -> None:
     file_id = desk.file(name="mine")
     bodies = []
     for asked in (file_id, NOWHERE):
@@ -159,7 +158,7 @@ def test_somebody_elses_file_is_not_there_to_be_changed(desk: Desk) -> None:
     assert desk.ann.get(f"/api/v2/files/{file_id}").json()["name"] == "mine"
 
 
-def test_options_that_were_changed_count_for_the_next_upload(desk: Desk) -> None:
+def test_changed_options_apply_to_the_next_upload(desk: Desk) -> None:
     asked: list[dict[str, Any]] = []
     parse = desk.runners.parse
 
@@ -174,7 +173,7 @@ def test_options_that_were_changed_count_for_the_next_upload(desk: Desk) -> None
     assert asked == [{"sep": ";"}]
 
 
-# How much one may store
+# The limit on stored bytes
 
 
 def assert_full(answer: httpx.Response, observed: int) -> None:
@@ -183,7 +182,7 @@ def assert_full(answer: httpx.Response, observed: int) -> None:
     assert (body["limit_name"], body["limit"], body["observed"]) == ("stored_bytes", 250, observed)
 
 
-def test_a_user_stores_what_he_may_and_no_more(desk: Desk) -> None:
+def test_uploads_beyond_the_limit_of_a_user_are_refused_until_files_are_deleted(desk: Desk) -> None:
     first, second, third = (desk.file() for _ in range(3))
     assert desk.upload(first).status_code == 200
     assert desk.upload(second).status_code == 200
@@ -198,7 +197,7 @@ def test_a_user_stores_what_he_may_and_no_more(desk: Desk) -> None:
     assert desk.bob.get("/api/v2/users/me").json()["stored_bytes"] == {"used": 0, "allowed": 250}
 
 
-def test_a_dataset_of_ones_files_takes_nothing_and_one_of_several_joined_does(desk: Desk) -> None:
+def test_a_dataset_of_uploaded_files_takes_no_space_unless_files_are_joined(desk: Desk) -> None:
     files = [desk.file(), desk.file()]
     assert all(desk.upload(file_id).status_code == 200 for file_id in files)
     assert desk.create(edge_files=files[:1], node_files=files[1:]).status_code == 201
@@ -222,7 +221,7 @@ def test_tables_that_follow_inline_count_too(desk: Desk) -> None:
     assert (desk.stored()["used"], desk.objects()) == (250, 1)
 
 
-def test_what_somebody_attaches_counts_for_the_owner(desk: Desk) -> None:
+def test_a_table_that_an_editor_attaches_counts_for_the_owner(desk: Desk) -> None:
     dataset_id = desk.create().json()["data"]["dataset_id"]
     desk.ann.post("/api/v2/share/link/", json={"obj_pk": dataset_id, "invited_users": ["bob"], "mode_action": "20"})
     assert desk.bob.post(f"/api/v2/upload/datasets/{dataset_id}/edges/arrow", content=b"x").status_code == 200
@@ -230,10 +229,11 @@ def test_what_somebody_attaches_counts_for_the_owner(desk: Desk) -> None:
     assert desk.bob.get("/api/v2/users/me").json()["stored_bytes"]["used"] == 0
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("used", "announced", "observed"), [(250, None, 250), (100, 151, 251)], ids=["nothing left", "announced"]
 )
-def test_what_cannot_fit_is_refused_before_it_is_read(
+async def test_an_upload_that_cannot_fit_is_refused_before_it_is_read(
     desk: Desk, used: int, announced: int | None, observed: int
 ) -> None:
     desk.runners.stored_bytes = used
@@ -247,17 +247,15 @@ def test_what_cannot_fit_is_refused_before_it_is_read(
             read += 1
             yield b"x"
 
-    async def send() -> httpx.Response:
-        headers = dict(desk.ann.headers) | ({} if announced is None else {"Content-Length": str(announced)})
-        transport = httpx.ASGITransport(desk.ann.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://site.example") as http:
-            return await http.post(path, content=body(), headers=headers)
-
-    assert_full(asyncio.run(send()), observed)
+    headers = dict(desk.ann.headers) | ({} if announced is None else {"Content-Length": str(announced)})
+    transport = httpx.ASGITransport(desk.ann.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://site.example") as http:
+        answer = await http.post(path, content=body(), headers=headers)
+    assert_full(answer, observed)
     assert (read, desk.runners.parsed) == (0, parsed)
 
 
-def test_text_may_be_longer_than_what_it_is_stored_as(desk: Desk) -> None:
+def test_text_may_be_longer_than_the_table_that_it_becomes(desk: Desk) -> None:
     assert desk.upload(desk.file(file_type="csv"), b"x" * 1000).status_code == 200
     assert_full(desk.upload(desk.file(file_type="parquet"), b"x" * 1000), 1100)
 
@@ -270,10 +268,10 @@ def test_without_the_setting_there_is_no_limit(tmp_path: Path) -> None:
     desk.site.close()
 
 
-# Oneself, and the audit
+# The caller, and the audit
 
 
-def test_one_is_told_who_one_is(desk: Desk) -> None:
+def test_the_caller_sees_their_user_and_organizations(desk: Desk) -> None:
     desk.site.services.organizations.add("lab", "The lab")
     desk.site.services.organizations.set_member("lab", "ann", "admin")
     told = desk.ann.get("/api/v2/users/me").json()
