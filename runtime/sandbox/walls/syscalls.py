@@ -1,7 +1,7 @@
 """Numbers of the system calls that our policies name, for each architecture that we support.
 
-They come from the kernel's own tables, in which a number never changes. ``tests/unit/sandbox/test_filters.py`` compares
-them with the kernel's headers if those are installed. None: the architecture never had that call.
+They come from the kernel's own tables, in which a number never changes. ``tests/unit/sandbox/test_syscall_numbers.py``
+compares them with the kernel's headers if those are installed. None: the architecture never had that call.
 """
 
 import platform

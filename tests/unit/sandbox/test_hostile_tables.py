@@ -1,10 +1,8 @@
-"""Tables made to hurt whoever reads them, the whole way: parsed in a job, mapped in a holder, used in a run.
+"""Tables made to hurt their readers are refused by name, or used like any other.
 
-What comes of each is a refusal by name or a run like any other. No code in it runs, no process of the server ends, and
-the dataset beside it is not disturbed.
+No code in them runs, no process of the server ends, and the dataset beside them is not disturbed.
 """
 
-import io
 import json
 import pickle
 import random
@@ -13,21 +11,13 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from runtime.engines.base import DatasetSource
 from runtime.errors import RuntimeFailure
 from tests.unit.sandbox.conftest import EDGES, PAYLOAD, Rig, answer
-
-GOOD = "def task(g): return len(g._edges)"
-LOOK = """
-def task(g):
-    kept = [str(dtype) for dtype in g._edges.dtypes], g._edges.memory_usage(deep=True).sum()
-    return [len(g._edges), kept, repr(g._edges)[:100], g._edges.head(2).to_json(default_handler=str)[:100], g._source]
-"""
+from tests.unit.sandbox.hostile_tables import GOOD, LOOK, ipc, parquet, used
 
 
 class Runs:
@@ -35,19 +25,6 @@ class Runs:
 
     def __reduce__(self) -> Any:
         return __import__("os")._exit, (42,)
-
-
-def ipc(table: pa.Table, **options: Any) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def parquet(table: pa.Table, **options: Any) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, **options)
-    return sink.getvalue()
 
 
 def named(*names: str) -> pa.Table:
@@ -234,24 +211,6 @@ TABLES: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
-def used(rig: Rig, content: bytes, file_type: str, payload: Any = PAYLOAD) -> str:
-    """What came of a table: ``ok``, or the failure's type."""
-    incoming = rig.store.incoming()
-    incoming.write_bytes(content)
-    try:
-        made = rig.wait(rig.uploads.parse(incoming.name, file_type, "", {}))
-        source = DatasetSource(uuid4().hex, {"edges": made["id"]}, made["byte_count"], dict(payload))
-        outcome = rig.run(source, LOOK, timeout_s=30)
-        assert outcome.cause != "TaskCrashed", outcome.failure
-        return outcome.cause
-    except RuntimeFailure as failure:
-        assert "signal 11" not in failure.message
-        json.dumps(failure.to_wire())
-        return failure.type
-    finally:
-        incoming.unlink()
-
-
 @pytest.fixture(scope="module")
 def neighbour(rig: Rig) -> DatasetSource:
     return rig.dataset()
@@ -267,46 +226,6 @@ def test_a_hostile_table_is_refused_by_name_or_used_like_any_other(
     assert came in ("ok", "InvalidTable", "TaskError"), came  # a task that cannot show it says so
     assert rig.template.pid == template
     assert answer(rig.run(neighbour, GOOD)) == 3
-
-
-def _column(values: Any, count: int) -> bytes:
-    return parquet(pa.table({"w": pa.concat_arrays([values] * (count // len(values)))}), compression="zstd")
-
-
-SOME = np.arange(1 << 16)
-MUCH: dict[str, Callable[[], bytes]] = {
-    "truth with a gap": lambda: _column(pa.array([True] * 65_535 + [None]), 1 << 26),
-    "bytes with a gap": lambda: _column(pa.array([*[1] * 65_535, None], pa.int8()), 1 << 25),
-    "nulls": lambda: ipc(pa.table({"w": pa.nulls(1 << 27)})),
-    "objects": lambda: _column(pa.StructArray.from_arrays([pa.array(SOME % 7, pa.int8())], ["a"]), 1 << 20),
-    "lists": lambda: _column(pa.array([[1]] * (1 << 16), pa.list_(pa.int8())), 1 << 20),
-    "numbers of many digits": lambda: _column(pa.array(SOME.tolist(), pa.decimal128(30, 2)), 1 << 21),
-}
-
-
-@pytest.fixture(scope="module")
-def narrow(make_rig: Callable[..., Rig]) -> Rig:
-    """Its cache has room for 96 MiB."""
-    return make_rig(cache_bytes=96 << 20)
-
-
-@pytest.mark.parametrize("name", MUCH)
-def test_a_table_that_is_more_in_memory_than_may_be_is_refused_and_nothing_has_to_make_room(
-    narrow: Rig, name: str
-) -> None:
-    beside = narrow.dataset()
-    assert answer(narrow.run(beside, GOOD)) == 3
-    loads = narrow.executor.cache.counts.loads
-    came = used(narrow, MUCH[name](), "arrow" if name == "nulls" else "parquet")
-    assert came in ("DatasetTooLarge", "DatasetUnreadable", "InvalidTable")  # C++ may end itself: then the second
-    assert answer(narrow.run(beside, GOOD)) == 3
-    assert narrow.executor.cache.counts.loads <= loads + 1
-
-
-def test_a_large_table_that_is_mapped_as_it_is_fits(narrow: Rig) -> None:
-    """Its pages are the file's: what is counted is what the cache is charged."""
-    made = parquet(pa.table({"w": pa.array(np.zeros(8 << 20))}))
-    assert used(narrow, made, "parquet") == "ok"
 
 
 def test_bytes_that_rot_are_told_or_read(rig: Rig, neighbour: DatasetSource) -> None:
