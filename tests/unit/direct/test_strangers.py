@@ -1,0 +1,114 @@
+"""A direct connection runs nothing for strangers, and tells them nothing."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from deployments.calls.direct.frames import encode
+from deployments.calls.direct.line import connect
+from tests.unit.direct.wired import Request, wired
+
+pytestmark = pytest.mark.anyio
+
+
+class TestStrangers:
+    """The socket has no file whose permissions would guard it."""
+
+    @staticmethod
+    async def said_to(address: Request, data: bytes) -> bytes:
+        """Return the answer of the server; no bytes if it ends the connection."""
+        endpoint = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        endpoint.connect(f"\0{address['name']}")
+        reader, writer = await asyncio.open_unix_connection(sock=endpoint)
+        writer.write(data)
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            encode({"secret": "guessed"}),
+            encode({"run": 1, "call": {}}),
+            b"\xff" * 100,
+            encode({"secret": ["s"]}) + encode({"run": 1, "call": {}}),
+        ],
+        ids=["another-secret", "no-secret", "noise", "no-text"],
+    )
+    async def test_without_the_secret_nothing_is_run(self, data: bytes) -> None:
+        ran: list[Request] = []
+
+        async def run(request: Request) -> Request:
+            ran.append(request)
+            return {}
+
+        async with wired(run) as both:
+            assert both.runner.address is not None
+            assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
+            assert ran == []
+
+    async def test_a_message_that_makes_no_sense_ends_the_connection(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with wired() as both:
+            assert both.runner.address is not None
+            data = encode({"secret": both.runner.address["secret"]}) + encode({"run": "not a number"})
+            assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert "direct.bad_message" in caplog.text
+
+    async def test_a_peer_that_says_nothing_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("deployments.calls.direct.server.GREETING_S", 0.1)
+        async with wired() as both:
+            assert both.runner.address is not None
+            assert await asyncio.wait_for(self.said_to(both.runner.address, b""), 5) == b""
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    async def test_a_process_of_another_user_is_sent_away_though_it_knows_the_secret(self) -> None:
+        code = """
+import os, socket, sys
+os.setuid(12345)
+endpoint = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+endpoint.connect("\\0" + sys.argv[1])
+try:
+    endpoint.sendall(bytes.fromhex(sys.argv[2]))
+    print("answered" if endpoint.recv(1) else "sent away")
+except ConnectionError:
+    print("sent away")
+"""
+
+        async with wired() as both:
+            assert both.runner.address is not None
+            said = encode({"secret": both.runner.address["secret"]}) + encode({"run": 1, "call": {}})
+            command = [sys.executable, "-c", code, both.runner.address["name"], said.hex()]
+            done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=30)
+            assert done.stdout.strip() == "sent away", done.stderr
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    async def test_a_socket_of_another_user_is_told_nothing(self) -> None:
+        code = """
+import os, socket, sys
+os.setuid(12345)
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+listener.bind("\\0graphside-runner-forged")
+listener.listen()
+print("listening", flush=True)
+peer, _ = listener.accept()
+try:
+    print(len(peer.recv(1000)), flush=True)
+except ConnectionError:
+    print(0, flush=True)
+"""
+
+        async with wired():
+            command = [sys.executable, "-c", code]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forger:
+                assert forger.stdout is not None
+                assert (await asyncio.to_thread(forger.stdout.readline)).strip() == "listening"
+                assert await connect({"name": "graphside-runner-forged", "secret": "s"}) is None
+                assert (await asyncio.to_thread(forger.stdout.readline)).strip() == "0"
