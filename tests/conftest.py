@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.conformance import HeldClient
 from tests.free_ports import free_port
 from tests.postgresql_server import PACKAGE, PostgresServer, find_binaries, postgresql_server
 from tests.s3_server import S3Server, s3_server
+from tests.waiting import eventually
 
 __all__ = ["ADMIN", "PASSWORD", "SMALL_EDGES", "LiveServer", "Person", "arrow_file", "free_port"]
 
@@ -63,13 +63,14 @@ class LiveServer:
                 stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                 env=environment, text=True, start_new_session=True,
             )  # fmt: skip
-        deadline = time.monotonic() + START_TIMEOUT_S
-        # The demo's curl line is the last thing printed.
-        while "\ncurl " not in (output := log.read_text()):
-            assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{output}"
-            assert time.monotonic() < deadline, f"the server is not ready:\n{output}"
-            time.sleep(0.1)
-        self.output = output
+        process = self.process
+
+        def is_ready() -> bool:
+            assert process.poll() is None, f"the server ended with {process.returncode}:\n{log.read_text()}"
+            return "\ncurl " in log.read_text()  # the demo's curl line is the last thing printed
+
+        eventually(is_ready, START_TIMEOUT_S, 0.1, log.read_text)
+        self.output = log.read_text()
         return self
 
     def stop(self, signal_number: int = signal.SIGINT, timeout_s: float = 20) -> int:

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import OperationalError
 
 from tests.free_ports import free_port
+from tests.waiting import eventually
 
 PACKAGE = "postgresql"
 _USER = "graphside"
@@ -81,13 +81,9 @@ def postgresql_server(binaries: Path) -> Iterator[PostgresServer]:
     server = PostgresServer(free_port(), secrets.token_hex(16))
     process = None
     try:
-        process = _start(binaries, folder, server)
-        deadline = time.monotonic() + _START_S
-        while not server.answers():
-            log = (folder / "log").read_text()
-            assert process.poll() is None, f"PostgreSQL ended:\n{log}"
-            assert time.monotonic() < deadline, f"PostgreSQL does not answer:\n{log}"
-            time.sleep(0.05)
+        started = process = _start(binaries, folder, server)
+        eventually(lambda: server.answers() or started.poll() is not None, _START_S, 0.05, (folder / "log").read_text)
+        assert started.poll() is None, f"PostgreSQL ended:\n{(folder / 'log').read_text()}"
         yield server
     finally:
         if process is not None:

@@ -12,18 +12,34 @@ WITHIN_S = 5.0
 _POLL_S = 0.01
 
 
-def eventually(condition: Callable[[], T | None], within_s: float = WITHIN_S, poll_s: float = _POLL_S) -> T:
-    """Return the first true value of ``condition()``; fail if there is none within ``within_s`` seconds."""
+def eventually(
+    condition: Callable[[], T | None],
+    within_s: float = WITHIN_S,
+    poll_s: float = _POLL_S,
+    explain: Callable[[], str] = str,
+) -> T:
+    """Return the first true value of ``condition()``; fail if there is none within ``within_s`` seconds.
+
+    The failure shows the condition, its last value and the text of ``explain()``.
+    """
     deadline = time.monotonic() + within_s
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(_failure(condition, value, within_s))
+            raise AssertionError(f"{_failure(condition, value, within_s)}\n{explain()}".strip())
+        time.sleep(poll_s)
+    return value
+
+
+def settled(look: Callable[[], T], is_settled: Callable[[T], bool], within_s: float, poll_s: float = _POLL_S) -> T:
+    """Return the first settled value of ``look()``, or the last value after ``within_s`` seconds: the caller judges."""
+    deadline = time.monotonic() + within_s
+    while not is_settled(value := look()) and time.monotonic() < deadline:
         time.sleep(poll_s)
     return value
 
 
 async def eventually_async(condition: Callable[[], T | None], within_s: float = WITHIN_S, poll_s: float = _POLL_S) -> T:
-    """The same on an event loop, which goes on meanwhile."""
+    """Do the same as ``eventually`` on an event loop, which goes on meanwhile."""
     deadline = time.monotonic() + within_s
     while not (value := condition()):
         if time.monotonic() > deadline:

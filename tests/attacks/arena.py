@@ -18,6 +18,7 @@ from tests.attacks.modes import Mode
 from tests.attacks.report import Ended
 from tests.attacks.state import Place, State
 from tests.conftest import LiveServer, Person
+from tests.waiting import eventually, settled
 
 TIMEOUT_S = 2.0
 MEMORY_BYTES = 700 * 2**20
@@ -151,14 +152,12 @@ class Arena:
         return run_good(self.person, self.dataset_id)
 
     def check(self, outcome: Outcome) -> None:
-        """Every invariant of the suite. Fails with the name of the first that does not hold."""
+        """Check every invariant of the suite; fail with the name of the first that does not hold."""
         deadline = time.monotonic() + GONE_S + outcome_slack()
         assert self.canary.encode() not in outcome.raw, "the canary is in the answer"
         assert outcome.seconds < TIMEOUT_S + 0.5 + outcome_slack(), f"the answer took {outcome.seconds:.2f} s"
-        now = State.of(self.place)
-        while not now.settled(self.before) and time.monotonic() < deadline:
-            time.sleep(0.01)
-            now = State.of(self.place)
+        left_s = deadline - time.monotonic()
+        now = settled(lambda: State.of(self.place), lambda state: state.settled(self.before), left_s)
         now.compare(self.before)
         assert self.run_good() == self.good, "the next request sees something else"
         for listener in self.listeners:
@@ -172,14 +171,16 @@ def run_good(person: Person, dataset_id: str) -> Any:
 
 
 def _calm(place: Place) -> State:
-    """The state once spare seats stand ready, and two looks agree."""
-    deadline = time.monotonic() + 20
-    last, now = None, State.of(place)
-    while last is None or now.seats != last.seats or now.seats < 2 or now.zombies or now.strangers:
-        assert time.monotonic() < deadline, f"the server does not come to rest: {now}"
-        time.sleep(0.3)
-        last, now = now, State.of(place)
-    return now
+    """Return the state once spare seats stand ready and two looks agree."""
+    seen: list[State] = []
+
+    def is_calm() -> bool:
+        seen.append(State.of(place))
+        now = seen[-1]
+        return len(seen) > 1 and now.seats == seen[-2].seats >= 2 and not now.zombies and not now.strangers
+
+    eventually(is_calm, 20, 0.3, lambda: f"the server does not come to rest: {seen[-1]}")
+    return seen[-1]
 
 
 def _walls_line(server: LiveServer) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import statistics
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
@@ -16,6 +15,7 @@ from tests.attacks.arena import GOOD, Arena, Outcome
 from tests.attacks.conftest import SOAKED
 from tests.attacks.state import RUNNER_SLACK, State, anonymous_bytes
 from tests.attacks.suite import Attack, collection, own
+from tests.waiting import settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.best_mode]
 
@@ -76,17 +76,13 @@ def assert_fits(attack: Attack, outcome: Outcome, arena: Arena) -> None:
 
 
 def rest(arena: Arena) -> tuple[State, int]:
-    """The state, and the replica's private bytes, once what is on its way has ended."""
-    deadline = time.monotonic() + 10
-    state = State.of(arena.place)
-    while not state.settled(arena.before) and time.monotonic() < deadline:
-        time.sleep(0.05)
-        state = State.of(arena.place)
+    """Return the state and the replica's private bytes, once running work has ended."""
+    state = settled(lambda: State.of(arena.place), lambda now: now.settled(arena.before), 10, 0.05)
     return state, anonymous_bytes(arena.place.runner)
 
 
 def slope(counts: list[float], values: list[float]) -> float:
-    """The median slope between two samples: one that a single jump does not move."""
+    """Return the median slope between two samples; a single jump does not change it."""
     pairs = combinations(zip(counts, values, strict=True), 2)
     return statistics.median((b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs)
 

@@ -1,10 +1,10 @@
-"""``eventually`` returns what it waited for, and says what did not come."""
+"""``eventually`` returns the value that it waited for, or fails; ``settled`` leaves the verdict to its caller."""
 
 import asyncio
 
 import pytest
 
-from tests.waiting import eventually, eventually_async
+from tests.waiting import eventually, eventually_async, settled
 
 
 def test_the_first_true_value_is_returned() -> None:
@@ -16,6 +16,17 @@ def test_a_failure_shows_the_condition_and_its_last_value() -> None:
     words: list[str] = []
     with pytest.raises(AssertionError, match=r"still \[\] after 0.02 s: .*lambda: words"):
         eventually(lambda: words, within_s=0.02)
+
+
+def test_a_failure_has_the_callers_explanation() -> None:
+    with pytest.raises(AssertionError, match="\nthe log of the server"):
+        eventually(lambda: False, 0.02, explain=lambda: "the log of the server")
+
+
+def test_the_last_value_is_returned_if_none_settles() -> None:
+    values = iter(range(1000))
+    assert settled(lambda: next(values), lambda value: value == 3, within_s=5) == 3
+    assert settled(lambda: next(values), lambda value: False, within_s=0.05) > 4
 
 
 @pytest.mark.anyio

@@ -15,6 +15,7 @@ import pytest
 
 from runtime.datasets.store.node_cache import NodeCache
 from runtime.errors import DatasetTooLarge, Overloaded, StoreUnavailable
+from tests.waiting import eventually
 
 BUDGET = 1000
 
@@ -79,9 +80,19 @@ def test_a_second_open_fetches_nothing(source: Source) -> None:
 
 def test_many_who_want_it_at_once_wait_for_one_fetch(source: Source) -> None:
     object_id = source.new(100)
-    source.before_end = lambda: time.sleep(0.2)
+    asking: list[str] = []
+
+    def wait_for_all() -> None:
+        eventually(lambda: len(asking) == 8)
+
+    source.before_end = wait_for_all
+
+    def read(wanted: str) -> bytes:
+        asking.append(wanted)
+        return source.read(wanted)
+
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(source.read, [object_id] * 8)) == {source.contents[object_id]}
+        assert set(pool.map(read, [object_id] * 8)) == {source.contents[object_id]}
     assert source.fetched == [object_id]
 
 
