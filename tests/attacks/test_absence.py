@@ -80,7 +80,7 @@ def means_something(probe: Probe, walls: Walls) -> bool:
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
-def test_with_all_walls_it_fails(rig_of: MakeRig, walls: Walls, probe: Probe) -> None:
+def test_with_all_walls_a_probe_fails(rig_of: MakeRig, walls: Walls, probe: Probe) -> None:
     if not means_something(probe, walls):
         pytest.skip("a wall that this is about does not stand on this machine")
     rig = rig_of("walled")
@@ -92,7 +92,7 @@ def test_with_all_walls_it_fails(rig_of: MakeRig, walls: Walls, probe: Probe) ->
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_without_it_something_gets_through(
+def test_without_one_wall_its_probe_gets_through(
     rig_of: MakeRig,
     walls: Walls,
     variant: Variant,

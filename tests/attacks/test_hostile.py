@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("attack", [*collection(), *own()], ids=lambda attack: attack.name)
-def test_an_attack_ends_as_it_may_and_leaves_nothing(arena: Arena, attack: Attack) -> None:
+def test_an_attack_ends_in_an_allowed_way_and_leaves_nothing(arena: Arena, attack: Attack) -> None:
     outcome = arena.attack(attack.code)
     kept = False
     try:

@@ -34,7 +34,7 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def test_a_state_like_the_one_before_is_fine() -> None:
+def test_an_unchanged_state_breaks_no_invariant() -> None:
     BEFORE.compare(BEFORE)
 
 

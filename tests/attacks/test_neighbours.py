@@ -23,7 +23,7 @@ MARKER = {marker!r}
 def task(g):
     g._edges['mine'] = MARKER
     print(MARKER, flush=True)
-    open('note-' + MARKER, 'w').write(MARKER)  # last: whoever waits for this run looks for it
+    open('note-' + MARKER, 'w').write(MARKER)  # last: tests that wait for this run look for this file
     deadline = time.monotonic() + {seconds}
     while time.monotonic() < deadline: time.sleep(0.01)
     return MARKER
@@ -40,7 +40,7 @@ def task(g):
 
 @pytest.fixture(scope="module")
 def bob(arena: Arena) -> Iterator[Person]:
-    """He may read the arena's dataset, and run Python."""
+    """Another user, who may read the arena's dataset and run Python."""
     admin, name = arena.person.http, f"bob{uuid4().hex[:8]}"
     assert admin.post("/api/v2/admin/users/", json={"username": name, "password": PASSWORD}).status_code == 201
     change = {"user": name, "value": True}
@@ -105,7 +105,7 @@ def test_nobody_ends_sees_or_finds_another_s_run(arena: Arena, bob: Person) -> N
                 answer = bob.http.request(method, path.format(one))
                 body = answer.json()
                 told.append((answer.status_code, body["type"], body["error"].replace(one, "")))
-            assert told[0] == told[1], "a run of another's is told from one that is none"
+            assert told[0] == told[1], "the answers distinguish a run of another user from an absent run"
             assert told[0][0] == 404
         for query in ("", f"?run_label={marker}", "?state=running", f"?dataset_id={arena.dataset_id}"):
             assert marker not in bob.http.get(f"/api/v2/runs{query}").text
@@ -146,7 +146,7 @@ def test_a_run_that_is_killed_beside_another_leaves_it_alone(arena: Arena, bob: 
     assert answers[0].text == marker
 
 
-def test_each_is_cancelled_alone(arena: Arena, bob: Person) -> None:
+def test_cancelling_one_run_leaves_the_others_alone(arena: Arena, bob: Person) -> None:
     one, other = uuid4().hex, uuid4().hex
     with running(arena, arena.person, one) as (_, kept), running(arena, bob, other, seconds=20) as (run_id, ended):
         assert bob.http.post(f"/api/v2/runs/{run_id}/cancel").status_code == 200

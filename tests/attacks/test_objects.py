@@ -25,7 +25,7 @@ def thoroughly(items: Sequence[Any]) -> list[Any]:  # pytest names the type of i
 
 @pytest.fixture(scope="module")
 def http(arena: Arena) -> Iterator[httpx.Client]:
-    """One that does not hold what comes to the document: what is in a result is for the task to say."""
+    """A client without checks against the document, because a task decides what its result contains."""
     headers = {"Authorization": arena.person.http.headers["Authorization"]}
     with httpx.Client(base_url=arena.server.url, headers=headers, timeout=60, trust_env=False) as client:
         yield client
@@ -45,7 +45,7 @@ def attacked(arena: Arena, http: httpx.Client, name: str, forms: Sequence[dict[s
 
 @pytest.mark.parametrize("name", EVIL)
 @pytest.mark.parametrize("places", thoroughly(list(PLACES)))
-def test_an_odd_object_is_encoded_or_refused_wherever_it_is(
+def test_an_odd_object_is_encoded_or_refused_at_any_depth(
     arena: Arena, http: httpx.Client, name: str, places: Sequence[str]
 ) -> None:
     for place in places:
@@ -55,7 +55,7 @@ def test_an_odd_object_is_encoded_or_refused_wherever_it_is(
 
 @pytest.mark.parametrize("name", PATCHES)
 @pytest.mark.parametrize("forms", thoroughly(FORMS))
-def test_a_task_that_changes_what_encodes_it_harms_itself(
+def test_a_task_that_patches_its_encoder_harms_only_itself(
     arena: Arena, http: httpx.Client, name: str, forms: Sequence[dict[str, str]]
 ) -> None:
     arena.check(attacked(arena, http, name, forms))

@@ -30,14 +30,14 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def http(arena: Arena) -> Iterator[httpx.Client]:
-    """It sends what other clients refuse to."""
+    """A client that sends text which other clients refuse to send."""
     headers = {"Authorization": arena.person.http.headers["Authorization"]}
     with httpx.Client(base_url=arena.server.url, headers=headers, timeout=60, trust_env=False) as client:
         yield client
 
 
 def no_line_is_theirs(arena: Arena) -> None:
-    """In all that the server, Ray and HAProxy have logged."""
+    """Assert that no forged line is in the logs of the server, Ray and HAProxy."""
     forged = (
         b"\n" + LINE.encode(),
         b"\r" + LINE.encode(),
@@ -51,7 +51,7 @@ def no_line_is_theirs(arena: Arena) -> None:
     for path, content in (*files, (stdout, stdout.read_bytes())):
         for words in forged:
             assert words not in content, f"{path}: {words!r}"
-        assert MARK.encode() + b"a" * 10_000 not in content, f"{path} has what is long whole"
+        assert MARK.encode() + b"a" * 10_000 not in content, f"{path} logged a long text whole"
 
 
 def no_header_is_theirs(answer: httpx.Response) -> None:
@@ -61,7 +61,7 @@ def no_header_is_theirs(answer: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("kind", WORDS)
-def test_words_in_a_run_stay_words(arena: Arena, http: httpx.Client, kind: str) -> None:
+def test_hostile_text_in_a_run_stays_text(arena: Arena, http: httpx.Client, kind: str) -> None:
     """Its label, what it prints, raises and returns; its receipt and its line of audit."""
     words = WORDS[kind]
     code = f"import sys, warnings\nWORDS = {words!r}\ndef task(g):\n    print(WORDS); print(WORDS, file=sys.stderr)\n"
@@ -91,7 +91,7 @@ def test_words_in_a_run_stay_words(arena: Arena, http: httpx.Client, kind: str) 
 
 
 @pytest.mark.parametrize("kind", WORDS)
-def test_words_of_a_dataset_stay_words(arena: Arena, http: httpx.Client, kind: str) -> None:
+def test_hostile_text_in_a_dataset_stays_text(arena: Arena, http: httpx.Client, kind: str) -> None:
     """Its name, description, bindings and columns, in the API, on its page and in what loads it."""
     words = WORDS[kind]
     payload = {
@@ -126,7 +126,7 @@ def test_words_of_a_dataset_stay_words(arena: Arena, http: httpx.Client, kind: s
 
 
 @pytest.mark.parametrize("kind", WORDS)
-def test_words_in_paths_headers_and_names_stay_words(arena: Arena, http: httpx.Client, kind: str) -> None:
+def test_hostile_text_in_paths_headers_and_names_stays_text(arena: Arena, http: httpx.Client, kind: str) -> None:
     words = WORDS[kind][:2000]
     for path in ("/api/v2/datasets/", "/api/v2/runs/", "/api/v2/files/", "/graph/graph.html?dataset=", "/nowhere/"):
         no_header_is_theirs(http.get(path + httpx.QueryParams({"x": words})["x"].encode().hex()))

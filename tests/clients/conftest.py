@@ -1,4 +1,4 @@
-"""Other clients than the one that this server is built against: where they are, and how to run them.
+"""Clients other than the current PyGraphistry: where they are, and how to run them.
 
 ``make install-clients`` brings them. Where they are not, tests are skipped and say so; in CI they fail.
 """

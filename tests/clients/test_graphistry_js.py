@@ -97,7 +97,7 @@ def test_an_arrow_table_keeps_its_types(report: dict[str, Any], erin: Person) ->
     assert (dtypes["n"], dtypes["big"], dtypes["w"], dtypes["at"]) == ("int32", "int64", "float64", "datetime64[ms]")
 
 
-def test_an_arrow_table_made_of_arrays_is_one(report: dict[str, Any], erin: Person) -> None:
+def test_an_arrow_table_made_of_arrays_is_a_table(report: dict[str, Any], erin: Person) -> None:
     expected = [{"s": "a", "d": "b", "w": 0.5}, {"s": "b", "d": "a", "w": 1.5}]
     assert edges_of(erin, report["arrow_of_arrays"]["dataset"]) == expected
 
@@ -107,7 +107,7 @@ def test_options_of_the_query_reach_the_reader(report: dict[str, Any], erin: Per
 
 
 @pytest.mark.protocol("8")
-def test_pygraphistry_reads_what_javascript_wrote(report: dict[str, Any], server: LiveServer, erin: Person) -> None:
+def test_pygraphistry_reads_datasets_of_javascript(report: dict[str, Any], server: LiveServer, erin: Person) -> None:
     reader = new_client()
     reader.register(api=3, protocol="http", server=f"127.0.0.1:{server.port}", token=erin.token)
     found = reader.from_dataset_id(report["columns"]["dataset"])
@@ -141,7 +141,7 @@ def test_a_personal_key_signs_in_by_post_and_by_get(report: dict[str, Any], erin
     assert report["key_by_get"]["sent"] == ["GET /api/v2/auth/pkey/jwt/ 200", "POST /api/v2/files/ 201"]
 
 
-def test_a_token_with_the_word_before_it_is_one(report: dict[str, Any], erin: Person) -> None:
+def test_a_token_that_starts_with_bearer_is_accepted(report: dict[str, Any], erin: Person) -> None:
     assert edges_of(erin, report["given_token"]["dataset"]) == COLUMNS
 
 
@@ -162,12 +162,12 @@ def test_privacy_is_set_and_holds(report: dict[str, Any], frank: Person, grace: 
     assert statuses(frank) == {"private": 404, "organization": 404, "public": 200}
 
 
-def test_nobody_shares_what_is_not_his(report: dict[str, Any]) -> None:
+def test_nobody_shares_a_dataset_of_others(report: dict[str, Any]) -> None:
     assert report["privacy_of_another"]["failure"] == "Privacy upload failed"
 
 
 @pytest.mark.parametrize("way", ["wrong_password", "wrong_key"])
-def test_wrong_credentials_are_no_token(report: dict[str, Any], way: str) -> None:
+def test_wrong_credentials_get_no_token(report: dict[str, Any], way: str) -> None:
     assert report[way]["failure"]
     assert not report[way]["valid"]
 

@@ -1,4 +1,4 @@
-"""Releases of PyGraphistry before the one that this server is built against, as they come from PyPI (claim 41).
+"""Earlier releases of PyGraphistry, as they come from PyPI (claim 41).
 
 Each is a process of its own that does what a person does in an afternoon (``pygraphistry_session.py``); its report is
 what the tests look at. ``make test`` drives the oldest 0.4x, ``make soak`` the last of each minor of two years. Before
@@ -87,14 +87,14 @@ def test_it_signs_in_to_and_switches_organizations(report: dict[str, Any], guild
     assert "switch organization" in report["switched"][1]["text"]
 
 
-def test_what_it_uploads_is_a_dataset_of_files(report: dict[str, Any], person: Person) -> None:
+def test_an_upload_is_a_dataset_of_files(report: dict[str, Any], person: Person) -> None:
     described = person.http.get(f"/api/v2/datasets/{report['uploaded']['dataset']}/").json()
     assert (described["node_count"], described["edge_count"], described["name"]) == (4, 3, "afternoon")
     assert described["edge_files"] == [report["uploaded"]["edges"]]
 
 
 @pytest.mark.parametrize(("step", "total"), [("plotted_as_files", 15), ("plotted_inline", 24)])
-def test_what_it_plots_is_there_with_its_bindings(
+def test_a_plotted_graph_is_a_dataset_with_its_bindings(
     report: dict[str, Any], person: Person, step: str, total: int
 ) -> None:
     code = "def task(g): return [int(g._edges['w'].sum()), g._source, g._destination, g._node, g._edge_title]"
@@ -118,7 +118,7 @@ def test_rows_are_the_same_in_every_format(report: dict[str, Any], form: str) ->
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_table_is_what_the_task_returns_at_home(report: dict[str, Any], form: str) -> None:
+def test_a_table_equals_the_one_that_the_task_returns_locally(report: dict[str, Any], form: str) -> None:
     here, home = report["tables"][form], report["heavy_at_home"]
     if form != "parquet":
         here, home = ([(row["src"], row["kind"], row["w"]) for row in table["records"]] for table in (here, home))
@@ -135,12 +135,12 @@ def test_failures_are_exceptions(report: dict[str, Any]) -> None:
     assert re.search("404|not found", report["missing_dataset"]["text"])
 
 
-def test_what_it_keeps_private_nobody_else_reads(report: dict[str, Any], frank: Person, person: Person) -> None:
+def test_nobody_else_reads_a_private_dataset(report: dict[str, Any], frank: Person, person: Person) -> None:
     dataset_id = dataset_of(report["kept_private"])
     assert person.http.get(f"/api/v2/datasets/{dataset_id}/").status_code == 200
     assert frank.http.get(f"/api/v2/datasets/{dataset_id}/").status_code == 404
 
 
-def test_what_it_makes_public_others_read(report: dict[str, Any], frank: Person) -> None:
+def test_others_read_a_public_dataset(report: dict[str, Any], frank: Person) -> None:
     dataset_id = dataset_of(report["made_public"])
     assert frank.run(dataset_id, "def task(g): return int(g._edges['w'].sum())").json() == 42

@@ -42,7 +42,7 @@ def dataset_id(person: Person) -> str:
     return person.upload(SMALL_EDGES)
 
 
-def test_its_start_says_in_a_line_that_there_is_none(without: LiveServer) -> None:
+def test_the_start_says_in_one_line_that_there_is_no_gpu_runner(without: LiveServer) -> None:
     told = [line for line in without.output.splitlines() if "no GPU runner" in line]
     assert len(told) == 1
     assert "no NVIDIA driver" in told[0]
@@ -58,7 +58,7 @@ def test_tasks_of_pandas_and_of_no_engine_run(person: Person, dataset_id: str, f
     assert receipt["engine"] == "pandas"
 
 
-def test_cudf_is_refused_at_once_with_what_to_do(person: Person, dataset_id: str) -> None:
+def test_cudf_is_refused_at_once_with_advice(person: Person, dataset_id: str) -> None:
     started = time.monotonic()
     answer = person.run(dataset_id, KIND, engine="cudf")
     refused = (answer.status_code, answer.json()["type"])
@@ -73,7 +73,7 @@ def test_a_gpu_runner_that_was_started_says_why_it_ended(without: LiveServer) ->
     assert started == ("RAY_OVERRIDE_RESOURCES" in without.environment)
 
 
-def test_what_is_told_to_all_runners_waits_for_no_gpu_runner(person: Person) -> None:
+def test_a_message_to_all_runners_does_not_wait_for_gpu_runners(person: Person) -> None:
     dataset_id = person.upload(SMALL_EDGES)
     assert person.run(dataset_id, KIND).status_code == 200
     started = time.monotonic()

@@ -62,14 +62,14 @@ def wait_for_cudf(person: Person, dataset_id: str) -> None:
     assert eventually(answered, DEADLINE_S, poll_s=0.2) == [True, 3]
 
 
-def test_its_start_has_nothing_to_say_of_a_missing_gpu(twin_server: LiveServer) -> None:
+def test_the_start_says_nothing_of_a_missing_gpu(twin_server: LiveServer) -> None:
     assert "no GPU runner" not in twin_server.output
 
 
 @pytest.mark.parametrize(
     ("fields", "engine"), [({}, "cudf"), ({"engine": "cudf"}, "cudf"), ({"engine": "pandas"}, "pandas")]
 )
-def test_a_run_is_where_its_engine_is(
+def test_a_run_goes_to_a_runner_of_its_engine(
     person: Person, dataset_id: str, fields: dict[str, str], engine: str
 ) -> None:  # fmt: skip
     answer = person.run(dataset_id, ON_TWIN, **fields)

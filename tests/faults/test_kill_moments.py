@@ -61,7 +61,7 @@ class Known:
 
 @dataclass
 class Client:
-    """One of those who work with the server at the same time. Ends when the server does."""
+    """One of several clients that work with the server at the same time; it ends when the server ends."""
 
     person: Person
     moments: random.Random
@@ -142,7 +142,7 @@ def server(tmp_path: Path) -> Iterator[LiveServer]:
     live.stop()
 
 
-def test_whenever_everything_is_killed_what_was_acknowledged_is_there_and_nothing_half_made(
+def test_after_a_kill_at_any_moment_all_acknowledged_data_is_there_and_none_is_partial(
     server: LiveServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moments = random.Random(SEED)
@@ -181,7 +181,7 @@ def modes_of(person: Person) -> list[str]:
 
 
 def load_and_kill(server: LiveServer, clients: list[Client], moments: random.Random) -> None:
-    """Everybody works; at some moment every process of the server is killed, in any order."""
+    """All clients work; at a random moment every process of the server is killed, in random order."""
     killing = threading.Event()
     before = [client.acknowledged for client in clients]
     with ThreadPoolExecutor(len(clients)) as pool:

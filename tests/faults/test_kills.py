@@ -1,4 +1,4 @@
-"""What is left when a process is killed: the rest, whole, and a clear word to whoever was being served."""
+"""When a process is killed, the other processes go on, and callers that it served get a clear error."""
 
 import signal
 import threading
@@ -63,7 +63,7 @@ def replica(server: LiveServer, deployment: str) -> psutil.Process:
 
 def template(server: LiveServer) -> psutil.Process:
     runner = replica(server, "Runner").pid
-    # One that died leaves the process around its namespace to its holders, for as long as they live.
+    # A dead template leaves the process around its namespace to its holders, for as long as they live.
     found = max(
         (process for process in server.find("runtime.sandbox.guest.template") if process.ppid() == runner),
         key=lambda process: process.create_time(),

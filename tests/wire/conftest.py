@@ -43,7 +43,7 @@ def try_to_log_in(
 
 @pytest.fixture(autouse=True)
 def _client_remembers_no_files() -> None:
-    """PyGraphistry keeps file ids for the whole process, by content, whoever uploaded where (protocol 9.4)."""
+    """PyGraphistry caches file ids for the whole process, by content, for all users and servers (protocol 9.4)."""
     FILES_OF_THIS_PROCESS.clear()
 
 

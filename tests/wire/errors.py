@@ -24,7 +24,7 @@ FAMILIES = {
 
 
 def assert_error(answer: httpx.Response, status: int, kind: str, family: str = "datasets") -> dict[str, Any]:
-    """The body of ``answer``, once it is an error of this status and type in the one shape of all errors."""
+    """Return the body of ``answer``; fail unless it is an error of this status and type in the shape of all errors."""
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json"), answer.text
     body: dict[str, Any] = answer.json()
     assert body["type"] == kind, body

@@ -38,7 +38,7 @@ NOT_EVERY_VALID_BODY_WORKS: Final = {
     "files_upload": "the bytes must be a table",
     "datasets_attach": "the same",
     "datasets_create": "its files must have bytes",
-    "datasets_share": "whom it invites must be known, and what it shares be his who shares it",
+    "datasets_share": "the invited users must exist, and the dataset must belong to the caller",
 }
 """Operations where the schema cannot say what will do, so that a request that it allows may be refused."""
 
@@ -140,7 +140,7 @@ class People:
             self._made.clear()
 
     def headers(self, case: Case, who: Who) -> Headers:
-        """The credentials of somebody, for this case: what ends a log-in ends one that was made for it."""
+        """Return credentials for this case; a case that ends a log-in gets one that was made for it."""
         if who == "nobody":
             return {}
         key = {"Authorization": f"PersonalKey {self.key['id']}:{self.key['secret']}"}

@@ -223,10 +223,10 @@ def test_every_route_is_asked_in_every_mode() -> None:
 
 
 @pytest.mark.parametrize(("route", "mode"), ROWS, ids=[f"{route}: {mode}" for route, mode in ROWS])
-def test_each_may_do_what_the_table_says(circle: Circle, route: str, mode: str) -> None:
+def test_each_caller_may_do_what_the_table_allows(circle: Circle, route: str, mode: str) -> None:
     expected = dict(zip(PEOPLE, ROWS[route, mode], strict=True))
     thing = circle.thing(mode)
-    # The owner last: what he may do ends some things.
+    # The owner comes last, because an owner's requests delete some objects.
     answered = {name: ASK[route](circle.http[name], thing) for name in reversed(PEOPLE)}
     assert {name: answered[name] for name in PEOPLE} == expected
 
@@ -243,7 +243,7 @@ UNTOLD = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), UNTOLD, ids=[f"{row[0]} {row[1]}" for row in UNTOLD])
-def test_what_one_may_not_read_is_as_what_is_not_there(circle: Circle, method: str, path: str, body: Any) -> None:
+def test_a_dataset_that_the_caller_may_not_read_looks_absent(circle: Circle, method: str, path: str, body: Any) -> None:
     bodies = []
     for dataset_id in (circle.thing("org shares").dataset_id, uuid4().hex):
         content = body if isinstance(body, bytes | None) else json.dumps(body).replace("{id}", dataset_id).encode()
@@ -264,7 +264,9 @@ def signed_in(server: LiveServer, username: str) -> Any:
     return client
 
 
-def test_pygraphistry_plots_for_whom_its_privacy_names(server: LiveServer, admin: Person, circle: Circle) -> None:
+def test_pygraphistry_plots_for_the_users_whom_its_privacy_names(
+    server: LiveServer, admin: Person, circle: Circle
+) -> None:
     friend = f"friend-{uuid4().hex[:8]}"
     email = f"{friend}@Example.org"
     made = admin.http.post("/api/v2/admin/users/", json={"username": friend, "password": PASSWORD, "email": email})

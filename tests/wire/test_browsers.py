@@ -82,7 +82,7 @@ def test_a_browser_runs_python_with_its_cookies_and_the_csrf_token(
 
 
 @pytest.mark.protocol("3.7")
-def test_the_viewer_page_names_a_dataset_only_to_who_may_read_it(
+def test_the_viewer_page_names_a_dataset_only_to_users_who_may_read_it(
     server: LiveServer, alice: Person, people: str
 ) -> None:
     path = f"/graph/graph.html?dataset={people}"

@@ -89,7 +89,7 @@ def test_a_personal_key_signs_in_until_it_is_revoked(as_alice: Command, graphsid
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
 
 
-def test_a_disabled_user_is_out_until_he_is_enabled(
+def test_a_disabled_user_is_out_until_enabled_again(
     as_admin: Command, make_user: Callable[..., Person], server: LiveServer
 ) -> None:
     person = make_user("cli-disabled")
@@ -149,7 +149,9 @@ def test_a_refusal_is_one_line_of_the_servers_own_words(
     assert done.stderr.count("\n") == 1
 
 
-def test_who_is_no_admin_is_told_so(graphside: Command, make_user: Callable[..., Person], server: LiveServer) -> None:
+def test_a_user_who_is_no_administrator_is_told_so(
+    graphside: Command, make_user: Callable[..., Person], server: LiveServer
+) -> None:
     person = make_user("cli-plain")
     done = graphside("user", "list", GRAPHSIDE_URL=server.url, GRAPHSIDE_TOKEN=person.token)
     assert (done.returncode, done.stderr) == (1, "graphside: only an administrator may do this\n")
@@ -174,7 +176,7 @@ def test_doctor_knows_the_running_server(graphside: Command, server: LiveServer)
     assert "a graphside server answers there" in json.loads(done.stdout)["Ports"]["front"]["text"]
 
 
-def test_doctor_claims_what_a_run_really_wears(
+def test_doctor_names_the_walls_that_a_run_really_has(
     graphside: Command, admin: Person, server: LiveServer, small: str
 ) -> None:
     report = json.loads(graphside("doctor", "--json", "--data", str(server.data)).stdout)["Isolation"]

@@ -98,7 +98,9 @@ def test_a_dataset_is_put_listed_shown_and_deleted_and_leaves_no_file(
     assert dataset not in as_alice("dataset", "list").stdout
 
 
-def test_what_is_no_table_is_one_line_and_leaves_nothing(as_alice: Command, alice: Person, tmp_path: Path) -> None:
+def test_a_file_that_is_no_table_is_refused_in_one_line_and_leaves_nothing(
+    as_alice: Command, alice: Person, tmp_path: Path
+) -> None:
     before = [alice.http.get(f"/api/v2/{kind}/").json()["count"] for kind in ("files", "datasets")]
     (tmp_path / "edges.parquet").write_bytes(b"PAR1 it is not")
     done = as_alice("dataset", "put", str(tmp_path / "edges.parquet"), *BOUND)
@@ -108,13 +110,13 @@ def test_what_is_no_table_is_one_line_and_leaves_nothing(as_alice: Command, alic
     assert [alice.http.get(f"/api/v2/{kind}/").json()["count"] for kind in ("files", "datasets")] == before
 
 
-def test_a_column_that_is_not_there_is_told_with_those_that_are(as_alice: Command, tmp_path: Path) -> None:
+def test_a_missing_column_is_named_together_with_the_existing_columns(as_alice: Command, tmp_path: Path) -> None:
     (tmp_path / "edges.csv").write_bytes(as_csv())
     done = as_alice("dataset", "put", str(tmp_path / "edges.csv"), "--source", "from", "--destination", "d")
     assert done.stderr.endswith("edges.csv has no column from for --source; it has s, d, w\n")
 
 
-def test_on_a_terminal_an_upload_says_what_came_of_it(server: LiveServer, alice: Person, tmp_path: Path) -> None:
+def test_on_a_terminal_an_upload_shows_its_result(server: LiveServer, alice: Person, tmp_path: Path) -> None:
     (tmp_path / "edges.csv").write_bytes(b"s,d\n" + b"a,b\n" * 500_000)
     command = ("dataset", "put", str(tmp_path / "edges.csv"), *BOUND)
     with Terminal(*command, variables=variables_of(server, alice), columns=150) as terminal:

@@ -124,7 +124,7 @@ def test_a_source_that_does_not_compile_has_a_caret(as_alice: Command, people: s
         ("def task(g): return 1", ("--timeout", "100000"), "graphside: timeout_s: "),
     ],
 )
-def test_every_end_of_a_task_is_told(
+def test_every_end_of_a_task_is_reported(
     as_alice: Command, people: str, task: str, options: tuple[str, ...], says: str
 ) -> None:
     done = as_alice("run", "-", "--dataset", people, *options, typed=task)

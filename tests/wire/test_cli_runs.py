@@ -81,7 +81,7 @@ class TestCancelling:
                 assert time.monotonic() < deadline, terminal.text
             yield terminal, rows.partition("\t")[0]
 
-    def test_its_caller_is_told_and_a_second_time_changes_nothing(
+    def test_the_caller_sees_the_cancellation_and_a_second_one_changes_nothing(
         self, running: tuple[Terminal, str], as_alice: Command
     ) -> None:
         terminal, run_id = running
@@ -118,7 +118,7 @@ class TestSharing:
         yield person
         person.http.close()
 
-    def test_who_is_invited_may_run_until_he_is_not(
+    def test_an_invited_user_may_run_until_the_invitation_is_taken_back(
         self, as_alice: Command, graphside: Command, server: LiveServer, guest: Person, dataset: str
     ) -> None:
         def try_it() -> int:
@@ -135,7 +135,7 @@ class TestSharing:
         assert as_alice("dataset", "share", dataset, "--mode", "private").stdout == "its owner\teverything\n"
         assert try_it() == 1
 
-    def test_members_of_its_organization_may_use_what_is_shared_with_it(
+    def test_members_may_use_a_dataset_shared_with_their_organization(
         self, as_admin: Command, as_alice: Command, as_bob: Command, alice: Person, bob: Person, tmp_path: Path
     ) -> None:
         slug = f"cli-{uuid4().hex[:8]}"
@@ -150,7 +150,7 @@ class TestSharing:
         assert shared.stdout == f"its owner\teverything\norganization {slug}\tedit\n", shared.stderr
         assert as_bob("run", "-", "--dataset", dataset, typed=COUNT).stdout == "1"
 
-    def test_everybody_who_has_the_id_may_use_what_is_public(
+    def test_everybody_who_has_the_id_may_use_a_public_dataset(
         self, as_alice: Command, as_bob: Command, dataset: str
     ) -> None:
         shared = as_alice("dataset", "share", dataset, "--mode", "public")

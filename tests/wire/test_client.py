@@ -47,7 +47,7 @@ def test_register_with_a_token_verifies_it(server: LiveServer, alice: Person) ->
     assert session.verify_token()
 
 
-def test_register_with_ones_own_organization_uses_it(server: LiveServer, alice: Person) -> None:
+def test_register_with_the_users_own_organization_uses_it(server: LiveServer, alice: Person) -> None:
     session = new_client()
     session.register(**address(server), username=alice.username, password=alice.password, org_name=alice.username)
     assert session.org_name() == alice.username
@@ -61,13 +61,13 @@ def test_register_with_ones_own_organization_uses_it(server: LiveServer, alice: 
     ],
     ids=["wrong password", "foreign organization"],
 )
-def test_register_says_what_is_wrong(server: LiveServer, alice: Person, credentials: dict[str, str], said: str) -> None:
+def test_a_failed_register_says_why(server: LiveServer, alice: Person, credentials: dict[str, str], said: str) -> None:
     asked = {"username": alice.username, "password": alice.password, **credentials}
     with pytest.raises(Exception, match=said):
         new_client().register(**address(server), **asked)
 
 
-def test_a_token_that_is_none_does_not_verify(server: LiveServer, alice: Person) -> None:
+def test_an_invalid_token_does_not_verify(server: LiveServer, alice: Person) -> None:
     session = new_client()
     session.register(**address(server), token=alice.token)
     session.session.api_token = alice.token[:-2]
@@ -225,7 +225,7 @@ def in_python(code: str, environment: dict[str, str]) -> Any:
 
 @pytest.mark.protocol("9.8")
 @pytest.mark.parametrize("where", ["environment", "file"])
-def test_environment_or_a_file_say_where_and_with_which_token(
+def test_server_and_token_come_from_the_environment_or_a_file(
     server: LiveServer, alice: Person, tmp_path: Path, where: str
 ) -> None:
     told = {

@@ -45,7 +45,7 @@ def test_files_and_datasets_are_listed_newest_first_by_pages(dave: Person) -> No
 
 
 @pytest.mark.protocol("3.4")
-def test_what_a_dataset_was_created_with_is_given_back(alice: Person) -> None:
+def test_a_dataset_returns_the_fields_that_it_was_created_with(alice: Person) -> None:
     complex_encodings = {
         "current": {"edgeColorEncoding": {"attribute": "w", "mapping": {"categorical": {"fixed": {"1": "ä"}}}}}
     }
@@ -70,7 +70,7 @@ def test_what_a_dataset_was_created_with_is_given_back(alice: Person) -> None:
 @pytest.mark.parametrize(
     "payload", [{}, {"edge_encodings": {}}, {"name": None, "edge_files": []}], ids=["nothing", "no bindings", "nulls"]
 )
-def test_a_dataset_may_say_little_of_itself(alice: Person, payload: dict[str, Any]) -> None:
+def test_a_dataset_may_omit_optional_fields(alice: Person, payload: dict[str, Any]) -> None:
     assert alice.http.post("/api/v2/upload/datasets/", json=payload).status_code == 201
 
 

@@ -80,7 +80,7 @@ def test_a_nullable_column_comes_back_as_it_went(client: Any, alice: Person, val
 
 
 @pytest.mark.parametrize("name", ["str", "category", "int64", "date"])
-def test_node_columns_do_too(client: Any, name: str) -> None:
+def test_a_node_column_comes_back_as_it_went(client: Any, name: str) -> None:
     nodes = pd.DataFrame({"id": ["a", "b", "c"], "x": COLUMNS[name]})
     graph = client.edges(frame_of(COLUMNS["bool"]), "s", "d").nodes(nodes, "id").upload()
     pd.testing.assert_frame_equal(graph.python_remote_g("def task(g): return g")._nodes, nodes)
@@ -118,7 +118,7 @@ def typed(client: Any) -> Any:
 
 
 @pytest.mark.parametrize("source", COMPUTED.values(), ids=COMPUTED)
-def test_a_task_computes_what_it_computes_at_home(typed: Any, source: str) -> None:
+def test_a_task_computes_the_same_values_as_locally(typed: Any, source: str) -> None:
     namespace: dict[str, Any] = {}
     exec(source, namespace)
     at_home = namespace["task"](typed)
@@ -128,7 +128,7 @@ def test_a_task_computes_what_it_computes_at_home(typed: Any, source: str) -> No
 @pytest.mark.parametrize(
     "name", ["int8", "int64", "uint64", "float64", "bool", "str", "str of many lengths", "list", "dict"]
 )
-def test_what_json_can_say_comes_back_as_it_went(client: Any, name: str) -> None:
+def test_values_that_json_can_hold_come_back_as_they_went(client: Any, name: str) -> None:
     expected = frame_of(COLUMNS[name])
     records = client.edges(expected, "s", "d").upload().python_remote_json(WHOLE)
     values = [None if missing else value for value, missing in zip(expected["x"], expected["x"].isna(), strict=True)]
@@ -150,6 +150,6 @@ AS_TEXT = {
 
 @pytest.mark.parametrize("name", AS_TEXT)
 @pytest.mark.protocol("9.5")
-def test_what_json_cannot_say_has_a_rule(client: Any, name: str) -> None:
+def test_values_that_json_cannot_hold_follow_a_rule(client: Any, name: str) -> None:
     graph = client.edges(frame_of(COLUMNS[name]), "s", "d").upload()
     assert [record["x"] for record in graph.python_remote_json(WHOLE)] == AS_TEXT[name]

@@ -96,7 +96,7 @@ SERVERS_OWN = (REPOSITORY, "deployments/", "runtime/", "auth/", "catalog/", "sit
 
 
 @pytest.mark.claim(39)
-def test_a_failure_of_the_servers_own_shows_nothing_of_it(tmp_path: Path) -> None:
+def test_an_internal_failure_shows_no_detail_of_the_server(tmp_path: Path) -> None:
     site = Site.open(tmp_path / "data")
     app: Any = site.browser().app
 
@@ -104,7 +104,7 @@ def test_a_failure_of_the_servers_own_shows_nothing_of_it(tmp_path: Path) -> Non
         raise RuntimeError(f"cannot open {tmp_path}/secret")
 
     app.router.routes.append(Route("/broken", broken))
-    answer = TestClient(app, raise_server_exceptions=False).get("/broken")  # one that knows nothing of /openapi.json
+    answer = TestClient(app, raise_server_exceptions=False).get("/broken")  # an app without /openapi.json
     assert (answer.status_code, answer.json()["type"]) == (500, "InternalError")
     for ours in (*SERVERS_OWN, str(tmp_path), "Traceback", "RuntimeError", "line "):
         assert ours not in answer.text

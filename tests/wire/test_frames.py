@@ -141,7 +141,7 @@ def frames(alice: Person) -> str:
 
 
 @pytest.mark.parametrize("idiom", IDIOMS.values(), ids=IDIOMS)
-def test_writing_to_a_frame_does_what_it_does_at_home(alice: Person, frames: str, idiom: str) -> None:
+def test_writing_to_a_frame_has_the_same_effect_as_locally(alice: Person, frames: str, idiom: str) -> None:
     answer = alice.run(frames, f"IDIOM = {idiom!r}\n{REPORT_SOURCE}{TASK}")
     assert answer.status_code == 200, answer.text
     assert answer.json() == at_home(idiom)
@@ -170,7 +170,7 @@ READS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("expression", READS.values(), ids=READS)
-def test_reading_a_frame_gives_what_it_gives_at_home(alice: Person, frames: str, expression: str) -> None:
+def test_reading_a_frame_gives_the_same_values_as_locally(alice: Person, frames: str, expression: str) -> None:
     answer = alice.run(frames, f"import numpy as np\ndef task(g):\n    df = g._edges\n    return {expression}")
     assert answer.status_code == 200, answer.text
     with warnings.catch_warnings():

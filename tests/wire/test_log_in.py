@@ -135,7 +135,7 @@ def test_log_out_ends_that_log_in_and_no_other(server: LiveServer, alice: Person
 
 @pytest.mark.claim(29)
 @pytest.mark.protocol("1.2")
-def test_no_refusal_of_a_log_in_tells_what_was_wrong(
+def test_no_refusal_of_a_log_in_says_which_part_was_wrong(
     server: LiveServer, admin: Person, make_user: Callable[..., Person]
 ) -> None:
     known, gone = (make_user(f"{name}-{uuid4().hex[:8]}") for name in ("known", "gone"))
@@ -184,7 +184,7 @@ def test_an_unknown_user_and_a_wrong_password_take_the_same_time_within_a_tenth(
 
 @pytest.mark.claim(37)
 def test_the_eleventh_failure_within_a_minute_is_429(server: LiveServer, make_user: Callable[..., Person]) -> None:
-    """For that name from that address, whoever it is and whatever the password then is; for nobody else."""
+    """It holds for that name from that address, known user or not, right password or not; for no other caller."""
     person = make_user(f"ivy-{uuid4().hex[:8]}")
     for username in (person.username, f"nobody-{uuid4().hex[:8]}"):
         statuses = [try_to_log_in(server, username).status_code for _ in range(11)]

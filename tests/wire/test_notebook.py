@@ -2,7 +2,7 @@
 # The functions below travel as source text, where an annotation would need its import.
 """PyGraphistry's demo notebook for remote Python, a test a cell (protocol 10.1).
 
-Where a cell leaves the engine to the client, the client picks the one of its frames: pandas.
+If a cell names no engine, the client picks the engine of its frames: pandas.
 """
 
 from __future__ import annotations
@@ -124,6 +124,6 @@ def test_the_frames_of_a_pandas_client_are_those_of_pandas(uploaded: Any, engine
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU here")
-def test_cudf_without_a_gpu_says_what_to_do(uploaded: Any) -> None:
+def test_cudf_without_a_gpu_is_refused_with_advice(uploaded: Any) -> None:
     with pytest.raises(GFQLRemoteError, match=r"422\): engine 'cudf' is not available.*engine=\"pandas\""):
         uploaded.python_remote_json(report_types, engine="cudf")

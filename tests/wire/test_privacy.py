@@ -67,7 +67,7 @@ TRIES: list[tuple[str, str, Any]] = [
 
 
 def attempt(person: Person, method: str, path: str, body: Any, ids: dict[str, str]) -> httpx.Response:
-    person.http.cookies.clear()  # whoever has no csrftoken yet is given one
+    person.http.cookies.clear()  # a client without a csrftoken is given one
     content = body if body is None or isinstance(body, bytes) else json.dumps(body)
     for kind, identifier in ids.items():
         path = path.replace(f"{{{kind}}}", identifier)
@@ -77,7 +77,7 @@ def attempt(person: Person, method: str, path: str, body: Any, ids: dict[str, st
 
 @pytest.mark.claim(35)
 @pytest.mark.parametrize(("method", "path", "body"), TRIES, ids=[f"{row[0]} {row[1]}" for row in TRIES])
-def test_another_users_thing_is_404_with_the_body_of_one_that_does_not_exist(
+def test_an_object_of_another_user_is_404_with_the_body_of_an_absent_object(
     hal: Person, bob: Person, owned: dict[str, str], method: str, path: str, body: Any
 ) -> None:
     answers = [attempt(bob, method, path, body, ids) for ids in (owned, dict.fromkeys(owned, NOWHERE))]
@@ -98,7 +98,7 @@ def test_another_users_thing_is_404_with_the_body_of_one_that_does_not_exist(
 
 
 @pytest.mark.claim(35)
-def test_nobody_lists_or_finds_the_things_of_others(hal: Person, bob: Person, owned: dict[str, str]) -> None:
+def test_nobody_lists_or_finds_objects_of_others(hal: Person, bob: Person, owned: dict[str, str]) -> None:
     own, others = (
         json.dumps([person.http.get(path).json() for path in (
             "/api/v2/datasets/?limit=1000", "/api/v2/datasets/?search=hal", "/api/v2/files/?limit=1000",
@@ -121,7 +121,7 @@ def test_nobody_lists_the_runs_of_others(hal: Person, bob: Person, owned: dict[s
 
 @pytest.mark.claim(35)
 def test_ids_cannot_be_guessed(hal: Person) -> None:
-    """Each has 32 hexadecimal digits that tell nothing of the one before."""
+    """Each id has 32 hexadecimal digits, and no id follows from an earlier one."""
     ids = [hal.http.post("/api/v2/files/", json={"file_type": "csv"}).json()["file_id"] for _ in range(20)]
     ids += [hal.http.post("/api/v2/upload/datasets/", json={}).json()["data"]["dataset_id"] for _ in range(20)]
     assert all(re.fullmatch("[0-9a-f]{32}", identifier) for identifier in ids)
@@ -141,7 +141,7 @@ def test_ids_cannot_be_guessed(hal: Person) -> None:
     ],
     ids=["read", "delete", "run"],
 )
-def test_the_answer_takes_as_long_as_for_what_does_not_exist(
+def test_the_answer_takes_as_long_as_for_an_absent_object(
     hal: Person, bob: Person, method: str, path: str, body: Any
 ) -> None:
     """Each id is asked for once, as one who guesses does; the two kinds in turn, and their medians within a tenth."""

@@ -58,7 +58,7 @@ def test_a_receipt_of_a_failure_has_its_traceback(alice: Person, people: str) ->
     assert found["failure"]["fields"]["frames"] == answer.json()["frames"]
 
 
-def test_what_never_started_has_a_receipt_too(alice: Person, people: str) -> None:
+def test_a_run_that_never_started_has_a_receipt_too(alice: Person, people: str) -> None:
     answer = alice.run(people, PLAIN, engine="cudf")
     found = receipt_of(alice, answer.headers["X-Run-Id"])
     assert (found["state"], found["cause"], found["started_at"]) == ("ended", "EngineUnavailable", None)
@@ -91,7 +91,7 @@ def test_a_second_cancel_changes_nothing(alice: Person, people: str) -> None:
     assert receipt_of(alice, run_id)["cause"] == "ok"
 
 
-def test_a_run_that_is_another_s_or_nobody_s_is_not_there(alice: Person, bob: Person, people: str) -> None:
+def test_a_run_of_another_user_is_as_absent_as_one_that_never_was(alice: Person, bob: Person, people: str) -> None:
     run_id = alice.run(people, PLAIN).headers["X-Run-Id"]
     for name in (run_id, uuid4().hex, "no-id", "%00"):
         for answer in (bob.http.get(f"/api/v2/runs/{name}"), cancel(bob, name)):
@@ -125,7 +125,7 @@ def test_a_list_has_the_newest_first_and_can_be_narrowed(alice: Person) -> None:
     assert_error(alice.http.get("/api/v2/runs", params={"state": "lost"}), 400, "InvalidRequest")
 
 
-def test_those_that_run_now_are_found_by_state(alice: Person, people: str) -> None:
+def test_running_runs_are_found_by_state(alice: Person, people: str) -> None:
     run_id = uuid4().hex
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(alice.run, people, SPINS, run_id=run_id, timeout_s=30)

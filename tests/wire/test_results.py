@@ -118,7 +118,7 @@ def test_a_failed_run_is_an_error_to_the_client_in_every_form(people_graph: Any)
             remote(people_graph, "def task(g): return missing", format=form, output_type=output_type)
 
 
-# Strings: text for whoever reads text, a JSON document for whoever decodes one (protocol 4.6)
+# Strings: text for clients that read text, a JSON document for clients that decode JSON (protocol 4.6)
 
 
 TEXT = "text/plain; charset=utf-8"

@@ -51,7 +51,7 @@ ONE = {"execute": "def task(g): return 1"}
 
 
 @pytest.mark.protocol("9.2")
-def test_what_succeeds_has_the_status_that_clients_expect(alice: Person) -> None:
+def test_a_success_has_the_status_that_clients_expect(alice: Person) -> None:
     http = alice.http
 
     def status(method: str, path: str, **sent: Any) -> tuple[int, Any]:

@@ -30,7 +30,7 @@ RUN_BODIES = [
 
 @pytest.mark.protocol("4.2")
 @pytest.mark.parametrize("content", [row[1] for row in RUN_BODIES], ids=[row[0] for row in RUN_BODIES])
-def test_a_body_that_is_no_request_to_run(alice: Person, people: str, content: bytes) -> None:
+def test_a_body_that_is_no_run_request_is_refused(alice: Person, people: str, content: bytes) -> None:
     assert_error(alice.http.post(f"/api/v2/datasets/{people}/python", content=content), 400, "InvalidRequest")
 
 
@@ -66,7 +66,7 @@ def test_a_field_that_is_wrong_is_named(alice: Person, people: str, field: str, 
 
 
 @pytest.mark.protocol("4.2")
-def test_fields_that_nobody_knows_are_ignored(alice: Person, people: str) -> None:
+def test_unknown_fields_are_ignored(alice: Person, people: str) -> None:
     assert alice.run(people, PLAIN, colour="red", run_label=None).json() == 1
 
 

@@ -37,17 +37,19 @@ def test_the_server_gives_out_the_document(people: People) -> None:
 
 
 @described.parametrize()
-def test_each_side_of_what_the_document_allows(case: Case, people: People) -> None:
+def test_requests_on_both_sides_of_each_limit_of_the_document_are_answered_as_documented(
+    case: Case, people: People
+) -> None:
     people.send(case, "user")
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
 @guessed.parametrize()
-def test_whatever_anybody_sends(case: Case, who: Who, people: People) -> None:
+def test_random_requests_are_answered_as_documented(case: Case, who: Who, people: People) -> None:
     people.send(case, who)
 
 
-def test_what_was_made_is_there_until_it_is_deleted(people: People) -> None:
+def test_a_created_object_is_there_until_it_is_deleted(people: People) -> None:
     follow(people, rounds=1, scenarios=10, steps=6)
 
 
@@ -55,13 +57,13 @@ def test_what_was_made_is_there_until_it_is_deleted(people: People) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("who", EVERYBODY)
 @guessed_at_length.parametrize()
-def test_whatever_anybody_sends_at_length(case: Case, who: Who, people: People) -> None:
+def test_many_random_requests_are_answered_as_documented(case: Case, who: Who, people: People) -> None:
     people.send(case, who)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_what_was_made_is_there_until_it_is_deleted_at_length(people: People) -> None:
+def test_a_created_object_is_there_until_it_is_deleted_at_length(people: People) -> None:
     follow(people, rounds=20, scenarios=10, steps=15)
 
 
@@ -76,7 +78,7 @@ def follow(people: People, rounds: int, scenarios: int, steps: int) -> None:
     class Flow(followed.as_state_machine()):  # type: ignore[misc]  # made of the document
         def before_call(self, case: Case) -> None:
             if case.path_parameters.get("username") in ("admin", "ann"):
-                case.path_parameters["username"] = "victim"  # those who send all this stay able to
+                case.path_parameters["username"] = "victim"  # the users who send the requests keep their access
 
         def get_call_kwargs(self, case: Case) -> dict[str, Any]:
             return {"base_url": people.server.url, "headers": people.headers(case, "admin"), "allow_redirects": False}

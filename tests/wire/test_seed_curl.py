@@ -61,7 +61,7 @@ def test_a_multi_line_body_in_double_quotes_runs(server: LiveServer, alice: Pers
     }
 
 
-def test_it_runs_where_there_is_no_node_table(server: LiveServer, admin: Person, small: str) -> None:
+def test_the_seed_request_runs_without_a_node_table(server: LiveServer, admin: Person, small: str) -> None:
     assert type_into_shell(ONE_LINER, server, admin, small) == {"ages": {}, "weights": [1.0, 2.0, 3.0]}
 
 

@@ -66,7 +66,7 @@ def restarted(
         server.stop()
 
 
-def test_nothing_of_it_is_in_the_data_directory(restarted: Restarted) -> None:
+def test_the_data_directory_has_no_catalog_and_no_stored_tables(restarted: Restarted) -> None:
     data = restarted.server.data
     assert not (data / "catalog.sqlite").exists()
     assert not (data / "objects").exists()

@@ -74,7 +74,7 @@ FAILURES = [
 @pytest.mark.parametrize(
     ("source", "exception_type", "said"), [row[1:] for row in FAILURES], ids=[row[0] for row in FAILURES]
 )
-def test_whatever_a_task_raises_is_told(
+def test_any_exception_of_a_task_is_reported(
     alice: Person, people: str, source: str, exception_type: str | None, said: str
 ) -> None:
     body = assert_error(alice.run(people, source), 422, "TaskError")

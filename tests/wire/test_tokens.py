@@ -122,7 +122,7 @@ def test_a_public_key_is_no_secret(tmp_path: Path) -> None:
 
 
 def open_site(folder: Path, **issuer: Any) -> Site:
-    """An app that takes tokens of another issuer, whoever they name."""
+    """Return an app that accepts tokens of another issuer for any user."""
     told = {"issuer": foreign.ISSUER, "audience": foreign.AUDIENCE, "auto_create": True, **issuer}
     return Site.open(folder / "data", foreign_tokens=told)
 
@@ -142,7 +142,7 @@ def test_exp_nbf_and_iat_are_enforced_with_at_most_30_s_of_leeway(server: LiveSe
 
 @pytest.mark.claim(26)
 @pytest.mark.parametrize("change", [{"iss": "https://other.example"}, {"iss": ...}, {"aud": "other"}, {"aud": ...}])
-def test_issuer_and_audience_are_required_where_they_are_configured(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_issuer_and_audience_are_required_if_configured(tmp_path: Path, change: dict[str, Any]) -> None:
     key_file = tmp_path / "public.pem"
     key_file.write_bytes(foreign.public_pem(foreign.RSA))
     site = open_site(tmp_path, key_file=key_file)

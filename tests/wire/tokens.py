@@ -22,7 +22,7 @@ def decoded(part: str) -> Any:
 
 
 class Forger:
-    """Somebody who has the server's key, and a good token to change."""
+    """A forger who has the server's key and a valid token to change."""
 
     def __init__(self, server: LiveServer, person: Person) -> None:
         self.key = (server.data / "keys/jwt.key").read_text().strip()

@@ -43,7 +43,7 @@ async def test_a_page_of_an_allowed_origin_can_read_the_headers_of_a_run(tmp_pat
 
 
 @pytest.mark.parametrize("cors_origins", [(), (ORIGIN,)], ids=["no origin allowed", "another origin allowed"])
-async def test_a_page_of_another_origin_may_not(tmp_path: Path, cors_origins: tuple[str, ...]) -> None:
+async def test_a_page_of_another_origin_may_not_call(tmp_path: Path, cors_origins: tuple[str, ...]) -> None:
     async with opened(tmp_path, cors_origins=cors_origins) as (http, dataset_id):
         answer = await preflight(http, dataset_id, "https://elsewhere.example")
     assert answer.status_code >= 400
@@ -63,7 +63,7 @@ async def test_the_operators_switch_overrides_the_flags(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("falls_back", "asked_for"), [(True, "pandas"), (False, "cudf")])
-async def test_cudf_falls_back_to_pandas_where_the_operator_says_so(
+async def test_cudf_falls_back_to_pandas_if_the_operator_allows_it(
     tmp_path: Path, falls_back: bool, asked_for: str
 ) -> None:
     runners = Runners()
@@ -122,14 +122,16 @@ async def test_an_upload_over_the_limit_is_refused_and_nothing_stays(tmp_path: P
         (StoreUnavailable("away", retry_after_s=5), "StoreUnavailable", "5"),
     ],
 )
-async def test_what_may_be_tried_again_says_when(tmp_path: Path, error: Exception, kind: str, retry_after: str) -> None:
+async def test_a_retryable_refusal_says_when_to_try_again(
+    tmp_path: Path, error: Exception, kind: str, retry_after: str
+) -> None:
     async with opened(tmp_path, Runners(error)) as (http, dataset_id):
         answer = await run(http, dataset_id)
     assert (answer.status_code, answer.json()["type"]) == (503, kind)
     assert answer.headers["retry-after"] == retry_after
 
 
-async def test_a_deletion_is_done_for_its_caller_although_the_store_does_not_answer(
+async def test_a_deletion_succeeds_although_the_store_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> int:
@@ -141,9 +143,7 @@ async def test_a_deletion_is_done_for_its_caller_although_the_store_does_not_ans
         assert (await http.get(f"/api/v2/datasets/{dataset_id}/")).status_code == 404
 
 
-async def test_an_error_that_nobody_expected_tells_its_id_and_no_more(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_unexpected_error_shows_only_its_id(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         async with opened(tmp_path, Runners(ZeroDivisionError("secret detail"))) as (http, dataset_id):
             answer = await run(http, dataset_id)

@@ -44,7 +44,7 @@ def test_a_body_that_is_wide_is_not_deep(browser: Browser, path: str, key: str) 
 
 
 @pytest.mark.parametrize("key", ["node_files", "edge_files"])
-def test_a_dataset_of_more_files_than_may_be_is_refused_before_they_are_looked_up(browser: Browser, key: str) -> None:
+def test_a_dataset_of_too_many_files_is_refused_before_they_are_looked_up(browser: Browser, key: str) -> None:
     """Each costs a question and an open file."""
     refused = browser.post("/api/v2/upload/datasets/", json={key: ["0" * 32] * 101})
     assert refused.status_code == 400, refused.text

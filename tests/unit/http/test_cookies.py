@@ -45,7 +45,7 @@ def test_a_new_sign_in_makes_a_new_session_and_a_new_secret(site: Site) -> None:
         assert first[name].value != second[name].value
 
 
-def test_the_answer_to_json_says_who_signed_in_and_not_the_token(site: Site) -> None:
+def test_the_answer_to_json_names_the_user_and_withholds_the_token(site: Site) -> None:
     body = site.browser().post("/login", json=LOG_IN).json()
     assert body["success"] is True
     assert body["user"]["username"] == "alice"
@@ -68,7 +68,7 @@ def test_a_failed_sign_in_sets_no_session(site: Site, fields: dict[str, object],
     assert "set-cookie" not in answer.headers
 
 
-def test_a_page_says_when_guessing_goes_on_too_long(tmp_path: Path) -> None:
+def test_the_sign_in_page_says_when_there_were_too_many_failures(tmp_path: Path) -> None:
     site = Site.open(tmp_path / "data")
     site.user("alice")
     with site.browser() as browser:
@@ -137,7 +137,7 @@ def test_a_bearer_token_signs_itself_out_without_proof(site: Site) -> None:
 
 
 @pytest.mark.parametrize("session", ["", "graphistry_jwt=rubbish; csrftoken=" + SECRET])
-def test_signing_out_of_nothing_is_no_error(site: Site, session: str) -> None:
+def test_signing_out_without_a_session_is_no_error(site: Site, session: str) -> None:
     headers = {"cookie": session, "x-csrftoken": SECRET} if session else {}
     assert site.browser().post("/logout", headers=headers).status_code == 200
 
@@ -149,7 +149,7 @@ def test_no_foreign_page_signs_its_visitor_out(site: Site) -> None:
     assert "set-cookie" not in answer.headers
 
 
-def test_two_sessions_at_once_are_none(site: Site) -> None:
+def test_two_session_cookies_at_once_count_as_none(site: Site) -> None:
     mine = site.signed_in("alice").cookies["graphistry_jwt"]
     planted = site.signed_in("alice").cookies["graphistry_jwt"]
     for cookie, status in ((f"graphistry_jwt={mine}; graphistry_jwt={planted}", 401), (f"graphistry_jwt={mine}", 200)):

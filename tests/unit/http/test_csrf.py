@@ -79,7 +79,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_session_changes_something_only_with_proof_that_it_was_meant(site: Site, token: str, case: Case) -> None:
+def test_a_session_changes_something_only_with_its_csrf_token(site: Site, token: str, case: Case) -> None:
     cookies = [f"graphistry_jwt={token}"] + ([f"csrftoken={case.cookie}"] if case.cookie is not None else [])
     headers = {"cookie": "; ".join(cookies), **case.headers}
     if case.header is not None:

@@ -40,11 +40,11 @@ def test_every_answer_forbids_guessing_framing_and_objects(site: Site, path: str
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/static/style.css"])
-def test_nothing_but_styles_is_kept(site: Site, path: str) -> None:
+def test_only_styles_may_be_cached(site: Site, path: str) -> None:
     assert site.browser().get(path).headers["cache-control"] == "no-store"
 
 
-def test_styles_are_kept_under_the_address_of_their_version(site: Site) -> None:
+def test_styles_are_cached_under_the_address_of_their_version(site: Site) -> None:
     browser = site.browser()
     page = browser.get("/login").text
     address = page.split('rel="stylesheet" href="')[1].split('"')[0]
@@ -64,7 +64,7 @@ def test_hsts_is_for_https_only(site: Site) -> None:
     assert site.browser("https").get("/login").headers["strict-transport-security"] == "max-age=31536000"
 
 
-def test_an_error_that_nobody_expected_has_the_headers_too(site: Site) -> None:
+def test_an_unexpected_error_has_the_headers_too(site: Site) -> None:
     app = site.browser().app
 
     async def broken(_: Request) -> Response:
@@ -102,5 +102,5 @@ def test_a_source_cannot_end_its_directive(source: str) -> None:
         checked_sources([source])
 
 
-def test_nobody_frames_where_nobody_is_named() -> None:
+def test_an_empty_list_allows_nobody_to_frame_the_viewer() -> None:
     assert checked_sources([]) == "'none'"

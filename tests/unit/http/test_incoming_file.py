@@ -46,7 +46,9 @@ async def test_every_byte_is_there_in_order(tmp_path: Path, chunks: list[bytes])
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
 
 
-async def test_what_the_kernel_takes_in_pieces_arrives_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bytes_that_the_kernel_takes_in_pieces_arrive_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def a_little(descriptor: int, views: Sequence[memoryview]) -> int:
         return os.write(descriptor, b"".join(views)[:7])
 
@@ -56,7 +58,7 @@ async def test_what_the_kernel_takes_in_pieces_arrives_whole(tmp_path: Path, mon
     assert (tmp_path / "file").read_bytes() == b"".join(chunks)
 
 
-async def test_a_full_disk_is_told_while_more_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_is_reported_while_more_bytes_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "full")
 
@@ -68,7 +70,7 @@ async def test_a_full_disk_is_told_while_more_comes(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("begins", "settled"), [(b"ARROW1\0\0", True), (b"a,b\n", False), (b"", False)], ids=["arrow", "csv", "empty"]
 )
-async def test_only_what_may_be_stored_as_it_is_goes_to_disk_early(
+async def test_only_bytes_that_are_stored_unchanged_go_to_disk_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins: bytes, settled: bool
 ) -> None:
     parts: list[tuple[int, int]] = []

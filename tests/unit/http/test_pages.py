@@ -102,7 +102,7 @@ def test_signing_in_goes_on_to_our_own_pages_only(site: Site, asked: str | None,
     assert (answer.status_code, answer.headers["location"]) == (303, followed)
 
 
-def test_somebody_signed_in_goes_on_at_once(site: Site) -> None:
+def test_a_signed_in_user_is_redirected_at_once(site: Site) -> None:
     answer = site.signed_in("alice").get("/login", params={"next": "/docs"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/docs")
 
@@ -119,7 +119,7 @@ def test_the_sign_out_button_carries_a_token_that_counts(site: Site) -> None:
     assert 'role="alert"' in refused.text
 
 
-def test_the_viewer_names_the_dataset_to_who_may_read_it(site: Site, dataset: DatasetRecord) -> None:
+def test_the_viewer_names_the_dataset_to_users_who_may_read_it(site: Site, dataset: DatasetRecord) -> None:
     query = {"dataset": dataset.id, "type": "arrow", "viztoken": "x", "splashAfter": "1", "info": "true"}
     answer = site.signed_in("alice").get(VIEWER, params=query)
     assert answer.status_code == 200
@@ -151,7 +151,7 @@ def test_to_strangers_all_datasets_look_alike(site: Site, dataset: DatasetRecord
     assert '"/login?next=%2Fgraph%2Fgraph.html%3Fdataset%3DID"' in page
 
 
-def test_to_other_users_a_dataset_looks_like_none(site: Site, dataset: DatasetRecord) -> None:
+def test_to_other_users_a_dataset_looks_absent(site: Site, dataset: DatasetRecord) -> None:
     browser = site.signed_in("bob")
     answers = [browser.get(VIEWER, params={"dataset": item}) for item in (dataset.id, "0" * 32, "no id", "")]
     assert {answer.status_code for answer in answers} == {404}
@@ -169,7 +169,7 @@ def test_a_framed_viewer_has_no_button_and_leaves_by_new_tabs(site: Site, datase
         assert all('target="_blank" rel="noopener"' in link for link in links if 'href="#main"' not in link)
 
 
-def test_the_snippets_are_python_and_shell_whatever_is_in_them() -> None:
+def test_the_snippets_are_valid_python_and_shell_for_any_text() -> None:
     server = Server("https", 'a"b;$(x)')
     code = pygraphistry(server, "0" * 32, 'o\'neil "x"')
     calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.keyword)]
@@ -220,7 +220,7 @@ def test_descriptions_show_code_and_nothing_else_as_markup(text: str, html: str)
         ({"$ref": "#/components/schemas/Endless"}, "list of list of list of list of list of …"),
     ],
 )
-def test_a_schema_in_words(schema: dict[str, object], words: str) -> None:
+def test_a_schema_is_described_in_words(schema: dict[str, object], words: str) -> None:
     endless = {"type": "array", "items": {"$ref": "#/components/schemas/Endless"}}
     document = {"components": {"schemas": {"Named": {"type": "boolean"}, "Endless": endless}}}
     assert type_of(document, schema) == words

@@ -59,6 +59,6 @@ def test_no_text_of_a_page_is_for_its_authors(site: Site, path: str) -> None:
         assert not NOT_FOR_READERS.search(answer.text)
 
 
-def test_the_search_finds_what_it_looks_for() -> None:
+def test_the_search_finds_texts_for_authors() -> None:
     assert NOT_FOR_READERS.search("Log in (protocol 1.2).")
     assert NOT_FOR_READERS.search("Send ``{}``.")

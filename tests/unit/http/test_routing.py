@@ -16,14 +16,16 @@ from tests.unit.http.site import Site
         ("GET", "/api/v2/o/acme/members/ann/", "DELETE, PUT"),
     ],
 )
-def test_another_method_is_told_which_there_are(site: Site, method: str, path: str, allowed: str) -> None:
+def test_a_method_that_a_path_lacks_is_405_with_the_methods_that_it_has(
+    site: Site, method: str, path: str, allowed: str
+) -> None:
     answer = site.browser().request(method, path)
     assert (answer.status_code, answer.json()["type"]) == (405, "MethodNotAllowed")
     assert answer.headers["allow"] == allowed
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/login/", "/openapi.json", "/static/style.css"])
-def test_what_answers_to_get_answers_to_head(site: Site, path: str) -> None:
+def test_every_path_that_answers_get_answers_head(site: Site, path: str) -> None:
     browser = site.browser()
     full, head = browser.get(path), browser.head(path)
     assert (head.status_code, head.headers["content-type"]) == (200, full.headers["content-type"])
