@@ -40,7 +40,7 @@ test: install-dev install-clients ## run the tests that CI runs, two of four par
 test-unit: install-dev ## run the tests that start no server
 	$(PYTEST) tests/unit
 
-# The parts take about as long as each other, the longest first. Each has its own temporary folders and ports.
+# The parts take about the same time; the longest comes first. Each has its own temporary folders and ports.
 part-live:
 	$(PYTEST) tests --ignore tests/unit --ignore tests/wire
 
@@ -75,7 +75,7 @@ peers: $(patsubst requirements/peers/%.lock,$(PEERS)/%/.installed,$(PEER_LOCKS))
 test-peers: install-dev ## run the tests of that comparison, which `make test` leaves out
 	$(BIN)/python -m pytest -q bench/peers/tests
 
-# A machine without network has no .gpuenv: its own python3 finds what was carried there (docs/gpu.md).
+# A machine without network has no .gpuenv. There python3 finds the packages that were carried to it (docs/gpu.md).
 gpu-names: $(GPUENV)/.installed ## check that the pinned cuDF has every name that we use; needs no GPU (downloads 2 GB)
 	$(GPUENV)/bin/python tools/gpu/names.py
 

@@ -26,7 +26,6 @@ from auth.jose import read_unverified
 
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
 ALGORITHMS: Final[tuple[Algorithm, ...]] = get_args(Algorithm)
-PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 LEEWAY_S: Final = 5
 KEYS_LIVE_S: Final = 300

@@ -22,7 +22,7 @@ ATTEMPTS: Final = 10
 WINDOW_S: Final = 60.0
 MOST_PAIRS: Final = 20_000
 _IPV6_PREFIX: Final = 64
-"""All addresses of one IPv6 network count as one, because whoever has one of them usually has them all."""
+"""All addresses of one IPv6 network count as one, because a client that has one of them usually has them all."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class LoginThrottle:
         self._changed = asyncio.Condition()
 
     def __len__(self) -> int:
-        """The number of pairs that are kept."""
+        """Return the number of pairs that are kept."""
         return len(self._pairs)
 
     @asynccontextmanager

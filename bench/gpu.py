@@ -52,7 +52,7 @@ LIMITS: Final = {"timeout_s": 600, "cpu_s": 600, "memory_bytes": 24 * 1024 * MIB
 SOON_S: Final = 60.0
 
 Build = Callable[[LocalStore, TemplateProcess, SeatSettings], Engine]
-"""Makes an engine from a store, a template of its own and settings."""
+"""Makes an engine from a store, its own template and settings."""
 
 _SLACK_BYTES: Final = 64 * MIB
 

@@ -6,7 +6,7 @@ This is the heart of the product, without HTTP and without Ray. A runner replica
 import asyncio
 import logging
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -57,7 +57,6 @@ class Executor:
         self._group = group
         self.settings = settings
         self.cache = DatasetCache(engine.load, settings.cache_bytes)
-        self.causes: Counter[str] = Counter()
         self._seats = asyncio.Semaphore(settings.seats)
         self.waiting = 0
         self.running = 0
@@ -90,7 +89,6 @@ class Executor:
                 if not run.cancelled or run.task.uncancel() > 0:
                     raise
                 outcome = RunOutcome(failure=TaskCancelled("the run was cancelled before its task started"))
-        self.causes[outcome.cause] += 1
         cost = RunCost(
             queue_s=started - queued,
             seat_s=seat_s,

@@ -17,8 +17,8 @@ A trivial task on a dataset that is stored but not in memory. A process is forke
 builds the frames; a second process is forked from it for the run. The server's cache has room for one of two datasets,
 and calls go to them in turn, so each call evicts the other one. The comparison is a bare process that has the
 libraries, maps the same Arrow file and builds the frame (`pyarrow`'s `to_pandas`, and the way that our holders do
-it), and reads the same table from Parquet with `pandas.read_parquet`. One that has only the libraries forks once. All
-files are in the page cache."""
+it), and reads the same table from Parquet with `pandas.read_parquet`. A process that has only the libraries forks
+once. All files are in the page cache."""
 
 TASK = "def task(g): return len(g._edges)"
 SIZES = (Edges("text", 1_000_000), Edges("text", 10_000_000))
@@ -62,7 +62,7 @@ def run(stage: Stage, plan: Plan) -> list[Table]:
         rows.append(row)
         if edges.rows == 10_000_000:
             measures = {f"cold.{name}": Measure(ratio) for name, ratio in ratios.items()}
-    notes = (f"Medians of {rounds}; ratios between neighbours.",)
+    notes = (f"Medians of {rounds}; ratios between neighbors.",)
     data = [{"cold_s": [one.seconds for one in cold[p]], "bare": bares[p]} for p in range(len(SIZES))]
     return [Table("cold: first call on a dataset", _COLUMNS, tuple(rows), notes, data, measures)]
 

@@ -24,7 +24,7 @@ Every peer runs the same text, `task(g)`, over the same million edges (two int64
 memory, and returns the same JSON. Answers are compared before anything is measured. Peers that speak plain HTTP are
 called by our raw client on kept-alive connections; Dask, Spark and Jupyter by their own client libraries, in a process
 of their own. A peer that has worker processes or kernels has two, each with the data. All run at once and are called in
-turn. `make peers` installs them; a note names those that are not installed."""
+turn. `make peers` installs them; a note names the peers that are not installed."""
 
 ROUND_S = 0.6
 WARM_UP_S = 0.4

@@ -20,7 +20,7 @@ from bench.servers import Stage, StartFailed
 SUMMARY = "three tasks that never end: answer, next call, CPU burnt after their clients left; ours and every peer"
 
 HOW = """\
-Each server is started anew and gets three calls of `while True: pass` at once, with its own time limit if it has one.
+Each server is started afresh and gets three calls of `while True: pass` at once, with its own time limit if it has one.
 The clients wait some seconds, then close their connections. A new client sends a good call at once. CPU is the
 processor time of all processes of the server from two seconds after the clients left, less their idle time."""
 

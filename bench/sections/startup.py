@@ -1,4 +1,4 @@
-"""From the command to the first answer, on a data directory that has been used before."""
+"""The time from the command to the first answer, on a data directory that has been used before."""
 
 import statistics
 

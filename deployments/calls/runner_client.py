@@ -107,7 +107,7 @@ class RunnerClient:
         return [answer for some in answers for answer in some]
 
     def _runners_of(self, engine: EngineName) -> RunnerHandle:
-        """An engine that is not set up goes to the CPU runner, which refuses it with a sentence."""
+        """Return the runners of an engine. The CPU runner gets the other engines, and refuses them with a sentence."""
         return self._handles.get(engine, self._cpu)
 
 

@@ -151,8 +151,11 @@ class GpuRunnerHandle(RunnerHandle):
         self._looking = asyncio.create_task(self._look_on())
 
     async def call(self, method: str, key: str, *args: Any) -> Any:
-        """As of any runner. If no GPU runner is running, raises ``Overloaded``; if none ever was, raises
-        ``EngineUnavailable``. Both say what to do."""
+        """Call a GPU runner as ``RunnerHandle`` does.
+
+        Raises ``Overloaded`` if no GPU runner is running, or ``EngineUnavailable`` if none ever was. Both say what to
+        do.
+        """
         if not self.running:
             raise self._not_running()
         return await super().call(method, key, *args)
@@ -208,6 +211,6 @@ _OPERATOR: Final = "the operator finds the reason in the log of GpuRunner, or wi
 
 
 def not_running() -> Overloaded:
-    """The error for a caller who asks for a GPU while no GPU runner is running."""
+    """Return the error for a caller who asks for a GPU while no GPU runner is running."""
     text = f"no GPU runner is running on this server; try again later, or {send_with(CPU_ENGINE)}; {_OPERATOR}"
     return Overloaded(text, retry_after_s=10)

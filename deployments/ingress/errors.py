@@ -96,7 +96,7 @@ STATUS: Final[dict[type[Exception], int]] = {
     runtime_errors.StorageFull: 507,
     catalog_errors.CatalogFull: 507,
 }
-"""By class; a class that is not here has the status of its nearest base."""
+"""The status of each class. A class that is not here has the status of its nearest base."""
 
 SHOWN_AS: Final[dict[type[Exception], type[Exception]]] = {
     runtime_errors.LimitTooHigh: InvalidRequest,

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from ray import serve
@@ -162,21 +162,6 @@ class Runner:
         """Return once runs can start."""
         await asyncio.shield(self._ready)
         return True
-
-    async def stats(self) -> Fields:
-        """Return what this replica holds and has done, for tests and operators."""
-        executor = self._executor
-        return {
-            "replica": self._replica_id,
-            "pid": os.getpid(),
-            "template_pid": self._template.pid,
-            "engine": executor.engine.name,
-            "datasets": executor.cache.dataset_ids,
-            "cache": {**asdict(executor.cache.counts), "used_bytes": executor.cache.used_bytes},
-            "causes": dict(executor.causes),
-            "running": executor.running,
-            "waiting": executor.waiting,
-        }
 
     def record_routing_stats(self) -> dict[str, Any]:
         """Return what the routers of other processes learn of this replica: the datasets that it holds."""

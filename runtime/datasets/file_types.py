@@ -36,7 +36,7 @@ class FileType:
     """For a type that is a zip archive: how the name of its first entry may begin."""
 
     in_path: bool = True
-    """Whether a table of a dataset may be uploaded with this type in the path (protocol 3)."""
+    """True if the path of an upload to a dataset may name this type (protocol 3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def dumps(value: object, depth: int) -> bytes:
 
 
 def dumps_slowly(value: object, depth: int) -> bytes:
-    """As ``dumps``, without orjson's attempt; for a value of any depth."""
+    """Encode a value of any depth as ``dumps`` does, without trying orjson."""
     return orjson.dumps(_tree(value, set(), depth), option=_OPTIONS)
 
 

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 from deployments.calls.direct.line import IDLE_S, Line, connect
 from deployments.calls.direct.slot import OpenCall, Slot
@@ -44,14 +44,6 @@ OpenSlot = Callable[[str], Awaitable[tuple[OpenCall, SlotOffer]]]
 """Asks Serve for a slot for a dataset: the call that is left open, and what the replica said."""
 
 
-class DirectStats(TypedDict):
-    """What an ingress holds: datasets that it knows, lines that live, slots that are free."""
-
-    datasets: int
-    lines: int
-    free_slots: int
-
-
 class DirectCalls:
     """Direct calls to the replicas of one deployment."""
 
@@ -77,15 +69,6 @@ class DirectCalls:
         if wanted and now >= dataset.far_until and len(self._opening) < OPENING:
             self._begin(self._open(key, dataset))
         return slot
-
-    def stats(self) -> DirectStats:
-        """Return what there is now."""
-        lines = [line for connecting in self._lines.values() if (line := _line_of(connecting)) and line.alive]
-        return {
-            "datasets": len(self._datasets),
-            "lines": len(lines),
-            "free_slots": sum(line.free_slots for line in lines),
-        }
 
     def close(self) -> None:
         """Let go of all slots and lines."""

@@ -107,7 +107,7 @@ class Line(asyncio.Protocol):
             self._sweeping = loop.call_later(IDLE_S, self._sweep)
 
     async def _ask(self, call: RunCall) -> RunReply:
-        """As ``Slot.run``."""
+        """Send a run, as ``Slot.run`` does."""
         if not self.alive:
             raise ConnectionError("the replica has ended")
         number = next(self._numbers)

@@ -137,6 +137,6 @@ def _family_schema(family: ErrorFamily) -> dict[str, Any]:
 
 
 def _with(base: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """The base and the schema together, described as the schema is."""
+    """Return the base and the schema together, described as the schema is."""
     added = {key: value for key, value in schema.items() if key != "description"}
     return {"description": schema["description"], "allOf": [base, added]}

@@ -7,7 +7,7 @@ import pyarrow as pa
 from runtime.errors import InvalidTable
 
 MAX_COLUMNS = 16_384
-"""As many as an Excel sheet has. Every column costs time at each step."""
+"""The columns of an Excel sheet. There is a bound because every column costs time at each step."""
 
 MAX_CELLS = 500_000_000
 """Cells of a table that is built value by value (JSON); so many take ten seconds or more."""

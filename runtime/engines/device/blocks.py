@@ -36,11 +36,6 @@ class Blocks:
         return sum(block.byte_count for block in self._leases)
 
     @property
-    def zombie_bytes(self) -> int:
-        """Memory of blocks that only runs still have."""
-        return sum(block.byte_count for block in self._given_up)
-
-    @property
     def granule_bytes(self) -> int:
         """Unit to which sizes of blocks are rounded up."""
         return self.driver.granule_bytes

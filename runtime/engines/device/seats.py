@@ -78,7 +78,7 @@ class DeviceSeat(SeatProcess):
         expected(answer, event)
 
     def _measure_from_here(self) -> None:
-        """Measure memory anew: what libraries and a context took before does not count for the run."""
+        """Start measuring memory again: what libraries and a context took before does not count for the run."""
         if self._gauge is not None:
             self._gauge.close()
             self._gauge = None

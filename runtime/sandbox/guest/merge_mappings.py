@@ -42,8 +42,8 @@ def find_merges() -> list[Merge]:
     merges = []
     for number, one in enumerate(mappings):
         if one.rights == b"r--p" and one.file in libraries:
-            neighbours = mappings[max(0, number - 1) : number + 2]
-            writable = any(other.rights == b"rw-p" and one.goes_on_in(other) for other in neighbours)
+            neighbors = mappings[max(0, number - 1) : number + 2]
+            writable = any(other.rights == b"rw-p" and one.goes_on_in(other) for other in neighbors)
             rights = mmap.PROT_READ | (mmap.PROT_WRITE if writable else mmap.PROT_EXEC)
             merges.append((one.start, one.end - one.start, rights))
     return merges

@@ -99,7 +99,7 @@ def _short(span: str) -> str:
 
 @contextmanager
 def _as_user(uid: int | None) -> Iterator[None]:
-    """Access files as that user, in this thread only: root without the right to trace has no other way."""
+    """Access files as this user, in this thread only. Root without the right to trace has no other way."""
     if uid is None:
         yield
         return

@@ -34,7 +34,7 @@ class LargeResult(mmap.mmap):
     _descriptor: int
 
     def __new__(cls, descriptor: int, length: int) -> Self:
-        """The caller keeps ``descriptor``, and closes it."""
+        """Map a file. The caller keeps ``descriptor``, and closes it."""
         result = super().__new__(cls, descriptor, length, prot=mmap.PROT_READ)
         result._descriptor = os.dup(descriptor)
         return result

@@ -58,7 +58,7 @@ def test_a_section_that_is_no_more_is_left_out(tmp_path: Path) -> None:
 def test_the_page_has_targets_tables_origins_and_pictures(tmp_path: Path) -> None:
     keep(tmp_path, "2026-01-01", "long")
     text = page.markdown(page.kept_sections(tmp_path), "pictures")
-    assert "| cold first call, 10M edges, over twice mapping + frame plus one fork | at most 1x | 0.5x | met |" in text
+    assert "(map + build the frame) plus one fork | at most 1x | 0.5x | met |" in text
     assert "not measured" in text
     assert "A call on a dataset of 4 GB" not in text, "no sentence without its number"
     assert "| 1,000 | 2.50 |" in text

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# bundle.sh [whole]: what cuDF needs beside CUDA, CuPy, numba and pyarrow, as one small archive, .gpu1/cudf.txz.
-# Its libraries are slimmed to one generation of devices (GPU_ARCH, 90 is Hopper): for tests on a machine without
-# network, never to be shipped. Downloads 340 MB, writes 2 GB beside, takes minutes.
-# whole: the unmodified wheels instead, in parts of 57 MB, .gpu1/wheels.tar.aa and so on, should a slimmed library
-# be refused by the driver.
+# bundle.sh [whole]: pack cuDF and what it needs, without CUDA, CuPy, numba and pyarrow, into .gpu1/cudf.txz.
+# Its libraries are slimmed to one generation of devices (GPU_ARCH; 90 is Hopper). Use the archive only for tests on a
+# machine without network; never ship it. Downloads 340 MB, writes 2 GB of temporary files, takes minutes.
+# whole: pack the unmodified wheels instead, in parts of 57 MB (.gpu1/wheels.tar.aa and so on), in case the driver
+# refuses a slimmed library.
 # shellcheck source=pinned.sh
 . "$(dirname "$0")/pinned.sh"
 
@@ -26,6 +26,6 @@ find . -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp' -o -name '*.h'
   -o -name RECORD \) -delete
 "$python" "$here/slim.py" --arch "${GPU_ARCH:-90}" \
   libcudf/lib64/libcudf.so nvidia/libnvcomp/lib64/libnvcomp.so.5 cudf/_lib/libcudf_strings_udf.so
-# numba of such a machine may be older than its numpy, which took this name away.
+# The machine's numba may be older than its numpy, which removed this name.
 printf 'import numpy\n\nif not hasattr(numpy, "row_stack"):\n    numpy.row_stack = numpy.vstack\n' >sitecustomize.py
 packed "$work/site" "$root/.gpu1/cudf.txz"

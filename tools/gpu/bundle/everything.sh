@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# everything.sh FOLDER: all that a machine with a GPU is to be asked, in the order in which answers matter, each with
-# a time of its own; answers go to FOLDER as they come. Unpacks archives first, where some were carried here.
+# everything.sh FOLDER: run every check that needs a GPU, the most important first, each with its own time limit. The
+# answers go to FOLDER as they come. First it unpacks archives, if some were carried here.
 set -u
 out=${1:?a folder for answers}
 mkdir -p "$out"

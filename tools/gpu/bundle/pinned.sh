@@ -1,5 +1,5 @@
-# Read by the two bundling scripts: wheels of named packages, at the versions and hashes of our own locks.
-# GPU_PYTHON: the Python of the machine that the bundle is for; its processor is x86-64.
+# Sourced by the two bundling scripts: gets the wheels of named packages, at the versions and hashes of our own locks.
+# GPU_PYTHON: the Python version of the target machine, whose processor is x86-64.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
@@ -8,7 +8,7 @@ target=${GPU_PYTHON:-3.12}
 work=$(mktemp -d "${TMPDIR:-/tmp}/graphside-bundle.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# pinned LOCK NAME...: their part of a lock. Fails where the lock lacks one.
+# pinned LOCK NAME...: print the part of a lock for these packages. Fails if the lock lacks one.
 pinned() {
   lock=$1
   shift
@@ -20,7 +20,7 @@ pinned() {
   ' "$root/requirements/$lock"
 }
 
-# wheels FOLDER REQUIREMENTS: downloads them. pip matches each version of the platform's tag by itself.
+# wheels FOLDER REQUIREMENTS: download wheels. pip matches only the platform tags that are listed, so list every version.
 wheels() {
   platforms=""
   for minor in 39 35 34 31 28 27 26 24 17 5; do
@@ -33,7 +33,7 @@ wheels() {
     --platform manylinux2014_x86_64 --platform manylinux1_x86_64 --dest "$1" --requirement "$2"
 }
 
-# unpacked WHEELS SITE
+# unpacked WHEELS SITE: unpack all wheels into one folder.
 unpacked() {
   mkdir -p "$2"
   for wheel in "$1"/*.whl; do
@@ -41,7 +41,7 @@ unpacked() {
   done
 }
 
-# packed SITE ARCHIVE: uses one core and 2 GB of memory for minutes; what reads it needs Python alone.
+# packed SITE ARCHIVE: pack a folder. Uses one core and 2 GB of memory for minutes; unpacking needs Python alone.
 packed() {
   mkdir -p "$(dirname "$2")"
   tar -cf - -C "$1" . | xz --x86 --lzma2=preset=6,dict=192MiB,mf=bt4,nice=128 >"$2"

