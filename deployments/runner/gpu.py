@@ -73,7 +73,7 @@ class GpuRunner(Runner):
         images = Images(self._settings.store_options.cache_dir / "images", gpu.image_bytes) if gpu.image_bytes else None
         try:
             engine = CudfEngine(store, template, seats, device, self._open_driver(), images)
-        except DriverFailed as error:  # also where the packages of requirements/gpu.lock are not installed
+        except DriverFailed as error:  # also if the packages of requirements/gpu.lock are not installed
             raise unusable(str(error)) from error
         except EngineUnavailable as error:  # the card is there, and its seats leave no room for datasets
             log.error("gpu.no_room device=%r share=%.2f %s", self._device.name, self._share, error.message)

@@ -54,7 +54,7 @@ def become_subreaper() -> None:
 
 
 def reap_orphans(keep: Collection[int] = ()) -> None:
-    """Collect the children that have ended, except ``keep``, for which somebody else waits."""
+    """Collect the children that have ended, except ``keep``, which other code waits for."""
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess, ChildProcessError):
             if child.pid not in keep and child.status() == psutil.STATUS_ZOMBIE:

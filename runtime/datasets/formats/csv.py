@@ -120,7 +120,7 @@ def _refuse_open_quote(body: Body, options: Options) -> None:
     Arrow's reader would close the field there, so a truncated upload would look whole.
     """
     if body.count(character(options, "quotechar", '"').encode()) % 2 and "escapechar" not in options:
-        csv_pandas.read(body, options, _NULLS)  # raises where a field is open; a stray quote inside one is text
+        csv_pandas.read(body, options, _NULLS)  # raises if a field is open; a stray quote inside one is text
 
 
 def _parse(body: Body, options: Options, types: dict[str, pa.DataType]) -> pa.Table:

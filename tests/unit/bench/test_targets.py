@@ -26,7 +26,7 @@ def test_a_limit_includes_itself(goal: Goal, value: float | None, verdict: str) 
 def test_the_table_says_what_was_measured_and_at_what() -> None:
     measures = {"upload.over_copy": Measure(2.345678, "200 MB"), "upload.ingress": Measure(70.04)}
     shown = {row[0]: row[1:] for row in table(measures, ["upload"]).rows}
-    assert shown["upload of 1 GB Arrow, over copying the file"] == ("at most 3x", "2.35x (200 MB)", "met")
+    assert shown["upload of 1 GB of Arrow, over copying the file"] == ("at most 3x", "2.35x (200 MB)", "met")
     assert ("at most 64 MB", "70 MB", "NOT met") in shown.values()
     assert ("at most 64 MB", "", "not measured") in shown.values()
 

@@ -19,7 +19,7 @@ class Nvml:
             nvml.init_v2()
             self._new, self._device = nvml, _first(nvml.device_get_handle_by_uuid, names)
         except ImportError:
-            pynvml: Any = import_module("pynvml")  # only there where the pinned bindings are not
+            pynvml: Any = import_module("pynvml")  # used only if the pinned bindings are missing
             pynvml.nvmlInit()
             self._old, self._device = pynvml, _first(pynvml.nvmlDeviceGetHandleByUUID, names)
 
