@@ -98,9 +98,7 @@ def tree_cpu_s(root: int) -> float:
         if entry.name.isdecimal() and (fields := _stat(entry.name)):
             pid = int(entry.name)
             below.setdefault(int(fields[1]), []).append(pid)
-            used[pid] = (
-                sum(map(int, fields[11:15])) / _TICKS
-            )  # its own time, and that of reaped children
+            used[pid] = sum(map(int, fields[11:15])) / _TICKS  # its own time, and that of reaped children
     total, level = used.get(root, 0.0), [root]
     while level:
         level = [child for pid in level for child in below.get(pid, ())]
