@@ -6,9 +6,10 @@ from typing import Final
 from starlette.requests import Request
 
 from deployments.ingress.services import Services
+from runtime.datasets.file_types import FILE_TYPES
 from runtime.datasets.records import ObjectRecord
 
-_TEXT_TYPES: Final = ("csv", "json")
+_TEXT_TYPES: Final = frozenset(kind.name for kind in FILE_TYPES if not kind.magic)
 """A stored table is often smaller than its text. In any other type, the upload is as large as the table or smaller."""
 
 

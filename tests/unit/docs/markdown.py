@@ -3,6 +3,10 @@
 import re
 from pathlib import Path
 
+from pydantic import BaseModel
+
+from runtime.task import MIB
+
 ROOT = Path(__file__).resolve().parents[3]
 
 Row = dict[str, str]
@@ -38,3 +42,22 @@ def code(cell: str) -> str:
     match = re.match(r"`([^`]+)`", cell)
     assert match, cell
     return match[1]
+
+
+def written(name: str, value: object) -> str:
+    """A default as the tables show it."""
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, BaseModel):
+        return "see below"
+    if isinstance(value, tuple):
+        return f"`{' '.join(value)}`"
+    if isinstance(value, Path):
+        return f"`{value}`"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and name.endswith("_bytes") and 0 < value < MIB:
+        return f"{value // 1024} KiB"
+    if isinstance(value, int) and name.endswith("_bytes"):
+        return f"{value // (1024 * MIB)} GiB" if value % (1024 * MIB) == 0 else f"{value // MIB} MiB"
+    return f"{value:g}" if isinstance(value, float) else str(value)

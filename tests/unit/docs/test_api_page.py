@@ -1,10 +1,19 @@
 """docs/api.md lists what the app answers."""
 
+import re
+
+import pytest
+
 from auth.errors import Taken, Unauthenticated, Unknown
+from deployments.cli import screen
 from deployments.ingress import errors
+from deployments.ingress.routes.shapes.runs import RunReceipt
 from deployments.ingress.runs.request import RunRequest
+from deployments.settings import REQUESTABLE, LimitSettings
+from runtime.datasets.file_types import FILE_TYPES
+from runtime.results.kinds import FORMATS, media_type
 from tests.document import openapi
-from tests.unit.docs.markdown import code, rows
+from tests.unit.docs.markdown import code, rows, written
 
 BASES = {Taken, Unknown}
 """Never raised themselves."""
@@ -39,3 +48,31 @@ def leaves(kind: type[Exception]) -> set[type[Exception]]:
 def test_every_field_of_a_run_is_listed() -> None:
     listed = {code(row["field of the body"]) for row in rows("docs/api.md", "field of the body")}
     assert listed == set(RunRequest.model_fields)
+
+
+def test_every_field_of_a_receipt_is_listed() -> None:
+    listed = {
+        name for row in rows("docs/api.md", "of a receipt") for name in re.findall(r"`(\w+)`", row["of a receipt"])
+    }
+    assert listed == set(RunReceipt.model_fields) - {"success"}
+
+
+def test_default_limits_are_those_of_the_settings() -> None:
+    listed = {code(row["field of the body"]): row["default"] for row in rows("docs/api.md", "field of the body")}
+    assert {name: listed[name] for name in REQUESTABLE} == {
+        name: written(name, LimitSettings.model_fields[name].default) for name in REQUESTABLE
+    }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_described_and_a_terminal_shows_it(name: str) -> None:
+    listed = {code(row["field of the body"]): row["meaning"] for row in rows("docs/api.md", "field of the body")}
+    assert f"`{name}`" in listed["format"]
+    assert name in str(RunRequest.model_fields["format"].description)
+    assert name == "json" or media_type(name) in screen._PREVIEWS
+
+
+def test_every_upload_type_is_listed() -> None:
+    creates = ("POST", "`/api/v2/files`")
+    (body,) = (row["body"] for row in rows("docs/api.md", "method") if (row["method"], row["path"]) == creates)
+    assert set(re.findall(r"`(\w+)`", body.partition("(")[2].partition(")")[0])) == {kind.name for kind in FILE_TYPES}

@@ -20,7 +20,7 @@ OPERATIONS: Final = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
-IS_NO_TEXT: Final = re.compile(r"\(contract|``")
+IS_NO_TEXT: Final = re.compile(r"\(protocol|``")
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 from typer.main import get_group
 
 from deployments.cli.app import app
@@ -17,8 +16,8 @@ from runtime.errors import RuntimeFailure
 from runtime.sandbox.host.scratch import DEEPEST
 from runtime.sandbox.walls import policy
 from runtime.sandbox.walls.rules import ErrnoAnswer
-from runtime.task import MIB, Limits
-from tests.unit.docs.markdown import ROOT, code, rows
+from runtime.task import Limits
+from tests.unit.docs.markdown import ROOT, code, rows, written
 
 APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 """SHA-256 of https://www.apache.org/licenses/LICENSE-2.0.txt."""
@@ -29,25 +28,6 @@ PAGES = [
     "CONTRIBUTING.md",
     *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
 ]
-
-
-def written(name: str, value: object) -> str:
-    """A default as the tables show it."""
-    if value is None or value == ():
-        return "none"
-    if isinstance(value, BaseModel):
-        return "see below"
-    if isinstance(value, tuple):
-        return f"`{' '.join(value)}`"
-    if isinstance(value, Path):
-        return f"`{value}`"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int) and name.endswith("_bytes") and 0 < value < MIB:
-        return f"{value // 1024} KiB"
-    if isinstance(value, int) and name.endswith("_bytes"):
-        return f"{value // (1024 * MIB)} GiB" if value % (1024 * MIB) == 0 else f"{value // MIB} MiB"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def test_every_setting_stands_there_with_its_default() -> None:

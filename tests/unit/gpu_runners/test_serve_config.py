@@ -8,7 +8,7 @@ import yaml  # type: ignore[import-untyped]
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.launch.deploying import GPU_RUNNER
-from deployments.settings import GpuSettings, LiveSettings, Settings
+from deployments.settings import GpuSettings, LimitSettings, LiveSettings, Settings
 from tests.unit.docs.markdown import ROOT
 from tests.unit.gpu_runners.deployments import deployments_of
 
@@ -60,3 +60,10 @@ def test_ray_reserves_what_the_settings_say() -> None:
 
 def test_it_is_off_as_it_is() -> None:
     assert "gpu" not in application(TEXT)["args"]
+
+
+@pytest.mark.parametrize("text", [TEXT, switched_on(TEXT)], ids=["as it is", "with GPU runners"])
+def test_its_limits_are_the_defaults(text: str) -> None:
+    described = application(text)
+    shown = [described["args"]["limits"], *(one["user_config"]["limits"] for one in described["deployments"][1:])]
+    assert all(LimitSettings.model_validate(limits) == LimitSettings() for limits in shown)
