@@ -11,7 +11,7 @@ from deployments.ingress.routes.shapes.runs import RunReceipt
 from deployments.ingress.runs.request import RunRequest
 from deployments.settings import REQUESTABLE, LimitSettings
 from runtime.datasets.file_types import FILE_TYPES
-from runtime.results.kinds import FORMATS, media_type
+from runtime.results.kinds import FORMATS, Format, media_type
 from tests.document import openapi
 from tests.unit.docs.markdown import code, rows, written
 
@@ -65,7 +65,7 @@ def test_default_limits_are_those_of_the_settings() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format_is_described_and_a_terminal_shows_it(name: str) -> None:
+def test_every_format_is_described_and_a_terminal_shows_it(name: Format) -> None:
     listed = {code(row["field of the body"]): row["meaning"] for row in rows("docs/api.md", "field of the body")}
     assert f"`{name}`" in listed["format"]
     assert name in str(RunRequest.model_fields["format"].description)
