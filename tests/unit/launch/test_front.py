@@ -152,7 +152,7 @@ def test_a_configuration_that_lacks_what_an_edit_expects_is_refused(part: str, o
 
 @contextmanager
 def silent_replica() -> Iterator[int]:
-    """Yield the port of a server that reads each request and closes the connection."""
+    """Yield the port of a server that is healthy, but reads each request and closes the connection."""
 
     def serve(listener: socket.socket) -> None:
         while True:
@@ -161,7 +161,8 @@ def silent_replica() -> Iterator[int]:
             except OSError:
                 return
             with connection:
-                connection.recv(65536)
+                if b"/-/healthz" in connection.recv(65536):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,))
