@@ -177,7 +177,7 @@ def test_memory_beyond_the_limit_is_refused_by_name(rig: Rig, source: DatasetSou
 SCRATCH: dict[str, tuple[str, dict[str, int], str]] = {
     "one file": ("open('big', 'wb').write(bytes(5 * 2**20))", {"scratch_bytes": MIB}, "scratch_bytes"),
     "a file that grows": (
-        "f = open('big', 'ab')\n    while True: f.write(bytes(2**16)); f.flush()",
+        "f = open('big', 'ab')\n    while True: f.write(bytes(2**16)); f.flush(); time.sleep(0.001)",
         {"scratch_bytes": MIB},
         "scratch_bytes",
     ),
