@@ -127,7 +127,8 @@ class TestFailures:
         with Terminal("dataset", "put", str(edges), *BOUND) as terminal:
             terminal.until("the server is reading")
             terminal.type("\x03")
-            assert terminal.end() == 130
+            status = terminal.end()
+        assert status == 130, terminal.text
         answer.held.set()
         assert taking.calls[-1].method == "DELETE"
         assert "Traceback" not in terminal.text
