@@ -71,6 +71,23 @@ GOALS = (
     Goal("upload.ingress_of_8", "the same, during 8 uploads at once", at_most=64, unit="MB"),
     Goal("runaway.cpu_after", "CPU time used in 2 s after the deadline of three endless loops", at_most=0.1, unit="s"),
     Goal("runaway.next_call", "first call after the three loops, over a warm call before", at_most=2),
+    *(
+        goal
+        for flood, what in (
+            ("log-ins", "64 log-ins under made-up names"),
+            ("stalled_bodies", "1,001 bodies that do not come"),
+            ("sleeping_runs", "16 runs that sleep"),
+            ("heavy_runs", "64 runs that compute"),
+            ("uploads", "8 uploads that hold parsers"),
+            ("long_lists", "4 lists of long rows"),
+            ("threads", "3 runs of 63 threads"),
+        )
+        for goal in (
+            Goal(f"fairness.{flood}.p50", f"p50 of another user's calls beside {what}, over quiet", at_most=1.5),
+            Goal(f"fairness.{flood}.p99", "the same: p99", at_most=3),
+        )
+    ),
+    Goal("fairness.refused", "calls of the other user that were refused beside these floods", at_most=0, unit="calls"),
     Goal("peers.over_best", "warm p50, over the best peer that isolates less", at_most=1),
     Goal("peers.over_exec", "warm p50, over exec in the server's own process"),
 )

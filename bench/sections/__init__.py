@@ -8,6 +8,7 @@ from bench.report import Table
 from bench.sections import (
     budget,
     cold,
+    fairness,
     floors,
     groupby,
     growth,
@@ -38,6 +39,7 @@ SECTIONS: Mapping[str, Section] = {
     "floors": Section(floors.SUMMARY, floors.run, floors.HOW),
     "peers": Section(peers.SUMMARY, peers.run, peers.HOW),
     "runaway": Section(runaway.SUMMARY, runaway.run, runaway.HOW),
+    "fairness": Section(fairness.SUMMARY, fairness.run, fairness.HOW),
     "groupby": Section(groupby.SUMMARY, groupby.run, groupby.HOW),
     "serialise": Section(serialise.SUMMARY, serialise.run, serialise.HOW),
     "results": Section(results.SUMMARY, results.run, results.HOW),
