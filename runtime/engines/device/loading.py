@@ -5,7 +5,6 @@ Only this process ever maps a block for writing.
 
 import asyncio
 import fcntl
-import math
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from runtime.engines.device.conversation import Conversation, begin_conversation
 from runtime.engines.device.driver import Block
 from runtime.errors import DatasetUnreadable, RunInterrupted
 from runtime.sandbox.host.children import ForkerClient
-from runtime.sandbox.host.claims import validated_load_failure
+from runtime.sandbox.host.claims import validated_load_failure, validated_seconds
 from runtime.sandbox.protocol import Message
 
 LOAD_TIMEOUT_S: Final = 300.0
@@ -103,6 +102,7 @@ class Loader:
                     for role in stored:
                         await _load(role, self._conversation, create, loaded)
                     load_s = (await self._conversation.next("loaded")).get("load_s")
+                    seconds = validated_seconds(load_s, LOAD_TIMEOUT_S)
             except TimeoutError:
                 raise DatasetUnreadable.by_timeout(LOAD_TIMEOUT_S) from None
             finally:
@@ -110,7 +110,6 @@ class Loader:
             for table in loaded:  # one run after the other gets the header, and none may leave the next a message in it
                 fcntl.fcntl(table.header_fd, fcntl.F_ADD_SEALS, SEALS | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL)
             undo.pop_all()
-        seconds = float(load_s) if isinstance(load_s, (int, float)) and math.isfinite(load_s) else 0.0
         return loaded, seconds
 
     async def close(self) -> None:

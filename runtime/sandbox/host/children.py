@@ -17,6 +17,8 @@ log = logging.getLogger("graphside.sandbox")
 
 FORK_TIMEOUT_S = 10.0
 EXIT_REPORT_TIMEOUT_S = 1.0
+MOST_SIGNAL = 64
+MOST_EXIT_CODE = 255
 
 
 class Child:
@@ -208,9 +210,12 @@ class ForkerClient:
                 else:
                     future.set_result(child)
             case "exit", []:
-                ended = self._children.pop(int(message["child"]), None)
+                number, code = message.get("child"), message.get("code")
+                if type(number) is not int or type(code) is not int or not -MOST_SIGNAL <= code <= MOST_EXIT_CODE:
+                    raise ProtocolError("not the end of a process")
+                ended = self._children.pop(number, None)
                 if ended is not None:
-                    ended.set_code(int(message["code"]))
+                    ended.set_code(code)
             case _, []:
                 if not self._first.done():
                     self._first.set_result(message)

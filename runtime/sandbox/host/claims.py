@@ -1,6 +1,5 @@
 """Validates what jobs and holders report. Any of them may be compromised by the bytes that it read."""
 
-import math
 from typing import Any, Final
 
 from runtime.errors import DatasetTooLarge, DatasetUnreadable, InvalidTable, RuntimeFailure
@@ -48,7 +47,9 @@ def validated_load_failure(failure: Any) -> RuntimeFailure:  # Any: JSON
         return DatasetUnreadable("the dataset cannot be loaded: the process that loads it sent an invalid answer")
     if failure.get("type") != DatasetTooLarge.__name__:
         return DatasetUnreadable(message)
-    numbers = {name: fields[name] for name in _NUMBERS if type(fields.get(name)) is int}
+    numbers: Message = {
+        name: value for name in _NUMBERS if type(value := fields.get(name)) is int and 0 <= value <= _MOST_ROWS
+    }
     return DatasetTooLarge(message, limit_name="cache_bytes", **numbers)
 
 
@@ -60,9 +61,14 @@ def validated_load(event: Message, most_bytes: int, most_s: float) -> tuple[int,
     anonymous_bytes, load_s = event.get("anonymous_bytes"), event.get("load_s")
     if type(anonymous_bytes) is not int or not 0 <= anonymous_bytes <= most_bytes:
         raise validated_load_failure(None)
-    if not isinstance(load_s, (int, float)) or not math.isfinite(load_s) or not 0 <= load_s <= most_s:
+    return anonymous_bytes, validated_seconds(load_s, most_s)
+
+
+def validated_seconds(seconds: Any, most_s: float) -> float:  # Any: JSON
+    """Return the seconds that loading took. Raises ``DatasetUnreadable`` for an impossible number."""
+    if type(seconds) not in (int, float) or not 0 <= seconds <= most_s:  # nor is nan
         raise validated_load_failure(None)
-    return anonymous_bytes, float(load_s)
+    return float(seconds)
 
 
 def _validated_failure(failure: Any) -> tuple[str | None, Message]:  # Any: JSON

@@ -6,26 +6,14 @@ The answer may be forged, so the host believes only what can harm nobody but the
 import math
 import signal
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from runtime.errors import (
-    InvalidSource,
-    ResultTooLarge,
-    RunFailed,
-    RunInterrupted,
-    RuntimeFailure,
-    TaskCrashed,
-)
+from runtime.errors import ResultTooLarge, RunInterrupted, RuntimeFailure, TaskCrashed
 from runtime.results.kinds import RESULT_KINDS, ResultKind
 from runtime.sandbox.host.large_result import LargeResult
+from runtime.sandbox.host.task_failures import validated_task_failure
 from runtime.sandbox.protocol import Message, ProtocolError
 from runtime.task import Limits
-
-DEEPEST_FIELDS: Final = 8
-"""Deepest nesting of a failure's fields. A list of frames, each an object, is 3 deep."""
-
-_REPORTABLE: Final = (RunFailed, InvalidSource)
-"""The failures that a seat may report. The host alone reports the others."""
 
 
 @dataclass(slots=True)
@@ -57,12 +45,9 @@ def outcome_of(answer: Message, limits: Limits) -> RunOutcome:
     """
     run_s = _seconds(answer["run_s"], limits)
     if answer["status"] != "ok":
-        failure = RuntimeFailure.from_wire(_checked_failure(answer["failure"]))
-        if not isinstance(failure, _REPORTABLE):
-            raise ProtocolError("not a failure of a task")
-        return RunOutcome(failure=failure, run_s=run_s)
-    kind, length = answer["kind"], answer["length"]
-    if kind not in RESULT_KINDS or type(length) is not int or length < 0:
+        return RunOutcome(failure=validated_task_failure(answer["failure"]), run_s=run_s)
+    length, kind = answer["length"], next((kind for kind in RESULT_KINDS if kind == answer["kind"]), None)
+    if kind is None or type(length) is not int or length < 0:
         raise ProtocolError("not an answer")
     if length > limits.result_bytes:
         limit = limits.result_bytes
@@ -93,26 +78,3 @@ def _seconds(value: Any, limits: Limits) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ProtocolError("not a time")
     return min(max(float(value), 0.0), limits.timeout_s + 1)
-
-
-def _checked_failure(failure: Any) -> Message:
-    """Return a failure from an answer. Raise ``ProtocolError`` if its shape is wrong or it is nested too deeply."""
-    if type(failure) is not dict or type(failure.get("message")) is not str or type(failure.get("type")) is not str:
-        raise ProtocolError("not a failure")
-    if type(failure.get("fields")) is not dict or _depth(failure["fields"]) > DEEPEST_FIELDS:
-        raise ProtocolError("not the fields of a failure")
-    return failure
-
-
-def _depth(value: Any) -> int:
-    """Return how deeply lists and objects are nested, counting no further than ``DEEPEST_FIELDS`` and one."""
-    depth, level = 0, [value]
-    while level and depth <= DEEPEST_FIELDS:
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-        depth += 1
-    return depth

@@ -41,7 +41,7 @@ def test_fields_too_deep_to_be_passed_on_are_a_crash(rig: Rig, source: DatasetSo
 import os, time
 def task(g):
     deep = b'[' * 200 + b']' * 200
-    body = b'{"status":"failed","run_s":0,"failure":{"type":"TaskError","message":"x","fields":{"a":%s}}}' % deep
+    body = b'{"status":"failed","run_s":0,"failure":{"type":"TaskError","message":"x","fields":{"frames":%s}}}' % deep
     os.write(4, len(body).to_bytes(4, 'big') + body)
     time.sleep(9)
 """
