@@ -11,12 +11,16 @@ from catalog.engine import open_catalog
 from catalog.errors import CatalogError
 from deployments.calls.affinity import DatasetAffinityRouter
 from deployments.ingress.deployment import Ingress
+from deployments.runner.budget import usual_seats
 from deployments.runner.deployment import Runner
 from deployments.runner.gpu import GpuRunner
 from deployments.settings import Settings
 from runtime.task import CPU_ENGINE, GPU_ENGINE, EngineName
+from runtime.uploads import CONCURRENT_PARSES, WAITING_PARSES
 
 ROUTING_STATS_PERIOD_S = 1.0
+OTHER_CALLS = 64
+"""Calls to a runner that neither run nor parse: slots that wait for their next run, cancels, fetches."""
 
 
 class _Runners(NamedTuple):
@@ -42,6 +46,15 @@ def build(args: dict[str, Any]) -> serve.Application:
     return application(settings)
 
 
+def most_calls(settings: Settings) -> int:
+    """Return how many calls a runner takes before Serve holds back the others.
+
+    More than may run and wait there: the runner knows whose turn it is, and Serve's queue does not.
+    """
+    runs = settings.queue + max(settings.seats or 0, usual_seats())
+    return runs + CONCURRENT_PARSES + WAITING_PARSES + OTHER_CALLS
+
+
 def application(
     settings: Settings, gpu_runner: type[GpuRunner] = GpuRunner, **runner_options: Any
 ) -> serve.Application:
@@ -60,8 +73,7 @@ def application(
     }
     of_runners = {
         **common,
-        # What one replica takes before a dataset in great demand spills to the next replica.
-        "max_ongoing_requests": settings.queue + 16,
+        "max_ongoing_requests": most_calls(settings),
         "logging_config": {**logging_config, "enable_access_log": False},  # its own lines say more
         "request_router_config": RequestRouterConfig(
             request_router_class=DatasetAffinityRouter, request_routing_stats_period_s=ROUTING_STATS_PERIOD_S

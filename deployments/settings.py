@@ -31,7 +31,7 @@ class _Frozen(BaseModel):
 
 
 class LimitSettings(_Frozen):
-    """The limits of a run whose request names none."""
+    """The limits of a run whose request names none. ``threads: null`` follows from the cores of the machine."""
 
     timeout_s: float = Field(60.0, gt=0)
     cpu_s: float = Field(120.0, gt=0)
@@ -41,7 +41,7 @@ class LimitSettings(_Frozen):
     result_bytes: int = Field(512 * MIB, ge=1024)
     output_bytes: int = Field(1 * MIB, ge=1024)
     open_files: int = Field(1024, ge=64)
-    threads: int = Field(64, ge=1)
+    threads: int | None = Field(None, ge=1)
 
 
 class LiveSettings(_Frozen):
@@ -59,6 +59,7 @@ class MaximumSettings(_Frozen):
     memory_bytes: int | None = Field(None, ge=64 * MIB)
     scratch_bytes: int = Field(256 * MIB, ge=0)
     result_bytes: int = Field(512 * MIB, ge=1024)
+    threads: int = Field(64, ge=1)
 
 
 REQUESTABLE: Final = tuple(MaximumSettings.model_fields)
@@ -220,8 +221,8 @@ class Settings(_Frozen):
     @model_validator(mode="after")
     def _within_maximum(self) -> Self:
         for name in REQUESTABLE:
-            most = getattr(self.maximum, name)
-            if most is not None and getattr(self.limits, name) > most:
+            most, usual = getattr(self.maximum, name), getattr(self.limits, name)
+            if most is not None and usual is not None and usual > most:
                 raise ValueError(f"limits.{name} is above maximum.{name}")
         return self
 

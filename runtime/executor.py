@@ -1,4 +1,4 @@
-"""Runs tasks: a bounded queue, then a seat from the dataset's engine, then the outcome and the cost.
+"""Runs tasks: a turn among users, then a seat from the dataset's engine, then the outcome and the cost.
 
 This is the heart of the product, without HTTP and without Ray. A runner replica owns one executor.
 """
@@ -20,6 +20,7 @@ from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.seat import SeatProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import GPU_ENGINE, TaskSpec, send_with
+from runtime.turns import QueueFull, Turns
 
 log = logging.getLogger("graphside.runs")
 
@@ -57,13 +58,21 @@ class Executor:
         self._group = group
         self.settings = settings
         self.cache = DatasetCache(engine.load, settings.cache_bytes)
-        self._seats = asyncio.Semaphore(settings.seats)
-        self.waiting = 0
-        self.running = 0
+        self._turns = Turns(settings.seats, queue=settings.queue)
         self._draining = False
         self._closing: set[asyncio.Task[None]] = set()
         self._runs: dict[str, _Run] = {}
         self._cancelled_early: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def waiting(self) -> int:
+        """The number of runs that wait for a turn now."""
+        return self._turns.waiting
+
+    @property
+    def running(self) -> int:
+        """The number of runs that have a turn now."""
+        return self._turns.in_use
 
     async def start(self) -> None:
         """Begin to make the engine ready. Runs wait until it is."""
@@ -82,7 +91,7 @@ class Executor:
             try:
                 if run.cancelled:
                     raise asyncio.CancelledError
-                async with self._slot():
+                async with self._turn_of(spec.user):
                     started = time.perf_counter()
                     outcome, seat_s = await self._run(source, spec, run)
             except asyncio.CancelledError:
@@ -184,22 +193,17 @@ class Executor:
             raise Overloaded("this server is stopping; try again later", retry_after_s=1)
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """Wait for a free seat and hold it while the block lasts. Raise ``Overloaded`` if the queue is full."""
-        if self._seats.locked() and self.waiting >= self.settings.queue:
-            text = f"the queue is full ({self.waiting} runs are waiting); try again later"
-            raise Overloaded(text, retry_after_s=1)
-        self.waiting += 1
+    async def _turn_of(self, user: str) -> AsyncIterator[None]:
+        """Wait for the user's turn and hold it while the block lasts. Raise ``Overloaded`` if the queue is full."""
         try:
-            await self._seats.acquire()
-        finally:
-            self.waiting -= 1
-        self.running += 1
+            await self._turns.take(user)
+        except QueueFull as full:
+            text = f"the queue is full ({full.waiting} runs are waiting, {full.own} of them yours); try again later"
+            raise Overloaded(text, retry_after_s=1) from None
         try:
             yield
         finally:
-            self.running -= 1
-            self._seats.release()
+            self._turns.give_back(user)
 
     def _give_back_later(self, dataset: LoadedDataset, seat: SeatProcess, spec: TaskSpec) -> None:
         task = asyncio.create_task(dataset.give_back(seat, spec))

@@ -54,10 +54,12 @@ class Limits:
 class TaskSpec:
     """One run: a task with its limits.
 
-    ``owner`` is the user whose runs may reuse this run's process; None gives the run a process of its own.
+    ``user`` is whose turn it takes. ``owner`` is the user whose runs may reuse this run's process; None gives the run a
+    process of its own.
     """
 
     run_id: str
     task: Task
     limits: Limits
+    user: str
     owner: str | None = None

@@ -20,7 +20,7 @@ COST: RunCost = {
 
 def limits(**changed: Any) -> Limits:
     """The default limits, with changes."""
-    return Limits(**(LimitSettings().model_dump() | changed))
+    return Limits(**(LimitSettings().model_dump() | {"threads": 64} | changed))
 
 
 def task(source: str = "", **changed: Any) -> Task:
@@ -29,10 +29,12 @@ def task(source: str = "", **changed: Any) -> Task:
     return cast(Task, made | changed)
 
 
-def spec(source: str = "", run_id: str | None = None, owner: str | None = None, **changed: Any) -> TaskSpec:
-    """A run of a task. ``changed`` are fields of ``Limits`` and keys of ``Task``."""
+def spec(
+    source: str = "", run_id: str | None = None, owner: str | None = None, user: str | None = None, **changed: Any
+) -> TaskSpec:
+    """A run of a task, of a user who has no other. ``changed`` are fields of ``Limits`` and keys of ``Task``."""
     of_limits = {name: changed.pop(name) for name in list(changed) if name in Limits.__dataclass_fields__}
-    return TaskSpec(run_id or uuid4().hex, task(source, **changed), limits(**of_limits), owner)
+    return TaskSpec(run_id or uuid4().hex, task(source, **changed), limits(**of_limits), user or uuid4().hex, owner)
 
 
 def run_call(engine: EngineName = "pandas", dataset_id: str = "d") -> RunCall:
@@ -43,6 +45,7 @@ def run_call(engine: EngineName = "pandas", dataset_id: str = "d") -> RunCall:
         "task": task(),
         "limits": {},
         "engine": engine,
+        "user": "1",
         "owner": None,
     }
 

@@ -23,13 +23,17 @@ class DatasetCall(TypedDict):
 
 
 class RunCall(TypedDict):
-    """A run. ``limits`` has those that the request names; the runner's settings have the others."""
+    """A run. ``limits`` has those that the request names; the runner's settings have the others.
+
+    ``user``: whose turn it takes. ``owner``: the user whose runs may reuse its process, if they may.
+    """
 
     run_id: str
     dataset: DatasetCall
     task: Task
     limits: dict[str, float]
     engine: EngineName
+    user: str
     owner: str | None
 
 

@@ -74,16 +74,16 @@ class RunnerClient:
         with suppress(RuntimeFailure):
             await runners.call("drop", REPLICA_PREFIX + replica, run_id)
 
-    async def parse(self, request: dict[str, Any]) -> Fields:
-        """Have an upload parsed. Return the object's description.
+    async def parse(self, request: dict[str, Any], user: str) -> Fields:
+        """Have an upload parsed, when it is the user's turn. Return the object's description.
 
         Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``, ``Overloaded``.
         """
-        return _object_of(await self._cpu.call("parse", "", request))
+        return _object_of(await self._cpu.call("parse", "", request, user))
 
-    async def concatenate(self, object_ids: list[str]) -> Fields:
+    async def concatenate(self, object_ids: list[str], user: str) -> Fields:
         """Have stored tables concatenated; as ``parse``."""
-        return _object_of(await self._cpu.call("concatenate", "", object_ids))
+        return _object_of(await self._cpu.call("concatenate", "", object_ids, user))
 
     async def evict(self, dataset_id: str) -> None:
         """Have every replica forget a dataset."""

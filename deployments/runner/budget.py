@@ -1,5 +1,6 @@
-"""How a runner's settings become the limits of its machine: memory of a run, of all runs together, and of a seat."""
+"""How a runner's settings become the limits of its machine: memory and threads of a run, of all runs, and of a seat."""
 
+import os
 from typing import Final
 
 from deployments.settings import Settings
@@ -14,14 +15,37 @@ from runtime.task import MIB
 RUNS_SHARE: Final = 0.8
 """Share of the machine's memory for runs. With all seats taken, the machine stays below Ray's own memory monitor."""
 
+KEPT_SHARE: Final = 0.125
+"""Share of the machine's memory for results that wait to be fetched."""
+
 GROUP_MARGIN_BYTES: Final = 512 * MIB
 GROUP_MARGIN_PIDS: Final = 1024
 """What the template and the parsers of uploads may add to a runner's runs and datasets."""
 
 
+SPARE_THREADS: Final = 5
+"""Threads of a run besides one for each core: its first, and those that Python's own thread pools add for waiting."""
+
+
+def usual_seats() -> int:
+    """Return how many runs a runner executes at a time if no setting says so."""
+    return max(4, 2 * (os.cpu_count() or 1))
+
+
+def usual_threads(settings: Settings) -> int:
+    """Return the threads of a run whose request names none: the setting, or what the cores of this machine can use."""
+    return settings.limits.threads or min((os.cpu_count() or 1) + SPARE_THREADS, settings.maximum.threads)
+
+
 def most_memory_of_a_run(settings: Settings, seats: int) -> int:
     """Return the memory limit that no request may exceed: the setting, or a seat's share of this machine."""
     return settings.maximum.memory_bytes or int(memory_bytes() * RUNS_SHARE) // seats
+
+
+def most_kept_bytes(settings: Settings, seats: int) -> int:
+    """Return how many bytes of results may wait to be fetched: one result of each seat, or a share of the memory."""
+    share = int(memory_bytes() * KEPT_SHARE)
+    return max(settings.maximum.result_bytes, min(seats * settings.maximum.result_bytes, share))
 
 
 def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_bytes: int) -> GroupLimits:
@@ -34,7 +58,7 @@ def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_byt
     enough_bytes = min(runs_bytes + executor.cache_bytes + GROUP_MARGIN_BYTES, int(SHARE * memory_bytes()))
     return GroupLimits(
         memory_bytes=settings.tasks_memory_bytes or enough_bytes,
-        pids=executor.seats * settings.limits.threads
+        pids=executor.seats * settings.maximum.threads
         + holders * (1 + settings.spare_seats + settings.reused_seats)
         + GROUP_MARGIN_PIDS,
     )
@@ -51,5 +75,5 @@ def seat_settings(settings: Settings, scratch: ScratchRoot) -> SeatSettings:
         result_bytes=maximum.result_bytes,
         file_bytes=max(maximum.result_bytes, maximum.scratch_bytes),
         open_files=settings.limits.open_files,
-        threads=settings.limits.threads,
+        threads=settings.maximum.threads,
     )

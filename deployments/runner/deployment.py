@@ -6,7 +6,6 @@ is a reply, not an exception (``calls/messages.py``).
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -17,14 +16,22 @@ from ray import serve
 from deployments.calls.direct.server import DirectServer
 from deployments.calls.messages import KeptResult, RunCall, RunReply, SlotOffer, refused
 from deployments.replica.start import begin_replica
-from deployments.runner.budget import group_limits, most_memory_of_a_run, seat_settings
+from deployments.runner.budget import (
+    group_limits,
+    most_kept_bytes,
+    most_memory_of_a_run,
+    seat_settings,
+    usual_seats,
+    usual_threads,
+)
+from deployments.runner.kept_results import KeptResults
 from deployments.runner.metrics import RunnerMetrics
 from deployments.settings import LiveSettings, Settings
 from runtime.datasets.store.base import Store
 from runtime.datasets.store.opening import open_store
 from runtime.engines.base import DatasetSource, Engine
 from runtime.engines.pandas import PandasEngine
-from runtime.errors import Fields, LimitTooHigh, RuntimeFailure
+from runtime.errors import Fields, LimitTooHigh, Overloaded, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
 from runtime.memory import memory_bytes
 from runtime.run_report import RunOutput, phases
@@ -44,7 +51,6 @@ from runtime.versions import library_versions
 log = logging.getLogger("graphside.runner")
 
 CHUNK_BYTES: Final = 1 * MIB
-KEEP_RESULT_S: Final = 60.0
 METRICS_INTERVAL_S: Final = 2.0
 
 
@@ -64,6 +70,7 @@ class Runner:
         store = open_store(self._settings.data_dir, self._settings.store_options)
         executor_settings = self._executor_settings()
         self._maximum_memory = most_memory_of_a_run(self._settings, executor_settings.seats)
+        self._usual_threads = usual_threads(self._settings)
         limits = group_limits(self._settings, executor_settings, self._maximum_memory)
         group = standing_group(limits) if walls.cgroup else None
         self._template, engine, cache_bytes = self._make_engine(store, walls, group, executor_settings)
@@ -71,7 +78,7 @@ class Runner:
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()
         self._versions = library_versions()
-        self._results: dict[str, LargeResult] = {}
+        self._results = KeptResults(most_kept_bytes(self._settings, executor_settings.seats))
         self._direct = DirectServer(self.run)
         self._ready = asyncio.create_task(self._start())
         self._sampler = asyncio.create_task(self._sample())
@@ -88,11 +95,17 @@ class Runner:
         started = time.perf_counter()
         source, run_id = DatasetSource(**call["dataset"]), call["run_id"]
         try:
-            spec = TaskSpec(run_id, call["task"], self._limits(call["limits"]), call["owner"])
+            spec = TaskSpec(run_id, call["task"], self._limits(call["limits"]), call["user"], call["owner"])
             outcome, cost = await self._executor.run(source, spec, call["engine"])
         except RuntimeFailure as failure:
             log.info("run.refused run_id=%s cause=%s%s", run_id, failure.type, self._remark)
             return refused(failure.to_wire())
+        result, kept = outcome.result, None
+        if isinstance(result, LargeResult):
+            try:
+                kept = self._keep(run_id, call["user"], result)
+            except Overloaded as failure:
+                outcome.failure, outcome.kind = failure, None
         engine = self._executor.engine.name
         asyncio.get_running_loop().call_soon(self._metrics.run_ended, outcome.cause, engine, cost)
         log.info(
@@ -101,7 +114,6 @@ class Runner:
             run_id, source.dataset_id, outcome.cause, *phases(cost).values(),
             time.perf_counter() - started, self._remark,
         )  # fmt: skip
-        result = outcome.result
         return {
             "failure": None if outcome.failure is None else outcome.failure.to_wire(),
             "cost": cost,
@@ -109,7 +121,7 @@ class Runner:
             "output": _output(outcome),
             "kind": outcome.kind,
             "content": result if isinstance(result, bytes) else b"",
-            "kept": self._keep(run_id, result) if isinstance(result, LargeResult) else None,
+            "kept": kept,
         }
 
     async def slot(self) -> AsyncIterator[SlotOffer]:
@@ -128,25 +140,28 @@ class Runner:
 
     async def fetch(self, run_id: str) -> AsyncIterator[bytes]:
         """Yield a kept result in chunks, once; nothing if it is not here, or not any more."""
-        result: bytes | LargeResult = self._results.pop(run_id, b"")
+        result: bytes | LargeResult = self._results.take(run_id) or b""
         for offset in range(0, len(result), CHUNK_BYTES):
             yield result[offset : offset + CHUNK_BYTES]
 
     async def drop(self, run_id: str) -> None:
         """Forget a kept result, because the ingress has opened its file."""
-        self._results.pop(run_id, None)
+        self._results.take(run_id)
 
-    async def parse(self, request: dict[str, Any]) -> Fields:
-        """Parse an upload in the store's incoming directory. Return ``{"object": {...}}`` or ``{"failure": {...}}``."""
+    async def parse(self, request: dict[str, Any], user: str) -> Fields:
+        """Parse an upload in the store's incoming directory. Return ``{"object": {...}}`` or ``{"failure": {...}}``.
+
+        ``user``: whose turn it takes.
+        """
         try:
-            return {"object": await self._uploads.parse(**request)}
+            return {"object": await self._uploads.parse(**request, user=user)}
         except RuntimeFailure as failure:
             return {"failure": failure.to_wire()}
 
-    async def concatenate(self, object_ids: list[str]) -> Fields:
+    async def concatenate(self, object_ids: list[str], user: str) -> Fields:
         """Concatenate stored tables into a new one; as ``parse``."""
         try:
-            return {"object": await self._uploads.concatenate(object_ids)}
+            return {"object": await self._uploads.concatenate(object_ids, user=user)}
         except RuntimeFailure as failure:
             return {"failure": failure.to_wire()}
 
@@ -182,7 +197,7 @@ class Runner:
     def _executor_settings(self) -> ExecutorSettings:
         """Return the executor's settings. ``cache_bytes`` counts this machine's memory."""
         settings = self._settings
-        seats = settings.seats or max(4, 2 * (os.cpu_count() or 1))
+        seats = settings.seats or usual_seats()
         cache_bytes = settings.cache_bytes or memory_bytes() // 2
         return ExecutorSettings(seats=seats, queue=settings.queue, cache_bytes=cache_bytes)
 
@@ -227,11 +242,12 @@ class Runner:
             raise LimitTooHigh(text, limit_name="memory_bytes", limit=most, observed=wanted)
         limits = {**self._live.limits.model_dump(), **asked}
         limits["memory_bytes"] = min(limits["memory_bytes"], most)
+        limits["threads"] = limits["threads"] or self._usual_threads
         return Limits(**limits)
 
-    def _keep(self, run_id: str, result: LargeResult) -> KeptResult:
-        self._results[run_id] = result
-        asyncio.get_running_loop().call_later(KEEP_RESULT_S, self._results.pop, run_id, None)
+    def _keep(self, run_id: str, user: str, result: LargeResult) -> KeptResult:
+        """Keep a result for the ingress. Raise ``Overloaded``."""
+        self._results.keep(run_id, user, result)
         return {"replica": self._replica_id, "length": len(result), "location": result.location}
 
 

@@ -92,7 +92,9 @@ async def attach(call: Call[None]) -> Response:
     started = time.perf_counter()
     await check_room(call.request, call.services, record.owner_id, file_type, "", record.tables.get(role))
     async with received(call.request, call.services) as upload:
-        table = await parsed(call.services, upload, file_type, "", dict(call.request.query_params))
+        table = await parsed(
+            call.services, call.principal.user_id, upload, file_type, "", dict(call.request.query_params)
+        )
     async with kept(call.services, table, gone=f"dataset {record.id} not found"):
         await call.services.change(call.services.datasets.attach, record.id, role, table)
     call.note(action, f"dataset:{record.id}", role=role, stored_bytes=table.byte_count)

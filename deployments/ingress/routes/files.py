@@ -155,7 +155,7 @@ async def upload(call: Call[None]) -> Response:
     await check_room(call.request, call.services, record.owner_id, file_type, compression, record.object)
     async with received(call.request, call.services) as upload:
         try:
-            table = await parsed(call.services, upload, file_type, compression, options)
+            table = await parsed(call.services, call.principal.user_id, upload, file_type, compression, options)
         except InvalidTable as failure:
             # Bytes that are not a table are not kept, with or without ``erase``. The id can be used again.
             await _failed(call.services, record, failure.message)

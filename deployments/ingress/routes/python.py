@@ -95,8 +95,10 @@ async def run(call: Call[None]) -> Response:
     run_id = await _run_id(services, body.run_id)
     engine, fell_back = _engine(body.engine, services)
     accepts_text = body.engine is None and _accepts_text(request)
-    owner = str(principal.user_id) if settings.reused_seats else None
-    message = to_message(body, record, run_id, engine, accepts_text=accepts_text, owner=owner)
+    message = to_message(
+        body, record, run_id, engine, accepts_text=accepts_text, user=str(principal.user_id),
+        may_reuse=settings.reused_seats > 0,
+    )  # fmt: skip
     receipt = to_receipt(body, message, principal.user_id, keep_source=settings.keep_source)
     with services.quota.run_of(principal.user_id):
         reply = await recorded(services.receipts, call.note, receipt, services.runners.run(message))

@@ -40,6 +40,7 @@ class RunRequest(BaseModel):
     memory_bytes: int | None = Field(None, gt=0, description="Most memory that the run may use.")
     scratch_bytes: int | None = Field(None, ge=0, description="Most bytes in the run's scratch directory.")
     result_bytes: int | None = Field(None, gt=0, description="Largest encoded result.")
+    threads: int | None = Field(None, gt=0, description="Most threads of the run, its first one included.")
 
 
 def run_request_model(settings: Settings) -> type[RunRequest]:
@@ -53,9 +54,16 @@ def run_request_model(settings: Settings) -> type[RunRequest]:
 
 
 def to_message(
-    body: RunRequest, record: DatasetRecord, run_id: str, engine: EngineName, *, accepts_text: bool, owner: str | None
+    body: RunRequest,
+    record: DatasetRecord,
+    run_id: str,
+    engine: EngineName,
+    *,
+    accepts_text: bool,
+    user: str,
+    may_reuse: bool,
 ) -> RunCall:
-    """Return the call that a runner gets. ``owner`` is set if the run may reuse a process of the user's."""
+    """Return the call that a runner gets. ``may_reuse``: the run may have a process of the user's earlier runs."""
     return {
         "run_id": run_id,
         "dataset": _dataset(record),
@@ -67,7 +75,8 @@ def to_message(
         },
         "limits": {name: value for name in REQUESTABLE if (value := getattr(body, name)) is not None},
         "engine": engine,
-        "owner": owner,
+        "user": user,
+        "owner": user if may_reuse else None,
     }
 
 

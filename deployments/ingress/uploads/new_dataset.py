@@ -88,7 +88,9 @@ async def tables_of(call: Call[None], body: NewDataset) -> dict[Role, str | Obje
         if len(object_ids) == 1:
             tables[role] = object_ids[0]
         elif object_ids:
-            tables[role] = ObjectRecord(**await call.services.runners.concatenate(object_ids))
+            tables[role] = ObjectRecord(
+                **await call.services.runners.concatenate(object_ids, str(call.principal.user_id))
+            )
     return tables
 
 

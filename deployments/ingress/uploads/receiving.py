@@ -44,11 +44,12 @@ async def received(request: Request, services: Services) -> AsyncIterator[Receiv
 
 
 async def parsed(
-    services: Services, upload: Received, file_type: str, compression: str, options: dict[str, Any]
+    services: Services, user_id: int, upload: Received, file_type: str, compression: str, options: dict[str, Any]
 ) -> ObjectRecord:
     """Have a runner parse and store an upload. Raises ``InvalidTable``, ``StorageFull``, ``RunInterrupted``."""
     described = await services.runners.parse(
-        {"incoming": upload.name, "file_type": file_type, "file_compression": compression, "options": options}
+        {"incoming": upload.name, "file_type": file_type, "file_compression": compression, "options": options},
+        str(user_id),
     )
     return ObjectRecord(**described)
 

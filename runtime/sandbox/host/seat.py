@@ -89,7 +89,8 @@ class SeatProcess:
         finally:
             watchdog.stop()
             listening.cancel()
-            self.reusable = spec.owner is not None and self._is_clean(answer)
+            # Niceness cannot be taken back.
+            self.reusable = spec.owner is not None and not watchdog.sent_to_the_back and self._is_clean(answer)
             if not self.reusable:
                 child.kill()
         if answer is not None and answer.get("status") == "ok" and not self.reusable:

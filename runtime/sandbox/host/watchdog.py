@@ -1,8 +1,8 @@
 """Watches one run from outside: its deadline, and everything that no limit of the kernel counts for it.
 
-Memory and threads cost a few microseconds to read, so they are read every 20 ms. Scratch is a walk over files that the
-task made and can make long. So a thread counts them, and rests ten times as long as the count took of its CPU. What a
-run leaves in scratch is counted once more at its end.
+Memory, threads and CPU time cost a few microseconds to read, so they are read every 20 ms. Scratch is a walk over files
+that the task made and can make long. So a thread counts them, and rests ten times as long as the count took of its CPU.
+What a run leaves in scratch is counted once more at its end.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from runtime.errors import RunFailed, TaskCrashed, TaskMemoryExceeded, TaskScrat
 from runtime.sandbox.host.children import Child
 from runtime.sandbox.host.deleted_files import TooManyMappings, deleted_files
 from runtime.sandbox.host.gauge import Gauge
+from runtime.sandbox.host.precedence import Precedence
 from runtime.sandbox.host.scratch import DEEPEST, ScratchUse, scratch_use
 from runtime.task import Limits
 
@@ -56,6 +57,7 @@ class Watchdog:
         self._other_look = other_look
         self._started = time.monotonic()
         self._seen_scratch_bytes = 0
+        self._precedence = Precedence(watched.child, watched.gauge) if watched.gauge is not None else None
         self.main_thread_exited = False
         """True if the run was killed because its first thread had ended and others went on."""
         loop = asyncio.get_running_loop()
@@ -63,6 +65,11 @@ class Watchdog:
             loop.call_later(limits.timeout_s, self._on_deadline),
             loop.call_later(WATCH_INTERVAL_S, self._begin),
         ]
+
+    @property
+    def sent_to_the_back(self) -> bool:
+        """True if the run has used so much CPU time that others go before it."""
+        return self._precedence is not None and self._precedence.is_at_the_back
 
     def stop(self) -> None:
         for timer in self._timers:
@@ -88,8 +95,9 @@ class Watchdog:
 
     def _look_at_process(self) -> None:
         gauge, child, limit = self._watched.gauge, self._watched.child, self._limits.memory_bytes
-        if gauge is None:
+        if gauge is None or self._precedence is None:
             return
+        self._precedence.look()
         used = gauge.used_bytes()
         if used > limit:
             text = f"the task used {used} bytes of memory, more than its limit of {limit} bytes"

@@ -91,7 +91,7 @@ class Parsing:
         self, received: Path, file_type: str, options: Mapping[str, Any] | None = None, compression: str = ""
     ) -> Path:
         """Have it parsed; the object's file."""
-        parsing = self.uploads.parse(received.name, file_type, compression, dict(options or {}))
+        parsing = self.uploads.parse(received.name, file_type, compression, dict(options or {}), user="1")
         return self.store.object_path(self.runner.run(parsing)["id"])
 
     @property

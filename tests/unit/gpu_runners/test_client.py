@@ -158,7 +158,7 @@ async def test_uploads_are_for_runners_without_a_gpu(cpu: Deployment, gpu: Deplo
     cpu.answers = {"parse": {"object": {"id": "o"}}, "concatenate": {"object": {"id": "p"}}}
 
     async def upload(client: RunnerClient) -> list[Any]:
-        return [await client.parse({}), await client.concatenate(["o"])]
+        return [await client.parse({}, "1"), await client.concatenate(["o"], "1")]
 
     assert await asked(cpu, gpu, upload) == [{"id": "o"}, {"id": "p"}]
     assert gpu.calls == []

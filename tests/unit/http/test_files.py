@@ -23,11 +23,11 @@ class Runners:
         self.stored_bytes = 100
         self.parsed = 0
 
-    async def parse(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def parse(self, request: dict[str, Any], user: str) -> dict[str, Any]:
         self.parsed += 1
         return self._stored()
 
-    async def concatenate(self, object_ids: list[str]) -> dict[str, Any]:
+    async def concatenate(self, object_ids: list[str], user: str) -> dict[str, Any]:
         return self._stored()
 
     async def evict(self, dataset_id: str) -> None:
@@ -162,9 +162,9 @@ def test_changed_options_apply_to_the_next_upload(desk: Desk) -> None:
     asked: list[dict[str, Any]] = []
     parse = desk.runners.parse
 
-    async def note(request: dict[str, Any]) -> dict[str, Any]:
+    async def note(request: dict[str, Any], user: str) -> dict[str, Any]:
         asked.append(request["options"])
-        return await parse(request)
+        return await parse(request, user)
 
     desk.runners.parse = note  # type: ignore[method-assign]
     file_id = desk.file(file_type="csv", parser_options={"sep": "|"})

@@ -140,9 +140,18 @@ def test_cpu_is_counted_for_each_run(rig: Rig, source: DatasetSource) -> None:
     busy = (
         "import time\ndef task(g):\n    until = time.process_time() + {}\n    while time.process_time() < until: pass"
     )
-    outcomes: list[RunOutcome] = [rig.run(source, busy.format(0.6), owner="ada", cpu_s=1) for _ in range(3)]
+    outcomes: list[RunOutcome] = [rig.run(source, busy.format(0.12), owner="ada", cpu_s=0.25) for _ in range(3)]
     assert [one.cause for one in outcomes] == ["ok"] * 3
-    assert rig.run(source, busy.format(5), owner="ada", cpu_s=1).cause == "TaskTimeout"
+    assert rig.run(source, busy.format(5), owner="ada", cpu_s=0.25).cause == "TaskTimeout"
+
+
+def test_one_that_used_much_cpu_is_not_kept(rig: Rig, source: DatasetSource) -> None:
+    """It went to the back, and nothing would bring it to the front again."""
+    code = "import os, time\ndef task(g):\n    while time.process_time() < 0.5: pass\n    return [os.getpid(), 0]"
+    first, _ = answer(rig.run(source, code, owner="bea"))
+    again, seen = who(rig, source, "bea")
+    assert again != first
+    assert seen == 0
 
 
 def test_one_that_computes_while_it_waits_is_closed(make_rig: Callable[..., Rig]) -> None:

@@ -84,7 +84,7 @@ def test_bytes_that_are_no_table_are_refused_by_a_job(own_rig: Rig, content: byt
     path = own_rig.store.incoming()
     path.write_bytes(content)
     with pytest.raises(InvalidTable):
-        own_rig.wait(own_rig.uploads.parse(path.name, file_type, "", {}))
+        own_rig.wait(own_rig.uploads.parse(path.name, file_type, "", {}, user="1"))
     path.unlink()
     assert list(path.parent.iterdir()) == []
 
@@ -159,7 +159,7 @@ def test_a_table_is_made_of_many_in_their_order(rig: Rig, count: int) -> None:
         for number in range(count)
     ]
     template, before = rig.template.pid, len(os.listdir("/proc/self/fd"))
-    made = rig.wait(rig.uploads.concatenate(ids))
+    made = rig.wait(rig.uploads.concatenate(ids, user="1"))
     table = pa.ipc.open_file(rig.store.object_path(made["id"]).read_bytes()).read_all()
     assert table["s"].to_pylist() == [str(number) for number in range(count)]
     assert table.column_names == ["s", "c0", "c1", "c2"]

@@ -59,7 +59,7 @@ def upload(rig: Rig, code: str, content: bytes = b"bytes") -> dict[str, Any]:
     incoming = rig.store.incoming()
     incoming.write_bytes(content)
     try:
-        return rig.wait(rig.uploads.parse(incoming.name, "csv", "", {"code": code}))
+        return rig.wait(rig.uploads.parse(incoming.name, "csv", "", {"code": code}, user="1"))
     finally:
         incoming.unlink()
 
