@@ -1,4 +1,4 @@
-"""The supervisor's one child, which starts and stops Ray, Serve and the application.
+"""The supervisor's child, which starts and stops Ray, Serve and the application.
 
 Orders are lines of JSON on standard input: first a ``Plan`` and then, when the data directory is ready,
 ``{"args": …}`` to deploy. The end of the input means stop, because it also ends when the supervisor dies. Events are
@@ -9,6 +9,7 @@ import importlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ from typing import IO, Any  # Any: JSON values, and Ray's own types, which it do
 
 import psutil
 
-from deployments.launch.deploying import deploy
+from deployments.launch.deploying import deploy, deploy_alone
 from deployments.launch.machine.processes import descendants, kill
 
 APPLICATION = "graphside"
@@ -26,6 +27,8 @@ STOP_S = 5.5
 """Seconds that an orderly stop may take. Then every process that is left is killed."""
 
 _OBJECT_STORE_BYTES = 256 * 1024**2
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+_ACTOR_DIED = "died unexpectedly before finishing this task."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Server:
         self._args: dict[str, Any] | None = None
         self._ordered = threading.Event()
         self._stop = threading.Event()
+        self._deploying = False
         self._events = os.fdopen(plan.events, "w", buffering=1)
 
     def run(self) -> int:
@@ -64,8 +68,9 @@ class Server:
                 self._stop.wait()
         except Exception as error:  # the supervisor prints one line of it, the log has the rest
             logging.exception("start failed")
-            told = "\n".join((str(error), *failures()))
-            self._tell(event="failed", reason=last_line(told) or type(error).__name__)
+            told = "\n".join((str(error), *(failures() if self._deploying else ())))
+            reason = last_line(told) or type(error).__name__
+            self._tell(event="failed", reason=reason, may_pass=may_pass(error, deploying=self._deploying))
             return 1
         finally:
             self._shut_down()
@@ -91,18 +96,22 @@ class Server:
         )
         self._tell(event="step", text="starting Serve and its HAProxy")
         # Loopback even if the front is public: our HAProxy wrapper binds the public address, replicas stay behind it.
-        serve.start(
-            http_options={"host": "127.0.0.1", "port": self._plan.port},
-            logging_config=LoggingConfig(logs_dir=self._plan.logs),
-        )
+        try:
+            serve.start(
+                http_options={"host": "127.0.0.1", "port": self._plan.port},
+                logging_config=LoggingConfig(logs_dir=self._plan.logs),
+            )
+        except TimeoutError:  # no setting changes Serve's 60 s; the supervisor waits for the front's first answer
+            logging.exception("HAProxy starts slowly")
         building.join()
         self._ordered.wait()
         if self._args is None:
             return
+        self._deploying = True
         self._tell(event="step", text="deploying ingress and runner")
         application = load(self._plan.builder)(self._args)
         if self._args.get("gpu") is None:
-            serve.run(application, name=APPLICATION, route_prefix="/")
+            deploy_alone(application, APPLICATION)
         elif (reason := deploy(application, APPLICATION)) is not None:
             said = last_line(reason).removeprefix("RuntimeError: ")
             self._tell(event="step", text=f"no GPU runner: {said}; until there is one, tasks run on the CPU")
@@ -161,11 +170,31 @@ def failures() -> list[str]:
     return [deployment.message for deployment in application.deployments.values() if deployment.message]
 
 
+def may_pass(error: Exception, *, deploying: bool) -> bool:
+    """Return whether another try may succeed: Ray or Serve did not come up, or one of their processes died."""
+    if isinstance(error, ImportError):
+        return False
+    if not deploying:
+        return True
+    from ray import exceptions
+
+    died = (exceptions.RayActorError, exceptions.RaySystemError, exceptions.RpcError, exceptions.LocalRayletDiedError)
+    return isinstance(error, died)
+
+
 def last_line(text: str) -> str:
-    """Return the most telling line of an error's text: the last that names an exception, else the first."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    named = [line for line in lines if "Error:" in line or "Exception:" in line]
-    return (named or lines[:1] or [""])[-1][:500]
+    """Return the most telling line of an error's text: the last that names an exception, else the first.
+
+    If an actor of Ray died, return its class and the cause, which Ray writes below the first line.
+    """
+    lines = [line.rstrip() for line in _COLOR.sub("", text).splitlines() if line.strip()]
+    named = [number for number, line in enumerate(lines) if "Error:" in line or "Exception:" in line]
+    line, *below = lines[named[-1] if named else 0 :] or [""]
+    if line.endswith(_ACTOR_DIED):
+        actor = next((entry.partition(":")[2].strip() for entry in below if entry.startswith("\tclass_name:")), "")
+        cause = next((entry for entry in below if not entry[0].isspace()), "")
+        line = ": ".join(part for part in (actor, cause) if part) or line
+    return line.strip()[:500]
 
 
 def main() -> None:

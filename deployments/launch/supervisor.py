@@ -3,6 +3,7 @@
 This process never imports Ray. It checks the options, prepares the data directory, prints what happens, and owns every
 process of the server: it is their subreaper, so orphans become its children. Ray and Serve run in one child
 (``deployments.launch.server``), which stops when its standard input closes; that happens however this process ends.
+If Ray or Serve did not come up, all of them are ended and another child starts.
 """
 
 import http.client
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from queue import Empty, Queue
@@ -34,7 +36,10 @@ from deployments.replica.flags import fixed_flags
 from runtime.sandbox.walls.delegation import enter_leaf
 
 BUILDER = "deployments.app:build"
-START_S = 300.0
+START_S = 600.0
+TRIES = 3
+"""Starts of Ray before the supervisor gives up. Ports that others take and slow machines end some of them."""
+
 _FORCE_S = 1.5
 _TICK_S = 0.2
 _NOTE_EVERY_S = 2.0
@@ -43,6 +48,10 @@ _DASHBOARD_PORT = 8265
 
 class Stopped(Exception):
     """The operator stopped the server while it was still starting."""
+
+
+class NotUp(Exception):
+    """Ray or Serve did not come up. Another try may succeed. The message says why."""
 
 
 class Supervisor:
@@ -54,7 +63,7 @@ class Supervisor:
         self._environment = environment
         self._began = time.monotonic()
         self._asked = 0
-        self._events: Queue[dict[str, Any]] = Queue()
+        self._events: Queue[dict[str, Any]] = Queue()  # a new one for each child
         self._child: subprocess.Popen[str] | None = None
         self._log = options.data_dir / "logs" / "server.log"
 
@@ -92,11 +101,33 @@ class Supervisor:
                 self._print(f"\n    password of {admin.username}: {admin.password.get_secret_value()}")
                 self._print("    (shown only now and stored nowhere)\n")
         isolation = self._isolation()
-        self._order(args=self._options.args)
-        self._wait_until_ready(instance)
+        dashboard = self._come_up(instance, dashboard)
         self._print(f"\ngraphside ready at {self._public_url()}", flush=True)
         self._introduce(dashboard, isolation)
         return self._watch(instance)
+
+    def _come_up(self, instance: Instance, dashboard: int) -> int:
+        """Wait until the server is ready; start Ray anew if it did not come up. Return the dashboard's port.
+
+        Raises ``LaunchError`` or ``Stopped``.
+        """
+        for tried in range(1, TRIES + 1):
+            self._order(args=self._options.args)
+            try:
+                self._wait_until_ready(instance)
+                break
+            except NotUp as error:
+                if tried == TRIES:
+                    raise LaunchError(f"the server did not start: {error} (log: {self._log})") from None
+                self._say(f"Ray did not come up ({error}); starting it anew, try {tried + 1} of {TRIES}")
+            self._let_go()
+            processes.kill(processes.descendants(psutil.Process()), within_s=_FORCE_S)
+            processes.reap_orphans(keep=(self._pid(),))
+            instance.empty_folder()
+            ports.require_free(self._options.address, self._options.port)
+            dashboard = ports.pick(taken=frozenset((self._options.port,)))
+            self._start_child(instance.folder, dashboard)
+        return dashboard
 
     def _start_child(self, folder: Path, dashboard_port: int) -> None:
         reading, writing = os.pipe()
@@ -113,7 +144,8 @@ class Supervisor:
                 start_new_session=True,  # so that a terminal's Ctrl-C reaches this process only
             )
         os.close(writing)
-        threading.Thread(target=self._listen, args=(reading,), name="events", daemon=True).start()
+        self._events = Queue()
+        threading.Thread(target=self._listen, args=(reading, self._events), name="events", daemon=True).start()
         logs = str(self._options.settings.logs_dir)
         self._send(Plan(str(folder), logs, self._options.port, dashboard_port, writing, self._builder).to_line())
 
@@ -139,22 +171,25 @@ class Supervisor:
         return {**kept, **fixed_flags(), **front_flags(folder, wrapper), **side, **token}
 
     def _wait_until_ready(self, instance: Instance) -> None:
-        """Wait until the front itself answers. Raises ``LaunchError`` or ``Stopped``."""
+        """Wait until the front itself answers. Raises ``NotUp``, ``LaunchError`` or ``Stopped``."""
         deployed = False
         noted = 0.0
         while not (deployed and self._answers()):
+            has_ended = self._ended()  # before the look at its events, because the last of them may say why
             event = self._next_event()
             match event.get("event"):
+                case None if has_ended:
+                    raise NotUp("the server process ended while it was starting")
                 case "step":
                     self._say(str(event["text"]))
+                case "failed" if event["may_pass"]:
+                    raise NotUp(event["reason"])
                 case "failed":
                     raise LaunchError(f"the server did not start: {event['reason']} (log: {self._log})")
                 case "deployed":
                     deployed = True
             if self._asked:
                 raise Stopped
-            if self._ended():
-                raise self._ended_early()
             if time.monotonic() - self._began > START_S:
                 raise LaunchError(f"the server is not ready after {START_S:.0f} s (log: {self._log})")
             if time.monotonic() - noted > _NOTE_EVERY_S:
@@ -223,10 +258,11 @@ class Supervisor:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._asked += 1
 
-    def _listen(self, descriptor: int) -> None:
+    @staticmethod
+    def _listen(descriptor: int, events: Queue[dict[str, Any]]) -> None:
         with os.fdopen(descriptor) as lines:
             for line in lines:
-                self._events.put(json.loads(line))
+                events.put(json.loads(line))
 
     def _next_event(self) -> dict[str, Any]:
         try:
@@ -239,18 +275,14 @@ class Supervisor:
 
     def _send(self, line: str) -> None:
         assert self._child is not None and self._child.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # who waits for the server notices that the process ended
             self._child.stdin.write(line)
             self._child.stdin.flush()
-        except BrokenPipeError:
-            raise self._ended_early() from None
-
-    def _ended_early(self) -> LaunchError:
-        return LaunchError(f"the server process ended while it was starting (log: {self._log})")
 
     def _let_go(self) -> None:
         assert self._child is not None and self._child.stdin is not None
-        self._child.stdin.close()
+        with suppress(BrokenPipeError):
+            self._child.stdin.close()
 
     def _pid(self) -> int:
         assert self._child is not None

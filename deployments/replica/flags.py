@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 GIB = 1024**3
+_PATIENCE_S = 300
+"""Seconds that Ray waits for a process of its own to start. Each waits for a few seconds on a fast and idle machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,57 @@ EVERYWHERE = (
         "when memory runs out, the kernel kills runs (1000) before replicas",
     ),
     Flag("RAY_USAGE_STATS_ENABLED", "0", "Ray reports no usage statistics"),
+    # A process that starts slowly is no dead process. Otherwise a busy machine would give up after these defaults.
+    Flag(
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S",
+        str(_PATIENCE_S / 5),
+        "Serve kills an HAProxy manager that is not ready within three times this long (default: 5 s)",
+    ),
+    Flag(
+        "RAY_SERVE_HAPROXY_STARTUP_TIMEOUT_S",
+        str(_PATIENCE_S // 2),
+        "the HAProxy manager fails if HAProxy does not answer within this time (default: 30 s)",
+    ),
+    Flag(
+        "RAY_worker_register_timeout_seconds",
+        str(_PATIENCE_S),
+        "the raylet kills a worker that does not register within this time (default: 60 s)",
+    ),
+    Flag(
+        "RAY_agent_register_timeout_ms",
+        str(_PATIENCE_S * 1000),
+        "the raylet ends if its agents do not register within this time (default: 30 s)",
+    ),
+    Flag(
+        "RAY_raylet_start_wait_time_s",
+        str(_PATIENCE_S),
+        "the start fails if the raylet does not register within this time (default: 30 s)",
+    ),
+    Flag(
+        "RAY_gcs_server_port_wait_time_s",
+        str(_PATIENCE_S),
+        "the start fails if Ray's control service does not listen within this time (default: 30 s)",
+    ),
+    Flag(
+        "RAY_gcs_rpc_server_connect_timeout_s",
+        str(_PATIENCE_S // 5),
+        "a process ends if it does not reach the control service within this time (default: 5 s)",
+    ),
+    Flag(
+        "RAY_py_gcs_connect_timeout_s",
+        str(_PATIENCE_S // 2),
+        "the same for Ray's Python processes (default: 30 s)",
+    ),
+    Flag(
+        "RAY_raylet_client_num_connect_attempts",
+        str(_PATIENCE_S // 5),
+        "a worker ends if it does not reach the raylet in this many seconds (default: 10)",
+    ),
+    Flag(
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S",
+        str(_PATIENCE_S),
+        "the start fails if the dashboard is not up within this time (default: 60 s)",
+    ),
 )
 """For every node, whatever the size of the cluster."""
 

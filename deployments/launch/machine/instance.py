@@ -61,6 +61,14 @@ class Instance:
         self._record.unlink(missing_ok=True)
         self._close()
 
+    def empty_folder(self) -> None:
+        """Remove what is in the folder. Every process below this one must have ended."""
+        for entry in self.folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
     def note_processes(self) -> None:
         """Record what runs below this process, except the youngest: most of those are runs, which end with the rest."""
         settled = time.time() - _SETTLED_S
