@@ -25,7 +25,7 @@ __all__ = ["ADMIN", "PASSWORD", "SMALL_EDGES", "LiveServer", "Person", "arrow_fi
 
 ADMIN = "admin"
 PASSWORD = "correct horse battery"
-START_TIMEOUT_S = 180
+START_TIMEOUT_S = 600  # as long as the launcher itself waits
 
 
 @dataclass

@@ -9,10 +9,11 @@ import argparse
 import os
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 
+from deployments.launch.errors import LaunchError
 from deployments.launch.front import write_wrapper
+from deployments.launch.machine.folders import folder_parent, runs_programs
 from deployments.launch.secret_files import load_or_make_token
 from deployments.replica.flags import EVERYWHERE, ONE_MACHINE
 
@@ -32,15 +33,18 @@ def front_flags(folder: Path, wrapper: Path) -> dict[str, str]:
 def main(arguments: list[str]) -> int:
     """Print ``export`` lines for a shell to source, and make the folder and the wrapper that they name."""
     parser = argparse.ArgumentParser(prog="python -m deployments.launch.flags", description=main.__doc__)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / f"graphside-front-{os.getuid()}")
+    parser.add_argument("--folder", type=Path, help="private folder of HAProxy (default: in the temporary directory)")
     parser.add_argument("--token-file", type=Path, default=Path.home() / ".graphside-ray-token")
     parser.add_argument("--host", help="address that HAProxy listens on (default: http_options.host)")
     parser.add_argument(
         "--cluster", action="store_true", help="leave out the loopback flags, for more than one machine"
     )
     options = parser.parse_args(arguments)
-    folder = options.folder.absolute()
+    folder = (options.folder or folder_parent() / f"graphside-front-{os.getuid()}").absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not runs_programs(folder):
+        print(f"graphside: {folder} is mounted with noexec, but HAProxy's wrapper must run there", file=sys.stderr)
+        return 1
     if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
         print(f"graphside: {folder} must belong to you and be closed to others (chmod 700)", file=sys.stderr)
         return 1
@@ -56,4 +60,12 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except LaunchError as error:
+        sys.exit(f"graphside: {error}")
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

@@ -15,18 +15,20 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
-from typing import IO, Any  # Any: JSON values, and Ray's own types, which it does not export
+from typing import IO, Any, Final  # Any: JSON values, and Ray's own types, which it does not export
 
 import psutil
 
 from deployments.launch.deploying import deploy, deploy_alone
-from deployments.launch.machine.processes import descendants, kill
+from deployments.launch.machine.processes import alive, descendants, kill
 
 APPLICATION = "graphside"
 STOP_S = 5.5
 """Seconds that an orderly stop may take. Then every process that is left is killed."""
 
 _OBJECT_STORE_BYTES = 256 * 1024**2
+_RAY: Final = {"raylet": "scheduler (raylet)", "gcs_server": "control service (gcs_server)"}
+_GUARD_EVERY_S = 1.0
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _ACTOR_DIED = "died unexpectedly before finishing this task."
 
@@ -56,6 +58,7 @@ class Server:
         self._ordered = threading.Event()
         self._stop = threading.Event()
         self._deploying = False
+        self._ending = False
         self._events = os.fdopen(plan.events, "w", buffering=1)
 
     def run(self) -> int:
@@ -94,6 +97,7 @@ class Server:
             log_to_driver=False,
             _temp_dir=os.path.join(self._plan.folder, "r"),  # Ray opens it to everybody, its parent is private
         )
+        threading.Thread(target=self._guard, name="guard", daemon=True).start()
         self._tell(event="step", text="starting Serve and its HAProxy")
         # Loopback even if the front is public: our HAProxy wrapper binds the public address, replicas stay behind it.
         try:
@@ -116,6 +120,18 @@ class Server:
             said = last_line(reason).removeprefix("RuntimeError: ")
             self._tell(event="step", text=f"no GPU runner: {said}; until there is one, tasks run on the CPU")
 
+    def _guard(self) -> None:
+        """End this process when Ray's scheduler or its control service ends. Ray itself would wait for it forever."""
+        guarded = {child: name for child in psutil.Process().children() if (name := _RAY.get(child.name()))}
+        while all(alive(child) for child in guarded):
+            time.sleep(_GUARD_EVERY_S)
+        if not self._ending:
+            name = next(name for child, name in guarded.items() if not alive(child))
+            logging.error("Ray's %s ended", name)
+            self._tell(event="failed", reason=f"Ray's {name} ended", may_pass=True)
+            kill(descendants(psutil.Process()), within_s=1.0)
+            os._exit(1)
+
     def _import_builder(self) -> None:
         try:
             load(self._plan.builder)
@@ -135,6 +151,7 @@ class Server:
 
     def _shut_down(self) -> None:
         """Let replicas finish and close, then kill the rest, because Ray holds nothing that must be saved."""
+        self._ending = True
         below = descendants(psutil.Process())
         try:
             import ray

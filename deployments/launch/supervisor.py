@@ -37,6 +37,9 @@ from runtime.sandbox.walls.delegation import enter_leaf
 
 BUILDER = "deployments.app:build"
 START_S = 600.0
+STEP_S = 240.0
+"""Seconds that one step of a start may take, several times what a slow machine needs. After that Ray starts anew."""
+
 TRIES = 3
 """Starts of Ray before the supervisor gives up. Ports that others take and slow machines end some of them."""
 
@@ -119,7 +122,7 @@ class Supervisor:
             except NotUp as error:
                 if tried == TRIES:
                     raise LaunchError(f"the server did not start: {error} (log: {self._log})") from None
-                self._say(f"Ray did not come up ({error}); starting it anew, try {tried + 1} of {TRIES}")
+                self._say(f"Ray did not come up: {error}; starting it anew, try {tried + 1} of {TRIES}")
             self._let_go()
             processes.kill(processes.descendants(psutil.Process()), within_s=_FORCE_S)
             processes.reap_orphans(keep=(self._pid(),))
@@ -173,7 +176,7 @@ class Supervisor:
     def _wait_until_ready(self, instance: Instance) -> None:
         """Wait until the front itself answers. Raises ``NotUp``, ``LaunchError`` or ``Stopped``."""
         deployed = False
-        noted = 0.0
+        noted, advanced = 0.0, time.monotonic()
         while not (deployed and self._answers()):
             has_ended = self._ended()  # before the look at its events, because the last of them may say why
             event = self._next_event()
@@ -181,15 +184,18 @@ class Supervisor:
                 case None if has_ended:
                     raise NotUp("the server process ended while it was starting")
                 case "step":
+                    advanced = time.monotonic()
                     self._say(str(event["text"]))
                 case "failed" if event["may_pass"]:
                     raise NotUp(event["reason"])
                 case "failed":
                     raise LaunchError(f"the server did not start: {event['reason']} (log: {self._log})")
                 case "deployed":
-                    deployed = True
+                    deployed, advanced = True, time.monotonic()
             if self._asked:
                 raise Stopped
+            if time.monotonic() - advanced > STEP_S:
+                raise NotUp(f"no progress for {STEP_S:.0f} s")
             if time.monotonic() - self._began > START_S:
                 raise LaunchError(f"the server is not ready after {START_S:.0f} s (log: {self._log})")
             if time.monotonic() - noted > _NOTE_EVERY_S:

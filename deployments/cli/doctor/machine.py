@@ -8,6 +8,8 @@ from pathlib import Path
 
 from deployments.cli.doctor.findings import Finding, State
 from deployments.cli.sizes import GIB, size
+from deployments.launch.errors import LaunchError
+from deployments.launch.machine.folders import folder_parent
 from runtime.engines.device.probe import NO_DRIVER, find_devices
 
 _LEAST_MEMORY_BYTES = 2 * GIB
@@ -21,7 +23,15 @@ _SHARED = "/dev/shm"  # noqa: S108  looked at, not written to
 
 def examine(data_dir: Path, *, gpu_wanted: bool = False) -> tuple[Finding, ...]:
     """Return one finding for each resource. ``gpu_wanted`` says if the settings switch the GPU engine on."""
-    return (_memory(), _cores(), _open_files(), _shared_memory(), _data_directory(data_dir), _gpu(gpu_wanted))
+    return (
+        _memory(),
+        _cores(),
+        _open_files(),
+        _shared_memory(),
+        _private_folder(),
+        _data_directory(data_dir),
+        _gpu(gpu_wanted),
+    )
 
 
 def _memory() -> Finding:
@@ -100,6 +110,13 @@ def _shared_memory() -> Finding:
     if free < _LEAST_SHARED_BYTES:
         return Finding(_SHARED, "warning", f"{text}; Ray's object store (256 MiB) goes to disk", data)
     return Finding(_SHARED, "ok", text, data)
+
+
+def _private_folder() -> Finding:
+    try:
+        return Finding("private folder", "ok", f"in {folder_parent()}")
+    except LaunchError as error:
+        return Finding("private folder", "missing", str(error))
 
 
 def _data_directory(data_dir: Path) -> Finding:

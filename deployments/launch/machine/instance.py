@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +17,11 @@ import psutil
 
 from catalog.whole_file import whole_file
 from deployments.launch.errors import LaunchError
+from deployments.launch.machine.folders import PREFIX, make_folder
 from deployments.launch.machine.processes import boot_id, descendants, find, kill, started
 
 SWEEP_S = 5.0
-_PREFIX = "graphside-"
 _SETTLED_S = 3.0
-# The path of a socket has at most 107 bytes; HAProxy needs 76 of them below the folder (node id, name, suffix).
-_LONGEST_FOLDER = 107 - 76
 
 
 class Instance:
@@ -45,7 +42,7 @@ class Instance:
     def __enter__(self) -> Self:
         self._take_lock()
         self._sweep()
-        self.folder = _make_folder()
+        self.folder = make_folder()
         # A shared lock on the folder keeps systemd-tmpfiles, which removes old files from /tmp, away from it.
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._open.append(descriptor)
@@ -108,7 +105,7 @@ class Instance:
                 pids = ", ".join(str(process.pid) for process in stubborn)
                 self._close()
                 raise LaunchError(f"a server that was killed left processes that cannot be ended: {pids}")
-        if folder.name.startswith(_PREFIX) and not folder.is_symlink():
+        if folder.name.startswith(PREFIX) and not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)
         self._record.unlink()
 
@@ -133,10 +130,3 @@ def _owner(record: Path) -> str:
         return f" (pid {int(json.loads(record.read_text())['pid'])})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-
-
-def _make_folder() -> Path:
-    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108  (mkdtemp makes it private)
-        if len(parent) + 1 + len(_PREFIX) + 8 <= _LONGEST_FOLDER and os.access(parent, os.W_OK | os.X_OK):
-            return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    raise LaunchError("no folder has a path short enough for sockets; set TMPDIR to one that has, such as /tmp")

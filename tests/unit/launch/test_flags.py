@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,30 @@ def test_exports_for_a_cluster_leave_out_what_would_cut_it_apart(
     printed = capsys.readouterr().out
     assert "RAY_SERVE_ENABLE_HA_PROXY" in printed
     assert all(flag.name not in printed for flag in ONE_MACHINE)
+
+
+def test_a_reader_that_leaves_early_sees_no_error(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "deployments.launch.flags",
+        "--folder",
+        f"{tmp_path}/front",
+        "--token-file",
+        f"{tmp_path}/token",
+    ]
+    printing = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert printing.stdout is not None
+    printing.stdout.close()
+    assert printing.communicate(timeout=60)[1] == ""
+
+
+def test_a_folder_that_runs_no_programs_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flags, "runs_programs", lambda folder: False)
+    assert flags.main(["--folder", str(tmp_path / "front"), "--token-file", str(tmp_path / "token")]) == 1
+    assert "noexec" in capsys.readouterr().err
 
 
 def test_a_folder_open_to_others_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,16 @@ def test_the_folder_is_private_short_and_gone_afterwards(tmp_path: Path) -> None
     assert not (tmp_path / "server.json").exists()
 
 
+def test_what_an_earlier_try_left_in_the_folder_is_removed(tmp_path: Path) -> None:
+    with Instance(tmp_path) as instance:
+        (instance.folder / "r" / "session").mkdir(parents=True)
+        (instance.folder / "haproxy.cfg").touch()
+        (instance.folder / "link").symlink_to(tmp_path)
+        instance.empty_folder()
+        assert list(instance.folder.iterdir()) == []
+    assert tmp_path.exists()
+
+
 def test_a_second_server_on_the_same_data_is_refused_and_told_which(tmp_path: Path) -> None:
     with Instance(tmp_path) as first:
         with pytest.raises(LaunchError, match=r"another server runs on .* \(pid \d+\)") as caught:
