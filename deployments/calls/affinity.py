@@ -3,8 +3,8 @@
 Serve's own multiplexing counts models instead of bytes, and loads a cold model on every replica that a burst reaches.
 This router keeps a dataset on one replica. When replicas join or leave, only their datasets move (rendezvous hashing).
 
-A call goes to the first replica of the ranking that has room (``max_ongoing_requests``). So a dataset in great demand
-spills to the next replica, which then holds it too.
+A call goes to the first replica of the ranking that has room (``max_ongoing_requests``). That is more than a replica
+queues, so a dataset in great demand is refused by its replica's full queue before it spills to the next replica.
 """
 
 import hashlib
