@@ -2,7 +2,8 @@
 
 A canonical table (``tables``) is mapped ``MAP_PRIVATE``, so a write changes a private copy of one page and never the
 file. pyarrow's own conversion returns read-only arrays, on which ``df.loc[mask, 'w'] = 0`` raises. Here, columns of
-fixed width are numpy arrays over the map itself; all others go through ``to_pandas``, one by one.
+fixed width are numpy arrays over the map itself, and so are the values of nullable columns (``Int64``), beside a byte
+for each row; all others go through ``to_pandas``, one by one.
 
 The file is trusted: ``parser`` checked every buffer in full before it wrote the file, and stored files never change.
 So columns that stay in the map get the cheap check, which reads no values. It finds a damaged outline (lengths, buffer
@@ -20,9 +21,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from runtime.datasets.conversion import to_series
 from runtime.errors import DatasetUnreadable
 
 AnyArray = Any  # pa.Array: its stubs have no useful element type
+
+_MASKED = {
+    *(pd.Int8Dtype(), pd.Int16Dtype(), pd.Int32Dtype(), pd.Int64Dtype(), pd.Float32Dtype(), pd.Float64Dtype()),
+    *(pd.UInt8Dtype(), pd.UInt16Dtype(), pd.UInt32Dtype(), pd.UInt64Dtype()),
+}
+"""Dtypes of an array of values, which lies in the map, and an array that says which of them are null."""
 
 _MAP_FAILED = ctypes.c_void_p(-1).value
 
@@ -117,7 +125,11 @@ def _column(region: mmap.mmap, table: pa.Table, position: int, dtype: Any) -> An
         values = _over_map(region, array, np.dtype("int64") if zoned else dtype)
         if values is not None:
             return pd.array(values, dtype=dtype, copy=False) if zoned else values
-    series = table.select([position]).to_pandas(use_threads=False).iloc[:, 0]
+    if dtype in _MASKED and array.type.to_pandas_dtype() == dtype.numpy_dtype:
+        values = _over_map(region, array, dtype.numpy_dtype)
+        if values is not None:
+            return dtype.construct_array_type()(values, _mask(array), copy=False)
+    series = to_series(table.select([position]))
     # pyarrow returns the codes of categories read-only; those of an ordinary frame are writable.
     return series.copy() if isinstance(dtype, pd.CategoricalDtype) else series
 
@@ -131,6 +143,16 @@ def _over_map(region: mmap.mmap, array: AnyArray, dtype: np.dtype[Any]) -> np.nd
     if start < 0 or start + len(array) * dtype.itemsize > len(region):
         return None
     return np.frombuffer(region, dtype, len(array), start)
+
+
+def _mask(array: AnyArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which values are null."""
+    validity = array.buffers()[0]
+    if array.null_count == 0 or validity is None:
+        return np.zeros(len(array), "bool")
+    bits = np.frombuffer(validity, "uint8")
+    valid = np.unpackbits(bits, count=array.offset + len(array), bitorder="little")[array.offset :]
+    return np.logical_not(valid)
 
 
 def _is_fixed(given: pa.DataType) -> bool:

@@ -61,8 +61,8 @@ def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int, scratch_fd
 def concatenate(in_fds: list[int], out_fd: int) -> Report:
     """Write the rows of several canonical tables to ``out_fd``: columns by name, null for a table that lacks one.
 
-    A column that is whole in one table and not in another becomes float64; other types that differ are refused. Reports
-    and raises as ``parse_upload``.
+    A column that is whole in one table and not in another becomes float64 if float64 holds all its numbers; other types
+    that differ are refused. Reports and raises as ``parse_upload``.
     """
     with _refusals():
         parts = [pa.ipc.open_file(Body(fd).reader()).read_all() for fd in in_fds]
@@ -74,7 +74,9 @@ def concatenate(in_fds: list[int], out_fd: int) -> Report:
                 [part.replace_schema_metadata(None) for part in parts], promote_options="permissive"
             )
         except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-            raise InvalidTable(f"the files cannot be concatenated: {error}") from error
+            raise InvalidTable(
+                f"the files cannot be concatenated: {str(error)[:300]}; give the column the same type in all of them"
+            ) from error
         whole = whole.replace_schema_metadata(note.metadata(whole.column_names))
         whole = tables.canonical(whole)
         return {**_described(whole), "byte_count": tables.write_canonical(whole, out_fd)}

@@ -14,7 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runtime.datasets.pandas_schema import PandasNote
+from runtime.datasets.conversion import to_series
+from runtime.datasets.extension_types import without_extension
+from runtime.datasets.formats.bounds import MAX_DEPTH
+from runtime.datasets.pandas_schema import NULLABLE_INTEGERS, PandasNote
 from runtime.errors import InvalidTable
 
 # The stubs give arrays neither the attributes of their type (dictionary, indices) nor a useful element type.
@@ -22,9 +25,7 @@ AnyArray = Any
 AnyChunks = Any
 AnyType = Any
 
-_MAX_DEPTH = 16
 _PROBE_ROWS = 65_536
-_PANDAS_EXTENSIONS = {"pandas.period", "pandas.interval"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,9 @@ def canonical(table: pa.Table) -> pa.Table:
     """Return the table in canonical form: checked in full, one chunk per column, names and types as frames need them.
 
     Strings become ``large_string``, binary ``large_binary``. Dictionaries that pandas wrote stay categories; those that
-    graphistry-js makes of every string column become strings (protocol 2.2). An index column is dropped if it has no
-    name, and else stays as an ordinary column.
+    graphistry-js makes of every string column become strings (protocol 2.2). Integer columns with nulls get an entry in
+    the pandas note, so that their frame has a nullable dtype. An index is dropped if it has no name, and else is an
+    ordinary column.
 
     Columns are rewritten one after the other, and only if needed. If the caller passes the table as an expression and
     keeps no reference, at most one column is in memory twice. Raises ``InvalidTable``.
@@ -49,13 +51,21 @@ def canonical(table: pa.Table) -> pa.Table:
     names = _checked_names(table)
     note = PandasNote.of(table.schema.metadata)
     columns: list[AnyChunks | None] = list(table.columns)
+    row_count = table.num_rows
     del table  # the last reference to columns that are replaced below
     kept: dict[str, AnyArray] = {}
+    levels: dict[str, AnyArray] = {}
     for position, name in enumerate(names):
         column, columns[position] = columns[position], None
         if column is not None and not note.is_index(name):
             kept[name] = _stored(name, column, note.is_categorical(name))
+        elif column is not None and name in note.level_names:
+            levels[note.level_names[name]] = _stored(name, column, note.is_categorical(name))
         del column
+    if note.named_range is not None and len(note.named_range.numbers) == row_count:
+        levels[note.named_range.name] = _integers(note.named_range.numbers)
+    for name, array in levels.items():
+        _add_level(kept, name, array)
     return _readable(kept, note)
 
 
@@ -129,6 +139,22 @@ class _DescriptorSink:
         """Leave the descriptor to the caller."""
 
 
+def _integers(numbers: range) -> AnyArray:
+    """Return the numbers as int64. They fit, because they lie between two numbers that do, or there are none."""
+    return pa.array(np.arange(numbers.start, numbers.stop, numbers.step, dtype="int64"))
+
+
+def _add_level(kept: dict[str, AnyArray], name: str, array: AnyArray) -> None:
+    """Add an index level as a column. If another column has its name, it gets a number, unless both are the same."""
+    if name in kept and kept[name].equals(array):
+        return
+    free, number = name, 0
+    while free in kept:
+        number += 1
+        free = f"{name}.{number}"
+    kept[free] = array
+
+
 def _checked_names(table: pa.Table) -> list[str]:
     """Return the column names after a check of the table's outline. Raises ``InvalidTable``."""
     try:
@@ -147,8 +173,9 @@ def _checked_names(table: pa.Table) -> list[str]:
 def _stored(name: str, column: AnyChunks, categorical: bool) -> AnyArray:
     """Return a column in its stored type as one array, checked in full. Raises ``InvalidTable``."""
     try:
-        _check_type(name, column.type, 0)
         column.validate(full=True)
+        column = without_extension(name, column)
+        _check_type(name, column.type, 0)
         array = _as_one_array(column, categorical)
     except MemoryError:
         raise
@@ -163,6 +190,9 @@ def _as_one_array(column: AnyChunks, categorical: bool) -> AnyArray:
     if pa.types.is_run_end_encoded(column.type):
         chunks = [pc.call_function("run_end_decode", [chunk]) for chunk in column.chunks]
         return _as_one_array(pa.chunked_array(chunks, type=column.type.value_type), categorical)
+    if pa.types.is_list_view(column.type) or pa.types.is_large_list_view(column.type):
+        listed: Any = pa.large_list(column.type.value_type)
+        column = pa.chunked_array([_list_of_view(chunk) for chunk in column.chunks], listed)
     target = _stored_type(column.type)
     if target != column.type:  # before joining: 32-bit offsets of joined chunks may overflow
         column = column.cast(target)
@@ -175,9 +205,18 @@ def _stored_type(given: AnyType) -> AnyType:
         return pa.large_string()
     if types.is_binary(given) or types.is_binary_view(given):
         return pa.large_binary()
-    if types.is_list_view(given) or types.is_large_list_view(given):
-        return pa.large_list(given.value_type)
     return given
+
+
+def _list_of_view(chunk: AnyArray) -> AnyArray:
+    """Return a list view as a list. pyarrow's cast loses the values after a null."""
+    counted: AnyArray = pc.list_value_length(chunk)
+    lengths: AnyArray = pc.fill_null(counted, 0)
+    offsets: AnyArray = pa.array(
+        np.concatenate([[0], np.cumsum(lengths.to_numpy(zero_copy_only=False), dtype="int64")])
+    )
+    values: AnyArray = pc.list_flatten(chunk)
+    return pa.LargeListArray.from_arrays(offsets, values, mask=chunk.is_null())
 
 
 def _dictionary(column: AnyChunks, categorical: bool) -> AnyArray:
@@ -206,21 +245,23 @@ def _is_from_javascript(given: AnyType) -> bool:
 def _check_type(name: str, given: AnyType, depth: int) -> None:
     """Raise ``InvalidTable`` for a type that no frame can hold."""
     types = pa.types
-    if depth > _MAX_DEPTH:
-        raise InvalidTable(f"column {name!r} is nested more than {_MAX_DEPTH} levels deep")
+    if depth > MAX_DEPTH:
+        raise InvalidTable(f"column {name!r} is nested more than {MAX_DEPTH} levels deep")
     if isinstance(given, pa.BaseExtensionType):
-        if depth > 0 or given.extension_name not in _PANDAS_EXTENSIONS:
-            raise InvalidTable(f"column {name!r} has the extension type {given}, which is not supported")
+        if depth > 0:
+            raise InvalidTable(f"column {name!r} has the type {given} inside a nested type; send its values as text")
     elif types.is_dictionary(given):
         _check_type(name, given.value_type, depth + 1)
         if types.is_nested(given.value_type):
-            raise InvalidTable(f"column {name!r} is a dictionary of nested values, which is not supported")
+            raise InvalidTable(f"column {name!r} is a dictionary of nested values; send the values themselves")
     elif types.is_run_end_encoded(given):
         if depth > 0:
-            raise InvalidTable(f"column {name!r} has run-end encoding inside a nested type, which is not supported")
+            raise InvalidTable(f"column {name!r} has run-end encoding inside a nested type; send the values themselves")
         _check_type(name, given.value_type, depth + 1)
     elif types.is_union(given):
-        raise InvalidTable(f"column {name!r} has the type {given}, which is not supported")
+        raise InvalidTable(
+            f"column {name!r} has the type {given}, which pandas cannot hold; send a column for each of its types"
+        )
     else:
         for position in range(given.num_fields):
             field = given.field(position)
@@ -228,10 +269,15 @@ def _check_type(name: str, given: AnyType, depth: int) -> None:
 
 
 def _readable(columns: dict[str, AnyArray], note: PandasNote) -> pa.Table:
-    """Return the table, with the pandas note if pandas can follow it. Raises ``InvalidTable``."""
+    """Return the table, with the uploaded note if pandas can follow it. Raises ``InvalidTable``."""
     fields = [pa.field(name, array.type) for name, array in columns.items()]
-    noted = note.metadata(list(columns))
-    for metadata in (noted, None) if noted else (None,):
+    nullable = {
+        name: array.type for name, array in columns.items() if array.type in NULLABLE_INTEGERS and array.null_count
+    }
+    noted, own = (
+        chosen.with_nullable(nullable).metadata(list(columns)) for chosen in (note, PandasNote({}, frozenset()))
+    )
+    for metadata in (noted, own) if noted != own else (own,):
         schema = pa.schema(fields).with_metadata(metadata or {})
         table = pa.Table.from_arrays(list(columns.values()), schema=schema)
         refusal = _refusal_by_pandas(table)
@@ -243,22 +289,31 @@ def _readable(columns: dict[str, AnyArray], note: PandasNote) -> pa.Table:
 def _refusal_by_pandas(table: pa.Table) -> InvalidTable | None:
     """Return why pandas cannot build a frame of this table, or None: an upload should fail, not every run after it.
 
-    Values are tried only in columns whose conversion can fail: dates (beyond the year 9999), nested values, and dtypes
-    that a pandas note from outside names.
+    Values are tried only in columns whose conversion can fail: dates (beyond the year 9999), times (of nanoseconds),
+    nested values, and dtypes that a pandas note from outside names.
     """
     for position, field in enumerate(table.schema):
         try:
             column = table.select([position])
-            dtype = column.slice(0, 0).to_pandas(use_threads=False).dtypes.iloc[0]
-            if not (pa.types.is_date(field.type) or pa.types.is_nested(field.type) or _is_named_by_note(dtype)):
+            dtype = to_series(column.slice(0, 0)).dtype
+            if not (_may_fail(field.type) or (_is_named_by_note(dtype) and field.type not in NULLABLE_INTEGERS)):
                 continue
             for start in range(0, table.num_rows, _PROBE_ROWS):
-                column.slice(start, _PROBE_ROWS).to_pandas(use_threads=False)
+                to_series(column.slice(start, _PROBE_ROWS))
         except MemoryError:
             raise
         except Exception as error:  # a dtype name from outside can make pandas raise anything
-            return InvalidTable(f"pandas cannot represent column {field.name!r}: {str(error)[:300]}")
+            return InvalidTable(f"pandas cannot represent column {field.name!r}: {_advised(str(error))}")
     return None
+
+
+def _may_fail(given: AnyType) -> bool:
+    return pa.types.is_date(given) or pa.types.is_time(given) or pa.types.is_nested(given)
+
+
+def _advised(reason: str) -> str:
+    advice = "; round the times to microseconds" if "non-zero nanoseconds" in reason else ""
+    return f"{reason[:300]}{advice}"
 
 
 def _is_named_by_note(dtype: object) -> bool:

@@ -1,7 +1,9 @@
 """The bytes of one upload, mapped from the file they were received into (or decompressed into)."""
 
+import copy
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -66,35 +68,55 @@ class Body:
         if self.size == 0:
             raise InvalidTable(f"{name} is empty")
         self._map = mmap.mmap(descriptor, self.size, access=mmap.ACCESS_READ)
+        self._start = 0
+
+    def after_line(self) -> "Body":
+        """Return the body without its first line, over the same map."""
+        length = self.find(b"\n") + 1
+        if length in (0, self.size):
+            raise InvalidTable(f"{self.name} is empty after its first line")
+        rest = copy.copy(self)
+        rest._start, rest.size = self._start + length, self.size - length
+        return rest
 
     def head(self, count: int) -> bytes:
         """Return the first bytes, at most ``count``."""
-        return self._map[:count]
+        return self._map[self._start : self._start + count]
 
     def view(self) -> memoryview:
         """Return all bytes without copying them."""
-        return memoryview(self._map)
+        return memoryview(self._map)[self._start :]
 
     def find(self, needle: bytes, start: int = 0) -> int:
         """Return the first position of ``needle`` from ``start`` on, or -1."""
-        return self._map.find(needle, start)
+        found = self._map.find(needle, self._start + start)
+        return found if found < 0 else found - self._start
+
+    def search(self, pattern: re.Pattern[bytes]) -> bool:
+        """Return whether the pattern matches anywhere."""
+        return pattern.search(self._map, self._start) is not None
+
+    def has_line_end(self) -> bool:
+        return self.find(b"\n") >= 0 or self.find(b"\r") >= 0
 
     def lines(self, start: int = 0) -> Iterator[memoryview]:
         """Yield the lines from ``start`` on without their ends and without copying them."""
         view = self.view()
         while start < self.size:
-            end = self._map.find(b"\n", start)
+            end = self.find(b"\n", start)
             end = self.size if end < 0 else end
             yield view[start:end]
             start = end + 1
 
     def count(self, needle: bytes) -> int:
         step = 1 << 24  # a slice of a map is a copy
-        return sum(self._map[start : start + step].count(needle) for start in range(0, self.size, step))
+        return sum(
+            self._map[start : start + step].count(needle) for start in range(self._start, self._start + self.size, step)
+        )
 
     def reader(self) -> pa.BufferReader:
         """Return all bytes as a file, not copied: an Arrow file with enough of Python's methods for others."""
-        return pa.BufferReader(pa.py_buffer(self._map))
+        return pa.BufferReader(pa.py_buffer(self._map).slice(self._start))
 
     def signature(self) -> Signature | None:
         """Return what the first bytes say this is; None unless they are those of a known binary format."""

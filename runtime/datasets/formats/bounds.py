@@ -12,6 +12,9 @@ MAX_COLUMNS = 16_384
 MAX_CELLS = 500_000_000
 """Cells of a table that is built value by value (JSON); so many take ten seconds or more."""
 
+MAX_DEPTH = 16
+"""Levels of lists and objects in a value: readers take long for deep values, and no frame uses them."""
+
 MAX_HOLLOW_CELLS = 1 << 28
 """Cells of columns without values: they cost nothing in the file, but 8 bytes each in a frame."""
 

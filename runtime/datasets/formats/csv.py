@@ -3,23 +3,25 @@
 A column's type is inferred from all its values, never from a sample, by the rules of ``pandas.read_csv``:
 
 - whole numbers are int64, so ``007`` is 7; ask ``dtype={"id": "str"}`` where leading zeros matter;
-- whole numbers that do not all fit int64 stay text, so that long ids keep their digits;
-- other numbers are float64; ``true``, ``True``, ``TRUE`` and the same of false are bool; the rest is text;
+- whole numbers that do not all fit int64 are uint64 if they all fit that, and else stay text with all their digits;
+- other numbers are float64, unless a whole number among them is one that no float can hold: then the column is text;
+- ``true``, ``True``, ``TRUE`` and the same of false are bool; the rest is text, also ``0x1F``;
 - dates and times stay text unless ``parse_dates`` names the column;
 - empty fields and pandas' words for a missing value (``NA``, ``null``, ``NaN``, …) are null, in text columns too;
+- a line with fewer values than the header has null in the rest; one with more is refused;
 - a name that repeats in the header gets ``.1``, ``.2``; a missing name becomes ``Unnamed: <position>``.
 
-Arrow's reader does the work. If an option needs it, pandas' reader does (``csv_pandas``), by the same rules.
+Arrow's reader does the work. If an option or a line needs it, pandas' reader does (``csv_pandas``), by the same rules.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from runtime.datasets.formats import bounds, charsets, csv_pandas, dtypes, headers
+from runtime.datasets.formats import bounds, charsets, csv_pandas, dtypes, headers, separators, text_values
 from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import (
     Options,
@@ -65,7 +67,8 @@ _NULLS = [
     "N/A",
 ]
 _NULLS += ["NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
-_EXACT_FLOAT = 2.0**53
+_WRONG_WIDTH = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)")
+_ODD_INTEGER = re.compile(rb"0[xX]|\+[0-9]")
 _TOO_SMALL = ("straddling object", "cannot infer number of columns")
 _BLOCKS = (1 << 20, 1 << 26, (1 << 31) - 1)
 
@@ -75,14 +78,16 @@ AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would he
 def read(body: Body, options: Options) -> pa.Table:
     """Return the table. Options: those of protocol 2.5 and those that ``csv_pandas`` adds."""
     refuse_unknown(options, KNOWN, "csv")
-    encoding, separator = charsets.checked(text(options, "encoding")), Separator.asked(options)
+    encoding = charsets.checked(text(options, "encoding"))
     body.refuse_binary("CSV", zeros=charsets.has_zeros(encoding))
+    body, options = separators.declared_in_file(body, options)
+    separator = Separator.asked(options)
     separator.refuse_wide(body, options)
+    if "sep" not in options and "delimiter" not in options:
+        separators.refuse_other(body)
     bounds.check_columns(len(words(options, "names") or ()))
     dtype, header = dtypes.asked(options), structure(options, "header")
-    only_names = all(isinstance(item, str) for item in structure(options, "usecols") or [])
-    fast = set(options) <= _FAST and not isinstance(dtype, str) and header in (None, "infer", 0) and only_names
-    if not fast or not separator.is_plain:
+    if not _is_for_arrow(options, dtype, header, separator) or not body.has_line_end():
         return csv_pandas.read(body, options, _NULLS)
     try:
         _refuse_open_quote(body, options)
@@ -90,7 +95,26 @@ def read(body: Body, options: Options) -> pa.Table:
     except MemoryError:
         raise
     except (pa.ArrowException, UnicodeError, LookupError) as error:
-        raise InvalidTable(f"the body is not a readable CSV file: {_first_line(error)}") from error
+        width = _WRONG_WIDTH.search(str(error))
+        if width is not None and int(width[3]) < int(width[2]):
+            return csv_pandas.read(body, options, _NULLS)  # it fills short lines
+        raise InvalidTable(f"the body is not a readable CSV file: {_sentence(error)}") from error
+
+
+def _is_for_arrow(options: Options, dtype: Any, header: Any, separator: Separator) -> bool:
+    only_names = all(isinstance(item, str) for name in ("usecols", "parse_dates") for item in _items(options, name))
+    return (
+        set(options) <= _FAST
+        and not isinstance(dtype, str)
+        and header in (None, "infer", 0)
+        and only_names
+        and separator.is_plain
+    )
+
+
+def _items(options: Options, name: str) -> list[Any]:
+    given = structure(options, name)
+    return given if isinstance(given, list) else []
 
 
 def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
@@ -99,17 +123,27 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
     asked |= dict.fromkeys(dates, pa.large_string())
     table = _parse(body, options, asked)
     _refuse_missing([*dtype, *dates], table.column_names)
-    doubtful = [name for name, column in zip(table.column_names, table.columns, strict=True) if _doubtful(column)]
-    doubtful = [name for name in dict.fromkeys(doubtful) if name not in asked]
+    odd_integers = body.search(_ODD_INTEGER)
+    doubtful = [
+        name
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if name not in asked and text_values.is_doubtful(column, odd_integers=odd_integers)
+    ]
     if doubtful:
-        table = _with_text_kept(table, _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string())))
+        plain = _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string()))
+        again = set(doubtful)
+        columns = [
+            text_values.inferred(as_text, text_values.Spelling()) if name in again else column
+            for name, column, as_text in zip(table.column_names, table.columns, plain.columns, strict=True)
+        ]
+        table = pa.Table.from_arrays(columns, names=table.column_names)
     for position, name in enumerate(table.column_names):
         if table.field(position).type == pa.binary():
             raise InvalidTable(f"column {name!r} is not valid UTF-8; name the encoding with the option 'encoding'")
-        if dtype.get(name) == dtypes.CATEGORY:
+        if name in dates:
+            table = table.set_column(position, name, text_values.timestamps(name, table.column(position)))
+        elif dtype.get(name) == dtypes.CATEGORY:
             table = table.set_column(position, name, table.column(position).dictionary_encode())
-        elif name in dates:
-            table = table.set_column(position, name, csv_pandas.timestamps(name, table.column(position)))
     mangle = flag(options, "mangle_dupe_cols", True)
     return table.rename_columns(headers.unique(table.column_names)) if mangle else table
 
@@ -158,8 +192,8 @@ def _parse_blocks(body: Body, options: Options, types: dict[str, pa.DataType], b
         convert_options=pacsv.ConvertOptions(
             null_values=_NULLS,
             strings_can_be_null=True,
-            true_values=["True", "TRUE", "true"],
-            false_values=["False", "FALSE", "false"],
+            true_values=list(text_values.TRUE),
+            false_values=list(text_values.FALSE),
             column_types=types,
             include_columns=None if replaces_header or first_is_data else words(options, "usecols"),
         ),
@@ -187,31 +221,14 @@ def _refuse_missing(asked: Sequence[str], names: Sequence[str]) -> None:
             raise InvalidTable(f"an option names column {name!r}, which the file does not have")
 
 
-def _doubtful(column: AnyChunks) -> bool:
-    """Return whether Arrow may have converted text that our rules keep: dates, times, ids too long for int64."""
-    given = column.type
-    if pa.types.is_temporal(given):
-        return True
-    if not pa.types.is_floating(given):
-        return False
-    extremes: dict[str, Any] = pc.min_max(column).as_py()  # type: ignore[assignment]  # a struct scalar
-    return any(value is not None and abs(value) >= _EXACT_FLOAT for value in extremes.values())
-
-
-def _with_text_kept(inferred: pa.Table, as_text: pa.Table) -> pa.Table:
-    """Return the inferred table, but as text its dates, times and columns of only whole numbers."""
-    columns = []
-    for guess, plain in zip(inferred.columns, as_text.columns, strict=True):
-        keep_guess = guess.type == plain.type or (pa.types.is_floating(guess.type) and not _all_whole(plain))
-        columns.append(guess if keep_guess else plain)
-    return pa.Table.from_arrays(columns, names=inferred.column_names)
-
-
-def _all_whole(column: AnyChunks) -> bool:
-    matches = pc.match_substring_regex(column, r"^\s*[+-]?[0-9]+\s*$")
-    return bool(pc.all(matches, skip_nulls=True).as_py())
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the first line of Arrow's text, bounded because it may quote a long row."""
-    return str(error).splitlines()[0][:300]
+def _sentence(error: BaseException) -> str:
+    """Return what is wrong with the file, bounded because Arrow's text may quote a long row."""
+    told = str(error).splitlines()[0]
+    if isinstance(error, UnicodeError):
+        return f"its text is not valid {getattr(error, 'encoding', 'UTF-8').upper()}; name the option 'encoding'"
+    if found := _WRONG_WIDTH.search(told):
+        where = f"line {found[1]}" if found[1] else "a line"
+        return f"{where} has {found[3]} values; the lines before have {found[2]}"
+    if "cannot infer number of columns" in told:
+        return "it has no header"
+    return told.removeprefix("CSV parse error: ")[:300]

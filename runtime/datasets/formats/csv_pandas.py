@@ -1,115 +1,167 @@
-"""CSV through pandas, for options that Arrow's reader lacks. Types follow the rules in ``csv``."""
+"""CSV through pandas, for options and files that Arrow's reader cannot take.
 
+pandas only splits the file into text fields. Types follow the rules in ``csv``.
+"""
+
+import re
 import warnings
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
 
-from runtime.datasets.formats import bounds, charsets, dtypes
+from runtime.datasets.formats import bounds, charsets, dtypes, text_values
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.options import Options, check_header, flag, structure, text, whole, words
+from runtime.datasets.formats.options import (
+    MAX_ROW,
+    Options,
+    check_header,
+    flag,
+    positions,
+    structure,
+    text,
+    whole,
+    words,
+)
 from runtime.datasets.formats.separators import Separator
 from runtime.errors import InvalidTable
 
-_TEXTS = (
-    "sep",
-    "delimiter",
-    "lineterminator",
-    "quotechar",
-    "escapechar",
-    "encoding",
-    "decimal",
-    "thousands",
-    "comment",
-)
-_FLAGS = ("skipinitialspace", "doublequote", "skip_blank_lines", "keep_default_na", "dayfirst")
-_NUMBERS = ("quoting", "skipfooter", "nrows")
-_WORDS = ("names", "true_values", "false_values", "na_values")
-_STRUCTURES = ("usecols", "skiprows", "parse_dates")
-_OTHERS = ("header", "dtype", "mangle_dupe_cols", "compression")
-KNOWN = {*_TEXTS, *_FLAGS, *_NUMBERS, *_WORDS, *_STRUCTURES, *_OTHERS}
+_TEXTS = ("sep", "delimiter", "lineterminator", "quotechar", "escapechar", "encoding", "comment")
+_FLAGS = ("skipinitialspace", "doublequote", "skip_blank_lines", "keep_default_na")
+_MOST_ROWS: Final = 2**53
+_NUMBERS = {"quoting": 3, "skipfooter": MAX_ROW, "nrows": _MOST_ROWS}
+_WORDS = ("names", "na_values")
+_SPELLING = ("decimal", "thousands", "true_values", "false_values")
+_OTHERS = ("usecols", "skiprows", "parse_dates", "dayfirst", "header", "dtype", "mangle_dupe_cols", "compression")
+KNOWN = {*_TEXTS, *_FLAGS, *_NUMBERS, *_WORDS, *_SPELLING, *_OTHERS}
+
+_WRONG_WIDTH = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+_LONG_FIRST_LINE = "Length of header or names does not match length of data"
 
 
 def read(body: Body, options: Options, nulls: list[str]) -> pa.Table:
-    """Return the table. A row longer than the header is refused; a shorter row gets nulls, as in pandas."""
-    arguments = _arguments(options)
+    """Return the table. A line longer than the header is refused; a shorter line gets nulls."""
+    spelling, dtype = _spelling(options), dtypes.asked(options)
+    frame = _fields(body, options, nulls)
+    names = [str(name) for name in frame.columns]
+    bounds.check_columns(len(names))
+    frame.columns = range(len(names))  # type: ignore[assignment]  # names may repeat where pandas left them so
+    table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1).replace_schema_metadata(None)
+    asked = dict.fromkeys(names, dtype) if isinstance(dtype, str) else dtype or {}
+    dates = _dates(options, names)
+    _refuse_missing([*asked, *dates], names)
+    columns = [
+        _column(name, column.cast(pa.large_string()), asked.get(name), name in dates, options, spelling)
+        for name, column in zip(names, table.columns, strict=True)
+    ]
+    return _in_order(pa.Table.from_arrays(columns, names=names), options)
+
+
+def _column(
+    name: str, column: Any, dtype: str | None, is_date: bool, options: Options, spelling: text_values.Spelling
+) -> Any:  # Any: pa.ChunkedArray
+    if dtype is not None and not is_date:
+        return text_values.converted(name, column, dtype, spelling)
+    if is_date:
+        return text_values.timestamps(name, column, day_first=flag(options, "dayfirst", False))
+    return text_values.inferred(column, spelling)
+
+
+def _fields(body: Body, options: Options, nulls: list[str]) -> pd.DataFrame:
+    """Return the fields as text, missing ones as null."""
+    arguments = _arguments(options, body.size)
     if arguments.pop("keep_default_na", True):
         arguments["na_values"] = [*nulls, *arguments.get("na_values", [])]
     source: Any = body.reader()  # the stubs do not know that it is a file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            warnings.simplefilter("ignore", UserWarning)  # about how dates are parsed; nobody would read it
-            frame = pd.read_csv(source, index_col=False, keep_default_na=False, **arguments)
-        bounds.check_columns(len(frame.columns))
-        frame.columns = frame.columns.map(str)
-        return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        OverflowError,
-        pd.errors.ParserWarning,
-        pa.ArrowException,
-    ) as error:
+            frame: pd.DataFrame = pd.read_csv(source, index_col=False, dtype=str, keep_default_na=False, **arguments)
+            return frame
+    except (ValueError, TypeError, LookupError, OverflowError, pd.errors.ParserWarning, pa.ArrowException) as error:
         if isinstance(error, MemoryError):
             raise
         if "out of memory" in str(error):  # pandas' tokenizer says so only in its text
             raise MemoryError from error
-        raise InvalidTable(f"the body is not a readable CSV file: {str(error).strip()[:300]}") from error
+        raise InvalidTable(f"the body is not a readable CSV file: {_sentence(error)}") from error
 
 
-def timestamps(name: str, column: Any) -> Any:  # Any: pa.ChunkedArray
-    """Return a text column as dates. Raises ``InvalidTable`` if a value is not a date."""
-    try:
-        return pa.chunked_array([pa.array(pd.to_datetime(column.to_pandas()), from_pandas=True)])
-    except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
-        raise InvalidTable(f"column {name!r} cannot be read as dates: {str(error)[:300]}") from error
+def _sentence(error: BaseException) -> str:
+    told = str(error).strip()
+    if isinstance(error, UnicodeError):
+        return f"its text is not valid {getattr(error, 'encoding', 'UTF-8').upper()}; name the option 'encoding'"
+    if found := _WRONG_WIDTH.search(told):
+        return f"line {found[2]} has {found[3]} values; the lines before have {found[1]}"
+    if told.startswith(_LONG_FIRST_LINE):
+        return "the first line of values has more values than the header"
+    if isinstance(error, pd.errors.EmptyDataError):
+        return "it has no header"
+    return told[:300]
 
 
-def _arguments(options: Options) -> dict[str, Any]:  # Any: pandas' own arguments
+def _spelling(options: Options) -> text_values.Spelling:
+    """Return how numbers and flags are written. Raises ``InvalidTable``."""
+    decimal, thousands = (text(options, name) or plain for name, plain in (("decimal", "."), ("thousands", "")))
+    if len(decimal) != 1 or len(thousands) > 1 or decimal == thousands:
+        raise InvalidTable("options 'decimal' and 'thousands' must be one character each, and differ")
+    true_words, false_words = (tuple(words(options, name) or ()) for name in ("true_values", "false_values"))
+    return text_values.Spelling(decimal, thousands, true_words, false_words)
+
+
+def _dates(options: Options, names: list[str]) -> list[str]:
+    """Return the columns that ``parse_dates`` names. True and false concern an index, and tables have none."""
+    given: Any = structure(options, "parse_dates")
+    if isinstance(given, bool) or str(given).lower() in ("true", "false"):
+        return []
+    asked = positions(options, "parse_dates", bounds.MAX_COLUMNS) or []
+    return [names[item] if isinstance(item, int) and item < len(names) else str(item) for item in asked]
+
+
+def _refuse_missing(asked: list[str], names: list[str]) -> None:
+    for name in asked:
+        if name not in names:
+            raise InvalidTable(f"an option names column {name!r}, which the file does not have")
+
+
+def _in_order(table: pa.Table, options: Options) -> pa.Table:
+    """Return the columns in the order of ``usecols``, if it names them."""
+    wanted = positions(options, "usecols", bounds.MAX_COLUMNS) or []
+    if set(wanted) == set(table.column_names) and len(wanted) == table.num_columns:
+        return table.select([str(name) for name in wanted])
+    return table
+
+
+def _arguments(options: Options, byte_count: int) -> dict[str, Any]:  # Any: pandas' own arguments
     """Return the options as arguments of ``pandas.read_csv``; only the names listed above reach it."""
-    converters = {
-        **dict.fromkeys(_TEXTS, text),
-        **dict.fromkeys(_FLAGS, lambda given, name: flag(given, name, False)),
-        **dict.fromkeys(_NUMBERS, whole),
-        **dict.fromkeys(_WORDS, words),
-        **dict.fromkeys(_STRUCTURES, structure),
-    }
-    arguments = {name: convert(options, name) for name, convert in converters.items() if name in options}
+    arguments: dict[str, Any] = {name: text(options, name) for name in _TEXTS}
+    arguments |= {name: flag(options, name, False) for name in _FLAGS if options.get(name) is not None}
+    arguments |= {name: whole(options, name, most) for name, most in _NUMBERS.items()}
+    arguments |= {name: words(options, name) for name in _WORDS}
+    arguments["usecols"] = positions(options, "usecols", bounds.MAX_COLUMNS)
+    arguments["skiprows"] = _skipped(options)
     arguments = {name: value for name, value in arguments.items() if value is not None}
+    if "nrows" in arguments:
+        arguments["nrows"] = min(arguments["nrows"], byte_count)  # a file has no more rows than bytes
     if "header" in options:
         arguments["header"] = structure(options, "header")
-    dtype = dtypes.asked(options)
-    if dtype is not None:
-        arguments["dtype"] = dtype
+        check_header(arguments["header"])
     if not flag(options, "mangle_dupe_cols", True):
         raise InvalidTable("mangle_dupe_cols=false cannot be combined with the other options given")
-    _check(arguments)
     separator = Separator.asked(options)
     arguments.pop("delimiter", None)
     arguments |= {"sep": separator.pattern, "encoding": charsets.checked(text(options, "encoding"))}
     if (separator.text and not separator.is_plain) or arguments.get("skipfooter"):
         arguments["engine"] = "python"
-    else:
-        arguments["low_memory"] = False  # types are decided by whole columns; the other engine always does so
-        arguments["float_precision"] = "round_trip"  # pandas' default is sometimes off by one bit
     return arguments
 
 
-def _check(arguments: dict[str, Any]) -> None:
-    """Raise ``InvalidTable`` for values that pandas would misread, or that would make it costly."""
-    dates = arguments.get("parse_dates")
-    if dates is not None and not isinstance(dates, bool):
-        dates = dates.split(",") if isinstance(dates, str) else dates
-        if not isinstance(dates, list) or not all(type(item) in (str, int) for item in dates):
-            raise InvalidTable("option 'parse_dates' must be a list of column names or positions")
-        arguments["parse_dates"] = dates
-    check_header(arguments.get("header"))
-    skipped = arguments.get("skiprows")
-    if skipped is not None and not isinstance(skipped, int | list):
-        raise InvalidTable("option 'skiprows' must be a number of rows or a list of row numbers")
-    usecols = arguments.get("usecols")
-    if isinstance(usecols, str):
-        arguments["usecols"] = usecols.split(",")
+def _skipped(options: Options) -> int | list[int] | None:
+    """Return the number of rows to skip, or their numbers. Raises ``InvalidTable``."""
+    given: Any = structure(options, "skiprows")
+    if isinstance(given, list):
+        if not all(type(item) is int and 0 <= item < _MOST_ROWS for item in given) or len(given) > MAX_ROW:
+            raise InvalidTable(
+                f"option 'skiprows' must be a number of rows or a list of row numbers, at most {MAX_ROW:,}"
+            )
+        return given
+    return whole({"skiprows": given}, "skiprows")

@@ -53,10 +53,14 @@ def apply(table: pa.Table, dtype: dict[str, str] | str | None) -> pa.Table:
     for name, wanted in per_column.items():
         if name not in table.column_names:
             raise InvalidTable(f"option 'dtype' names column {name!r}, which the table does not have")
-        try:
-            column = table.column(name).cast(arrow_type(wanted))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise InvalidTable(f"column {name!r} cannot be read as {wanted}: {error}") from error
-        column = column.dictionary_encode() if wanted == CATEGORY else column
-        table = table.set_column(table.column_names.index(name), name, column)
+        table = table.set_column(table.column_names.index(name), name, cast(name, table.column(name), wanted))
     return table
+
+
+def cast(name: str, column: Any, dtype: str) -> Any:  # Any: pa.ChunkedArray
+    """Return a column in the type of that name. Raises ``InvalidTable``."""
+    try:
+        converted = column.cast(arrow_type(dtype))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InvalidTable(f"column {name!r} cannot be read as {dtype}: {str(error)[:300]}") from error
+    return converted.dictionary_encode() if dtype == CATEGORY else converted

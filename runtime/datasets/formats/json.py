@@ -6,7 +6,8 @@ value counts.
 
 Types: whole numbers are int64 (uint64 beyond), other numbers float64, true and false bool, objects structs, arrays
 lists. Text stays text, also if it looks like a date. A column that mixes kinds becomes text, each value as JSON writes
-it: ``1`` and ``"a"`` become ``"1"`` and ``"a"``. ``NaN`` and ``Infinity`` are read, because Python writes them.
+it: ``1`` and ``"a"`` become ``"1"`` and ``"a"``. Numbers and booleans are different kinds, and so are numbers with a
+fraction and whole numbers that no float can hold. ``NaN`` and ``Infinity`` are read, because Python writes them.
 """
 
 import json
@@ -19,6 +20,7 @@ import pyarrow as pa
 
 from runtime.datasets.formats import bounds, dtypes
 from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.json_values import Json, LostDigits, column
 from runtime.datasets.formats.options import Options, flag, refuse_unknown, text
 from runtime.errors import InvalidTable
 
@@ -33,7 +35,6 @@ _SMALL_BYTES = 64 * 1024
 
 _NOT_JSON = "the body is not JSON"
 
-Json = Any  # what a JSON document can hold
 Row = dict[str, Json]
 
 
@@ -47,28 +48,38 @@ def read(body: Body, options: Options) -> pa.Table:
     body.refuse_binary("JSON")
     lines = flag(options, "lines", False)
     may_be_lines = orient is None and "lines" not in options
+
+    def decoded(*, exact: bool) -> pa.Table:
+        if lines:
+            return _from_rows(_lines(body, exact=exact), exact=exact)
+        return _from_text(body, orient, may_be_lines, exact=exact)
+
     try:
-        table = _from_rows(_lines(body)) if lines else _from_text(body, orient, may_be_lines)
+        try:
+            table = decoded(exact=False)
+        except LostDigits:
+            table = decoded(exact=True)
         return dtypes.apply(table, dtype)
     except UnicodeEncodeError as error:
         raise InvalidTable("the body is not JSON: it has an unpaired surrogate") from error
 
 
-def _from_text(body: Body, orient: str | None, may_be_lines: bool) -> pa.Table:
+def _from_text(body: Body, orient: str | None, may_be_lines: bool, *, exact: bool) -> pa.Table:
     """Return the table of one document, or of JSON Lines if they are possible and there are several."""
     try:
-        document = _decode(body.view())
+        document = _decode(body.view(), exact=exact)
     except InvalidTable:
         if not (may_be_lines and _starts_with_a_line(body)):
             raise
-        return _from_rows(_lines(body))
-    return _from_document(document, orient)
+        return _from_rows(_lines(body, exact=exact), exact=exact)
+    return _from_document(document, orient, exact)
 
 
-def _decode(view: memoryview) -> Json:
+def _decode(view: memoryview, *, exact: bool = False) -> Json:
+    """Return the document. ``exact``: whole numbers keep their digits, however many; orjson makes floats of them."""
     data = view[len(_BOM) :] if view[: len(_BOM)] == _BOM else view
     try:
-        if len(data) < _SMALL_BYTES or len(data) * _FAST_FACTOR < _room_bytes():
+        if not exact and (len(data) < _SMALL_BYTES or len(data) * _FAST_FACTOR < _room_bytes()):
             return orjson.loads(data)
         return json.loads(bytes(data))  # slower, but it needs less memory and survives running out of it
     except orjson.JSONDecodeError as error:
@@ -109,10 +120,10 @@ def _is_blank(line: memoryview) -> bool:
     return not bytes(line[:64]).strip() and not bytes(line).strip()
 
 
-def _lines(body: Body) -> Iterator[Row]:
+def _lines(body: Body, *, exact: bool) -> Iterator[Row]:
     for number, line in _numbered_lines(body):
         try:
-            row = _decode(line)
+            row = _decode(line, exact=exact)
         except InvalidTable as error:
             raise InvalidTable(f"line {number} is not JSON: {error.message}") from error
         if not isinstance(row, dict):
@@ -120,21 +131,21 @@ def _lines(body: Body) -> Iterator[Row]:
         yield row
 
 
-def _from_document(document: Json, orient: str | None) -> pa.Table:
+def _from_document(document: Json, orient: str | None, exact: bool) -> pa.Table:
     if orient is None:
         orient = _orient_of(document)
     if orient in ("columnar", "columns"):
-        return _from_columns(_object(document, orient))
+        return _from_columns(_object(document, orient), exact)
     if orient == "split":
         parts = _object(document, orient)
-        return _from_arrays(_list(parts.get("data"), "data"), _list(parts.get("columns"), "columns"))
+        return _from_arrays(_list(parts.get("data"), "data"), _list(parts.get("columns"), "columns"), exact)
     if orient == "table":
-        return _from_table_schema(_object(document, orient))
+        return _from_table_schema(_object(document, orient), exact)
     if orient == "index":
-        return _from_rows(_object(document, orient).values())
+        return _from_rows(_object(document, orient).values(), exact=exact)
     if orient == "values":
-        return _from_arrays(_list(document, orient), None)
-    return _from_rows(_list(document, orient))
+        return _from_arrays(_list(document, orient), None, exact)
+    return _from_rows(_list(document, orient), exact=exact)
 
 
 def _orient_of(document: Json) -> str:
@@ -157,7 +168,7 @@ def _list(value: Json, what: str) -> list[Json]:
     return value
 
 
-def _from_rows(rows: Iterable[Json]) -> pa.Table:
+def _from_rows(rows: Iterable[Json], *, exact: bool) -> pa.Table:
     """Return a column for every key of any row, in order of appearance; a row without the key has null there."""
     names: dict[str, None] = {}
     listed: list[Row] = []
@@ -169,15 +180,15 @@ def _from_rows(rows: Iterable[Json]) -> pa.Table:
             names.update(dict.fromkeys(row))
             bounds.check_columns(len(names))
     bounds.check_cells(len(listed), len(names))
-    return pa.table({name: _column([row.get(name) for row in listed]) for name in names})
+    return pa.table({name: column(name, [row.get(name) for row in listed], exact=exact) for name in names})
 
 
-def _from_columns(columns: Row) -> pa.Table:
+def _from_columns(columns: Row, exact: bool) -> pa.Table:
     """Return the table of columns: arrays, or objects of row label and value. Only plain values are one row."""
     nested: dict[str, Any] = {name: values for name, values in columns.items() if isinstance(values, list | dict)}
     scalars = [name for name in columns if name not in nested]
     if not nested:
-        return _from_rows([columns] if columns else [])
+        return _from_rows([columns] if columns else [], exact=exact)
     odd = [name for name in scalars if name not in _AGENT_KEYS]
     if odd:
         raise InvalidTable(f"column {odd[0]!r} is a single value, but other columns are arrays")
@@ -187,7 +198,7 @@ def _from_columns(columns: Row) -> pa.Table:
         nested = {name: [values.get(label) for label in labels] for name, values in _all_objects(nested)}
     bounds.check_columns(len(nested))
     _check_lengths({name: len(values) for name, values in nested.items()})
-    return pa.table({name: _column(values) for name, values in nested.items()})
+    return pa.table({name: column(name, values, exact=exact) for name, values in nested.items()})
 
 
 def _all_objects(columns: Row) -> Iterator[tuple[str, Row]]:
@@ -203,7 +214,7 @@ def _check_lengths(lengths: Mapping[str, int]) -> None:
         raise InvalidTable(f"columns differ in length: {told}")
 
 
-def _from_arrays(rows: list[Json], names: list[Json] | None) -> pa.Table:
+def _from_arrays(rows: list[Json], names: list[Json] | None, exact: bool) -> pa.Table:
     """Return the table of rows that are arrays; without names, columns are called ``0``, ``1``, …"""
     width = len(names) if names is not None else len(rows[0]) if rows and isinstance(rows[0], list) else 0
     bounds.check_columns(width)
@@ -211,30 +222,13 @@ def _from_arrays(rows: list[Json], names: list[Json] | None) -> pa.Table:
         if not isinstance(row, list) or len(row) != width:
             raise InvalidTable(f"row {number} is not an array of {width} values")
     labels = [str(name) for name in (range(width) if names is None else names)]
-    columns = [_column([row[position] for row in rows]) for position in range(width)]
+    columns = [column(label, [row[position] for row in rows], exact=exact) for position, label in enumerate(labels)]
     return pa.Table.from_arrays(columns, names=labels)
 
 
-def _from_table_schema(document: Row) -> pa.Table:
+def _from_table_schema(document: Row, exact: bool) -> pa.Table:
     """Return the table of pandas' orientation ``table``, without an index that has no name."""
     schema = document.get("schema")
     keys = schema.get("primaryKey", []) if isinstance(schema, dict) else []
-    table = _from_rows(_list(document.get("data"), "data"))
+    table = _from_rows(_list(document.get("data"), "data"), exact=exact)
     return table.drop_columns(["index"]) if "index" in keys and "index" in table.column_names else table
-
-
-def _column(values: list[Json]) -> Any:  # pa.Array, or pa.ChunkedArray if text exceeds 2 GiB
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        pass
-    present = [value for value in values if value is not None]
-    if all(type(value) is int and 0 <= value < 2**64 for value in present):
-        return pa.array(values, pa.uint64())
-    return pa.array([_as_text(value) for value in values], pa.large_string())
-
-
-def _as_text(value: Json) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)

@@ -6,9 +6,15 @@ are JSON; a list of words may also be written ``a,b``.
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
+from runtime.datasets.formats import bounds
 from runtime.errors import InvalidTable
+
+MAX_ROW: Final = 1_000_000
+"""The most rows that an option may skip: readers count them one by one, or make a set of them."""
+
+_TOLD: Final = 100  # characters of a wrong value that an error repeats
 
 Options = Mapping[str, Any]  # Any: JSON, converted here
 
@@ -45,8 +51,8 @@ def refuse_unknown(options: Options, known: Collection[str], file_type: str) -> 
 
 def check_header(header: object) -> None:
     """Raise ``InvalidTable`` unless this is the position of a row, ``infer`` or None."""
-    if header not in (None, "infer") and (type(header) is not int or header < 0):
-        raise InvalidTable("option 'header' must be a row number, 'infer' or none")
+    if header not in (None, "infer") and (type(header) is not int or not 0 <= header <= MAX_ROW):
+        raise InvalidTable(f"option 'header' must be a row number from 0 to {MAX_ROW:,}, 'infer' or none")
 
 
 def flag(options: Options, name: str, default: bool) -> bool:
@@ -55,14 +61,14 @@ def flag(options: Options, name: str, default: bool) -> bool:
         return default
     value = given if isinstance(given, bool) else _FLAGS.get(str(given).lower())
     if value is None:
-        raise InvalidTable(f"option {name!r} must be true or false, not {given!r}")
+        raise InvalidTable(f"option {name!r} must be true or false, not {_told(given)}")
     return value
 
 
 def text(options: Options, name: str) -> str | None:
     given = options.get(name)
     if given is not None and not isinstance(given, str):
-        raise InvalidTable(f"option {name!r} must be a string, not {given!r}")
+        raise InvalidTable(f"option {name!r} must be a string, not {_told(given)}")
     return given
 
 
@@ -72,12 +78,12 @@ def character(options: Options, name: str, default: str) -> str:
     if given is None:
         return default
     if len(given) != 1 or not given.isascii():
-        raise InvalidTable(f"option {name!r} must be one character, not {given!r}")
+        raise InvalidTable(f"option {name!r} must be one character, not {_told(given)}")
     return given
 
 
-def whole(options: Options, name: str) -> int | None:
-    """Return an option that is a whole number, 0 or more."""
+def whole(options: Options, name: str, most: int = MAX_ROW) -> int | None:
+    """Return an option that is a whole number from 0 to ``most``."""
     given = options.get(name)
     if given is None:
         return None
@@ -85,9 +91,20 @@ def whole(options: Options, name: str) -> int | None:
         value = int(given) if isinstance(given, int | str) and not isinstance(given, bool) else -1
     except ValueError:
         value = -1
-    if value < 0:
-        raise InvalidTable(f"option {name!r} must be a whole number (0 or more), not {given!r}")
+    if not 0 <= value <= most:
+        raise InvalidTable(f"option {name!r} must be a whole number from 0 to {most:,}, not {_told(given)}")
     return value
+
+
+def positions(options: Options, name: str, most: int) -> list[str | int] | None:
+    """Return an option that is a list of names and of positions from 0 to ``most``."""
+    given = structure(options, name)
+    if given is None:
+        return None
+    items = given.split(",") if isinstance(given, str) else [given] if type(given) is int else given
+    if not isinstance(items, list) or not all(_is_place(item, most) for item in items):
+        raise InvalidTable(f"option {name!r} must be a list of names or of numbers from 0 to {most:,}")
+    return _bounded(items, name)
 
 
 def words(options: Options, name: str) -> list[str] | None:
@@ -98,8 +115,8 @@ def words(options: Options, name: str) -> list[str] | None:
     if isinstance(given, str):
         given = given.split(",")
     if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
-        raise InvalidTable(f"option {name!r} must be a list of strings, not {given!r}")
-    return given
+        raise InvalidTable(f"option {name!r} must be a list of strings, not {_told(given)}")
+    return _bounded(given, name)
 
 
 def structure(options: Options, name: str) -> Any:  # Any: JSON
@@ -113,5 +130,21 @@ def structure(options: Options, name: str) -> Any:  # Any: JSON
         try:
             return json.loads(given)
         except (ValueError, RecursionError) as error:
-            raise InvalidTable(f"option {name!r} is not JSON: {given!r}") from error
+            raise InvalidTable(f"option {name!r} is not JSON: {_told(given)}") from error
     return given
+
+
+def _is_place(item: object, most: int) -> bool:
+    return isinstance(item, str) or (type(item) is int and 0 <= item <= most)
+
+
+def _bounded(items: list[Any], name: str) -> list[Any]:
+    if len(items) > bounds.MAX_COLUMNS:
+        raise InvalidTable(f"option {name!r} has {len(items):,} values; at most {bounds.MAX_COLUMNS:,} are possible")
+    return items
+
+
+def _told(given: object) -> str:
+    """Return a value as it stands in an error, cut."""
+    told = repr(given)
+    return told if len(told) <= _TOLD else f"{told[:_TOLD]}…"

@@ -16,6 +16,12 @@ _BLANKS = r"\s+"
 _EXPRESSION = re.compile(r"\\[A-Za-su-z0-9]|(?<!\\)[*+?()\[\]{}^$]|\\$")
 _HEAD_LINES = 100
 _MAX_LENGTH = 32
+_OTHERS = {b";": "sep=;", b"\t": "sep=\\t", b"|": "sep=|"}
+_QUOTED = re.compile(rb'"[^"]*"?')
+_HEAD_BYTES = 1 << 16
+_COMPARED_LINES = 10
+_BOM = b"\xef\xbb\xbf"
+_DECLARED = re.compile(rb'"?[sS][eE][pP]=([^\r\n"])"?\r?$')
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +69,33 @@ class Separator:
         outside = re.sub(quote + b"[^" + quote + b"]*(" + quote + b"|$)", b"x", b"\n".join(head))
         for line in outside.split(b"\n"):
             bounds.check_columns(line.count(self.text.encode()) + 1 if self.text else len(line.split()))
+
+
+def declared_in_file(body: Body, options: Options) -> tuple[Body, Options]:
+    """Return the body after a first line ``sep=;``, which Excel writes and reads, and the options with that separator.
+
+    A separator among the options goes before it.
+    """
+    first = bytes(next(body.lines(), b"")[:16]).removeprefix(_BOM)
+    found = _DECLARED.match(first)
+    if found is None:
+        return body, options
+    rest = body.after_line()
+    given = "sep" in options or "delimiter" in options
+    return rest, options if given else {**options, "sep": found[1].decode("ascii", "replace")}
+
+
+def refuse_other(body: Body) -> None:
+    """Raise ``InvalidTable`` if the lines have no comma, but all the same number of another separator."""
+    lines = (bytes(line[:_HEAD_BYTES]) for line in body.lines() if line)
+    head = [_QUOTED.sub(b"", line) for line, _ in zip(lines, range(_COMPARED_LINES), strict=False)]
+    if not head or b"," in head[0]:
+        return
+    for separator, option in _OTHERS.items():
+        count = head[0].count(separator)
+        if count and all(line.count(separator) == count for line in head[1:] if line.strip()):
+            name = repr(separator.decode())
+            raise InvalidTable(
+                f"the header has no comma: is the file separated by {name}? send the option {option} "
+                "(or sep=, for a table of one column)"
+            )

@@ -69,7 +69,7 @@ def _rewritten(content: bytes) -> bytes:
         FRAME.assign(b=FRAME.s % 2 == 0),
         FRAME.assign(at=pd.to_datetime(FRAME.s, unit="s", utc=True)),
         FRAME.assign(c=pd.Categorical(["a", "b"] * (N // 2))),
-        FRAME.assign(i=pd.array([1, None] * (N // 2), dtype="Int64")),
+        FRAME.assign(i=pd.array([1, 2] * (N // 2), dtype="Int64")),
         FRAME.assign(many=pd.Series([[1, 2]] * N)),
     ],
     ids=["numbers", "text", "nulls", "slice", "bool", "times", "category", "Int64", "lists"],
@@ -109,11 +109,12 @@ WITHOUT_NULLS = pa.schema([PLAIN.schema.field(0).with_nullable(False), PLAIN.sch
         _file(PLAIN.cast(WITHOUT_NULLS)),
         _file(pa.table({"c": pa.array(["a", "b"]).dictionary_encode()})),
         _file(pa.table({"v": pa.array(["a", "b"], pa.string_view())})),
+        _file(pa.table({"i": [1, None]})),
         SENT + SENT,
     ],
     ids=[
         *("short text", "two batches", "no batch", "compressed", "stream", "index", "note", "note of a field"),
-        *("no nulls", "javascript's text", "views", "two files"),
+        *("no nulls", "javascript's text", "views", "integers with nulls", "two files"),
     ],
 )
 def test_everything_else_is_written_anew(sent: bytes) -> None:

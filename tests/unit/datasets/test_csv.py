@@ -16,7 +16,8 @@ Upload = Callable[..., Any]
     [
         (["1", "2"], "int64", [1, 2]),
         (["007", "2"], "int64", [7, 2]),
-        (["1", ""], "float64", [1.0, None]),
+        (["1", ""], "Int64", [1, None]),
+        (["1344800117571260417", ""], "Int64", [1344800117571260417, None]),
         (["1", "2.5"], "float64", [1.0, 2.5]),
         (["true", "FALSE"], "bool", [True, False]),
         (["yes", "no"], "str", ["yes", "no"]),
@@ -26,7 +27,10 @@ Upload = Callable[..., Any]
         (["2024-01-01T00:00:00Z", ""], "str", ["2024-01-01T00:00:00Z", None]),
         (["12:30", "13:00"], "str", ["12:30", "13:00"]),
         (["12345678901234567890123", "1"], "str", ["12345678901234567890123", "1"]),
-        (["9223372036854775808", "1"], "str", ["9223372036854775808", "1"]),
+        (["9223372036854775808", "1"], "uint64", [9223372036854775808, 1]),
+        (["9223372036854775808", "-1"], "str", ["9223372036854775808", "-1"]),
+        (["9007199254740993", "0.5"], "str", ["9007199254740993", "0.5"]),
+        (["0x1F", "0x10"], "str", ["0x1F", "0x10"]),
         (["1e300", "1"], "float64", [1e300, 1.0]),
         (['"a\nb"', '"c""d"'], "str", ["a\nb", 'c"d']),
         (["", ""], "object", [None, None]),
@@ -93,6 +97,16 @@ def test_csv_types_are_decided_by_the_last_row_as_by_the_first(upload: Upload) -
         ("\ufeffa,b\n1,2\n", {}, {"a": [1], "b": [2]}),
         ("a,b\r\n1,2\r\n", {}, {"a": [1], "b": [2]}),
         ("a,b\n", {}, {"a": [], "b": []}),
+        ("a,b", {}, {"a": [], "b": []}),
+        ("a,b\n1\n3,4\n", {}, {"a": [1, 3], "b": [None, 4]}),
+        ("a,b\n1\n3,4\n", {"nrows": 5}, {"a": [1, 3], "b": [None, 4]}),
+        ("sep=;\na;b\n1;2\n", {}, {"a": [1], "b": [2]}),
+        ("\ufeffsep=;\r\na;b\r\n1;2\r\n", {"nrows": 1}, {"a": [1], "b": [2]}),
+        ("sep=;\na,b\n1,2\n", {"sep": ","}, {"a": [1], "b": [2]}),
+        ("a;b\n1;2\n", {"sep": ","}, {"a;b": ["1;2"]}),
+        ("a,b\n1,2\n", {"usecols": ["b", "a"], "nrows": 1}, {"b": [2], "a": [1]}),
+        ("a,b\n1,2\n", {"nrows": 10**12}, {"a": [1], "b": [2]}),
+        ("a,b\n1,\n", {"dtype": "int64"}, {"a": [1], "b": [None]}),
     ],
 )
 def test_csv_options(upload: Upload, content: str, options: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -135,26 +149,45 @@ def test_csv_dates_are_read_where_asked(upload: Upload, more: dict[str, Any]) ->
     assert stored.table.column("u").to_pylist() == ["2024-01-01", "x"]
 
 
+@pytest.mark.parametrize("more", [{}, {"nrows": 10}], ids=["arrow", "pandas"])
+def test_csv_dates_with_offsets_are_times_in_utc(upload: Upload, more: dict[str, Any]) -> None:
+    content = b"t\n2024-01-01T00:00:00+01:00\n2024-07-01T00:00:00+02:00\n"
+    stored = upload(content, "csv", {"parse_dates": ["t"], **more})
+    assert stored.report["dtypes"] == {"t": "datetime64[us, UTC]"}
+    assert [moment.isoformat() for moment in stored.table.column("t").to_pylist()] == [
+        "2023-12-31T23:00:00+00:00",
+        "2024-06-30T22:00:00+00:00",
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "options", "words"),
     [
-        (b"a,b\n1,2,3\n", {}, "Expected 2 columns, got 3"),
-        (b"a,b\n1\n", {}, "Expected 2 columns, got 1"),
-        (b"a,b\n1,2\n1,2,3\n", {"nrows": 10}, "not a readable CSV"),
-        (b"a,b\n1,2,3\n4,5,6\n", {"nrows": 10}, "not a readable CSV"),
-        (b"\n\n", {}, "not a readable CSV"),
+        (b"a,b\n1,2,3\n", {}, "line 2 has 3 values; the lines before have 2"),
+        (b"a,b\n1\n1,2,3\n", {}, "line 3 has 3 values; the lines before have 2"),
+        (b"a,b\n1,2\n1,2,3\n", {"nrows": 10}, "line 3 has 3 values; the lines before have 2"),
+        (b"a,b\n1,2,3\n4,5,6\n", {"nrows": 10}, "the first line of values has more values than the header"),
+        (b"\n\n", {}, "not a readable CSV file: it has no header"),
+        (b"sep=;", {}, "the body is empty after its first line"),
+        (b"a;b\n1;2\n", {}, "is the file separated by ';'\\? send the option sep=;"),
+        (b"a;b\n1,5;2,5\n", {}, "is the file separated by ';'\\? send the option sep=;"),
+        (b"a\tb\n1\t2\n", {"nrows": 3}, r"is the file separated by '\\t'\? send the option sep=\\t"),
+        (b"a|b\n1|2\n", {}, r"send the option sep=\| "),
         (b"a,b\n\xff\xfe,1\n", {}, "column 'a' is not valid UTF-8"),
-        (b"a,b\n\xff\xfe,1\n", {"nrows": 5}, "not a readable CSV"),
+        (b"a,b\n\xff\xfe,1\n", {"nrows": 5}, "its text is not valid UTF-8; name the option 'encoding'"),
         (b"a,b\n1,2\n", {"encoding": "klingon"}, "klingon"),
         (b"a,b\n1,2\n", {"encoding": "klingon", "nrows": 1}, "klingon"),
         (b"a,b\nx,2\n", {"dtype": {"a": "int64"}}, "int64"),
-        (b"a,b\nx,2\n", {"dtype": {"a": "int64"}, "nrows": 3}, "not a readable CSV"),
+        (b"a,b\nx,2\n", {"dtype": {"a": "int64"}, "nrows": 3}, "column 'a' cannot be read as int64"),
+        (b"a,b\nx,2\n", {"dtype": {"a": "bool"}, "nrows": 3}, "a value is neither true nor false"),
         (b"a,b\n1,2\n", {"dtype": {"z": "str"}}, "names column 'z'"),
         (b"a,b\n1,2\n", {"dtype": {"a": "complex"}}, "dtype 'complex' is unknown"),
         (b"a,b\n1,2\n", {"dtype": [1]}, "option 'dtype'"),
         (b"a,b\n1,2\n", {"usecols": ["z"]}, "z"),
         (b"a,b\n1,2\n", {"parse_dates": ["z"]}, "names column 'z'"),
         (b"a,b\nx,2\n", {"parse_dates": ["a"]}, "column 'a' cannot be read as dates"),
+        (b"a,b\nx,2\n", {"parse_dates": ["a"], "nrows": 2}, "column 'a' cannot be read as dates"),
+        (b"a\n2024-01-01T00:00Z\n2024-01-01\n", {"parse_dates": ["a"]}, "only some values have an offset from UTC"),
         (b"a,b\n1,2\n", {"names": ["x"], "header": 0}, "1 names for 2 columns"),
         (b"a,b\n1,2\n", {"sep": 7}, "option 'sep' must be a string"),
         (b"a,b\n1,2\n", {"quotechar": "''"}, "option 'quotechar' must be one character"),
@@ -170,8 +203,13 @@ def test_csv_dates_are_read_where_asked(upload: Upload, more: dict[str, Any]) ->
         (b"a,b\n1,2\n", {"header": [0, 1]}, "option 'header' must be a row number"),
         (b"a,b\n1,2\n", {"parse_dates": {"t": [0, 1]}, "nrows": 1}, "option 'parse_dates' must be a list"),
         (b"a,b\n1,2\n", {"skiprows": {"a": 1}}, "option 'skiprows' must be"),
-        (b"a,b\n1,2\n", {"quoting": 9}, "not a readable CSV"),
-        (b"a,b\n1,2\n", {"decimal": ".."}, "not a readable CSV"),
+        (b"a,b\n1,2\n", {"quoting": 9}, "option 'quoting' must be a whole number from 0 to 3"),
+        (b"a,b\n1,2\n", {"decimal": ".."}, "'decimal' and 'thousands' must be one character each"),
+        (b"a,b\n1,2\n", {"skiprows": 10**12}, "'skiprows' must be a whole number from 0 to 1,000,000"),
+        (b"a,b\n1,2\n", {"skipfooter": 10**12}, "'skipfooter' must be a whole number from 0 to 1,000,000"),
+        (b"a,b\n1,2\n", {"header": 10**12}, "'header' must be a row number from 0 to 1,000,000"),
+        (b"a,b\n1,2\n", {"usecols": [10**12]}, "'usecols' must be a list of names or of numbers from 0 to 16,384"),
+        (b"a,b\n1,2\n", {"na_values": ["x"] * 20_000}, "option 'na_values' has 20,000 values; at most 16,384"),
         (b"a,b\n1,2\n", {"sep": "\n"}, "cannot separate values"),
         (b'a,b\n"1,2\n', {"quoting": 0}, "not a readable CSV"),
         (b"a,b\n1,2\0\n", {}, "it contains zero bytes, the first at 7"),

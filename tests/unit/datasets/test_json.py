@@ -52,7 +52,8 @@ def test_json_lines_and_byte_order_marks(upload: Upload, content: str, options: 
 @pytest.mark.parametrize(
     ("values", "dtype", "stored"),
     [
-        ([1, None], "float64", [1, None]),
+        ([1, None], "Int64", [1, None]),
+        ([2.5, True], "str", ["2.5", "true"]),
         ([1, 2.5], "float64", [1.0, 2.5]),
         ([True, False], "bool", [True, False]),
         ([1, "a", None, True, 2.5], "str", ["1", "a", None, "true", "2.5"]),
@@ -121,7 +122,8 @@ def test_json_without_rows_is_an_empty_table(upload: Upload, content: bytes) -> 
         (b'[{"a": "x"}]', {"dtype": {"b": "int64"}}, "names column 'b'"),
         (b'[{"a": 1}]', {"compression": "gzip"}, "is not gzip data"),
         (b'{"a": 1}\n' + b" " * 5000 + b"[1]\n", {"lines": True}, "line 2 is not a JSON object"),
-        (b'[{"a": ' + b"[" * 900 + b"]" * 900 + b"}]", {}, "nested"),
+        (b'[{"a": ' + b"[" * 900 + b"]" * 900 + b"}]", {}, "column 'a' is nested more than 16 levels deep"),
+        (b'[{"a": ' + b'{"b": ' * 900 + b"1" + b"}" * 900 + b"}]", {}, "nested more than 16 levels deep"),
         (b"\xff\xfe[\0", {}, "looks like UTF-16 text; send UTF-8"),
     ],
 )

@@ -132,7 +132,7 @@ def test_pandas_dtypes_survive_joining(upload: Upload) -> None:
     [
         ([1], [2.5], "float64"),
         ([None], ["x"], "str"),
-        ([None], [1], "float64"),
+        ([None], [1], "Int64"),
         (pa.array([1], pa.int8()), pa.array([1], pa.int64()), "int64"),
         (pa.array([1], pa.timestamp("s")), pa.array([1], pa.timestamp("ns")), "datetime64[ns]"),
     ],
@@ -143,7 +143,9 @@ def test_types_that_fit_are_widened(upload: Upload, first: Any, second: Any, dty
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [([1], ["x"]), ([True], [1]), (["x"], [[1]]), ([{"a": 1}], ["x"])], ids=str
+    ("first", "second"),
+    [([1], ["x"]), ([True], [1]), (["x"], [[1]]), ([{"a": 1}], ["x"]), ([2**53 + 1], [2.5])],
+    ids=str,
 )
 def test_types_that_do_not_fit_are_refused(upload: Upload, first: Any, second: Any) -> None:
     with pytest.raises(InvalidTable, match="cannot be concatenated"):

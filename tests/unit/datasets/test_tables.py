@@ -140,16 +140,27 @@ def test_repeated_column_names_are_refused_by_name() -> None:
         canonical(table)
 
 
+def _int_intervals(values: list[Any]) -> Any:
+    given: Any = pa.Table.from_pandas(pd.DataFrame({"x": pd.interval_range(0, 1)})).schema.field("x").type
+    return pa.ExtensionArray.from_storage(given, pa.array(values, given.storage_type))
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (pa.array([b"0" * 16], pa.uuid()), "extension type"),
+        (
+            pa.ListArray.from_arrays([0, 1], pa.array([b"0" * 16], pa.uuid())),
+            "inside a nested type; send its values as text",
+        ),
+        (pa.ExtensionArray.from_storage(pa.opaque(pa.int8(), "a", "b"), pa.array([1], pa.int8())), "send it as int8"),
+        (pa.array([1], pa.time64("ns")), "non-zero nanoseconds; round the times to microseconds"),
+        (_int_intervals([None]), "intervals of integers and nulls"),
         (pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]), "union"),
         (pa.array([99999999], pa.date32()), "pandas cannot represent column 'x'"),
         (pa.array([{"d": 99999999}], pa.struct([("d", pa.date32())])), "pandas cannot represent column 'x'"),
         (pa.array([1], pa.timestamp("s", "Nowhere/Land")), "pandas cannot represent column 'x'"),
     ],
-    ids=["extension", "union", "date", "nested date", "time zone"],
+    ids=["nested extension", "extension", "nanoseconds", "intervals", "union", "date", "nested date", "time zone"],
 )
 def test_types_and_values_that_no_frame_can_hold_are_refused(array: Any, words: str) -> None:
     with pytest.raises(InvalidTable, match=words):
@@ -191,6 +202,56 @@ def test_a_named_index_becomes_a_column() -> None:
     frame = pd.DataFrame({"a": [1, 2]}, index=pd.Index(["x", "y"], name="id"))
     stored = canonical(pa.Table.from_pandas(frame)).to_pandas()
     pd.testing.assert_frame_equal(stored, frame.reset_index()[["a", "id"]])
+
+
+@pytest.mark.parametrize("numbers", [range(10, 16, 2), range(3, 0, -1), range(-(2**63), -(2**63) + 3)], ids=str)
+def test_a_named_index_of_evenly_spaced_numbers_becomes_a_column(numbers: range) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3]}, index=pd.RangeIndex(numbers, name="id"))
+    stored = canonical(pa.Table.from_pandas(frame)).to_pandas()
+    pd.testing.assert_frame_equal(stored, frame.reset_index()[["a", "id"]])
+
+
+def test_an_index_that_is_a_column_too_is_there_once() -> None:
+    frame = pd.DataFrame({"id": [1, 2, 3]}).set_index("id", drop=False)
+    assert canonical(pa.Table.from_pandas(frame)).to_pydict() == {"id": [1, 2, 3]}
+
+
+@pytest.mark.parametrize("index", [pd.RangeIndex(3, 6, name="id"), pd.Index(["x", "y", "z"], name="id")], ids=str)
+def test_an_index_with_the_name_of_another_column_gets_a_number(index: pd.Index) -> None:
+    frame = pd.DataFrame({"id": [7, 8, 9]}, index=index)
+    stored = canonical(pa.Table.from_pandas(frame)).to_pydict()
+    assert stored == {"id": [7, 8, 9], "id.1": index.tolist()}
+
+
+def test_levels_with_names_become_columns() -> None:
+    index = pd.MultiIndex.from_tuples([(1, "x", 0), (2, "y", 0)], names=["id", "v", None])
+    stored = canonical(pa.Table.from_pandas(pd.DataFrame({"v": [1, 2]}, index=index))).to_pydict()
+    assert stored == {"v": [1, 2], "id": [1, 2], "v.1": ["x", "y"]}
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"kind": "range", "name": "id", "start": 0, "stop": 3, "step": 1},
+        {"kind": "range", "name": "id", "start": 0, "stop": 2, "step": 0},
+        {"kind": "range", "name": "id", "start": 0, "stop": 2**80, "step": 2**79},
+        {"kind": "range", "name": "id", "start": 0.0, "stop": 2.0, "step": 1.0},
+        {"kind": "range", "name": ["id"], "start": 0, "stop": 2, "step": 1},
+        {"kind": "list", "name": "id", "start": 0, "stop": 2, "step": 1},
+    ],
+)
+def test_a_description_of_an_index_that_does_not_fit_is_ignored(described: dict[str, Any]) -> None:
+    note = json.dumps({"index_columns": [described], "columns": []})
+    assert canonical(pa.table({"a": [1, 5]}, metadata={"pandas": note})).to_pydict() == {"a": [1, 5]}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "object", "Float64", "int64", "Int8"])
+def test_no_note_makes_floats_of_integers_with_nulls(dtype: str) -> None:
+    entry = {"field_name": "a", "pandas_type": "int64", "numpy_type": dtype}
+    note = json.dumps({"index_columns": [], "columns": [entry]})
+    frame = canonical(pa.table({"a": [2**53 + 1, None]}, metadata={"pandas": note})).to_pandas()
+    assert str(frame.dtypes["a"]) == "Int64"
+    assert frame["a"].tolist() == [2**53 + 1, pd.NA]
 
 
 def test_column_names_are_always_text() -> None:
@@ -237,7 +298,7 @@ def test_describe_names_dtypes_as_the_frame_has_them() -> None:
     assert describe(stored) == TableInfo(2, 7, {str(name): str(dtype) for name, dtype in frame.dtypes.items()})
 
 
-@pytest.mark.parametrize(("values", "dtype"), [([1, None], "float64"), ([True, None], "object")])
+@pytest.mark.parametrize(("values", "dtype"), [([1, None], "Int64"), ([True, None], "object")])
 def test_describe_knows_what_nulls_do_to_a_dtype(values: list[object], dtype: str) -> None:
     assert describe(canonical(pa.table({"a": values}))).dtypes == {"a": dtype}
 

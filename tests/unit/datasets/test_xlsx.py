@@ -21,7 +21,7 @@ def _one(*rows: list[Any]) -> bytes:
     ("cells", "dtype", "values"),
     [
         ([1, 2.0], "int64", [1, 2]),
-        ([1, None], "float64", [1, None]),
+        ([1, None], "Int64", [1, None]),
         ([1, 2.5], "float64", [1.0, 2.5]),
         ([1e300, 1], "float64", [1e300, 1.0]),
         (["007", "x"], "str", ["007", "x"]),
@@ -35,7 +35,7 @@ def _one(*rows: list[Any]) -> bytes:
         (['<c t="s"><v>0</v></c>', "x"], "str", ["shared", "x"]),
         (["<c><f>1+1</f><v>2</v></c>"], "int64", [2]),
         (['<c t="str"><f>"a"&amp;"b"</f><v>ab</v></c>'], "str", ["ab"]),
-        (["<c><f>1+1</f></c>", 5], "float64", [None, 5.0]),
+        (["<c><f>1+1</f></c>", 5], "Int64", [None, 5]),
         (['<c t="e"><v>#N/A</v></c>', "x"], "str", [None, "x"]),
     ],
 )  # fmt: skip
