@@ -134,6 +134,9 @@ class Settings(_Frozen):
     )
     foreign_tokens: ForeignTokenSettings | None = Field(None, description="Another issuer whose tokens are accepted.")
     cors_origins: tuple[str, ...] = Field((), description="Origins from which browsers may call the API.")
+    compress_over_bytes: int | None = Field(
+        256 * 1024, ge=1024, description="Smallest answer that is compressed for a client that accepts it; null: none."
+    )
     max_upload_bytes: int = Field(1024 * MIB, ge=1024, description="Largest body of one upload.")
     max_source_bytes: int = Field(1 * MIB, ge=1024, description="Longest source text of a task.")
     limits: LimitSettings = LimitSettings()

@@ -198,7 +198,8 @@ class Executor:
         try:
             await self._turns.take(user)
         except QueueFull as full:
-            text = f"the queue is full ({full.waiting} runs are waiting, {full.own} of them yours); try again later"
+            runs = "1 run is" if full.waiting == 1 else f"{full.waiting} runs are"
+            text = f"the queue is full ({runs} waiting, {full.own} of them yours); try again later"
             raise Overloaded(text, retry_after_s=1) from None
         try:
             yield

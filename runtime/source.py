@@ -180,10 +180,19 @@ def _checked(task: object, compiled: CompiledTask) -> Task:
     try:
         signature.bind(None)
     except TypeError:
-        parameters = clip(", ".join(signature.parameters), 200)
-        reason = f"task({parameters}) cannot be called with exactly one argument, the graph: {_WHAT_IS_NEEDED}"
+        reason = f"task{_bare(signature)} cannot be called with exactly one argument, the graph: {_WHAT_IS_NEEDED}"
         raise _not_a_task(reason, task, compiled) from None
     return task
+
+
+def _bare(signature: inspect.Signature) -> str:
+    """Return the parameters as they stand in the source, without annotations and defaults: ``(*, g)``."""
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty, default=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+    ]
+    # A parameter without a default may not follow one with a default, unless nobody checks.
+    return clip(str(inspect.Signature(bare, __validate_parameters__=False)), 200)
 
 
 def _plainly_takes_one(task: Task) -> bool:

@@ -58,6 +58,7 @@ def run_reply(**changed: Any) -> RunReply:
         "versions": {},
         "output": None,
         "kind": "json",
+        "labels_dropped": False,
         "content": b"1",
         "kept": None,
     }

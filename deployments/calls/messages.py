@@ -61,6 +61,7 @@ class RunReply(TypedDict):
     versions: dict[str, str]
     output: RunOutput | None
     kind: ResultKind | None
+    labels_dropped: bool
     content: bytes
     kept: KeptResult | None
 
@@ -88,6 +89,7 @@ def refused(failure: Fields) -> RunReply:
         "versions": {},
         "output": None,
         "kind": None,
+        "labels_dropped": False,
         "content": b"",
         "kept": None,
     }

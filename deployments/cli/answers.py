@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind")
 
-_LONGEST_TEXT = 500
+LONGEST_TEXT = 1000
 
 
 def object_of(url: str, response: "httpx.Response") -> dict[str, Any]:
@@ -90,5 +90,5 @@ def _error_text(body: object) -> str | None:
         return None
     for key in ("error", "message", "detail"):
         if isinstance(body.get(key), str) and body[key].strip():
-            return printable(body[key])[:_LONGEST_TEXT]
+            return printable(body[key])[:LONGEST_TEXT]
     return None

@@ -86,6 +86,8 @@ class RunCall:
                 engine, length = response.headers.get("x-engine"), response.headers.get("content-length", "")
                 if engine:
                     warn(f"the task ran with {engine}")
+                if note := response.headers.get("x-result-note"):
+                    warn(printable(note))
                 written = 0
                 with transfer("receiving", int(length) if length.isdecimal() else None) as advance:
                     for chunk in response.iter_bytes():

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any  # JSON values
 
+from deployments.cli.answers import LONGEST_TEXT
 from deployments.cli.errors import Refused
 from deployments.cli.task_source import TaskSource, marked
 from deployments.cli.terminal import printable, printable_lines
@@ -20,7 +21,11 @@ def explain(refused: Refused, source: TaskSource) -> Refused:
     kind, run_id = body.get("type"), body.get("run_id")
     if not (isinstance(kind, str) and isinstance(run_id, str)):  # the request was refused before there was a run
         return refused
-    return Refused(f"{printable(kind)}: {refused.message} (run {printable(run_id)})", refused.status, body)
+    # ``error`` repeats the lines above, for clients that show nothing else
+    sentence = body.get("message")
+    is_of_task = isinstance(sentence, str) and refused.status in (400, 422)
+    message = printable(sentence)[:LONGEST_TEXT] if is_of_task else refused.message
+    return Refused(f"{printable(kind)}: {message} (run {printable(run_id)})", refused.status, body)
 
 
 def show_output(body: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import Match, Route
 
 from auth.errors import AuthError
 from catalog.errors import CatalogError
+from deployments.ingress.absent_routes import instead_of
 from deployments.ingress.error_answers import error_response
 from deployments.ingress.errors import (
     InternalError,
@@ -23,6 +24,7 @@ from deployments.ingress.errors import (
     RequestError,
     status_of,
 )
+from deployments.ingress.middleware.compression import Compression
 from deployments.ingress.middleware.forwarding import Forwarding
 from deployments.ingress.middleware.request_ids import RequestIds
 from deployments.ingress.middleware.security_headers import SecurityHeaders
@@ -89,6 +91,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(Forwarding, trusted=settings.trusted_forwarders, public_url=settings.public_url),
         Middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors),
         Middleware(RequestIds),
+        Middleware(Compression, over_bytes=settings.compress_over_bytes),
     ]
     if settings.cors_origins:
         cors = Middleware(
@@ -96,7 +99,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-CSRFToken"],
-            expose_headers=["X-Run-Id", "X-Engine", "Server-Timing", "X-Request-Id"],
+            expose_headers=["X-Run-Id", "X-Engine", "X-Result-Note", "Server-Timing", "X-Request-Id"],
         )
         middleware.append(cors)
     return middleware
@@ -111,7 +114,8 @@ async def _answer_known_error(request: Request, error: Exception) -> Response:
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = _BY_STATUS.get(error.status_code, InvalidRequest)
-    known = kind(f"{request.method} {request.url.path}: {error.detail}")
+    instead = instead_of(request.url.path) if kind is NotFound else None
+    known = kind(instead or f"{request.method} {request.url.path}: {error.detail}")
     response = error_response(known, path=request.url.path, request_id=request.state.request_id)
     response.headers.update(error.headers or {})
     if kind is MethodNotAllowed:

@@ -108,8 +108,11 @@ def family_of(path: str) -> ErrorFamily:
     return next((family for family in FAMILIES if path.startswith(family.prefixes)), OTHER)
 
 
-def error_response(error: Exception, *, path: str, request_id: str) -> Response:
-    """Return the answer for an error of ours, with the keys that clients of this path read."""
+def error_response(error: Exception, *, path: str, request_id: str, text: str | None = None) -> Response:
+    """Return the answer for an error of ours, with the keys that clients of this path read.
+
+    ``text`` stands under ``error`` in place of the sentence, which the other keys have.
+    """
     kind = type(error)
     status = status_of(kind)
     sentence = str(getattr(error, "message", error))
@@ -123,7 +126,7 @@ def error_response(error: Exception, *, path: str, request_id: str) -> Response:
     body = {
         **fields,
         **family_of(path).fields(sentence, fields.get("errors") or ()),
-        "error": sentence,
+        "error": sentence if text is None else text,
         "type": shown_as(kind).__name__,
         "request_id": request_id,
     }

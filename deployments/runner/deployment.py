@@ -120,6 +120,7 @@ class Runner:
             "versions": self._versions,
             "output": _output(outcome),
             "kind": outcome.kind,
+            "labels_dropped": outcome.labels_dropped,
             "content": result if isinstance(result, bytes) else b"",
             "kept": kept,
         }

@@ -10,6 +10,7 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
+from runtime.results.arrow_values import arrow_values
 from runtime.results.frames import is_cudf, is_frame
 from runtime.results.records import column_values, frame_records
 from runtime.results.returned import graph_of_plottable
@@ -75,9 +76,7 @@ def simplify(value: object) -> object:
     if isinstance(value, (pd.Index, pd.api.extensions.ExtensionArray)):
         return column_values(pd.Series(value))
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
-        return value.to_pylist()
-    if isinstance(value, pa.Scalar):
-        return value.as_py()
+        return arrow_values(value)
     if is_cudf(value, "Series", "Index"):
         return _from_gpu(value)
     return plain(value)
@@ -94,7 +93,8 @@ def _part(frame: object) -> object:
 
 
 def _from_gpu(column: Any) -> object:  # Any: cuDF has no types on a machine without it
-    return column.to_pandas()
+    # pandas would make floats of integers if one is missing
+    return column.to_arrow() if hasattr(column, "to_arrow") else column.to_pandas()
 
 
 def contains_itself() -> Unwritable:

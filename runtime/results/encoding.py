@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from runtime.errors import ResultNotSerializable, RunFailed
+from runtime.results.csv_tables import write_csv
 from runtime.results.kinds import FORMATS, Format, OutputType, ResultKind, complete
+from runtime.results.parquet_tables import write_parquet
 from runtime.results.returned import Graph, as_frame, graph_of, shape_of, table_of
 from runtime.results.sink import Sink
 from runtime.results.stream import write_json
-from runtime.results.tables import write_csv, write_parquet
 from runtime.results.values import Unwritable
 from runtime.text import clip, legal_text, type_name
 

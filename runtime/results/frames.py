@@ -1,19 +1,24 @@
 """Frames of pandas, Arrow and cuDF, behind the few functions that the writers need."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.pandas_compat  # else the first conversion of a run would import it
+from pyarrow import types
 
+from runtime.results.arrow_values import TEXTS, decoded, is_of_pandas
 from runtime.results.values import Unwritable, key_text
 
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import TypeAlias
 
     # A pandas, Arrow or cuDF table. cuDF has no types here, and all three are only asked what is asked below.
     Frame: TypeAlias = Any
+
+_HELD: Final = (types.is_floating, types.is_timestamp, types.is_duration, types.is_dictionary, types.is_null, *TEXTS)
+"""Types whose values pandas' own dtypes hold, also beside missing ones."""
 
 
 def is_frame(value: object) -> bool:
@@ -43,53 +48,46 @@ def column_names(frame: "Frame") -> list[str]:
 
 
 def to_pandas(frame: "Frame") -> pd.DataFrame:
-    """Return the frame as a pandas frame."""
+    """Return the frame as a pandas frame whose columns hold every value exactly.
+
+    All columns of an Arrow table are columns, also those that its metadata calls an index.
+    """
     if isinstance(frame, pd.DataFrame):
         return frame
-    converted: pd.DataFrame = frame.to_pandas()
+    table = frame if isinstance(frame, (pa.Table, pa.RecordBatch)) else to_arrow(frame)
+    if any(_is_no_category(column) for column in table.columns):
+        columns = [decoded(column) if _is_no_category(column) else column for column in table.columns]
+        table = pa.table(columns, names=table.schema.names)
+    converted: pd.DataFrame = table.to_pandas(types_mapper=_dtype_of, ignore_metadata=True)
     return converted
 
 
-def to_arrow(frame: "Frame") -> pa.Table:
-    """Return the frame as an Arrow table without its index. A pandas frame leaves its dtypes in the schema.
+def _dtype_of(kind: pa.DataType) -> pd.ArrowDtype | None:
+    """Return the dtype of a column, if pandas' own dtype for its type does not hold all of its values.
 
-    Raises:
-        Unwritable: the values of a column have no Arrow type in common. The reason names the column.
+    pandas makes floats of integers, at any depth, if one is missing.
     """
-    names = column_names(frame)
+    held = any(is_held(kind) for is_held in _HELD) or is_of_pandas(kind)
+    return None if held else pd.ArrowDtype(kind)
+
+
+def _is_no_category(column: Any) -> bool:
+    """Return True for a dictionary that pandas cannot make categories of, or not without losing digits."""
+    if not types.is_dictionary(column.type):
+        return False
+    kind = column.type.value_type
+    if not (types.is_primitive(kind) or any(is_text(kind) for is_text in TEXTS)):
+        return True
+    chunks = column.chunks if hasattr(column, "chunks") else [column]
+    return any(chunk.dictionary.null_count for chunk in chunks)
+
+
+def to_arrow(frame: "Frame") -> pa.Table:
+    """Return an Arrow or cuDF frame as an Arrow table without its index. Raise ``Unwritable`` (``column_names``)."""
+    column_names(frame)
     if isinstance(frame, pa.Table):
         return frame
     if isinstance(frame, pa.RecordBatch):
         return pa.Table.from_batches([frame])
-    if not isinstance(frame, pd.DataFrame):
-        table: pa.Table = frame.to_arrow(preserve_index=False)
-        return table
-    frame = frame.set_axis(names, axis=1)
-    frame.attrs = {}  # they would have to be JSON, and no reader uses them
-    try:
-        return _pandas_to_arrow(frame)
-    except MemoryError:
-        raise
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
-        raise _culprit(frame) or Unwritable(str(exc)) from exc
-
-
-def _pandas_to_arrow(frame: pd.DataFrame) -> pa.Table:
-    # one thread: a seat has one core's worth of time, and a pool would start here
-    return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
-
-
-def _culprit(frame: pd.DataFrame) -> Unwritable | None:
-    """Return the error that names the first column that does not convert."""
-    for position, name in enumerate(frame.columns):
-        try:
-            _pandas_to_arrow(frame.iloc[:, [position]])
-        except MemoryError:
-            raise
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
-            dtype = frame.iloc[:, position].dtype
-            return Unwritable(
-                f"the values of column {name!r} (dtype {dtype}) have no Arrow type in common: {exc.args[0]}; "
-                "convert the column, for example with .astype(str)"
-            )
-    return None
+    table: pa.Table = frame.to_arrow(preserve_index=False)
+    return table

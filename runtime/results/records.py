@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from runtime.results.arrow_values import arrow_values
 from runtime.results.frames import column_names, is_cudf, to_arrow, to_pandas
 from runtime.results.times import iso_datetimes
 
@@ -69,8 +70,7 @@ def column_values(column: "pd.Series[Any]") -> list[Any]:
         labels = [*column_values(pd.Series(column.cat.categories)), None]
         return [labels[code] for code in column.cat.codes.tolist()]
     if isinstance(dtype, pd.ArrowDtype):
-        values: list[Any] = pa.array(column, from_pandas=True).to_pylist()
-        return values
+        return arrow_values(pa.array(column, from_pandas=True))
     if isinstance(dtype, pd.StringDtype) or hasattr(dtype, "numpy_dtype"):  # pandas' own nullable types
         filled: list[Any] = column.array.to_numpy(dtype=object, na_value=None).tolist()
         return filled

@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 
 Array = Any  # pa.Array: its stubs know no element type that would help here
 
+_DAY_S: Final = 86_400
 _FIRST: Final = np.datetime64("0001-01-01", "s")
+_YEAR_0: Final = np.datetime64("0000-01-01", "s")
 _LAST: Final = np.datetime64("9999-12-31T23:59:59", "s")
 
 
@@ -50,6 +52,9 @@ def iso_datetimes(column: "pd.Series[pd.Timestamp]") -> list[str | None]:
     missing = np.isnat(stamps)
     seconds = stamps.astype("M8[s]")
     texts: list[str | None] = np.datetime_as_string(seconds).tolist()
+    for row in np.flatnonzero(~missing & (seconds < _YEAR_0)):  # numpy counts the sign as a digit of the year
+        year, rest = str(texts[row])[1:].split("-", 1)
+        texts[row] = f"-{year:0>4}-{rest}"
     fractions = np.where(missing, 0, (stamps - seconds).astype("m8[ns]").astype(np.int64))
     for row in np.flatnonzero(fractions):
         micros, nanos = divmod(int(fractions[row]), 1000)
@@ -60,6 +65,34 @@ def iso_datetimes(column: "pd.Series[pd.Timestamp]") -> list[str | None]:
     for row in np.flatnonzero(missing):
         texts[row] = None
     return texts
+
+
+def iso_datetime(value: "np.datetime64[Any]") -> str | None:
+    """Return the text of a single numpy time of any unit and any year."""
+    column: pd.Series[Any] = pd.Series(np.atleast_1d(value))
+    return iso_datetimes(column)[0]
+
+
+def iso_times(nanoseconds: list[int | None]) -> list[str | None]:
+    """Return ``01:02:03`` for each time of day; a fraction has 6 or 9 digits."""
+    return [None if value is None else _iso_time(value) for value in nanoseconds]
+
+
+def _iso_time(nanoseconds: int) -> str:
+    seconds, fraction = divmod(nanoseconds, 10**9)
+    text = f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+    if not fraction:
+        return text
+    return f"{text}.{fraction:09d}" if fraction % 1000 else f"{text}.{fraction // 1000:06d}"
+
+
+def iso_duration(nanoseconds: int) -> str:
+    """Return ISO 8601 with days as the largest unit, and a fraction only if there is one: ``-P0DT1H0M0.5S``."""
+    sign = "-" if nanoseconds < 0 else ""
+    seconds, rest = divmod(abs(nanoseconds), 10**9)
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    days, seconds = divmod(seconds, _DAY_S)
+    return f"{sign}P{days}DT{seconds // 3600}H{seconds % 3600 // 60}M{seconds % 60}{fraction}S"
 
 
 def _clocks(column: "pd.Series[pd.Timestamp]") -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]":

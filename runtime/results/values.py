@@ -5,21 +5,57 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import fractions
+import ipaddress
 import uuid
 from array import array
 from collections import UserList, deque
 from collections.abc import Awaitable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from pathlib import PurePath
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
 
+from runtime.results.arrow_values import arrow_values
+from runtime.results.times import iso_datetime, iso_duration
 from runtime.text import clip, legal_text, type_name
 
 _SEQUENCES: Final = (tuple, deque, range, KeysView, ValuesView, ItemsView, UserList, array, list)
 _DAY_S: Final = 86_400
+_CALENDAR: Final = ("Y", "M")
+_UNIT_NS: Final = {
+    "W": (7 * _DAY_S * 10**9, 1),
+    "D": (_DAY_S * 10**9, 1),
+    "h": (3600 * 10**9, 1),
+    "m": (60 * 10**9, 1),
+    "s": (10**9, 1),
+    "ms": (10**6, 1),
+    "us": (1000, 1),
+    "ns": (1, 1),
+    "ps": (1, 10**3),
+    "fs": (1, 10**6),
+    "as": (1, 10**9),
+}
+"""Nanoseconds in numpy's units of time, as a fraction."""
+
+_TEXTS: Final = (
+    uuid.UUID,
+    PurePath,
+    fractions.Fraction,
+    ipaddress.IPv4Address,
+    ipaddress.IPv6Address,
+    ipaddress.IPv4Network,
+    ipaddress.IPv6Network,
+    np.dtype,
+    pd.api.extensions.ExtensionDtype,
+    pd.Period,
+    pd.Interval,
+    pa.DataType,
+)
+"""Types that are sent as their text."""
 
 
 class Unwritable(Exception):
@@ -55,12 +91,14 @@ def plain(value: object) -> object:
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
-        return iso_duration(value)
+        return iso_duration(_nanoseconds(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(bytes(value)).decode()
     if isinstance(value, decimal.Decimal):
         return str(value) if value.is_finite() else None
-    if isinstance(value, (uuid.UUID, PurePath, pd.Period, pd.Interval)):
+    if isinstance(value, pa.Scalar):
+        return arrow_values(pa.array([value], value.type))[0]
+    if isinstance(value, _TEXTS):
         return str(value)
     if isinstance(value, int):
         return int.__int__(value)
@@ -72,8 +110,10 @@ def plain(value: object) -> object:
 def _container(value: object) -> object:
     """Return the list or dict that stands for another kind of container."""
     if isinstance(value, np.ndarray):
-        # numpy gives integers for some times, so they keep their scalars
-        return list(value) if value.ndim and value.dtype.kind in "mM" else _item(value)
+        # numpy gives integers for some times, so they and the records that may hold them keep their scalars
+        if value.dtype.kind in "mMV":
+            return list(value) if value.ndim else value[()]
+        return value.tolist()
     if isinstance(value, (set, frozenset)):
         try:
             return sorted(value)
@@ -88,32 +128,34 @@ def _container(value: object) -> object:
     raise Unwritable(f"a value of type {type_name(type(value))} has no form in JSON{_hint(value)}")
 
 
-def _item(value: np.ndarray) -> object:
-    if value.ndim == 0 and value.dtype.kind in "mM":
-        return value[()]
-    return value.tolist()
-
-
 def _numpy_scalar(value: np.generic) -> object:
     if isinstance(value, np.datetime64):
-        return None if np.isnat(value) else pd.Timestamp(value).isoformat()
+        return None if np.isnat(value) else iso_datetime(value)
     if isinstance(value, np.timedelta64):
-        return None if np.isnat(value) else iso_duration(pd.Timedelta(value))
+        return None if np.isnat(value) else _numpy_duration(value)
+    if isinstance(value, np.void) and value.dtype.names is not None:
+        return [value[name] for name in value.dtype.names]
     if isinstance(value, np.complexfloating):
         raise Unwritable("a complex number has no form in JSON; send its real and imaginary parts")
     return float(value) if isinstance(value, np.floating) else value.item()
 
 
-def iso_duration(value: datetime.timedelta) -> str:
-    """Return ISO 8601 with days as the largest unit, and a fraction only if there is one: ``-P0DT1H0M0.5S``."""
+def _nanoseconds(value: datetime.timedelta) -> int:
     # pandas' subclass adds the nanoseconds that the parent class has no room for
-    nanoseconds = (value.days * _DAY_S + value.seconds) * 10**9 + value.microseconds * 1000
-    nanoseconds += getattr(value, "nanoseconds", 0)
-    sign = "-" if nanoseconds < 0 else ""
-    seconds, rest = divmod(abs(nanoseconds), 10**9)
-    fraction = f".{rest:09d}".rstrip("0") if rest else ""
-    days, seconds = divmod(seconds, _DAY_S)
-    return f"{sign}P{days}DT{seconds // 3600}H{seconds % 3600 // 60}M{seconds % 60}{fraction}S"
+    whole = (value.days * _DAY_S + value.seconds) * 10**9 + value.microseconds * 1000
+    return int(whole + getattr(value, "nanoseconds", 0))
+
+
+def _numpy_duration(value: "np.timedelta64[Any]") -> object:
+    """Return a duration of any unit of numpy. Years and months have no length; one without a unit is a number."""
+    unit, step = np.datetime_data(value.dtype)
+    count = int(value.astype(np.int64)) * step
+    if unit == "generic":
+        return count
+    if unit in _CALENDAR:
+        return f"{'-' if count < 0 else ''}P{abs(count)}{unit}"
+    numerator, denominator = _UNIT_NS[unit]
+    return iso_duration(count * numerator // denominator)
 
 
 def key_text(key: object) -> str:

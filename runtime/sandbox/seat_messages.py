@@ -23,7 +23,10 @@ class SeatRequest(TypedDict):
 
 
 class SeatSuccess(TypedDict):
-    """The result's file holds ``length`` bytes of ``kind``; times are in seconds."""
+    """The result's file holds ``length`` bytes of ``kind``; times are in seconds.
+
+    ``labels_dropped``: the result has an index, which no format sends (``results/labels.py``).
+    """
 
     token: str | None
     status: Literal["ok"]
@@ -31,6 +34,7 @@ class SeatSuccess(TypedDict):
     length: int
     run_s: float
     encode_s: float
+    labels_dropped: bool
 
 
 class SeatFailure(TypedDict):

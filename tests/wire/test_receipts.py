@@ -54,7 +54,7 @@ def test_a_receipt_of_a_failure_has_its_traceback(alice: Person, people: str) ->
     answer = alice.run(people, "def task(g):\n    print('so far')\n    return g._edges['nothing']")
     found = receipt_of(alice, answer.headers["X-Run-Id"])
     assert (found["cause"], found["stdout"], found["failure"]["type"]) == ("TaskError", "so far\n", "TaskError")
-    assert found["failure"]["message"] == answer.json()["error"]
+    assert found["failure"]["message"] == answer.json()["message"]
     assert found["failure"]["fields"]["frames"] == answer.json()["frames"]
 
 

@@ -29,7 +29,16 @@ def test_a_traceback_has_the_lines_that_the_user_wrote(alice: Person, people: st
     indented = "\n".join("    " + line for line in source.split("\n"))  # as PyGraphistry sends it
     for sent in (source, indented):
         body = assert_error(alice.run(people, sent), 422, "TaskError")
-        assert body["error"] == "ZeroDivisionError: division by zero"
+        assert body["message"] == "ZeroDivisionError: division by zero"
+        assert body["error"].splitlines() == [
+            "ZeroDivisionError: division by zero",
+            "  line 9, in task: return share(1, 0)",
+            "  line 4, in share: return part / whole",
+            "end of stdout:",
+            "  so far",
+            "end of stderr:",
+            "  so bad",
+        ]
         assert (body["exception_type"], body["exception_message"]) == ("ZeroDivisionError", "division by zero")
         assert body["frames"] == [
             {"line": 9, "function": "task", "source": "return share(1, 0)"},

@@ -49,6 +49,11 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
             "pattern": f"^queue;dur={_MS}, seat;dur={_MS}, run;dur={_MS}, encode;dur={_MS}$",
         },
     },
+    "X-Result-Note": {
+        "description": "A remark on the result: the labels of an index were left out.",
+        "required": False,
+        "schema": {"type": "string"},
+    },
     "X-Engine": {
         "description": "The engine that ran the task, if the operator replaced the engine that the request names.",
         "required": False,

@@ -32,7 +32,7 @@ class RunQuota:
         """Count one run while the block lasts. Raise ``TooManyRequests``."""
         running = self._runs[user_id]
         if running >= self._at_once:
-            text = f"you already have {running} runs running or queued, which is your limit; wait for one to end"
+            text = f"you already have {_runs(running)} running or queued, which is your limit; wait for one to end"
             raise TooManyRequests(text, limit_name="user_runs", limit=self._at_once, observed=running, retry_after_s=1)
         if self._per_minute is not None:
             self._count_start(user_id, self._per_minute)
@@ -53,7 +53,7 @@ class RunQuota:
             starts.popleft()
         if len(starts) >= most:
             wait_s = int(starts[0] + MINUTE_S - now) + 1
-            text = f"you started {len(starts)} runs within a minute, which is your limit; try again in {wait_s} s"
+            text = f"you started {_runs(len(starts))} within a minute, which is your limit; try again in {wait_s} s"
             raise TooManyRequests(
                 text, limit_name="user_runs_per_minute", limit=most, observed=len(starts), retry_after_s=wait_s
             )
@@ -63,3 +63,7 @@ class RunQuota:
         """Forget the users who started no run within the last minute."""
         self._swept = now
         self._starts = {user: starts for user, starts in self._starts.items() if starts[-1] > now - MINUTE_S}
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from deployments.calls.messages import RunReply
-from runtime.errors import RuntimeFailure
+from runtime.errors import InvalidSource, RuntimeFailure
 from runtime.receipts import NewRun, Receipts, RunEnd
 from runtime.run_report import NO_OUTPUT
 
@@ -38,14 +38,18 @@ async def recorded(receipts: Receipts, note: Callable[..., None], run: NewRun, r
 
 
 def end_of(run: NewRun, reply: RunReply) -> RunEnd:
-    """Return how a run ended, from the runner's reply. A run that was refused has no cost."""
+    """Return how a run ended, from the runner's reply. A run that was refused has no cost.
+
+    A source without a task has a cost, because a process looked at it, but no task of it started.
+    """
     failure, cost = reply["failure"], reply["cost"]
     cause = failure["type"] if failure is not None else "ok"
     if cost is None:
         return RunEnd(cause, failure=failure)
+    started_at = run.created_at + timedelta(seconds=cost["queue_s"] + cost["seat_s"])
     return RunEnd(
         cause,
-        started_at=run.created_at + timedelta(seconds=cost["queue_s"] + cost["seat_s"]),
+        started_at=None if cause == InvalidSource.__name__ else started_at,
         cost=cost,
         output=reply["output"] or NO_OUTPUT,
         failure=failure,

@@ -6,8 +6,10 @@ from starlette.responses import Response, StreamingResponse
 from deployments.calls.messages import RunCall, RunReply
 from deployments.calls.runner_client import RunnerClient
 from deployments.ingress.error_answers import error_response
+from deployments.ingress.runs.error_text import error_text
 from runtime.errors import RuntimeFailure
 from runtime.results.kinds import RESULT_KINDS
+from runtime.results.notes import LABELS_DROPPED
 from runtime.run_report import phases
 
 
@@ -18,6 +20,8 @@ def to_response(
     headers = {"X-Run-Id": call["run_id"]}
     if fell_back:
         headers["X-Engine"] = call["engine"]
+    if reply["labels_dropped"]:
+        headers["X-Result-Note"] = LABELS_DROPPED
     if reply["cost"] is not None:
         headers["Server-Timing"] = ", ".join(
             f"{phase};dur={seconds * 1000:.2f}" for phase, seconds in phases(reply["cost"]).items()
@@ -37,5 +41,6 @@ def to_response(
 def _failed(request: Request, call: RunCall, reply: RunReply) -> Response:
     assert reply["failure"] is not None, "a reply has a kind or a failure"
     failure = RuntimeFailure.from_wire(reply["failure"])
+    text = error_text(failure.message, failure.fields, reply["output"])
     failure.fields.update(reply["output"] or {}, run_id=call["run_id"])
-    return error_response(failure, path=request.url.path, request_id=request.state.request_id)
+    return error_response(failure, path=request.url.path, request_id=request.state.request_id, text=text)

@@ -16,9 +16,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, cast
 
+from runtime.advice import advice_for, clear_sentence
 from runtime.datasets.plottable import fresh_copy
 from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemoryExceeded
 from runtime.results.encoding import encode
+from runtime.results.labels import drops_labels
+from runtime.results.notes import LABELS_DROPPED
 from runtime.sandbox.guest import confine, surroundings
 from runtime.sandbox.protocol import recv_frame, send_frame
 from runtime.sandbox.seat_messages import SeatAnswer, SeatRequest
@@ -126,6 +129,7 @@ def _answer(request: SeatRequest, plottable: Callable[[], Any], explain: Explain
             "length": sink.tell(),
             "run_s": ended - started,
             "encode_s": _perf_counter() - ended,
+            "labels_dropped": _say_if_labels_are_dropped(value),
         }
     except BaseException as error:
         confine.release_reserve()
@@ -134,6 +138,18 @@ def _answer(request: SeatRequest, plottable: Callable[[], Any], explain: Explain
         return {"token": token, "status": "failed", "failure": failure.to_wire(), "run_s": ended - started}
     finally:
         _flush()
+
+
+def _say_if_labels_are_dropped(value: object) -> bool:
+    """Return True, and say so on stderr, if the result had labels that its caller does not get."""
+    try:
+        dropped = drops_labels(value)
+    except BaseException:  # the task's own classes
+        return False
+    if dropped:
+        with contextlib.suppress(OSError):  # a task may have closed it
+            os.write(2, f"graphside: {LABELS_DROPPED}\n".encode())
+    return dropped
 
 
 def _own_copy(plottable: Callable[[], Any]) -> Callable[[], Any]:
@@ -168,8 +184,10 @@ def _failure(error: BaseException, sink: "_ResultFile", request: SeatRequest) ->
             limit=limit,
             **described,
         )
-    name, text = described["exception_type"], described["exception_message"]
-    return TaskError(f"{name}: {text}" if text else str(name), **described)
+    name, text = described["exception_type"], clear_sentence(error) or described["exception_message"]
+    advice = advice_for(error)
+    message = f"{name}: {text}" if text else str(name)
+    return TaskError(f"{message} ({advice})" if advice else message, **described)
 
 
 class _ResultFile(io.FileIO):

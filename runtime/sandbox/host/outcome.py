@@ -31,6 +31,7 @@ class RunOutcome:
     run_s: float = 0.0
     encode_s: float = 0.0
     peak_memory_bytes: int = 0
+    labels_dropped: bool = False
 
     @property
     def cause(self) -> str:
@@ -53,7 +54,13 @@ def outcome_of(answer: Message, limits: Limits) -> RunOutcome:
         limit = limits.result_bytes
         text = f"the result is larger than its limit of {limit} bytes"
         return RunOutcome(failure=ResultTooLarge(text, limit_name="result_bytes", limit=limit, observed=length))
-    return RunOutcome(kind=kind, length=length, run_s=run_s, encode_s=_seconds(answer["encode_s"], limits))
+    return RunOutcome(
+        kind=kind,
+        length=length,
+        run_s=run_s,
+        encode_s=_seconds(answer["encode_s"], limits),
+        labels_dropped=answer.get("labels_dropped") is True,
+    )
 
 
 def crash(code: int | None, *, main_thread_exited: bool) -> RuntimeFailure:

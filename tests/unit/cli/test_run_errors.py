@@ -20,7 +20,8 @@ SOURCE = """\
         return deeper(g)
 """
 FAILED: dict[str, Any] = {
-    "error": "KeyError: 'nothing'",
+    "error": "KeyError: 'nothing'\n  line 2, in deeper: return g._edges[\"nothing\"]\nend of stdout:\n  looking",
+    "message": "KeyError: 'nothing'",
     "type": "TaskError",
     "run_id": "77",
     "stdout": "looking\n",

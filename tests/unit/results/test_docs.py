@@ -6,13 +6,16 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import fractions
 import functools
 import io
+import ipaddress
 import pathlib
 import uuid
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from runtime.errors import ResultNotSerializable
@@ -25,8 +28,11 @@ NAMES = {
     "decimal": decimal,
     "dt": datetime,
     "enum": enum,
+    "fractions": fractions,
     "functools": functools,
+    "ipaddress": ipaddress,
     "np": np,
+    "pa": pa,
     "pathlib": pathlib,
     "pd": pd,
     "uuid": uuid,

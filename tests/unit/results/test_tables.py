@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import io
 import os
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -141,11 +142,135 @@ def test_names_of_several_levels_become_the_text_of_their_tuples() -> None:
     assert list(pd.read_parquet(io.BytesIO(written(levels, "parquet")))) == ["('a', 'b')"]
 
 
-@pytest.mark.parametrize("cells", [[1, "a"], [2**70, 1], [1j, 2j], ["\udc80", "a"], [object(), 1]], ids=str)
-def test_a_column_without_an_arrow_type_is_named(cells: list[object]) -> None:
+@pytest.mark.parametrize("cells", [[1, "a"], [True, 1], [2**53 + 1, 0.5], ["a", b"a"]], ids=str)
+def test_a_column_of_scalars_of_several_kinds_is_refused_by_parquet_by_name(cells: list[object]) -> None:
     frame = pd.DataFrame({"fine": [1, 2], "odd one": pd.Series(cells, dtype=object)})
     with pytest.raises(ResultNotSerializable, match=r"cannot be written as Parquet: .*'odd one' \(dtype object\)"):
         encode(frame, "table", "parquet", False, io.BytesIO())
+
+
+@pytest.mark.parametrize(("cells", "said"), [([1j, 2j], "imaginary"), ([object(), 1], "object"), ([len], "call it")])
+def test_a_column_of_values_without_a_form_is_refused(cells: list[object], said: str) -> None:
+    with pytest.raises(ResultNotSerializable, match=said):
+        encode(pd.DataFrame({"a": cells}), "table", "parquet", False, io.BytesIO())
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("cells", "texts"),
+    [
+        ([2**70, 1], [str(2**70), "1"]),
+        ([2**64 - 1, -1], [str(2**64 - 1), "-1"]),
+        ([dt.date(2024, 5, 1), dt.datetime(2024, 5, 1, 5)], ["2024-05-01", "2024-05-01T05:00:00"]),
+        (
+            [dt.datetime(2024, 5, 1), dt.datetime(2024, 5, 1, tzinfo=dt.UTC)],
+            ["2024-05-01T00:00:00", "2024-05-01T00:00:00+00:00"],
+        ),
+        ([dt.time(1), dt.time(1, tzinfo=dt.UTC)], ["01:00:00", "01:00:00+00:00"]),
+        ([[dt.date(2024, 5, 1)], [dt.datetime(2024, 5, 1, 5)]], ['["2024-05-01"]', '["2024-05-01T05:00:00"]']),
+        ([pd.Interval(0, 1), None], ["(0, 1]", None]),
+        ([pd.Period("2024-05"), None], ["2024-05", None]),
+        ([decimal.Decimal("1E-90"), decimal.Decimal("1E+30")], ["1E-90", "1E+30"]),
+        ([np.timedelta64(1, "Y"), np.timedelta64(1, "D")], ["P1Y", "P1DT0H0M0S"]),
+        ([pathlib.PurePosixPath("a/b"), None], ["a/b", None]),
+        ([(1, "a"), (2, "b")], ['[1,"a"]', '[2,"b"]']),
+        ([{1: 2}, {}], ['{"1":2}', "{}"]),
+        (["a\udc80", None], ["a\ufffd", None]),
+    ],
+    ids=ascii,
+)
+def test_values_that_arrow_would_mix_up_or_refuse_are_texts(
+    cells: list[object], texts: list[object], file_format: str
+) -> None:
+    data = written(pd.DataFrame({"a": pd.Series(cells, dtype=object), "n": 1}), file_format)
+    read = pd.read_csv(io.BytesIO(data), dtype=str) if file_format == "csv" else pd.read_parquet(io.BytesIO(data))
+    assert [None if pd.isna(text) else text for text in read["a"]] == texts
+
+
+BIG = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    ("column", "dtype"),
+    [
+        (pa.array([BIG, None]), "Int64"),
+        (pa.array([2**64 - 1, None], pa.uint64()), "UInt64"),
+        (pa.array([1, None], pa.int8()), "Int8"),
+        (pa.array([BIG, None], pa.dictionary(pa.int8(), pa.int64())), "Int64"),
+        (pa.RunEndEncodedArray.from_arrays(pa.array([1, 2]), pa.array([BIG, None])), "Int64"),
+        (pd.Series([BIG, None], dtype=object), "Int64"),
+        (pd.Series([np.int64(BIG), np.nan], dtype=object), "Int64"),
+        (pd.Series(pd.Categorical([BIG, None])), "Int64"),
+        (pd.Series([BIG, None], dtype=pd.ArrowDtype(pa.int64())), "int64[pyarrow]"),
+    ],
+    ids=[f"case {number}" for number in range(9)],
+)
+def test_pandas_reads_no_float_where_parquet_has_an_integer_column_with_a_gap(column: Any, dtype: str) -> None:
+    frame = pd.DataFrame({"a": column}) if isinstance(column, pd.Series) else pa.table({"a": column})
+    read = pd.read_parquet(io.BytesIO(written(frame, "parquet")))["a"]
+    assert str(read.dtype) == dtype
+    first = column.iloc[0] if isinstance(column, pd.Series) else column[0].as_py()
+    assert (read.iloc[0], read.isna().tolist()) == (first, [False, True])
+
+
+@pytest.mark.parametrize(
+    ("column", "dtype"),
+    [
+        (pd.Series(pd.cut(pd.Series([1, 5, 9]), 2)), "interval[float64, right]"),
+        (pd.Series(pd.period_range("2024-05", periods=2, freq="M")).astype("category"), "period[M]"),
+        (pd.Series(pd.to_timedelta([1, None], unit="s")).astype("category"), "timedelta64[s]"),
+        (
+            pd.Series(pd.to_datetime(["2024-05-01"]).tz_localize("Asia/Kolkata")).astype("category"),
+            "datetime64[us, Asia/Kolkata]",
+        ),
+        (pd.Series(pd.arrays.SparseArray([0, BIG])), "int64"),
+        (pd.Series([pd.Timestamp(1, unit="ns"), None], dtype=object), "datetime64[ns]"),
+        (pd.Series([pd.Timedelta(1, "ns"), None], dtype=object), "timedelta64[ns]"),
+    ],
+    ids=["cut", "periods", "durations", "zone", "sparse", "nanoseconds", "durations of nanoseconds"],
+)
+def test_parquet_keeps_what_arrow_alone_would_refuse_or_round(column: "pd.Series[Any]", dtype: str) -> None:
+    read = pd.read_parquet(io.BytesIO(written(pd.DataFrame({"a": column}), "parquet")))["a"]
+    assert str(read.dtype) == dtype
+    assert [value for value in read if not pd.isna(value)] == [value for value in column if not pd.isna(value)]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([[("k", BIG)], None], pa.map_(pa.string(), pa.int64())),
+        ([[1], None], pa.list_(pa.int64())),
+        ([{"x": 1}, None], pa.struct([("x", pa.int64())])),
+        ([b"ab", None], pa.binary(2)),
+        (["a", None], pa.dictionary(pa.int8(), pa.string())),
+    ],
+    ids=["map", "list", "struct", "fixed size", "dictionary"],
+)
+def test_pandas_reads_columns_of_arrow_types_whose_names_it_does_not_read(values: list[Any], kind: Any) -> None:
+    frame = pd.DataFrame({"a": pd.Series(pa.array(values, kind), dtype=pd.ArrowDtype(kind))})
+    read = pd.read_parquet(io.BytesIO(written(frame, "parquet")))["a"].tolist()
+    first = read[0].tolist() if isinstance(read[0], np.ndarray) else read[0]
+    assert first == values[0]
+    assert pd.isna(read[1])
+
+
+def test_an_arrow_table_has_all_its_columns_in_every_format_also_one_that_pandas_takes_for_its_index() -> None:
+    table = pa.Table.from_pandas(pd.DataFrame({"x": [1, 2]}, index=pd.Index([5, 9], name="id")))
+    assert written(table, "json") == b'[{"x":1,"id":5},{"x":2,"id":9}]'
+    assert list(pd.read_csv(io.BytesIO(written(table, "csv")))) == ["x", "id"]
+    assert list(pd.read_parquet(io.BytesIO(written(table, "parquet")))) == ["x", "id"]
+
+
+def test_csv_keeps_the_point_of_floats_beside_a_gap_and_the_sign_of_zero() -> None:
+    frame = pd.DataFrame({"gap": [1.0, None], "zero": [-0.0, 2.0], "n": pd.array([1, None], dtype="Int64")})
+    lines = written(frame, "csv").decode().replace('"', "").splitlines()
+    assert lines == ["gap,zero,n", "1.0,-0.0,1", ",2.0,"]
+
+
+def test_times_that_csv_has_no_form_for_are_iso_texts() -> None:
+    column = pd.Series(np.array(["12024-01-01", "-0044-03-15"], "M8[s]"))
+    read = pd.read_csv(io.BytesIO(written(pd.DataFrame({"t": column}), "csv")))
+    assert read["t"].tolist() == ["12024-01-01T00:00:00", "-0044-03-15T00:00:00"]
 
 
 def test_the_cell_of_csv_that_has_no_form_is_named() -> None:

@@ -6,7 +6,9 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import fractions
 import io
+import ipaddress
 import json
 import pathlib
 import types
@@ -99,6 +101,26 @@ VALUES: list[tuple[str, object, str]] = [
     ("uint64 maximum", 2**64 - 1, "18446744073709551615"),
     ("int over 64 bits", {"a": [2**64, -(2**63) - 1]}, '{"a":[18446744073709551616,-9223372036854775809]}'),
     ("int of 4300 digits", 10**4299, "1" + "0" * 4299),
+    ("Arrow integers with a gap", pa.array([2**53 + 1, None]), "[9007199254740993,null]"),
+    ("Arrow table with a gap", pa.table({"a": pa.array([2**53 + 1, None])}), '[{"a":9007199254740993},{"a":null}]'),
+    ("Arrow table of narrow integers", pa.table({"a": pa.array([1, None], pa.int8())}), '[{"a":1},{"a":null}]'),
+    ("Arrow lists", pa.table({"a": [[2**53 + 1, None], None]}), '[{"a":[9007199254740993,null]},{"a":null}]'),
+    ("Arrow map", pa.table({"a": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int8()))}), '[{"a":[["k",1]]}]'),
+    ("Arrow scalar as a key", {pa.scalar(3): pa.scalar(2**53 + 1)}, '{"3":9007199254740993}'),
+    ("Arrow times", pa.array([1, 3_600_000_000_000], pa.time64("ns")), '["00:00:00.000000001","01:00:00"]'),
+    ("Arrow instants of any year", pa.array([10**12], pa.timestamp("s")), '["33658-09-27T01:46:40"]'),
+    (
+        "Arrow nested instants",
+        pa.array([[10**12], None], pa.list_(pa.timestamp("s"))),
+        '[["33658-09-27T01:46:40"],null]',
+    ),
+    ("Arrow bool8", pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None], pa.int8())), "[true,null]"),
+    ("numpy years", [np.timedelta64(1, "Y"), np.timedelta64(-3, "M"), np.timedelta64(5)], '["P1Y","-P3M",5]'),
+    ("numpy year 12024", np.datetime64("12024-01-01"), '"12024-01-01T00:00:00"'),
+    ("numpy record with a time", np.array([(1, "2024-01-01")], "i4,M8[ns]"), '[[1,"2024-01-01T00:00:00"]]'),
+    ("dtypes", pd.DataFrame({"a": [1], "b": ["x"]}).dtypes, '["int64","str"]'),
+    ("addresses", ipaddress.ip_address("10.0.0.1"), '"10.0.0.1"'),
+    ("fractions", fractions.Fraction(1, 3), '"1/3"'),
     ("Enum", Colour.RED, '"red"'),
     ("Enum of an odd value", Colour.STAMP, '"2024-01-02T00:00:00"'),
     ("IntEnum", Level.LOW, "1"),

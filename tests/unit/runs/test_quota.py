@@ -23,6 +23,7 @@ def test_runs_at_once_are_bounded_for_each_user() -> None:
         with quota.run_of(2):
             pass
     assert refused.value.fields["limit_name"] == "user_runs"
+    assert refused.value.message.startswith("you already have 1 run running")
     with quota.run_of(1):
         pass
 

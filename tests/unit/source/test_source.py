@@ -191,9 +191,9 @@ def test_text_that_is_too_much_for_the_compiler_is_refused(source: str) -> None:
         ("class T:\n  async def __call__(self, g): pass\ntask = T()", "asyncio.run", 1),
         ("x = 1\n\ndef task(): return 1", "exactly one argument", 3),
         ("def task(g, h): return 1", "task(g, h) cannot be called", 1),
-        ("def task(*, g): return 1", "exactly one argument", 1),
-        ("def task(g, *, k): return 1", "exactly one argument", 1),
-        ("def task(**graphs): return 1", "exactly one argument", 1),
+        ("def task(*, g): return 1", "task(*, g) cannot be called", 1),
+        ("def task(g, /, h: int, *, k=1): return 1", "task(g, /, h, *, k) cannot be called", 1),
+        ("def task(**graphs): return 1", "task(**graphs) cannot be called", 1),
         ("task = lambda: 1", "exactly one argument", 1),
     ],
 )

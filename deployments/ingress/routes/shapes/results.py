@@ -19,5 +19,5 @@ RESULT: Final = Answer(
     "What the task returned. The media type follows from `output_type` and `format`, and from whether the result is a "
     "string.",
     {media_type(kind): _schema(media_type(kind)) for kind in RESULT_KINDS},
-    headers=("X-Run-Id", "Server-Timing", "X-Engine"),
+    headers=("X-Run-Id", "Server-Timing", "X-Result-Note", "X-Engine"),
 )

@@ -1,0 +1,36 @@
+"""Cells as text, for formats that have no type for them: the rules for JSON, and lists and objects as JSON text."""
+
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from runtime.results.document import SCALARS
+from runtime.results.stream import to_json
+from runtime.results.values import Unwritable, plain
+from runtime.text import legal_text
+
+Column = Any  # pa.ChunkedArray: its stubs know no element type that would help here
+
+
+def text_column(values: list[Any], name: str) -> Column:
+    """Return the texts of the values of one column. Raise ``Unwritable`` for a value that has no form."""
+    cells: list[str | None] = []
+    for row, value in enumerate(values):
+        try:
+            cells.append(_text(value))
+        except Unwritable as exc:
+            exc.path = [name, row, *exc.path]
+            raise
+    return pa.chunked_array([pa.array(cells, pa.large_string())])
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, SCALARS):
+        value = plain(value)
+    if value is None or isinstance(value, str):
+        return None if value is None else legal_text(value)
+    encoded = to_json(value)
+    if encoded == b"null":
+        return None
+    return str(orjson.loads(encoded)) if encoded.startswith(b'"') else encoded.decode()

@@ -1,0 +1,36 @@
+"""Whether a result has labels that are not sent: the index of a frame or a Series is not part of any format."""
+
+from itertools import islice
+from typing import Any, Final  # Any: cuDF has no types here
+
+import pandas as pd
+
+from runtime.results.frames import is_cudf
+from runtime.results.returned import graph_of_plottable
+
+_LOOKED_AT: Final = 100
+
+
+def drops_labels(value: object) -> bool:
+    """Return True if the value, or a frame or Series in it, has an index that says something.
+
+    Row numbers say nothing, also those that a filter or a sort left: integers without a name.
+    """
+    graph = graph_of_plottable(value)
+    if graph is not None:
+        return _says_something(graph.nodes) or _says_something(graph.edges)
+    if isinstance(value, dict):
+        return any(map(_says_something, islice(dict.values(value), _LOOKED_AT)))
+    if isinstance(value, (list, tuple)):
+        return any(map(_says_something, value[:_LOOKED_AT]))
+    return _says_something(value)
+
+
+def _says_something(part: object) -> bool:
+    if not isinstance(part, (pd.DataFrame, pd.Series)) and not is_cudf(part, "DataFrame", "Series"):
+        return False
+    index: Any = part.index  # type: ignore[attr-defined]
+    if len(index) == 0:
+        return False
+    is_named = any(name is not None for name in index.names)
+    return bool(is_named or index.nlevels > 1 or not pd.api.types.is_integer_dtype(index.dtype))

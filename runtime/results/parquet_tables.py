@@ -1,0 +1,229 @@
+"""Frames as Parquet: as pandas and Arrow write it, and in a form that both read back where they would not."""
+
+import datetime
+import enum
+import json
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+from pyarrow import types
+
+from runtime.results.arrow_values import TEXTS, arrow_values, decoded, is_list, is_of_pandas, run_end_decode
+from runtime.results.cell_texts import text_column
+from runtime.results.frames import column_names, to_arrow
+from runtime.results.object_columns import REFUSALS, array_of, kinds_of
+from runtime.results.records import column_values
+from runtime.results.values import Unwritable, plain
+
+if TYPE_CHECKING:
+    from runtime.results.frames import Frame
+    from runtime.results.sink import Sink
+
+Column = Any  # pa.ChunkedArray: its stubs know no element type that would help here
+
+_ONE_KIND: Final[tuple[tuple[type, ...], ...]] = (
+    (int, np.integer),
+    (datetime.date, datetime.time, np.datetime64),
+    (datetime.timedelta, np.timedelta64),
+    (dict, list, tuple, set, frozenset, np.ndarray, pd.DataFrame, pd.Series),
+)
+"""Types whose texts can be told from each other's, or need not be: a column may mix them and be text."""
+
+_SIMPLER: Final = (set, frozenset, enum.Enum)
+_MOST_SECONDS: Final = (2**63 - 1) // 1000
+_KEPT_EXTENSIONS: Final = ("arrow.uuid", "arrow.json")
+_NULLABLE: Final = {
+    getattr(pa, f"{sign.lower()}{bits}")(): f"{sign}{bits}" for sign in ("Int", "UInt") for bits in (8, 16, 32, 64)
+}
+_EXACT: Final = frozenset({*_NULLABLE.values(), *(f"{kind}[pyarrow]" for kind in _NULLABLE)})
+_NOTHING_SAID: Final = {
+    "column_indexes": [],
+    "creator": {"library": "pyarrow", "version": pa.__version__},
+    "pandas_version": pd.__version__,
+}
+_FOR_DICTIONARIES: Final = (*TEXTS, types.is_binary, types.is_large_binary)
+
+
+def write_parquet(frame: "Frame", out: "Sink") -> None:
+    """Write one Parquet file, without the index.
+
+    Raises:
+        Unwritable: two columns have one name, or the values of a column have no type in common, or no form.
+    """
+    table = _of_pandas(frame) if isinstance(frame, pd.DataFrame) else to_arrow(frame)
+    columns = [_storable(column, name) for name, column in zip(table.column_names, table.columns, strict=True)]
+    noted = _with_notes(pa.table(columns, names=table.column_names, metadata=table.schema.metadata))
+    pyarrow.parquet.write_table(noted, cast(BinaryIO, out))
+
+
+def _of_pandas(frame: pd.DataFrame) -> pa.Table:
+    frame = frame.set_axis(column_names(frame), axis=1)
+    frame.attrs = {}  # they would have to be JSON, and no reader uses them
+    for position in range(frame.shape[1]):
+        column = frame.iloc[:, position]
+        changed = _convertible(column)
+        if changed is not column:
+            frame.isetitem(position, changed.array)
+    # one thread: a seat has one core's worth of time, and a pool would start here
+    return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
+
+
+def _convertible(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return the column, or one of the same values that Arrow has a type for."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return column.astype(dtype.subtype)
+    if isinstance(dtype, pd.CategoricalDtype):
+        labels = pd.Series(dtype.categories)
+        return column if labels.dtype != object or _is_kept(labels) else _as_text(column, labels)
+    if pd.api.types.is_object_dtype(dtype):
+        return _of_objects(column)
+    if isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize > np.dtype(np.float64).itemsize:
+        return column.astype(np.float64)
+    return _as_text(column, column) if isinstance(dtype, np.dtype) and dtype.kind in "cV" else column
+
+
+def _of_objects(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    kinds = kinds_of(column)
+    if kinds and all(issubclass(kind, _SIMPLER) for kind in kinds):
+        column = pd.Series([plain(value) for value in column], column.index, object, column.name)
+    array = array_of(column)
+    if array is None and kinds <= {list}:
+        array = _map_of(column)
+        if array is not None:
+            return pd.Series(array, column.index, pd.ArrowDtype(array.type), column.name)
+    if array is None or (_has_no_place(array.type) and not isinstance(array.type, pa.BaseExtensionType)):
+        return _as_text(column, column)
+    # A dtype of Arrow's would be noted, and come back, where objects were.
+    if types.is_timestamp(array.type) or types.is_duration(array.type):
+        return pd.Series(array.to_pandas().array, column.index)
+    return column
+
+
+def _map_of(column: "pd.Series[Any]") -> Any | None:
+    """Return the map whose values these lists of pairs are, as a task gets them; None if they are none."""
+    pairs = [pair for value in column if type(value) is list for pair in value]
+    if not pairs or not all(type(pair) is tuple and len(pair) == 2 for pair in pairs):
+        return None
+    keys, items = (array_of(pd.Series([pair[place] for pair in pairs], dtype=object)) for place in (0, 1))
+    if keys is None or items is None or keys.null_count:
+        return None
+    try:
+        return pa.array(column, pa.map_(keys.type, items.type), from_pandas=True)
+    except REFUSALS:
+        return None
+
+
+def _is_kept(labels: "pd.Series[Any]") -> bool:
+    array = array_of(labels)
+    return array is not None and not _has_no_place(array.type)
+
+
+def _as_text(column: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of texts. ``values`` are its values, or its categories, which are fewer.
+
+    Raises:
+        Unwritable: it has scalars of several kinds, which could not be told apart as text.
+    """
+    kinds = kinds_of(values)
+    alike = any(all(issubclass(kind, one) for kind in kinds) for one in _ONE_KIND) and bool not in kinds
+    if len(kinds) > 1 and not alike:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds)[:5])
+        raise Unwritable(
+            f"the values of column {column.name!r} (dtype {column.dtype}) have no Arrow type in common ({names}); "
+            "convert the column, for example with .astype(str)"
+        )
+    texts = text_column(column_values(column), str(column.name))
+    return pd.Series(texts.to_pandas().to_numpy(), index=column.index, dtype="str")
+
+
+def _storable(column: Column, name: str) -> Column:
+    """Return a column of a type that Parquet has, and that readers read."""
+    kind: Any = column.type
+    if types.is_dictionary(kind):
+        kept = any(is_one(kind.value_type) for is_one in _FOR_DICTIONARIES)
+        return column if kept else _storable(decoded(column), name)
+    if types.is_run_end_encoded(kind):
+        chunks = [run_end_decode(chunk) for chunk in column.chunks]
+        return _storable(pa.chunked_array(chunks, kind.value_type), name)
+    if isinstance(kind, pa.BaseExtensionType):
+        if is_of_pandas(kind) or kind.extension_name in _KEPT_EXTENSIONS:
+            return column
+        if kind.extension_name == "arrow.bool8":
+            return column.cast(pa.int8()).cast(pa.bool_())
+        storage: Any = kind.storage_type
+        return _storable(pa.chunked_array([chunk.storage for chunk in column.chunks], storage), name)
+    if _has_no_place(kind) or (types.is_timestamp(kind) and kind.unit == "s" and _is_beyond_milliseconds(column)):
+        return text_column(arrow_values(column), name)
+    if types.is_time64(kind) and kind.unit == "ns":  # pandas reads no time of day with nanoseconds
+        whole = not pc.any(pc.not_equal(_rest(column.cast(pa.int64()), 1000), pa.scalar(0, pa.int64()))).as_py()
+        return column.cast(pa.time64("us")) if whole else text_column(arrow_values(column), name)
+    return column
+
+
+def _rest(numbers: Column, divisor: int) -> Column:
+    whole = pa.scalar(divisor, pa.int64())
+    return pc.subtract(numbers, pc.multiply(pc.divide(numbers, whole), whole))
+
+
+def _has_no_place(kind: Any) -> bool:
+    """Return True for a type that has none in Parquet, or that readers do not read."""
+    if types.is_struct(kind):
+        return kind.num_fields == 0 or any(_has_no_place(kind.field(index).type) for index in range(kind.num_fields))
+    if is_list(kind):
+        return _has_no_place(kind.value_type)
+    if types.is_map(kind):
+        return _has_no_place(kind.key_type) or _has_no_place(kind.item_type)
+    nested = isinstance(kind, pa.BaseExtensionType) or types.is_dictionary(kind) or types.is_run_end_encoded(kind)
+    return nested or types.is_union(kind) or types.is_interval(kind)
+
+
+def _is_beyond_milliseconds(column: Column) -> bool:
+    """Return True if a column of seconds has a value that does not fit into milliseconds, the coarsest of Parquet."""
+    ends = pc.min_max(column.cast(pa.int64()))
+    first, last = ends["min"].as_py(), ends["max"].as_py()
+    return first is not None and (first < -_MOST_SECONDS or last > _MOST_SECONDS)
+
+
+def _with_notes(table: pa.Table) -> pa.Table:
+    """Return the table with notes for pandas, which would make floats of integers where one is missing.
+
+    A note that pandas could not read is left out, and no column is named as an index.
+    """
+    described = table.schema.pandas_metadata or {}
+    notes = {note["field_name"]: note for note in described.get("columns", ())}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name in notes and not _is_read_by_pandas(notes[name]["numpy_type"]):
+            notes[name] = _note(name, "object", "object")
+        nullable = _NULLABLE.get(column.type)
+        if nullable is not None and column.null_count and notes.get(name, {}).get("numpy_type") not in _EXACT:
+            notes[name] = _note(name, str(column.type), nullable)
+    if not notes:
+        return table
+    described = {
+        **_NOTHING_SAID,
+        **described,
+        "index_columns": [],
+        "columns": [notes[name] for name in table.column_names if name in notes],
+    }
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), b"pandas": json.dumps(described).encode()})
+
+
+def _note(name: str, pandas_type: str, numpy_type: str) -> dict[str, Any]:
+    """Return what pandas writes about a column."""
+    return {"name": name, "field_name": name, "pandas_type": pandas_type, "numpy_type": numpy_type, "metadata": None}
+
+
+def _is_read_by_pandas(dtype: str) -> bool:
+    """Return False for a dtype that pandas writes the name of, but cannot read the name of."""
+    if not dtype.endswith("[pyarrow]"):
+        return True
+    try:
+        pd.api.types.pandas_dtype(dtype)
+    except (TypeError, NotImplementedError):
+        return False
+    return True
