@@ -16,7 +16,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data: Data = None,
 ) -> None:
-    """Check what this machine offers: isolation layers, memory, disk, GPU and ports.
+    """Check what this machine offers: isolation layers, memory, disk, GPU, ports and names.
 
     The command tests each of them, and does not rely on what the system says it has.
 
@@ -38,6 +38,7 @@ def examine(environment: Mapping[str, str]) -> Report:
         "Machine": _guarded(_machine, environment),
         "Isolation": _guarded(_walls, environment),
         "Ports": _guarded(_ports, environment),
+        "Names": _guarded(_names, environment),
     }
     from deployments.cli.doctor import walls
 
@@ -100,6 +101,17 @@ def _walls(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     except LaunchError:  # a finding of the section Settings
         isolation = "standard"
     return walls.examine_walls(isolation, template_environment())
+
+
+def _names(environment: Mapping[str, str]) -> tuple[Finding, ...]:
+    from deployments.cli.doctor import names
+    from deployments.launch.errors import LaunchError
+    from deployments.launch.options import read_options
+
+    try:
+        return names.examine(read_options(environment))
+    except LaunchError:
+        return (Finding("look-alikes", "absent", "not examined, because a setting is wrong"),)
 
 
 def _ports(environment: Mapping[str, str]) -> tuple[Finding, ...]:
