@@ -7,26 +7,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from auth.principal import Principal
+from deployments.ingress.body import read_model
 from deployments.ingress.services import Services
 
 BodyT = TypeVar("BodyT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCall(Generic[BodyT]):
-    """A request to a route that does not ask who sends it. ``body`` is None if the routing has read no body."""
+    """A request to a route that does not ask who sends it.
+
+    ``body`` is None if the routing has read no body. ``most_bytes`` is the limit of the body that the route declares.
+    """
 
     request: Request
     services: Services
     body: BodyT
+    most_bytes: int
 
     @property
     def path(self) -> Mapping[str, str]:
         """The parameters in the path, by name."""
         return self.request.path_params
+
+    async def read(self, model: type[ModelT], *, is_required: bool = True) -> ModelT:
+        """Return the JSON body, which the routing has not read, as ``model``; an absent one is ``{}`` if it may be.
+
+        Raises ``InvalidRequest``, ``TooLarge``.
+        """
+        return await read_model(self.request, model, self.most_bytes, is_required=is_required)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +52,19 @@ class OptionalCall(OpenCall[BodyT]):
 
 @dataclass(frozen=True, slots=True)
 class Call(OpenCall[BodyT]):
-    """A request from a user, or from an administrator if the route is for administrators."""
+    """A request from a user, or from an administrator if the route is for administrators.
+
+    ``actions`` are those that the route declares for the audit log.
+    """
 
     principal: Principal
+    actions: tuple[str, ...]
 
     def note(self, action: str, target: str = "", outcome: str = "ok", **detail: Any) -> None:
-        """Add what the caller did, or was refused, to the audit log. Never waits."""
+        """Add what the caller did, or was refused, to the audit log. Never waits.
+
+        Raises ``ValueError`` for an action that the route does not declare.
+        """
+        if action not in self.actions:
+            raise ValueError(f"the route does not declare the action {action!r}")
         self.services.note(self.request, self.principal, action, target, outcome, **detail)
