@@ -106,6 +106,7 @@ async def attach(call: Call[None]) -> Response:
     started = time.perf_counter()
     await check_room(call.request, call.services, record.owner_id, file_type, "", record.tables.get(role))
     async with received(call.request, call.services) as upload:
+        await call.check_again()
         table = await parsed(
             call.services, call.principal.user_id, upload, file_type, "", dict(call.request.query_params)
         )

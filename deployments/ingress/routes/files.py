@@ -177,6 +177,7 @@ async def upload(call: Call[None]) -> Response:
     file_type, compression = record.file_type, record.file_compression
     await check_room(call.request, call.services, record.owner_id, file_type, compression, record.object)
     async with received(call.request, call.services) as upload:
+        await call.check_again()
         try:
             table = await parsed(call.services, call.principal.user_id, upload, file_type, compression, options)
         except InvalidTable as failure:

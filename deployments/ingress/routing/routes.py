@@ -6,6 +6,7 @@ Routes answer with and without a trailing slash, by direct dispatch: a redirect 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload  # Any: a body of whichever model
 
 from pydantic import BaseModel
@@ -13,11 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from auth.principal import Principal
 from deployments.ingress.body import read_model
-from deployments.ingress.callers.call import Call, OpenCall, OptionalCall
+from deployments.ingress.callers.call import Call, OpenCall, OptionalCall, unless_slow
 from deployments.ingress.callers.finishing import finished
-from deployments.ingress.callers.session import administrator, principal, reader
+from deployments.ingress.callers.session import administrator, check_again, principal, reader
 from deployments.ingress.routing.declarations import (
     NO_CONTENT,
     SMALL_BODY_BYTES,
@@ -77,7 +77,6 @@ class Operation:
     async def _serve(self, request: Request) -> Response:
         services = services_of(request)
         limit = SMALL_BODY_BYTES if self.body is None else self.body.limit(services.settings)
-        caller: Principal | None
         match self.access:
             case "open" | "key" | "credential":
                 check_parameters(request, self.parameters)
@@ -88,12 +87,15 @@ class Operation:
                 body = await self._body_of(request, limit)
                 return await self.handler(OptionalCall(request, services, body, limit, caller))
             case "user":
-                caller = await principal(request, services)
+                find = partial(principal, request, services)
             case "admin":
-                caller = await administrator(request, services)
+                find = partial(administrator, request, services)
+        caller = await find()
+        again = partial(check_again, find, services, caller)
         check_parameters(request, self.parameters)
-        body = await self._body_of(request, limit)
-        return await self.handler(Call(request, services, body, limit, caller, self.audit or ()))
+        async with unless_slow(again):
+            body = await self._body_of(request, limit)
+        return await self.handler(Call(request, services, body, limit, caller, self.audit or (), again))
 
     async def _body_of(self, request: Request, limit: int) -> Any:
         if self.body is None or self.body.model is None:

@@ -179,7 +179,7 @@ def test_every_operation_that_changes_something_adds_its_line(scene: Scene) -> N
 def test_an_action_that_a_route_does_not_declare_is_a_failure_of_ours(scene: Scene) -> None:
     from deployments.ingress.callers.call import Call
 
-    call: Call[None] = Call(cast(Any, None), scene.services, None, 0, scene.ann, ("user.add",))
+    call: Call[None] = Call(cast(Any, None), scene.services, None, 0, scene.ann, ("user.add",), cast(Any, None))
     with pytest.raises(ValueError, match=r"user\.remove"):
         call.note("user.remove")
 

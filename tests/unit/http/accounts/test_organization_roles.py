@@ -1,12 +1,14 @@
 """Roles of organizations as an attacker would try them: what a member, a former admin and a stranger can do."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from auth.errors import Forbidden
+from deployments.ingress.callers import call
 from tests.unit.http.accounts.conftest import bearer
-from tests.unit.http.site import Browser, Site
+from tests.unit.http.site import PASSWORD, Browser, Site
 
 MEMBERS = "/api/v2/o/acme/members/"
 
@@ -71,6 +73,33 @@ def test_a_role_that_was_lost_while_the_request_arrived_changes_nothing(acme: Si
     assert roles(acme) == {"ann": "member", "bob": "member"}
     organizations.set_member("acme", "bob", "admin", root)
     assert roles(acme)["bob"] == "admin"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v2/admin/groups", {"name": "late"}),
+        ("POST", "/api/v2/admin/users/bob/password", {"password": PASSWORD + "2"}),
+        ("POST", "/api/v2/auth/pkey", {"name": "late"}),
+        ("PUT", MEMBERS + "bob", {"role": "admin"}),
+    ],
+)
+def test_a_caller_who_was_disabled_while_the_body_arrived_changes_nothing(
+    acme: Site, client: Browser, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: dict[str, object]
+) -> None:
+    monkeypatch.setattr(call, "SLOW_S", 0.0)
+    acme.user("mallory", admin=True)
+    mallory = bearer(client, "mallory")
+
+    def slowly() -> Iterator[bytes]:
+        acme.services.users.disable("mallory")
+        acme.services.snapshot.forget()
+        yield json.dumps(body).encode()
+
+    answer = client.request(method, path, content=slowly(), headers=mallory)
+    assert (answer.status_code, answer.json()["type"]) == (401, "Unauthenticated")
+    assert [group.name for group in acme.services.groups.list()] == []
+    assert roles(acme) == {"ann": "admin", "bob": "member"}
 
 
 def test_who_was_removed_sees_nothing_more_of_it(acme: Site, client: Browser) -> None:
