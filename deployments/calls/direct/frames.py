@@ -19,8 +19,22 @@ MOST_BYTES: Final = 256 * 1024 * 1024
 """The longest frame. Sources, outputs and results that travel in frames have lower limits of their own."""
 
 
+MOST_GREETING_BYTES: Final = 1024
+"""The longest frame of a process that has not said the secret yet."""
+
+MOST_NUMBER: Final = 2**53
+
+
 class BadFrame(Exception):
     """The bytes that came are not a frame."""
+
+
+def number_in(message: Message, name: str) -> int:
+    """Return a number of a run or a slot. Raises ``BadFrame``, ``KeyError``."""
+    value = message[name]
+    if type(value) is not int or not 0 <= value <= MOST_NUMBER:
+        raise BadFrame(f"not a number: {name}")
+    return value
 
 
 def encode(message: Message, content: bytes = b"") -> bytes:
@@ -32,8 +46,10 @@ def encode(message: Message, content: bytes = b"") -> bytes:
 class Frames:
     """Finds the frames in a stream of bytes that arrives in pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_BYTES) -> None:
         self._buffer = bytearray()
+        self.most = most
+        """The longest frame that is taken."""
 
     def feed(self, data: bytes) -> Iterator[tuple[Message, bytes]]:
         """Yield the messages that are complete now. Raises ``BadFrame``."""
@@ -41,7 +57,7 @@ class Frames:
         while len(self._buffer) >= _HEAD.size:
             text_length, length = _HEAD.unpack_from(self._buffer)
             end = _HEAD.size + text_length + length
-            if end > MOST_BYTES:
+            if end > self.most:
                 raise BadFrame("too long")
             if len(self._buffer) < end:
                 return

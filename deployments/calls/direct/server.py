@@ -10,7 +10,15 @@ from hmac import compare_digest
 from itertools import count
 from typing import Any, Final, cast
 
-from deployments.calls.direct.frames import BadFrame, Frames, Message, encode
+from deployments.calls.direct.frames import (
+    MOST_BYTES,
+    MOST_GREETING_BYTES,
+    BadFrame,
+    Frames,
+    Message,
+    encode,
+    number_in,
+)
 from deployments.calls.direct.peers import is_ours
 from deployments.calls.messages import Address, RunCall, RunReply
 
@@ -120,7 +128,7 @@ class _Connection(asyncio.Protocol):
         self._connections = connections
         self._slots = slots
         self._claimed: set[int] = set()
-        self._frames = Frames()
+        self._frames = Frames(MOST_GREETING_BYTES)
         self._runs: dict[int, asyncio.Task[None]] = {}
         self._known = False
 
@@ -157,16 +165,17 @@ class _Connection(asyncio.Protocol):
             self._greeting.cancel()
             if not self._known:
                 raise BadFrame("not the secret")
+            self._frames.most = MOST_BYTES
             return
         if "slot" in message:
-            slot = int(message["slot"])
+            slot = number_in(message, "slot")
             self._claimed.add(slot)
             return self._slots.claim(slot)
         if "left" in message:
-            slot = int(message["left"])
+            slot = number_in(message, "left")
             self._claimed.discard(slot)
             return self._slots.leave(slot)
-        number = int(message["run"])
+        number = number_in(message, "run")
         if "call" in message:
             task = asyncio.create_task(self._answer(number, message["call"]))
             self._runs[number] = task

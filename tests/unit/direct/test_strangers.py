@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import struct
 import subprocess
 import sys
 
@@ -39,8 +40,9 @@ class TestStrangers:
             encode({"run": 1, "call": {}}),
             b"\xff" * 100,
             encode({"secret": ["s"]}) + encode({"run": 1, "call": {}}),
+            struct.pack("<II", 1 << 20, 0),
         ],
-        ids=["another-secret", "no-secret", "noise", "no-text"],
+        ids=["another-secret", "no-secret", "noise", "no-text", "a-long-greeting"],
     )
     async def test_without_the_secret_nothing_is_run(self, data: bytes) -> None:
         ran: list[Request] = []
@@ -54,10 +56,24 @@ class TestStrangers:
             assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
             assert ran == []
 
-    async def test_a_message_that_makes_no_sense_ends_the_connection(self, caplog: pytest.LogCaptureFixture) -> None:
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"run": "not a number"},
+            {"run": 2**60, "call": {}},
+            {"run": True},
+            {"slot": 1.5},
+            {"left": -1},
+            {"secret": ""},
+        ],
+        ids=["text", "large", "flag", "fraction", "negative", "nothing"],
+    )
+    async def test_a_message_that_makes_no_sense_ends_the_connection(
+        self, message: Request, caplog: pytest.LogCaptureFixture
+    ) -> None:
         async with wired() as both:
             assert both.runner.address is not None
-            data = encode({"secret": both.runner.address["secret"]}) + encode({"run": "not a number"})
+            data = encode({"secret": both.runner.address["secret"]}) + encode(message)
             assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "direct.bad_message" in caplog.text
