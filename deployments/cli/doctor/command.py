@@ -16,7 +16,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data: Data = None,
 ) -> None:
-    """Check what this machine offers: isolation layers, memory, disk, GPU, ports and names.
+    """Check what this machine offers: isolation layers, limits, memory, disk, GPU and ports.
 
     The command tests each of them, and does not rely on what the system says it has.
 
@@ -37,11 +37,12 @@ def examine(environment: Mapping[str, str]) -> Report:
         "Settings": _guarded(_settings, environment),
         "Machine": _guarded(_machine, environment),
         "Isolation": _guarded(_walls, environment),
-        "Ports": _guarded(_ports, environment),
-        "Names": _guarded(_names, environment),
     }
     from deployments.cli.doctor import walls
 
+    around = walls.around_runs(sections["Isolation"])
+    sections["Limits"] = _guarded(lambda _: _limits(environment, around), environment)
+    sections["Ports"] = _guarded(_ports, environment)
     return Report(sections, walls.summary(sections["Isolation"]))
 
 
@@ -103,15 +104,17 @@ def _walls(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     return walls.examine_walls(isolation, template_environment())
 
 
-def _names(environment: Mapping[str, str]) -> tuple[Finding, ...]:
-    from deployments.cli.doctor import names
+def _limits(environment: Mapping[str, str], walls: Mapping[str, str]) -> tuple[Finding, ...]:
+    from deployments.cli.doctor import limits
     from deployments.launch.errors import LaunchError
     from deployments.launch.options import read_options
 
     try:
-        return names.examine(read_options(environment))
+        settings = read_options(environment).settings
     except LaunchError:
-        return (Finding("look-alikes", "absent", "not examined, because a setting is wrong"),)
+        return (Finding("limits", "absent", "not examined, because a setting is wrong"),)
+    scratch = limits.Scratch(settings.scratch_home, settings.maximum.scratch_bytes, settings.data_dir)
+    return limits.examine(scratch, walls)
 
 
 def _ports(environment: Mapping[str, str]) -> tuple[Finding, ...]:

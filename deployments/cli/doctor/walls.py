@@ -53,6 +53,12 @@ def examine_walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Fi
     return (*(_layer(name, found[key]) for key, name in LAYERS.items()), *_walls(isolation, found))
 
 
+def around_runs(findings: tuple[Finding, ...]) -> dict[str, str]:
+    """Return the walls that would stand around a run, by the names of their probes, with what the probes said."""
+    data = {found.name: found.data for found in findings}
+    return {key: str(data[name]["detail"]) for key, name in WALLS.items() if name in data and data[name]["around_runs"]}
+
+
 def good_for(found: Mapping[str, Found], *, is_root: bool) -> dict[str, str]:
     """Return for each value of ``isolation`` why this machine cannot provide it; an empty text if it can."""
     reasons: dict[str, str] = {}

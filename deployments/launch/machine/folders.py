@@ -30,7 +30,8 @@ def folder_parent() -> Path:
     tried = ", ".join(dict.fromkeys(candidates))
     raise LaunchError(
         f"no private folder can be made in {tried}: its path must be short enough for sockets, and its file "
-        f"system must allow programs (no noexec); set TMPDIR to such a directory, of at most {_LONGEST_PARENT} characters"
+        "system must allow programs (no noexec); set TMPDIR to such a directory, of at most "
+        f"{_LONGEST_PARENT} characters"
     )
 
 

@@ -3,17 +3,11 @@
 import json
 import os
 import socket
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
-from auth.passwords import Passwords
-from auth.users import Users
-from catalog.engine import migrate, open_catalog
-from catalog.tables import users as table
-from deployments.cli.doctor import machine, names, ports, software, walls
+from deployments.cli.doctor import limits, machine, ports, software, walls
 from deployments.cli.doctor.findings import Finding, Report
 from deployments.launch.options import read_options
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
@@ -245,20 +239,32 @@ def test_only_what_is_needed_and_missing_makes_the_exit_status() -> None:
     assert not Report({"x": (fine,), "y": (Finding("c", "missing", "no"),)}, {}).ok
 
 
-class TestNames:
-    def test_pairs_that_look_alike_are_listed_and_nothing_is_missing_for_them(self, tmp_path: Path) -> None:
-        options = read_options({"GRAPHSIDE_DATA": str(tmp_path)})
-        (found,) = names.examine(options)
-        assert found.state == "absent"
-        migrate(options.settings.catalog_url)
-        with closing(open_catalog(options.settings.catalog_url)) as catalog:
-            users = Users(catalog, Passwords(time_cost=1, memory_cost_kib=8))
-            users.add("ann", "correct horse")
-            (found,) = names.examine(options)
-            assert found.state == "ok"
-            users.add("bob", "correct horse")
-            with catalog.write() as connection:  # from before the server refused it
-                connection.execute(sa.update(table).where(table.c.username == "bob").values(username="ANN"))
-        (found,) = names.examine(options)
-        assert (found.state, found.data) == ("warning", {"names": [["ANN", "ann"]]})
-        assert "ANN and ann" in found.text
+class TestLimits:
+    @pytest.fixture
+    def scratch(self, tmp_path: Path) -> limits.Scratch:
+        return limits.Scratch(tmp_path / "data" / "scratch", 2**20, tmp_path / "data")
+
+    def found(self, scratch: limits.Scratch, *walls: str) -> dict[str, Finding]:
+        return {finding.name: finding for finding in limits.examine(scratch, dict.fromkeys(walls, "fine"))}
+
+    def test_it_says_which_hold_exactly_and_which_by_looking(self, scratch: limits.Scratch) -> None:
+        without, best = self.found(scratch), self.found(scratch, "cgroup", "namespaces")
+        assert (without["memory"].data["all_runs"], best["memory"].data["all_runs"]) == ("none", "exact")
+        assert without["threads"].data["run"] == "looking"
+        assert without["scratch of a run"].data == {"file": "exact", "run": "looking"}
+        assert (without["other processes"].data["hidden"], best["other processes"].data["hidden"]) == (False, True)
+
+    def test_a_quota_is_believed_when_it_refuses(
+        self, scratch: limits.Scratch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("only root can try as another user")
+        assert self.found(scratch, "throwaway_users")["scratch of a run"].data["run"] == "looking"
+        assert not list(scratch.data_dir.parent.glob("graphside-doctor-*"))
+        monkeypatch.setattr(limits, "try_in_child", lambda _: Found(True, "quota"))
+        assert self.found(scratch, "throwaway_users")["scratch of a run"].data["run"] == "exact"
+
+    def test_a_file_system_of_its_own_bounds_all_runs(self, scratch: limits.Scratch) -> None:
+        assert self.found(scratch)["scratch of all runs"].state == "absent"
+        apart = limits.Scratch(Path("/dev/shm"), 2**20, scratch.data_dir)
+        assert self.found(apart)["scratch of all runs"].state == "ok"
