@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -24,6 +24,9 @@ DEFAULT_FRAME_ANCESTORS: Final = ("'self'", "http://localhost:*", "http://127.0.
 _CSP_SOURCE: Final = re.compile(
     r"\*|'none'|'self'|[a-z][a-z0-9+.-]*:|([a-z][a-z0-9+.-]*://)?(\*\.)?[A-Za-z0-9.-]+(:(\d+|\*))?"
 )
+
+
+_MODULE: Final = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 
 
 class _Frozen(BaseModel):
@@ -42,6 +45,7 @@ class LimitSettings(_Frozen):
     output_bytes: int = Field(1 * MIB, ge=1024)
     open_files: int = Field(1024, ge=64)
     threads: int | None = Field(None, ge=1)
+    cpus: int = Field(1, ge=1)
 
 
 class LiveSettings(_Frozen):
@@ -52,7 +56,10 @@ class LiveSettings(_Frozen):
 
 
 class MaximumSettings(_Frozen):
-    """The highest limits that a request may ask for. ``memory_bytes: null`` is a seat's share of the machine."""
+    """The highest limits that a request may ask for.
+
+    ``memory_bytes: null`` is a seat's share of the machine, ``cpus: null`` all its cores.
+    """
 
     timeout_s: float = Field(600.0, gt=0)
     cpu_s: float = Field(1200.0, gt=0)
@@ -60,6 +67,7 @@ class MaximumSettings(_Frozen):
     scratch_bytes: int = Field(256 * MIB, ge=0)
     result_bytes: int = Field(512 * MIB, ge=1024)
     threads: int = Field(64, ge=1)
+    cpus: int | None = Field(None, ge=1)
 
 
 REQUESTABLE: Final = tuple(MaximumSettings.model_fields)
@@ -103,6 +111,9 @@ class Settings(_Frozen):
     data_dir: Path = Field(
         Path(".graphside"),
         description="Directory of catalog, keys, stored tables and scratch; shared by all nodes.",
+    )
+    scratch_dir: Path | None = Field(
+        None, description="Directory of this node's scratch directories of runs; absent: scratch in data_dir."
     )
     database_url_file: Path | None = Field(
         None, description="File with the SQLAlchemy URL of the catalog; absent: SQLite in data_dir."
@@ -156,6 +167,11 @@ class Settings(_Frozen):
         ge=0,
         description="Seats of each dataset that wait for their user's next run; 0: each run gets a new process.",
     )
+    task_imports: tuple[Annotated[str, Field(max_length=200, pattern=_MODULE)], ...] = Field(
+        (),
+        max_length=50,
+        description="Modules that are imported once, before runs are forked, so that runs need not wait for them.",
+    )
     tasks_memory_bytes: int | None = Field(
         None,
         ge=256 * MIB,
@@ -189,10 +205,10 @@ class Settings(_Frozen):
     )
     keep_source: bool = Field(False, description="True keeps the source text of runs in their receipts.")
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "scratch_dir")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return Path(os.path.abspath(value.expanduser()))
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else Path(os.path.abspath(value.expanduser()))
 
     @field_validator("store_url")
     @classmethod
@@ -228,6 +244,11 @@ class Settings(_Frozen):
             if most is not None and usual is not None and usual > most:
                 raise ValueError(f"limits.{name} is above maximum.{name}")
         return self
+
+    @property
+    def scratch_home(self) -> Path:
+        """The directory in which runners make the scratch directories of runs."""
+        return self.scratch_dir or self.data_dir / "scratch"
 
     @property
     def catalog_url(self) -> str:

@@ -67,8 +67,8 @@ class DatasetFields(LimitFields, total=False):
     dataset_id: str
 
 
-class MemoryFields(LimitFields, ExceptionFields, total=False):
-    pass
+class RefusalFields(LimitFields, ExceptionFields, total=False):
+    """A limit, and the exception with which the task ended if the limit refused what the task asked for."""
 
 
 class CrashFields(LimitFields, total=False):
@@ -228,15 +228,18 @@ class TaskMemoryExceeded(RunFailed):
     ``observed`` is missing if an allocation was refused.
     """
 
-    def __init__(self, message: str, **fields: Unpack[MemoryFields]) -> None:
+    def __init__(self, message: str, **fields: Unpack[RefusalFields]) -> None:
         super().__init__(message, fields)
 
 
 class TaskScratchExceeded(RunFailed):
-    """The run wrote more to its scratch directory than its limit allows."""
+    """The run wrote more to its scratch directory than its limit allows.
 
-    def __init__(self, message: str, *, limit_name: str, limit: float, observed: float) -> None:
-        super().__init__(message, {"limit_name": limit_name, "limit": limit, "observed": observed})
+    ``observed`` is missing if a write was refused.
+    """
+
+    def __init__(self, message: str, **fields: Unpack[RefusalFields]) -> None:
+        super().__init__(message, fields)
 
 
 class TaskCrashed(RunFailed):

@@ -48,6 +48,7 @@ class Limits:
     output_bytes: int
     open_files: int
     threads: int
+    cpus: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ GROUP_MARGIN_PIDS: Final = 1024
 """What the template and the parsers of uploads may add to a runner's runs and datasets."""
 
 
-SPARE_THREADS: Final = 5
-"""Threads of a run besides one for each core: its first, and those that Python's own thread pools add for waiting."""
+SPARE_THREADS: Final = 10
+"""Threads of a run besides one for each core: its first, and those that wait: of Python's own thread pools, of
+duckdb (8) and polars (5)."""
 
 
 def usual_seats() -> int:
@@ -73,7 +74,7 @@ def seat_settings(settings: Settings, scratch: ScratchRoot) -> SeatSettings:
         reused=settings.reused_seats,
         output_bytes=settings.limits.output_bytes,
         result_bytes=maximum.result_bytes,
-        file_bytes=max(maximum.result_bytes, maximum.scratch_bytes),
+        file_bytes=maximum.scratch_bytes,
         open_files=settings.limits.open_files,
         threads=settings.maximum.threads,
     )

@@ -6,6 +6,7 @@ is a reply, not an exception (``calls/messages.py``).
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -64,7 +65,7 @@ class Runner:
         self._replica_id = serve.get_replica_context().replica_id.unique_id
         walls = standing_walls(self._settings.isolation)
         self._remark = remark(self._settings.isolation)
-        home = self._settings.data_dir / "scratch"
+        home = self._settings.scratch_home
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch = ScratchRoot(home, for_other_users=walls.throwaway_users)
         store = open_store(self._settings.data_dir, self._settings.store_options)
@@ -209,7 +210,7 @@ class Runner:
 
         This is the one place in which runners of different engines differ.
         """
-        template = TemplateProcess(walls, group)
+        template = TemplateProcess(walls, group, imports=self._settings.task_imports)
         seats = seat_settings(self._settings, self._scratch)
         engine = PandasEngine(store, template, seats, executor.cache_bytes)
         return template, engine, executor.cache_bytes
@@ -232,7 +233,7 @@ class Runner:
             await asyncio.sleep(METRICS_INTERVAL_S)
 
     def _limits(self, asked: dict[str, float]) -> Limits:
-        """Return the limits that the request names, and the defaults for the others, within this machine's memory.
+        """Return the limits that the request names, and the defaults for the others, within what this machine has.
 
         Raises ``LimitTooHigh``.
         """
@@ -241,9 +242,14 @@ class Runner:
         if wanted > most:
             text = f"memory_bytes is {wanted}, but a run on this server may use at most {most} bytes"
             raise LimitTooHigh(text, limit_name="memory_bytes", limit=most, observed=wanted)
+        cores = self._settings.maximum.cpus or len(os.sched_getaffinity(0))
+        if (wanted := asked.get("cpus", 0)) > cores:
+            text = f"cpus is {wanted}, but a run on this server may use at most {cores} processors"
+            raise LimitTooHigh(text, limit_name="cpus", limit=cores, observed=wanted)
         limits = {**self._live.limits.model_dump(), **asked}
         limits["memory_bytes"] = min(limits["memory_bytes"], most)
         limits["threads"] = limits["threads"] or self._usual_threads
+        limits["cpus"] = min(limits["cpus"], cores)
         return Limits(**limits)
 
     def _keep(self, run_id: str, user: str, result: LargeResult) -> KeptResult:

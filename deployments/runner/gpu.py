@@ -64,7 +64,7 @@ class GpuRunner(Runner):
         self, store: Store, walls: Walls, group: TaskGroup | None, executor: ExecutorSettings
     ) -> tuple[TemplateProcess, Engine, int]:
         gpu = gpu_section(self._settings)
-        template = TemplateProcess(walls, group, device=self.frames)
+        template = TemplateProcess(walls, group, self.frames, self._settings.task_imports)
         device = DeviceSettings(
             cache_bytes=gpu.cache_bytes, seat_bytes=gpu.seat_bytes, seats=executor.seats, spares=gpu.spare_seats,
             share=self._share,

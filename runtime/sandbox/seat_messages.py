@@ -18,8 +18,10 @@ class SeatRequest(TypedDict):
     task: Task
     cpu_s: float
     memory_bytes: int
+    scratch_bytes: int
     result_bytes: int
     threads: int
+    cpus: int
 
 
 class SeatSuccess(TypedDict):

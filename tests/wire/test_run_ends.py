@@ -129,11 +129,16 @@ def test_ten_gigabytes_are_refused_without_any_limit_asked_for(alice: Person, pe
 
 @pytest.mark.claim(10)
 def test_the_scratch_directory_has_its_limit(alice: Person, people: str) -> None:
-    source = "import time\ndef task(g):\n    open('big', 'wb').write(bytes(5 * 2**20))\n    time.sleep(10)"
+    source = (
+        "import time\ndef task(g):\n    for name in 'abcde': open(name, 'wb').write(bytes(2**20))\n    time.sleep(10)"
+    )
     answer = alice.run(people, source, scratch_bytes=MIB, timeout_s=8)
     body = assert_error(answer, 422, "TaskScratchExceeded")
     assert body["limit_name"] == "scratch_bytes"
     assert body["observed"] > body["limit"]
+    answer = alice.run(people, "def task(g):\n    open('big', 'wb').write(bytes(2**21))", scratch_bytes=MIB)
+    body = assert_error(answer, 422, "TaskScratchExceeded")
+    assert (body["limit_name"], body["exception_type"]) == ("scratch_bytes", "OSError")
 
 
 @pytest.mark.claim(14)

@@ -109,7 +109,7 @@ def release_reserve() -> None:
 def raise_walls(*, open_files: int, file_bytes: int) -> None:
     """Apply what every process below the replica and its children are confined by. Expects one thread.
 
-    ``file_bytes``: the largest file that the process may write, in scratch or as its result.
+    ``file_bytes``: the largest file that the process may write. A run may lower it further.
     """
     for which, most in (
         (resource.RLIMIT_CORE, 0),

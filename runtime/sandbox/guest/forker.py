@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from runtime.sandbox.guest import confine
 from runtime.sandbox.protocol import Message, recv_packet, send_packet
+from runtime.sandbox.walls.watches import Watches
 
 log = logging.getLogger("graphside.sandbox")
 
@@ -28,13 +29,18 @@ class Forker:
         threads: confine.Threads,
         orphans: bool,
         fork: Callable[[], int] = os.fork,
+        watches: Watches | None = None,
     ) -> None:
-        """``orphans``: whether children can leave processes behind, because no filter keeps them from starting any."""
+        """``orphans``: whether children can leave processes behind, because no filter keeps them from starting any.
+
+        ``watches``: counts what children ask for.
+        """
         self._control = control
         self._become = become
         self._threads = threads
         self._fork = fork
         self._poll = select.poll()
+        self._watches = watches
         self._children: dict[int, tuple[int, int | None]] = {}  # by pidfd: pid, and the replica's number for it
         self._children_file = open("/proc/thread-self/children", "rb", buffering=0) if orphans else None
 
@@ -42,8 +48,14 @@ class Forker:
         """Serve until the replica closes the control channel, then end."""
         control = self._control.fileno()
         self._poll.register(control, select.POLLIN)
+        watches = self._watches
+        if watches is not None:
+            self._poll.register(watches.listener, select.POLLIN)
         while True:
             for fd, _ in self._poll.poll():
+                if watches is not None and fd == watches.listener:
+                    watches.answer([pid for pid, _ in self._children.values()])
+                    continue
                 if fd != control:
                     self._reap(fd)
                     continue
@@ -84,6 +96,8 @@ class Forker:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _, status = os.waitpid(pid, 0)
+        if self._watches is not None:
+            self._watches.forget(pid)
         if number is not None:
             code = os.waitstatus_to_exitcode(status)
             send_packet(self._control, {"event": "exit", "child": number, "code": code})

@@ -140,4 +140,4 @@ def _forker(control: socket.socket, plottable: Any, threads: int, own: _OwnFiles
             own.out_of_memory.after_runs()
         return pid
 
-    return Forker(control, be_seat, own.threads, orphans=not enclosure.walls.seccomp, fork=fork)
+    return Forker(control, be_seat, own.threads, not enclosure.walls.seccomp, fork, enclosure.watches)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import io
 import math
+import mmap
 import os
 import resource
 import sys
@@ -18,14 +19,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, cast
 
 from runtime.advice import advice_for, clear_sentence
 from runtime.datasets.plottable import fresh_copy
-from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemoryExceeded
+from runtime.errors import ResultTooLarge, RuntimeFailure, TaskError, TaskMemoryExceeded, TaskScratchExceeded
 from runtime.results.encoding import encode
 from runtime.results.labels import drops_labels
 from runtime.results.notes import LABELS_DROPPED
-from runtime.sandbox.guest import confine, surroundings
+from runtime.sandbox.guest import confine, cpus, file_growth, surroundings
 from runtime.sandbox.protocol import recv_frame, send_frame
 from runtime.sandbox.seat_messages import SeatAnswer, SeatRequest
-from runtime.sandbox.walls import identity
+from runtime.sandbox.walls import identity, namespaces
 from runtime.sandbox.walls.enclosure import Enclosure
 from runtime.source import load_task
 from runtime.traceback import describe_exception
@@ -37,6 +38,7 @@ RESULT_FD: Final = 3
 CHANNEL_FD: Final = 4
 NICENESS: Final = 5
 CPU_GRACE_S: Final = 2
+_WINDOW_BYTES: Final = 4 * 1024 * 1024
 
 # A task may change any module that it can import, so functions that must still work afterwards are bound here.
 _exit = os._exit
@@ -71,7 +73,8 @@ def enter(
         confine.limit(resource.RLIMIT_NPROC, threads)  # the kernel counts them for that user, who has no other process
         identity.become(uid)
         confine.die_with_parent(parent_pid)  # again, because the kernel clears it when the user changes
-    os.fchdir(scratch_fd)  # only now, because the directory belongs to that user and a holder may not enter it
+    # Only now, because the directory belongs to that user and a holder may not enter it.
+    os.chdir(namespaces.path_of(scratch_fd) if enclosure.walls.namespaces else scratch_fd)
     if uid is not None or enclosure.walls.landlock:  # otherwise other runs, of the same user, could read its memory
         confine.show_files()
     surroundings.prepare_seat(os.getcwd())
@@ -91,7 +94,9 @@ def serve(plottable: Callable[[], Any], mapped_bytes: int | None, explain: Expla
             confine.limit_memory(mapped_bytes, request["memory_bytes"])
         while request is not None:
             _limit_cpu(request["cpu_s"], again=request["keep"])
+            file_growth.limit(request["scratch_bytes"])
             surroundings.allow_threads(request["threads"])
+            cpus.use(request["cpus"])
             send_frame(CHANNEL_FD, _answer(request, plottable, explain))
             # The replica ends this process now, unless it keeps it for the next run of the same user.
             request = _next_request()
@@ -116,7 +121,7 @@ def _limit_cpu(cpu_s: float, *, again: bool) -> None:
 def _answer(request: SeatRequest, plottable: Callable[[], Any], explain: Explain) -> SeatAnswer:
     task, token = request["task"], request["token"]
     started = _perf_counter()
-    sink = _ResultFile(request["result_bytes"])
+    sink = _ResultFile(request["result_bytes"], request["scratch_bytes"])
     ended = started
     try:
         value = _run(task["source"], _own_copy(plottable) if request["keep"] else plottable)
@@ -184,6 +189,14 @@ def _failure(error: BaseException, sink: "_ResultFile", request: SeatRequest) ->
             limit=limit,
             **described,
         )
+    if file_growth.was_refused(error):
+        limit = request["scratch_bytes"]
+        return TaskScratchExceeded(
+            f"the task could not let a file grow past its limit of {limit} bytes",
+            limit_name="scratch_bytes",
+            limit=limit,
+            **described,
+        )
     name, text = described["exception_type"], clear_sentence(error) or described["exception_message"]
     advice = advice_for(error)
     message = f"{name}: {text}" if text else str(name)
@@ -193,18 +206,30 @@ def _failure(error: BaseException, sink: "_ResultFile", request: SeatRequest) ->
 class _ResultFile(io.FileIO):
     """The file of the result. It refuses to grow past the limit of the request; the memfd ends at the operator's."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, writable: int) -> None:
+        """``writable``: bytes that the limit of file sizes, which is for scratch, lets through."""
         super().__init__(RESULT_FD, "w", closefd=False)
         self.seek(0)
         self.limit = limit
         self.exceeded = 0
+        self._writable = writable
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        size = memoryview(data).nbytes
-        if self.tell() + size > self.limit:
-            self.exceeded = self.tell() + size
+        size, at = memoryview(data).nbytes, self.tell()
+        if at + size > self.limit:
+            self.exceeded = at + size
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        return super().write(data)
+        if at + size <= self._writable:
+            return super().write(data)
+        return self._copy(memoryview(data).cast("B")[:_WINDOW_BYTES], at)
+
+    def _copy(self, data: memoryview, at: int) -> int:
+        """Write through a mapping, which no limit of file sizes counts. The file has its full size already."""
+        start = at - at % mmap.ALLOCATIONGRANULARITY
+        with mmap.mmap(RESULT_FD, at - start + len(data), offset=start) as window:
+            window[at - start :] = data
+        self.seek(at + len(data))
+        return len(data)
 
 
 def _flush() -> None:

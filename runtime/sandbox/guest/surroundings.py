@@ -15,6 +15,8 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from runtime.sandbox.guest import file_growth
+
 OWN_PACKAGES: Final = frozenset({"auth", "catalog", "deployments", "runtime"})
 
 _most_threads = 1
@@ -43,6 +45,7 @@ def prepare_holder() -> None:
     sys.modules.update(dict.fromkeys(OWN_PACKAGES))  # type: ignore[arg-type]
     sys.modules["__main__"] = types.ModuleType("__main__")  # instead of the template's
     _bound_threads()
+    file_growth.watch()
 
 
 def prepare_seat(scratch: str) -> None:

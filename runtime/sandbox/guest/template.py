@@ -34,7 +34,8 @@ def main() -> NoReturn:
     """Import libraries, warm up, report that, and fork on demand until the control channel ends.
 
     Arguments: the control channel's descriptor, the parent's pid, and the options of ``TemplateProcess`` as JSON:
-    ``walls``, ``door`` (descriptor by which it enters its control group), ``device`` (module of ``DeviceFrames``).
+    ``walls``, ``door`` (descriptor by which it enters its control group), ``device`` (module of ``DeviceFrames``),
+    ``imports`` (modules that the operator wants imported).
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     control = socket.socket(fileno=int(sys.argv[1]))
@@ -51,14 +52,21 @@ def main() -> NoReturn:
     sys.modules.update(dict.fromkeys(BLOCKED_MODULES))  # type: ignore[arg-type]
     if options["device"] is None:
         sys.modules.update(dict.fromkeys(DEVICE_MODULES))  # type: ignore[arg-type]
-    from runtime.sandbox.guest import surroundings, warmup
+    from runtime.sandbox.guest import cpus, numba_cache, surroundings, task_imports, warmup
 
     warmup.warm_up()
+    cpus.remember_libraries()
+    numba_cache.watch_imports()
+    threads = confine.Threads()
+    try:
+        task_imports.import_all(options["imports"], threads)
+    except task_imports.ImportRefused as refused:
+        send_packet(control, {"event": "import_refused", "module": refused.name, "reason": refused.reason[:1000]})
+        raise SystemExit(str(refused)) from None
     frames = None if options["device"] is None else frames_of(options["device"])
     surroundings.remember_own_modules()
     gc.collect()
     gc.freeze()
-    threads = confine.Threads()
     if not threads.only_one():
         raise SystemExit("the template has more than one thread; a fork could hang")
     send_packet(control, {"event": "ready", "pid": os.getpid()})

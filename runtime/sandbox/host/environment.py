@@ -3,14 +3,17 @@
 import os
 from typing import Final
 
-_PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")
+from runtime.sandbox.thread_variables import THREAD_VARIABLES
+
+_PASSED_ON: Final = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")
+
+USER: Final = "task"
+"""The user's name in every run, whoever the kernel takes it for."""
 
 _TUNED: Final = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
+    **dict.fromkeys(THREAD_VARIABLES, "1"),  # a run may ask for more (guest/cpus.py)
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "_RJEM_MALLOC_CONF": "background_thread:false",  # of polars
     "PYTHONMALLOC": "malloc",  # with the next one, the heap lies on huge pages, and a fork copies fewer page tables
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "MALLOC_ARENA_MAX": "2",  # an arena is 64 MiB of address space, which the memory limit would count
@@ -40,5 +43,8 @@ def template_environment(*, device: bool = False) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
-        "HOME": "/nonexistent",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "USER": USER,
+        "LOGNAME": USER,
+        "HOME": "/nonexistent",  # a run has its scratch directory
     }

@@ -24,6 +24,9 @@ DEEPEST: Final = 320
 _HELD: Final = 64
 """Levels that are open at the same time while a directory is removed."""
 
+_EMPTY_BYTES: Final = 4096
+"""The size of a directory that never had many names. Names make it larger, and it stays so."""
+
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -91,6 +94,8 @@ class _Census:
         """Count what is in a directory, and close its descriptor."""
         self.depth = max(self.depth, depth)
         try:
+            if depth == 0:  # others are counted where they are found
+                self.byte_count += max(0, os.fstat(fd).st_size - _EMPTY_BYTES)
             if self._is_enough():
                 return
             with os.scandir(fd) as entries:

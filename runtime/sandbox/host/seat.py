@@ -47,7 +47,7 @@ class SeatProcess:
         self._gauge: Gauge | None = None
         self._ended_by: RuntimeFailure | None = None
         self._closed = False
-        self._memory_bytes: int | None = None  # a process that is kept cannot have its limit raised
+        self._fixed: tuple[int, int] | None = None  # limits of a process that is kept, which cannot be raised
         self._other_look: Callable[[], RunFailed | None] | None = None
         self.reusable = False
         """True if the process may serve another run of the same user, because its last run left nothing behind."""
@@ -74,7 +74,7 @@ class SeatProcess:
         assert child is not None and channel is not None, "open() first"
         started = time.monotonic()
         self.reusable = False
-        self._memory_bytes = spec.limits.memory_bytes
+        self._fixed = _fixed(spec.limits)
         watched = Watched(child, self._gauge, self._files.scratch, self._uid)
         watchdog = Watchdog(watched, spec.limits, self._end, self._other_look)
         listening = asyncio.get_running_loop().call_later(LISTEN_AFTER_S, self._listen)
@@ -107,7 +107,7 @@ class SeatProcess:
 
     def accepts(self, limits: Limits) -> bool:
         """Return whether a kept process can take a run with these limits, and has been idle meanwhile."""
-        return self.is_idle and limits.memory_bytes == self._memory_bytes
+        return self.is_idle and _fixed(limits) == self._fixed
 
     @property
     def is_idle(self) -> bool:
@@ -220,6 +220,11 @@ def seat_not_made(error: OSError) -> Overloaded:
     return Overloaded("this server cannot start another run just now; try again", retry_after_s=1)
 
 
+def _fixed(limits: Limits) -> tuple[int, int]:
+    """Return the limits that hold for a process from its first run on."""
+    return limits.memory_bytes, limits.scratch_bytes
+
+
 def _request(spec: TaskSpec, token: str | None) -> SeatRequest:
     return {
         "token": token,
@@ -227,6 +232,8 @@ def _request(spec: TaskSpec, token: str | None) -> SeatRequest:
         "task": spec.task,
         "cpu_s": spec.limits.cpu_s,
         "memory_bytes": spec.limits.memory_bytes,
+        "scratch_bytes": spec.limits.scratch_bytes,
         "result_bytes": spec.limits.result_bytes,
         "threads": spec.limits.threads,
+        "cpus": min(spec.limits.cpus, spec.limits.threads),
     }

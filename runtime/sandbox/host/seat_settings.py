@@ -7,7 +7,8 @@ from runtime.sandbox.host.scratch import ScratchRoot
 
 @dataclass(frozen=True, slots=True)
 class SeatSettings:
-    """Settings of seats. ``result_bytes`` and ``file_bytes`` are the most that any run may ask for.
+    """Settings of seats. ``result_bytes`` and ``file_bytes`` (the largest file in scratch) are the most that any
+    run may ask for.
 
     ``spares``: seats of a dataset that wait for any run. ``reused``: seats of a dataset that wait for the next run of
     their user; with 0 each run gets a fresh process.

@@ -10,7 +10,7 @@ from runtime.errors import (
     ExceptionFields,
     InvalidSource,
     LimitFields,
-    MemoryFields,
+    RefusalFields,
     ResultNotSerializable,
     ResultTooLarge,
     RuntimeFailure,
@@ -18,6 +18,7 @@ from runtime.errors import (
     TaskCrashed,
     TaskError,
     TaskMemoryExceeded,
+    TaskScratchExceeded,
 )
 from runtime.sandbox.protocol import Message, ProtocolError
 from runtime.text import clip, legal_text
@@ -89,7 +90,8 @@ _FIELDS: Final[Mapping[type[RuntimeFailure], frozenset[str]]] = {
     for kind, fields in (
         (InvalidSource, SourceFields),
         (TaskError, ExceptionFields),
-        (TaskMemoryExceeded, MemoryFields),
+        (TaskMemoryExceeded, RefusalFields),
+        (TaskScratchExceeded, RefusalFields),
         (ResultTooLarge, LimitFields),
         (ResultNotSerializable, ExceptionFields),
         (TaskCrashed, object),

@@ -7,12 +7,14 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from runtime.errors import RunInterrupted
 from runtime.sandbox.host.children import ForkerClient
 from runtime.sandbox.host.environment import template_environment
+from runtime.sandbox.protocol import Message
 from runtime.sandbox.walls import namespaces
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.sandbox.walls.enclosure import Walls
@@ -20,18 +22,29 @@ from runtime.sandbox.walls.enclosure import Walls
 log = logging.getLogger("graphside.sandbox")
 
 START_TIMEOUT_S: Final = 120.0
+IMPORT_TIMEOUT_S: Final = 60.0
+"""Additional time for each module that an operator wants imported. The first import of some compiles code."""
+
 RESTART_DELAY_S: Final = 0.5
 
 
 class TemplateProcess:
     """Owns the template. ``start`` returns at once; callers that need the template wait for ``ready``."""
 
-    def __init__(self, walls: Walls, group: TaskGroup | None = None, device: str | None = None) -> None:
+    def __init__(
+        self,
+        walls: Walls,
+        group: TaskGroup | None = None,
+        device: str | None = None,
+        imports: Sequence[str] = (),
+    ) -> None:
         """``group``: the control group of the template and of everything below it; ``close`` closes it too.
 
         ``device``: the module of ``DeviceFrames`` that the template's children use; None without a device.
+        ``imports``: modules that the template imports; one that cannot be imported is logged and left out.
         """
         self.walls = walls
+        self._imports = list(imports)
         self._device = device
         self._group = group
         self._closed = False
@@ -47,6 +60,10 @@ class TemplateProcess:
             return self._outside
         return namespaces.inhabitant(self._outside)
 
+    @property
+    def _start_timeout_s(self) -> float:
+        return START_TIMEOUT_S + IMPORT_TIMEOUT_S * len(self._imports)
+
     def start(self) -> None:
         """Start the template, and keep one running until ``close``."""
         self._ready = asyncio.get_running_loop().create_future()
@@ -56,7 +73,7 @@ class TemplateProcess:
         """Wait until the template can fork, and return its client. Raises ``TimeoutError``, ``RunInterrupted``."""
         if self._ready is None or self._closed:
             raise RunInterrupted("the server is stopping; send the request again", retry_after_s=1)
-        async with asyncio.timeout(START_TIMEOUT_S):
+        async with asyncio.timeout(self._start_timeout_s):
             return await asyncio.shield(self._ready)
 
     async def close(self) -> None:
@@ -81,7 +98,10 @@ class TemplateProcess:
             client = ForkerClient(near, "template")
             served = False
             try:
-                await client.first_event(START_TIMEOUT_S)
+                event = await client.first_event(self._start_timeout_s)
+                if event.get("event") == "import_refused":
+                    self._leave_out(event)
+                    continue
                 log.info("template.ready pid=%d start_s=%.2f", process.pid, time.monotonic() - started)
                 assert self._ready is not None
                 self._ready.set_result(client)
@@ -99,10 +119,16 @@ class TemplateProcess:
                     await asyncio.shield(_kill(process))
             log.warning("template.ended pid=%d code=%s", process.pid, process.returncode)
 
+    def _leave_out(self, event: Message) -> None:
+        """Start the next template without a module that this one could not import."""
+        name = event["module"]
+        log.error("template.import_refused module=%s task_imports is used without it: %s", name, event["reason"])
+        self._imports = [one for one in self._imports if one != name]
+
     def _arguments(self, control: socket.socket) -> tuple[str, ...]:
         """Return the template's command-line arguments."""
         door = None if self._group is None else self._group.door
-        options = {"walls": self.walls.to_wire(), "door": door, "device": self._device}
+        options = {"walls": self.walls.to_wire(), "door": door, "device": self._device, "imports": self._imports}
         return (str(control.fileno()), str(os.getpid()), json.dumps(options))
 
     async def _exec(self, control: socket.socket) -> Any:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runtime.sandbox.walls.rules import DENY, OWN_PID, UNKNOWN, Allow, AtMost, Check, ErrnoAnswer, Rule, When
+from runtime.sandbox.walls.rules import DENY, OWN_PID, UNKNOWN, Allow, Ask, AtMost, Check, ErrnoAnswer, Rule, When
 
 _LOAD, _JUMP, _JUMP_EQUAL, _JUMP_AT_LEAST, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x54, 0x06
-_ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
+_ALLOW, _ASK, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x7FC00000, 0x00050000, 0x80000000
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _FARTHEST: Final = 255
 MOST_INSTRUCTIONS: Final = 4096
@@ -91,6 +91,8 @@ def _leaf(rule: Rule) -> _Block:
     match rule:
         case Allow():
             return [_Instruction(_RETURN, _ALLOW)]
+        case Ask():
+            return [_Instruction(_RETURN, _ASK)]
         case ErrnoAnswer(number):
             return [_Instruction(_RETURN, _ERRNO | number)]
         case When(checks, otherwise, then):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from runtime.sandbox.walls import identity, landlock, policy
 from runtime.sandbox.walls.rules import DENY
 from runtime.sandbox.walls.seccomp import prepare_filter
+from runtime.sandbox.walls.watches import Watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Enclosure:
         """``device``: whether seats and jobs use an NVIDIA device."""
         self.walls = walls
         libraries = [(path, landlock.READ) for path in landlock.library_paths()]
-        machine = [(path, landlock.READ) for path in landlock.MACHINE_PATHS]
+        machine = [(path, landlock.READ) for path in (*landlock.MACHINE_PATHS, *landlock.group_limit_paths())]
         # A holder may read all of /proc, because its seats inherit that and each opens its own files there. Landlock
         # itself keeps the holder from the memory, the environment and the files of other processes.
         around_holder = [*libraries, *machine, ("/proc", landlock.READ), *landlock.DEVICES.items()]
@@ -52,14 +53,18 @@ class Enclosure:
         self._files_of_holder = landlock.Ruleset(walls.landlock, around_holder)
         self._files_of_seat = landlock.Ruleset(walls.landlock, around_seat)
         if walls.seccomp:
-            self._holder, self._seat, self._job = (
+            self._holder, self._counting_holder, self._seat, self._counted_seat, self._job = (
                 prepare_filter(self._complete(one))
                 for one in (
                     policy.HOLDER,
+                    policy.COUNTING_HOLDER,
                     policy.DEVICE_SEAT if device else policy.SEAT,
+                    policy.COUNTED_SEAT,
                     policy.DEVICE_LOADER if device else policy.JOB,
                 )
             )
+        self.watches: Watches | None = None
+        """Set in a holder that counts the watches of its seats."""
 
     def holder(self, scratch_root: int) -> None:
         """Put walls up around a holder. ``scratch_root``: descriptor of the directory of all scratch directories."""
@@ -70,7 +75,8 @@ class Enclosure:
         if self.walls.landlock:
             self._files_of_holder.put_up([(scratch_root, landlock.WORK)])
         if self.walls.seccomp:
-            self._holder.put_up()
+            self.watches = Watches.put_up()
+            (self._holder if self.watches is None else self._counting_holder).put_up()
 
     def seat(self, scratch: int) -> None:
         """Put walls up around a seat, which has changed its user already. ``scratch``: descriptor of its directory."""
@@ -79,7 +85,7 @@ class Enclosure:
         if self.walls.landlock:
             self._files_of_seat.put_up([(scratch, landlock.WORK)])
         if self.walls.seccomp:
-            self._seat.put_up()
+            (self._seat if self.watches is None else self._counted_seat).put_up()
 
     def job(self) -> None:
         """Put walls up around a job, which uses its descriptors and opens only libraries."""

@@ -41,6 +41,12 @@ def unshare(flags: int) -> None:
         raise failed()
 
 
+def mount(source: str, target: str, kind: str, flags: int, options: str) -> None:
+    """Call ``mount``. Raises ``OSError``."""
+    if _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()) != 0:
+        raise failed()
+
+
 def failed() -> OSError:
     """Return the error that the C library left in ``errno``."""
 

@@ -164,11 +164,39 @@ def device_paths() -> list[tuple[str, int]]:
     ]
 
 
-OWN_FILES: Final = ("maps", "stat", "statm", "status")
-"""Files of ``/proc/self`` that libraries read: which libraries are loaded, how much memory is in use."""
+OWN_FILES: Final = ("cgroup", "maps", "stat", "statm", "status")
+"""Files of ``/proc/self`` that libraries read: which libraries are loaded, how much memory is in use, which control
+group it is in. duckdb fails if a file that exists cannot be opened."""
 
 MACHINE_PATHS: Final = ("/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
 """Files about the machine that libraries read."""
+
+
+_GROUP_LIMITS: Final = {
+    "": ("memory.max", "cpu.max"),
+    "memory": ("memory.limit_in_bytes",),
+    "cpu": ("cpu.cfs_quota_us", "cpu.cfs_period_us"),
+}
+"""Files with the limits of a control group, by controller; the empty name is version 2."""
+
+
+def group_limit_paths() -> list[str]:
+    """Return the files that say what this process's control groups allow, and nothing of other processes.
+
+    Libraries look in the group that ``/proc/self/cgroup`` names and at the top.
+    """
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        for controller in controllers.split(","):
+            for name in _GROUP_LIMITS.get(controller, ()):
+                folder = f"/sys/fs/cgroup/{controller}".rstrip("/")
+                found += [f"{folder}/{name}", f"{folder}{group.rstrip('/')}/{name}"]
+    return sorted({path for path in found if "/../" not in path})
 
 
 def _newest(by_abi: dict[int, int], version: int) -> int:

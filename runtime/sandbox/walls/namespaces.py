@@ -1,5 +1,5 @@
-"""Namespaces around the template and its descendants: a network without interfaces, processes that see only each
-other, and no shared memory with others.
+"""Namespaces around the template and its descendants: a network without interfaces, processes of their own, a ``/proc``
+in which each sees only itself, and no shared memory with others.
 
 They need root, or a kernel that lets every user make user namespaces. Containers mostly forbid both, so namespaces are
 a second wall behind filters and Landlock, never the only one.
@@ -7,12 +7,16 @@ a second wall behind filters and Landlock, never the only one.
 
 import os
 import signal
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from runtime.sandbox.walls import kernel
 
 _NEWUSER, _NEWPID, _NEWNET, _NEWIPC, _NEWUTS = 0x10000000, 0x20000000, 0x40000000, 0x08000000, 0x04000000
-_ALL: Final = _NEWPID | _NEWNET | _NEWIPC | _NEWUTS
+_NEWNS: Final = 0x00020000
+_ALL: Final = _NEWPID | _NEWNET | _NEWIPC | _NEWUTS | _NEWNS
+
+_NOSUID, _NODEV, _NOEXEC, _RECURSIVE, _SLAVE = 2, 4, 8, 0x4000, 0x80000
 
 
 def enter() -> None:
@@ -29,8 +33,25 @@ def enter() -> None:
     if first:
         _wait()
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    _own_proc()
     if os.fork():
         _wait()
+
+
+def path_of(directory: int) -> str:
+    """Return the path of an open directory. ``getcwd`` fails if another mount namespace opened it."""
+    return os.readlink(f"/proc/self/fd/{directory}")
+
+
+def _own_proc() -> None:
+    """Mount a ``/proc`` in which a process sees those only that it may trace: for a seat, itself.
+
+    Where parts of ``/proc`` are hidden already (containers), an ordinary user may not. The old one then stays.
+    """
+    kernel.mount("none", "/", "", _RECURSIVE | _SLAVE, "")  # what is mounted here stays here; what goes outside, goes
+    for hiding in ("ptraceable", "2"):  # the first needs Linux 5.8; the second shows all to the group of root
+        with suppress(OSError):
+            return kernel.mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC, f"hidepid={hiding}")
 
 
 def _keep_ids(uid: int, gid: int) -> None:

@@ -56,14 +56,17 @@ def _seccomp() -> Found:
 
 
 def _namespaces() -> Found:
+    outside = os.getpid()
     namespaces.enter()
+    hidden = not os.path.exists(f"/proc/{outside}")
     identity.drop_capabilities()
     with socket.socket() as to_loopback:
         unreachable = (errno.ENETUNREACH, errno.EADDRNOTAVAIL)
         refused(unreachable, "the loopback network", lambda: to_loopback.connect(("127.0.0.1", 9)))
     if os.getpid() > 10:
         raise NotForbidden("its processes are numbered as outside")
-    return Found(True, "network, processes, shared memory of its own")
+    proc = "" if hidden else "; processes outside can still be listed, because /proc cannot be mounted"
+    return Found(True, f"network, processes, shared memory of its own{proc}")
 
 
 def _throwaway_users() -> Found:

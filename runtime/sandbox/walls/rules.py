@@ -45,6 +45,11 @@ class Allow:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """The process that listens to the filter decides (``watches.py``)."""
+
+
+@dataclass(frozen=True, slots=True)
 class When:
     """``then`` applies if every check holds, else ``otherwise``. Both may be such choices themselves."""
 
@@ -53,9 +58,10 @@ class When:
     then: Rule = Allow()
 
 
-Rule = Allow | ErrnoAnswer | When
+Rule = Allow | Ask | ErrnoAnswer | When
 
 ALLOW: Final = Allow()
+ASK: Final = Ask()
 DENY: Final = ErrnoAnswer(errno.EPERM)
 PRETEND: Final = ErrnoAnswer(0)
 INVALID: Final = ErrnoAnswer(errno.EINVAL)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from typing import Any
 
 from runtime.sandbox.walls import kernel
 from runtime.sandbox.walls.bpf import Program, compile_filter
@@ -23,6 +24,11 @@ class Filter:
         self._code = ctypes.create_string_buffer(program.code, len(program.code))
         self._argument = _FilterProgram(len(program.code) // 8, ctypes.addressof(self._code))
         self._address = ctypes.addressof(self._argument)
+
+    @property
+    def argument(self) -> Any:
+        """The program as an argument of the system call ``seccomp``. Keep the filter until the call is over."""
+        return ctypes.byref(self._argument)
 
     def put_up(self) -> None:
         """Put the filter up around the calling thread. It must be the only one, and must have no new privileges.

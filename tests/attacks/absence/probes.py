@@ -200,7 +200,7 @@ return 'waiting'
     ),
     Probe(
         "fills its scratch",
-        "open('a', 'wb').write(bytes(2**22))\ntime.sleep(0.5)",
+        "for name in 'abcd': open(name, 'wb').write(bytes(2**20))\ntime.sleep(0.5)",
         "scratch_bytes",
         cause="TaskScratchExceeded",
         limits={"scratch_bytes": MIB},

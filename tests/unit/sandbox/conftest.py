@@ -113,7 +113,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         spares: int = 2,
         reused: int = 0,
         group: TaskGroup | None = None,
-        template_type: type[TemplateProcess] = TemplateProcess,
+        template_type: Callable[..., TemplateProcess] = TemplateProcess,
         build_engine: Callable[[LocalStore, TemplateProcess, SeatSettings, int], Engine] = PandasEngine,
         device: str | None = None,
     ) -> Rig:

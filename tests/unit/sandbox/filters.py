@@ -2,7 +2,7 @@
 
 from runtime.sandbox.walls import policy
 from runtime.sandbox.walls.bpf import compile_filter
-from runtime.sandbox.walls.rules import OWN_PID, Allow, AtMost, Check, ErrnoAnswer, Rule, When
+from runtime.sandbox.walls.rules import OWN_PID, Allow, Ask, AtMost, Check, ErrnoAnswer, Rule, When
 from runtime.sandbox.walls.syscalls import ARCHITECTURES, NEWEST_CALL, number_of
 from tests.unit.sandbox.bpf_machine import ALLOW, verdict
 
@@ -34,6 +34,8 @@ def says(rule: Rule, arguments: list[int]) -> str | int:
     match rule:
         case Allow():
             return ALLOW
+        case Ask():
+            raise AssertionError("no policy asks")
         case ErrnoAnswer(answer):
             return answer
         case When(checks, otherwise, then):

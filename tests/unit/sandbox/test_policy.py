@@ -10,6 +10,8 @@ from runtime.sandbox.walls.syscalls import ARCHITECTURES
 from tests.unit.sandbox.bpf_machine import ALLOW
 from tests.unit.sandbox.filters import PID, POLICIES, Filter
 
+_ABOUT_ONESELF = ("getpgid", "getsid", "sched_getaffinity", "sched_getscheduler", "sched_getparam")
+
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def seat(request: pytest.FixtureRequest) -> Filter:
@@ -37,6 +39,7 @@ class TestPolicy:
             "sched_setaffinity", "sched_setscheduler", "ioprio_set", "mlock", "mlockall", "swapon", "acct", "syslog",
             "inotify_init1", "fanotify_init", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "tkill", "io_setup", "vmsplice",
             "splice", "tee", "quotactl", "personality", "modify_ldt", "process_madvise", "move_pages", "migrate_pages",
+            "link", "linkat", "mincore", "getcpu",
         }  # fmt: skip
         for rules in POLICIES.values():
             assert not never & set(rules)
@@ -46,9 +49,15 @@ class TestPolicy:
             "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "socketpair",
             "setsockopt", "sendto", "sendfile", "timer_create", "inotify_init", "fanotify_mark", "semget", "semop",
             "msgget", "msgsnd", "shmat", "io_submit", "request_key", "mlock2", "remap_file_pages", "set_mempolicy",
+            "timerfd_create",
         }  # fmt: skip
         for rules in POLICIES.values():
             assert not never & set(rules)
+
+    def test_watches_are_for_seats_whose_holder_counts_them(self) -> None:
+        for rules in (policy.DEVICE_SEAT, policy.DEVICE_LOADER, *POLICIES.values()):
+            assert not set(policy.COUNTED) & set(rules)
+        assert set(policy.COUNTED_SEAT) - set(policy.SEAT) == {*policy.COUNTED, "epoll_wait", "epoll_pwait"}
 
     def test_what_a_holder_needs_for_forking_a_seat_has_not(self, seat: Filter) -> None:
         for call in ("fork", "sendmsg", "recvmsg", "pidfd_open", "setresuid", "setgroups", "capset", "seccomp"):
@@ -80,6 +89,9 @@ class TestPolicy:
             ("clone", (0x4111,), errno.EPERM),  # vfork
             ("clone", (0x3D0F00 | 0x10000000,), errno.EPERM),  # a user namespace with it
             ("clone", (0x3D0F00 & ~0x400,), errno.EPERM),  # a thread with descriptors of its own
+            ("clone", (0x3D0F00 | 0x80000000,), errno.EPERM),  # CLONE_IO
+            ("clone", (0x3D0F00 | 0x1000,), errno.EPERM),  # CLONE_PIDFD
+            ("clone", (0x3D0F11,), errno.EPERM),  # a signal at its end
             ("close_range", (5, 0xFFFFFFFF, 0), ALLOW),
             ("close_range", (5, 0xFFFFFFFF, 2), errno.EPERM),  # the same in another way
             ("prlimit64", (0, 7), ALLOW),
@@ -102,7 +114,27 @@ class TestPolicy:
             ("ioctl", (0, 0x5412), errno.EPERM),  # TIOCSTI: typing into a terminal
             ("ioctl", (0, 0x5412 | 1 << 32), errno.EPERM),
             ("ioctl", (0, 0x5401 | 1 << 32), ALLOW),  # the kernel looks at the lower half only
-            ("madvise", (0, 4096, 12), errno.EPERM),  # MADV_MERGEABLE
+            *[("madvise", (0, 4096, advice), errno.EPERM) for advice in (12, 20, 21, 25)],  # merge, push out
+            ("madvise", (0, 4096, 4), ALLOW),
+            ("fallocate", (3, 1, 0, 3 << 30), errno.EOPNOTSUPP),
+            ("fadvise64", (3, 0, 0, 2), ALLOW),
+            ("fadvise64", (3, 0, 0, 4), 0),  # dropping a library's pages
+            ("membarrier", (8,), ALLOW),
+            ("membarrier", (1,), errno.EPERM),  # an interrupt on every processor
+            ("futex", (0, 0 | 128), ALLOW),
+            ("futex", (0, 9 | 128 | 256), ALLOW),
+            ("futex", (0, 6), errno.EPERM),  # a lock that inherits priorities
+            ("futex", (0, 13 | 128), errno.EPERM),
+            ("pipe2", (0, 0x80800), ALLOW),
+            ("pipe2", (0, 0x80), errno.EPERM),  # O_NOTIFICATION_PIPE
+            ("renameat2", (3, 0, 3, 0, 1), ALLOW),
+            ("renameat2", (3, 0, 3, 0, 4), errno.EPERM),  # RENAME_WHITEOUT
+            *[(call, (pid,), ALLOW) for call in _ABOUT_ONESELF for pid in (0, PID)],
+            *[(call, (1,), errno.EPERM) for call in _ABOUT_ONESELF],  # is there such a process?
+            ("clock_gettime", (2,), ALLOW),
+            ("clock_gettime", (~1 << 3 | 2,), errno.EINVAL),  # the CPU time of process 1
+            ("clock_nanosleep", (1, 1), ALLOW),
+            ("clock_nanosleep", (~1 << 3 | 2, 0), errno.EINVAL),
             ("prctl", (4, 1), errno.EPERM),  # PR_SET_DUMPABLE
             ("prctl", (1, 0), errno.EPERM),  # PR_SET_PDEATHSIG
             ("prctl", (15, 0), ALLOW),
@@ -112,6 +144,11 @@ class TestPolicy:
             ("mmap", (0, 4096, 1, 0x01), ALLOW),  # of a file
             ("mmap", (0, 4096, 3, 0x40022), errno.EPERM),  # of the machine's huge pages
             ("mmap", (0, 4096, 3, 0x20022), ALLOW),  # a stack
+            ("mmap", (0, 4096, 3, 0x28), errno.EPERM),  # MAP_DROPPABLE
+            ("mmap", (0, 4096, 3, 0x2022), errno.EPERM),  # MAP_LOCKED
+            ("mmap", (0, 4096, 3, 0x122), errno.EPERM),  # MAP_GROWSDOWN
+            ("mmap", (0, 4096, 1, 0x80003), errno.EPERM),  # MAP_SYNC
+            ("mmap", (0, 4096, 3, 0x104022), ALLOW),  # at a fixed place, without swap
             ("fchmod", (3, 0o777), 0),
             ("fsetxattr", (3,), errno.EOPNOTSUPP),
         ],

@@ -3,6 +3,7 @@
 This is the full table. ``tests/wire/test_run_ends.py`` shows one end of each kind over HTTP.
 """
 
+import math
 import time
 from typing import Any
 
@@ -206,7 +207,7 @@ def test_the_scratch_directory_has_its_limit(
     assert outcome.failure is not None
     fields = outcome.failure.fields
     assert fields["limit_name"] == limit_name
-    assert fields["observed"] > fields["limit"]
+    assert fields.get("observed", math.inf) > fields["limit"]  # it is not known if the kernel refused a write
 
 
 RESULTS: dict[str, tuple[str, dict[str, Any]]] = {

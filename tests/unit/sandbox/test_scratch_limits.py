@@ -1,11 +1,13 @@
 """A run's scratch directory: its own, empty, and limited, deleted files included."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from runtime.engines.base import DatasetSource
 from runtime.sandbox.host import watchdog
+from runtime.sandbox.host.scratch import scratch_use
 from tests.unit.sandbox.conftest import Rig, answer
 from tests.waiting import eventually
 
@@ -14,11 +16,83 @@ def test_scratch_that_was_filled_between_two_looks_is_told_at_the_end(
     rig: Rig, source: DatasetSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchdog, "SLOW_INTERVAL_S", 60)
-    outcome = rig.run(source, "def task(g):\n    return open('a', 'wb').write(bytes(2**22))", scratch_bytes=2**20)
+    code = "def task(g):\n    return [open(name, 'wb').write(bytes(2**20)) for name in 'abcd']"
+    outcome = rig.run(source, code, scratch_bytes=2**20)
     assert outcome.failure is not None
     assert outcome.failure.fields.items() >= {"limit_name": "scratch_bytes", "observed": 2**22}.items()
     code = "def task(g):\n    return open('a', 'wb').write(bytes(2**19))"
     assert answer(rig.run(source, code, scratch_bytes=2**20)) == 2**19
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "open('a', 'wb').write(bytes(2**21))",
+        "os.truncate(os.open('a', os.O_CREAT | os.O_RDWR), 2**40)",
+        "numpy.zeros(2**20).tofile(tempfile.TemporaryFile())",
+        "pq.write_table(pa.table({'a': numpy.random.rand(2**20)}), 'a')",
+        "os.posix_fallocate(os.open('a', os.O_CREAT | os.O_RDWR), 0, 2**22)",
+        "sqlite3.connect('a').executescript('create table t (a); insert into t values (zeroblob(2000000))')",
+        "shutil.copyfileobj(io.BytesIO(bytes(2**21)), gzip.open('a', 'wb', 0))",
+        "mapped(2**21)",
+    ],
+    ids=["file", "hole", "numpy", "arrow", "allocated", "database", "compressed", "mapped"],
+)
+def test_a_file_that_meets_the_limit_before_a_look_ends_the_run_like_a_look(
+    rig: Rig, source: DatasetSource, write: str
+) -> None:
+    code = f"""
+import gzip, io, mmap, os, shutil, sqlite3, tempfile, numpy, pyarrow as pa, pyarrow.parquet as pq
+def mapped(size):
+    fd = os.open('a', os.O_CREAT | os.O_RDWR)
+    os.pwrite(fd, b'x', size)
+def task(g):
+    {write}
+"""
+    failure = rig.run(source, code, scratch_bytes=2**20).failure
+    assert failure is not None
+    assert (failure.type, failure.fields["limit"]) == ("TaskScratchExceeded", 2**20)
+    assert failure.fields["frames"][0]["source"] == write
+
+
+def test_disk_cannot_be_taken_without_writing(rig: Rig, source: DatasetSource) -> None:
+    code = """
+import ctypes, os
+def task(g):
+    libc, fd = ctypes.CDLL(None, use_errno=True), os.open('f', os.O_CREAT | os.O_RDWR)
+    refused = [libc.fallocate(fd, mode, ctypes.c_long(0), ctypes.c_long(3 << 30)) for mode in (0, 1, 3, 16, 32)]
+    os.posix_fallocate(fd, 0, 2**19)  # the C library writes instead
+    return [refused, os.stat('f').st_size]
+"""
+    assert answer(rig.run(source, code)) == [[-1] * 5, 2**19]
+
+
+def test_a_run_that_copes_with_a_refused_write_goes_on(rig: Rig, source: DatasetSource) -> None:
+    code = """
+def task(g):
+    try:
+        open('a', 'wb').write(bytes(2**21))
+    except OSError as error:
+        return [error.strerror]
+"""
+    assert answer(rig.run(source, code, scratch_bytes=2**20)) == ["File too large"]
+
+
+def test_a_result_may_be_larger_than_scratch(rig: Rig, source: DatasetSource) -> None:
+    outcome = rig.run(source, "def task(g):\n    return ['x' * 5000000, 'y']", scratch_bytes=2**20)
+    assert answer(outcome) == ["x" * 5000000, "y"]
+
+
+def test_a_directory_that_grew_by_names_is_counted(tmp_path: Path) -> None:
+    before = scratch_use(tmp_path, 10).byte_count
+    for number in range(3000):
+        (tmp_path / f"{number:0200}").touch()
+        (tmp_path / f"{number:0200}").rename(tmp_path / "one") if number % 2 else None
+    for path in tmp_path.iterdir():
+        path.unlink()
+    grown = tmp_path.stat().st_size
+    assert before == 0
+    assert scratch_use(tmp_path, 10).byte_count == max(0, grown - 4096)
 
 
 def test_files_in_scratch_are_read_and_written_by_parts(rig: Rig, source: DatasetSource) -> None:

@@ -4,17 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from deployments.ingress.fields import Name, Token, Word
 from deployments.ingress.routes.shapes.base import Absent, Shape
 from deployments.ingress.routes.shapes.users import UserShown
 
-Jwt = Annotated[Token, Field(description="A JWT, for `Authorization: Bearer`.", examples=["eyJhbGciOiJIUzI1NiIs…"])]
+Token = Annotated[str, Field(description="A JWT, for `Authorization: Bearer`.", examples=["eyJhbGciOiJIUzI1NiIs…"])]
 
 
 class ActiveOrganization(Shape):
     """The organization that the request names, else the user's personal one."""
 
-    slug: Name = Field(examples=["ann"])
+    slug: str = Field(examples=["ann"])
     is_found: bool
     is_member: bool
 
@@ -22,7 +21,7 @@ class ActiveOrganization(Shape):
 class LoggedIn(Shape):
     """A token and its user."""
 
-    token: Jwt
+    token: Token
     user: UserShown
     active_organization: ActiveOrganization | Absent = Field(
         None, description="Only if `org_name` was sent, or if there are several organizations."
@@ -32,7 +31,7 @@ class LoggedIn(Shape):
 class TokenShown(Shape):
     """A valid token."""
 
-    token: Jwt
+    token: Token
 
 
 class LoggedOut(Shape):
@@ -52,4 +51,4 @@ class SessionBegun(Shape):
 class CsrfToken(Shape):
     """A token for `X-CSRFToken`. Its text differs each time; the secret behind it stays the same."""
 
-    csrfmiddlewaretoken: Word = Field(examples=["bWFza2VkIHNlY3JldCBvZiBhIGNvb2tpZQ"])
+    csrfmiddlewaretoken: str = Field(examples=["bWFza2VkIHNlY3JldCBvZiBhIGNvb2tpZQ"])

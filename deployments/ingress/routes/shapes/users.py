@@ -4,20 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from auth.listing import MOST_LISTED
-from deployments.ingress.fields import Email, Id, Name, Title, Whole
 from deployments.ingress.routes.shapes.base import Shape
 
-Username = Annotated[Name, Field(min_length=1, examples=["ann"])]
+Username = Annotated[str, Field(min_length=1, max_length=150, examples=["ann"])]
 
 
 class UserShown(Shape):
     """A user."""
 
-    id: Id = Field(examples=[7])
+    id: int = Field(examples=[7])
     username: Username
-    name: Title = Field(examples=["Ann Example"])
-    email: Email = Field(examples=["ann@example.org"])
+    name: str = Field(examples=["Ann Example"])
+    email: str = Field(examples=["ann@example.org"])
 
 
 class AccountShown(UserShown):
@@ -43,22 +41,22 @@ class AccountList(Shape):
     """All users, by name."""
 
     success: Literal[True]
-    users: list[ListedAccount] = Field(max_length=MOST_LISTED)
+    users: list[ListedAccount]
 
 
 class Membership(Shape):
     """An organization that the user is in."""
 
-    slug: Name = Field(examples=["acme"])
-    name: Title = Field(examples=["Acme"])
+    slug: str = Field(examples=["acme"])
+    name: str = Field(examples=["Acme"])
     role: Literal["member", "admin"]
 
 
 class StoredBytes(Shape):
     """How much the user has stored, in bytes."""
 
-    used: Whole = Field(examples=[4096])
-    allowed: Whole | None = Field(description="The most that the user may store; null if there is no limit.")
+    used: int = Field(ge=0, examples=[4096])
+    allowed: int | None = Field(ge=0, description="The most that the user may store; null if there is no limit.")
 
 
 class Me(Shape):
@@ -66,5 +64,5 @@ class Me(Shape):
 
     success: Literal[True]
     user: AccountShown
-    organizations: list[Membership] = Field(max_length=MOST_LISTED)
+    organizations: list[Membership]
     stored_bytes: StoredBytes
