@@ -96,6 +96,8 @@ def _ready(column: Column) -> Column | None:
 def _is_beyond_years(column: Column) -> bool:
     """Return True for a time outside the years 1 to 9999, which Arrow may write as ``<value out of range>``."""
     if types.is_timestamp(column.type):
+        if column.type.unit == "ns":
+            return False
         days = _DAY_S * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
     elif types.is_date(column.type):
         days = 1 if types.is_date32(column.type) else _DAY_S * 1000
@@ -107,6 +109,10 @@ def _is_beyond_years(column: Column) -> bool:
     return first is not None and (first < _FIRST_DAY * days or last >= (_LAST_DAY + 1) * days)
 
 
+def _are_whole(numbers: "np.ndarray[Any, Any]") -> bool:
+    return bool(np.all((np.abs(numbers) < _WHOLE_BELOW) & (np.floor(numbers) == numbers)))
+
+
 def _keeping_points(column: Column) -> Column:
     """Return a column of whole floats as ``1.0``, not ``1``, because a reader that infers types would read integers.
 
@@ -114,11 +120,10 @@ def _keeping_points(column: Column) -> Column:
     """
     if types.is_float16(column.type):  # Arrow has no arithmetic for it
         column = column.cast(pa.float32())
-    fits = pc.less(pc.abs(column), pa.scalar(_WHOLE_BELOW, column.type))
-    whole = pc.and_(pc.equal(pc.floor(column), column), fits)
-    if column.null_count == len(column) or not pc.all(whole).as_py():
-        return column
     numbers = column.drop_null().to_numpy()
+    # most columns have a fraction among their first values
+    if not len(numbers) or not (_are_whole(numbers[:64]) and _are_whole(numbers)):
+        return column
     if np.any(np.signbit(numbers) & (numbers == 0)):
         return pc.replace_substring_regex(column.cast(pa.large_string()), r"^(-?\d+)$", r"\1.0")
     return column.cast(pa.int64()).cast(pa.decimal128(20, 1))

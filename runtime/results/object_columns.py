@@ -37,9 +37,9 @@ _MIXED_UP: Final = (
 
 def kinds_of(column: Column) -> set[type]:
     """Return the types of the values that are not missing."""
-    kinds = set(map(type, column))
-    kinds -= _MISSING
-    if float in kinds and all(value != value for value in column if type(value) is float):
+    values = column.tolist()  # a list is walked faster than a Series
+    kinds = set(map(type, values)) - _MISSING
+    if float in kinds and all(value != value for value in values if type(value) is float):
         kinds.discard(float)
     return kinds
 

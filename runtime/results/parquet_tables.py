@@ -39,7 +39,20 @@ _KEPT_EXTENSIONS: Final = ("arrow.uuid", "arrow.json")
 _NULLABLE: Final = {
     getattr(pa, f"{sign.lower()}{bits}")(): f"{sign}{bits}" for sign in ("Int", "UInt") for bits in (8, 16, 32, 64)
 }
+_STORABLE: Final = frozenset(
+    {
+        *_NULLABLE,
+        *(pa.float16(), pa.float32(), pa.float64(), pa.bool_(), pa.string(), pa.large_string(), pa.date32()),
+        *(pa.timestamp(unit) for unit in ("ms", "us", "ns")),
+    }
+)
+"""Types that Parquet has, and readers read. Most columns are of one of them."""
+
+_KEPT: Final = ({str}, {int}, {bool})
+"""Types of the values of an object column that Arrow converts as they are, or refuses."""
+
 _EXACT: Final = frozenset({*_NULLABLE.values(), *(f"{kind}[pyarrow]" for kind in _NULLABLE)})
+_NO_INDEX: Final = b'"index_columns": [],'
 _NOTHING_SAID: Final = {
     "column_indexes": [],
     "creator": {"library": "pyarrow", "version": pa.__version__},
@@ -55,24 +68,42 @@ def write_parquet(frame: "Frame", out: "Sink") -> None:
         Unwritable: two columns have one name, or the values of a column have no type in common, or no form.
     """
     table = _of_pandas(frame) if isinstance(frame, pd.DataFrame) else to_arrow(frame)
-    columns = [_storable(column, name) for name, column in zip(table.column_names, table.columns, strict=True)]
-    noted = _with_notes(pa.table(columns, names=table.column_names, metadata=table.schema.metadata))
-    pyarrow.parquet.write_table(noted, cast(BinaryIO, out))
+    if any(kind not in _STORABLE for kind in table.schema.types):
+        columns = [_storable(column, name) for name, column in zip(table.column_names, table.columns, strict=True)]
+        table = pa.table(columns, names=table.column_names, metadata=table.schema.metadata)
+    pyarrow.parquet.write_table(_with_notes(table), cast(BinaryIO, out))
 
 
 def _of_pandas(frame: pd.DataFrame) -> pa.Table:
     frame = frame.set_axis(column_names(frame), axis=1)
     frame.attrs = {}  # they would have to be JSON, and no reader uses them
-    for position in range(frame.shape[1]):
+    try:
+        return _converted(frame, with_care=False)
+    except MemoryError:
+        raise
+    except REFUSALS:  # an integer over 64 bits, a lone surrogate
+        return _converted(frame, with_care=True)
+
+
+def _converted(frame: pd.DataFrame, *, with_care: bool) -> pa.Table:
+    """Return the frame in columns that Arrow has types for. ``with_care``: Arrow has none for some plain values."""
+    changes = {}
+    for position, dtype in enumerate(frame.dtypes):
+        if isinstance(dtype, pd.StringDtype) or (isinstance(dtype, np.dtype) and dtype.kind in "biumM"):
+            continue  # as most columns are
         column = frame.iloc[:, position]
-        changed = _convertible(column)
+        changed = _convertible(column, with_care)
         if changed is not column:
-            frame.isetitem(position, changed.array)
+            changes[position] = changed.array
+    if changes:
+        frame = frame.copy(deep=False)
+        for position, values in changes.items():
+            frame.isetitem(position, values)
     # one thread: a seat has one core's worth of time, and a pool would start here
     return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
 
 
-def _convertible(column: "pd.Series[Any]") -> "pd.Series[Any]":
+def _convertible(column: "pd.Series[Any]", with_care: bool) -> "pd.Series[Any]":
     """Return the column, or one of the same values that Arrow has a type for."""
     dtype = column.dtype
     if isinstance(dtype, pd.SparseDtype):
@@ -81,14 +112,16 @@ def _convertible(column: "pd.Series[Any]") -> "pd.Series[Any]":
         labels = pd.Series(dtype.categories)
         return column if labels.dtype != object or _is_kept(labels) else _as_text(column, labels)
     if pd.api.types.is_object_dtype(dtype):
-        return _of_objects(column)
+        return _of_objects(column, with_care)
     if isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize > np.dtype(np.float64).itemsize:
         return column.astype(np.float64)
     return _as_text(column, column) if isinstance(dtype, np.dtype) and dtype.kind in "cV" else column
 
 
-def _of_objects(column: "pd.Series[Any]") -> "pd.Series[Any]":
+def _of_objects(column: "pd.Series[Any]", with_care: bool) -> "pd.Series[Any]":
     kinds = kinds_of(column)
+    if kinds in _KEPT and not with_care:
+        return column
     if kinds and all(issubclass(kind, _SIMPLER) for kind in kinds):
         column = pd.Series([plain(value) for value in column], column.index, object, column.name)
     array = array_of(column)
@@ -194,6 +227,10 @@ def _with_notes(table: pa.Table) -> pa.Table:
 
     A note that pandas could not read is left out, and no column is named as an index.
     """
+    said = (table.schema.metadata or {}).get(b"pandas")
+    lacks_note = any(column.null_count and column.type in _NULLABLE for column in table.columns)
+    if not lacks_note and (said is None or (_NO_INDEX in said and b"[pyarrow]" not in said)):
+        return table
     described = table.schema.pandas_metadata or {}
     notes = {note["field_name"]: note for note in described.get("columns", ())}
     for name, column in zip(table.column_names, table.columns, strict=True):
@@ -202,8 +239,6 @@ def _with_notes(table: pa.Table) -> pa.Table:
         nullable = _NULLABLE.get(column.type)
         if nullable is not None and column.null_count and notes.get(name, {}).get("numpy_type") not in _EXACT:
             notes[name] = _note(name, str(column.type), nullable)
-    if not notes:
-        return table
     described = {
         **_NOTHING_SAID,
         **described,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from uuid import uuid4
 
 import httpx
 import psutil
+import pyarrow as pa
 import pytest
 
 from tests.conftest import LiveServer, Person
@@ -168,6 +170,20 @@ def test_a_result_of_many_megabytes_arrives_whole(alice: Person, people: str) ->
     answer = alice.run(people, "def task(g): return 'abcdefgh' * (5 * 2**20)")
     assert len(answer.content) == int(answer.headers["content-length"]) == 40 * MIB
     assert answer.content == b"abcdefgh" * (5 * MIB)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_large_result_is_compressed_on_demand(alice: Person, people: str, coding: str) -> None:
+    source = "def task(g): return [{'s': n, 'd': n + 1} for n in range(300_000)]"
+    alone = {"Accept-Encoding": f"{coding}, identity;q=0"}  # a client on this machine gets it plain otherwise
+    with alice.http.stream(
+        "POST", f"/api/v2/datasets/{people}/python", json={"execute": source}, headers=alone
+    ) as answer:
+        raw = b"".join(answer.iter_raw())
+    assert (answer.headers["content-encoding"], answer.headers["vary"]) == (coding, "Accept-Encoding")
+    whole = gzip.decompress(raw) if coding == "gzip" else pa.input_stream(pa.py_buffer(raw), compression="zstd").read()
+    assert len(json.loads(whole)) == 300_000
+    assert len(raw) < len(whole) / 3
 
 
 # A client that leaves; what stays

@@ -4,13 +4,45 @@ from __future__ import annotations
 
 import re
 import textwrap
+from typing import Any
 
 import pytest
+from graphistry.compute.exceptions import GFQLRemoteError
 
 from tests.conftest import Person
 from tests.wire.errors import REPOSITORY, assert_error
 
 pytestmark = pytest.mark.e2e
+
+
+FAILING: list[tuple[str, str]] = [
+    (
+        "def task(g):\n    print('so far')\n    return g._edges['nope']",
+        "KeyError: 'nope'\n  line 3, in task: return g._edges['nope']\nend of stdout:\n  so far",
+    ),
+    ("def task(g:\n    return 1", "  line 1: def task(g:"),
+    ("import os\ndef task(g): os.fork()", "(tasks start no processes: use"),
+    ("def task(g): return g.plot()", "return the graph, and plot or upload it"),
+]
+
+
+@pytest.mark.parametrize(("source", "said"), FAILING, ids=["KeyError", "syntax", "fork", "plot"])
+def test_pygraphistry_shows_the_line_and_what_to_do(client: Any, people: str, source: str, said: str) -> None:
+    with pytest.raises(GFQLRemoteError) as caught:
+        client.bind(dataset_id=people).python_remote_json(source)
+    assert said in str(caught.value)
+
+
+def test_gfql_remote_says_what_works_instead(client: Any, people: str) -> None:
+    with pytest.raises(GFQLRemoteError, match="run the query in a task instead: g.python_remote_g"):
+        client.bind(dataset_id=people).gfql_remote([])
+
+
+def test_a_result_whose_labels_are_left_out_says_so(alice: Person, people: str) -> None:
+    answer = alice.run(people, "def task(g): return g._edges.iloc[:, 0].value_counts()")
+    assert answer.headers["X-Result-Note"].endswith("call .reset_index() to send them as a column")
+    receipt = alice.http.get(f"/api/v2/runs/{answer.headers['X-Run-Id']}").json()
+    assert receipt["stderr"] == f"graphside: {answer.headers['X-Result-Note']}\n"
 
 
 @pytest.mark.protocol("4.7")
