@@ -8,6 +8,7 @@
 0.2 s. Nothing here alters or removes a line.
 """
 
+import json
 import logging
 import math
 import unicodedata
@@ -27,8 +28,13 @@ from catalog.tables import audit as table
 log = logging.getLogger("graphside.audit")
 
 _CHARACTERS: Final = 500
+MOST_LINE: Final = 8 * _CHARACTERS
+"""The most characters of a text in a line: each character may have to be escaped."""
+
 _ITEMS: Final = 50
+_SHORT_ITEMS: Final = 10
 _DEPTH: Final = 3
+_DETAIL_BYTES: Final = 16 * 1024
 _ESCAPED_CATEGORIES: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _SECRETS: Final = frozenset(("password", "token", "secret", "code", "source", "execute", "authorization", "cookie"))
 
@@ -81,7 +87,7 @@ class Audit:
                 "action": one_line(action)[:64],
                 "target": one_line(target),
                 "outcome": one_line(outcome)[:32],
-                "detail": _plain(dict(detail or {}), _DEPTH),
+                "detail": _bounded(_plain(dict(detail or {}), _DEPTH)),
             }
         )
 
@@ -152,6 +158,14 @@ def _escaped(character: str) -> str:
     if unicodedata.category(character) in _ESCAPED_CATEGORIES:
         return f"\\u{ord(character):04x}"
     return character
+
+
+def _bounded(detail: dict[str, Any]) -> dict[str, Any]:
+    """Return the detail, or what is short of it if it is long, with the names of what was left out."""
+    if len(json.dumps(detail)) <= _DETAIL_BYTES:
+        return detail
+    short = {name: value for name, value in detail.items() if not isinstance(value, dict | list)}
+    return {**dict(list(short.items())[:_SHORT_ITEMS]), "left_out": sorted(detail.keys() - short.keys())[:_SHORT_ITEMS]}
 
 
 def _plain(value: object, depth: int) -> Any:

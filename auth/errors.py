@@ -27,6 +27,8 @@ No message or field holds a secret.
 
 from typing import Literal
 
+from auth.names import shown
+
 Switch = Literal["ENABLE_PYTHON_ENDPOINT", "flag_python_endpoint_disabled", "flag_python_endpoint_enabled_users"]
 
 
@@ -110,21 +112,24 @@ class Taken(AuthError):
 
 
 class UserExists(Taken):
-    """A user or an organization has this name already."""
+    """A user or an organization has this name already, or one that looks like it."""
 
-    def __init__(self, username: str) -> None:
-        super().__init__(f"user {username} already exists; choose another name")
+    def __init__(self, username: str, like: str | None = None) -> None:
+        told = f"user {shown(username)} already exists"
+        if like is not None and like != username:
+            told = f"the name {shown(username)} looks like {like}, which exists already"
+        super().__init__(f"{told}; choose another name")
         self.username = username
 
 
 class OrganizationExists(Taken):
-    """An organization or a user has this name already.
+    """An organization or a user has this name already, or one that looks like it.
 
     Each user has a personal organization of the same name (protocol 1.7).
     """
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"the name {slug} is taken by an organization or a user; choose another name")
+        super().__init__(f"the name {shown(slug)} is taken by an organization or a user; choose another name")
         self.slug = slug
 
 
@@ -132,7 +137,7 @@ class GroupExists(Taken):
     """A group has this name already."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"group {name} already exists; choose another name")
+        super().__init__(f"group {shown(name)} already exists; choose another name")
         self.name = name
 
 
@@ -144,7 +149,7 @@ class UnknownUser(Unknown):
     """There is no user with this name."""
 
     def __init__(self, username: str) -> None:
-        super().__init__(f"there is no user {username!r}")
+        super().__init__(f"there is no user {shown(username)!r}")
         self.username = username
 
 
@@ -155,7 +160,7 @@ class UnknownOrganization(Unknown):
     """
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"No such organization id '{slug}'")
+        super().__init__(f"No such organization id '{shown(slug)}'")
         self.slug = slug
 
 
@@ -163,7 +168,7 @@ class UnknownGroup(Unknown):
     """There is no group with this name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"there is no group {name!r}")
+        super().__init__(f"there is no group {shown(name)!r}")
         self.name = name
 
 
@@ -171,7 +176,7 @@ class UnknownKey(Unknown):
     """The caller has no personal key with this id."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"you have no personal key {key_id!r}")
+        super().__init__(f"you have no personal key {shown(key_id)!r}")
         self.key_id = key_id
 
 
@@ -179,7 +184,7 @@ class UnknownFlag(Unknown):
     """There is no feature flag with this name."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"there is no flag {name!r}; the flags are {', '.join(known)}")
+        super().__init__(f"there is no flag {shown(name)!r}; the flags are {', '.join(known)}")
         self.name = name
         self.known = known
 
@@ -191,8 +196,11 @@ class InvalidName(AuthError):
 class InvalidUsername(InvalidName):
     """No account can have this name. The error sentence says which names are valid."""
 
-    def __init__(self, username: str) -> None:
-        super().__init__("a username has 1 to 150 characters: letters, digits and @ . + - _")
+    def __init__(self, username: str, *, mixes_scripts: bool = False) -> None:
+        told = "a username has 1 to 150 characters: letters, digits and @ . + - _"
+        if mixes_scripts:
+            told = "a word in a username has letters of one script: this one mixes letters that look like each other"
+        super().__init__(told)
         self.username = username
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from auth.errors import EndpointDisabled, UnknownFlag
 from auth.groups import group_row
+from auth.listing import MOST_LISTED
 from auth.users import user_row
 from catalog.engine import Catalog
 from catalog.tables import flags, group_members, groups, users
@@ -77,7 +78,7 @@ class Flags:
         )
         columns = (flags.c.name, flags.c.scope, users.c.username, flags.c.value, groups.c.name, flags.c.percent)
         query = sa.select(*columns).select_from(joined)
-        query = query.order_by(flags.c.name, flags.c.scope, users.c.username, groups.c.name)
+        query = query.order_by(flags.c.name, flags.c.scope, users.c.username, groups.c.name).limit(MOST_LISTED)
         with self._catalog.read() as connection:
             return tuple(FlagSetting(*row) for row in connection.execute(query))
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from auth.errors import GroupExists, InvalidName, UnknownGroup
+from auth.listing import MOST_LISTED
 from auth.users import user_row
 from catalog.engine import Catalog
 from catalog.tables import flags, group_members, groups, users
@@ -60,7 +61,9 @@ class Groups:
         query = sa.select(groups.c.name, users.c.username).select_from(joined)
         members: dict[str, list[str]] = {}
         with self._catalog.read() as connection:
-            for name, username in connection.execute(query.order_by(groups.c.name, users.c.username)):
+            for name, username in connection.execute(
+                query.order_by(groups.c.name, users.c.username).limit(MOST_LISTED)
+            ):
                 members.setdefault(name, []).extend([username] if username is not None else [])
         return tuple(Group(name, tuple(names)) for name, names in members.items())
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from auth.errors import Forbidden, TokenInvalid, Unauthenticated, UnknownKey
+from auth.listing import MOST_LISTED
 from auth.principal import Principal
 from auth.users import Users
 from catalog.engine import Catalog
@@ -25,7 +26,9 @@ _SECRET_BYTES: Final = 32
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _HEADER_CHARACTERS: Final = 512
-_NAME_CHARACTERS: Final = 200
+NAME_CHARACTERS: Final = 200
+"""The name of a key is cut after so many."""
+
 _USE_RECORDED_EVERY: Final = timedelta(minutes=1)
 _NO_HASH: Final = "0" * 64
 
@@ -65,7 +68,7 @@ class PersonalKeys:
         Raises ``Forbidden`` if the user has ``MOST_KEYS`` keys.
         """
         secret = secrets.token_urlsafe(_SECRET_BYTES)
-        key = PersonalKey(uuid4().hex, name[:_NAME_CHARACTERS], datetime.now(UTC), None, None)
+        key = PersonalKey(uuid4().hex, name[:NAME_CHARACTERS], datetime.now(UTC), None, None)
         living = sa.select(sa.func.count()).select_from(personal_keys)
         living = living.where(personal_keys.c.user_id == user_id, personal_keys.c.revoked_at.is_(None))
         with self._catalog.write() as connection:
@@ -79,7 +82,9 @@ class PersonalKeys:
         """Return the user's keys, newest first, revoked keys too."""
         query = sa.select(personal_keys).where(personal_keys.c.user_id == user_id)
         with self._catalog.read() as connection:
-            rows = connection.execute(query.order_by(personal_keys.c.created_at.desc(), personal_keys.c.id)).all()
+            rows = connection.execute(
+                query.order_by(personal_keys.c.created_at.desc(), personal_keys.c.id).limit(MOST_LISTED)
+            ).all()
         return tuple(_key(row) for row in rows)
 
     def revoke(self, user_id: int, key_id: str) -> None:

@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from auth.errors import Forbidden, InvalidName, OrganizationExists, UnknownOrganization
+from auth.listing import MOST_LISTED
+from auth.names import shown
 from auth.principal import Principal
-from auth.users import user_row
+from auth.users import user_like, user_row
 from catalog.engine import Catalog
 from catalog.tables import memberships, organizations, users
 
@@ -41,7 +43,7 @@ class Member:
 
 def not_authorized(slug: str) -> Forbidden:
     """Return the error for a user who may not use an organization. Its message never changes (protocol 1.6)."""
-    return Forbidden(f"Not authorized to organization '{slug}'")
+    return Forbidden(f"Not authorized to organization '{shown(slug)}'")
 
 
 class Organizations:
@@ -57,8 +59,7 @@ class Organizations:
                 "an organization's slug has 1 to 150 characters: a-z, 0-9 and . _ -; the first is a letter or a digit"
             )
         with self._catalog.write() as connection:
-            namesake = sa.select(users.c.id).where(users.c.username == slug)
-            if _row(connection, slug) is not None or connection.execute(namesake).first() is not None:
+            if _row(connection, slug) is not None or user_like(connection, slug) is not None:
                 raise OrganizationExists(slug)
             row = {"slug": slug, "name": name or slug, "created_at": datetime.now(UTC)}
             connection.execute(sa.insert(organizations).values(row))
@@ -67,7 +68,7 @@ class Organizations:
     def list(self) -> tuple[Organization, ...]:
         """Return all organizations, sorted by slug, without the personal ones."""
         with self._catalog.read() as connection:
-            rows = connection.execute(sa.select(organizations).order_by(organizations.c.slug)).all()
+            rows = connection.execute(sa.select(organizations).order_by(organizations.c.slug).limit(MOST_LISTED)).all()
         return tuple(_organization(row, None) for row in rows)
 
     def count(self) -> int:
@@ -82,6 +83,7 @@ class Organizations:
             .join(memberships, memberships.c.organization_id == organizations.c.id)
             .where(memberships.c.user_id == principal.user_id)
             .order_by(organizations.c.slug)
+            .limit(MOST_LISTED)
         )
         with self._catalog.read() as connection:
             rows = connection.execute(query).all()
@@ -112,19 +114,25 @@ class Organizations:
         )
         with self._catalog.read() as connection:
             row = _known(connection, slug)
-            in_it = query.where(memberships.c.organization_id == row.id).order_by(users.c.username)
+            in_it = query.where(memberships.c.organization_id == row.id).order_by(users.c.username).limit(MOST_LISTED)
             return tuple(Member(*found) for found in connection.execute(in_it))
 
-    def set_member(self, slug: str, username: str, role: Role) -> None:
-        """Add the user to the organization, or change their role. Raises ``UnknownOrganization``, ``UnknownUser``."""
+    def set_member(self, slug: str, username: str, role: Role, by: Principal | None = None) -> None:
+        """Add the user to the organization, or change their role. Raises ``UnknownOrganization``, ``UnknownUser``.
+
+        Raises ``Forbidden`` if ``by`` is neither an admin of the organization, in this very transaction, nor an
+        administrator.
+        """
         with self._catalog.write() as connection:
+            _check_admin(connection, slug, by)
             pair = _pair(connection, slug, username)
             connection.execute(sa.delete(memberships).filter_by(**pair))
             connection.execute(sa.insert(memberships).values(**pair, role=role))
 
-    def remove_member(self, slug: str, username: str) -> None:
-        """Remove a user from the organization, if they are in it. Raises ``UnknownOrganization``, ``UnknownUser``."""
+    def remove_member(self, slug: str, username: str, by: Principal | None = None) -> None:
+        """Remove a user from the organization, if they are in it. Raises as ``set_member``."""
         with self._catalog.write() as connection:
+            _check_admin(connection, slug, by)
             connection.execute(sa.delete(memberships).filter_by(**_pair(connection, slug, username)))
 
 
@@ -153,6 +161,14 @@ def _role(connection: Connection, organization_id: int, user_id: int) -> Role | 
     query = sa.select(memberships.c.role).filter_by(organization_id=organization_id, user_id=user_id)
     role: Role | None = connection.execute(query).scalar_one_or_none()
     return role
+
+
+def _check_admin(connection: Connection, slug: str, by: Principal | None) -> None:
+    """Raise ``Forbidden``. The caller's role may have changed since their request began."""
+    if by is None or by.is_admin:
+        return
+    if _role(connection, int(_known(connection, slug).id), by.user_id) != "admin":
+        raise not_authorized(slug)
 
 
 def _pair(connection: Connection, slug: str, username: str) -> dict[str, int]:

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import math
 import time
-import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from auth.errors import InvalidCredentials, TooManyAttempts
+from auth.names import normal
 
 ATTEMPTS: Final = 10
 WINDOW_S: Final = 60.0
@@ -116,8 +116,7 @@ class LoginThrottle:
 
 
 def _key(username: str, address: str) -> bytes:
-    normal = unicodedata.normalize("NFKC", username[:1000])  # one name, however a keyboard composed it
-    text = f"{_network(address)}\n{normal}"
+    text = f"{_network(address)}\n{normal(username) or username[:1000]}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

@@ -1,7 +1,6 @@
 """Accounts: who may sign in, and which of their tokens still count."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any  # Row[Any]: rows are read by column name, which SQLAlchemy does not type
@@ -10,6 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from auth.errors import Forbidden, InvalidCredentials, InvalidUsername, Unauthenticated, UnknownUser, UserExists
+from auth.folds import fold, mixes_scripts
+from auth.listing import MOST_LISTED
+from auth.names import normal
 from auth.passwords import Passwords, check_strength
 from auth.principal import Principal
 from auth.revocations import has_ended
@@ -39,7 +41,7 @@ class Users:
 
     def add(self, username: str, password: str, email: str = "", name: str = "", is_admin: bool = False) -> Principal:
         """Add an active user. Raises ``InvalidUsername``, ``WeakSecret``, ``UserExists``."""
-        check_username(username)
+        check_new_username(username)
         check_strength(password)
         password_hash = self._passwords.hash(password)
         return self._add(username, password_hash, email, name, is_admin, valid_from=datetime.now(UTC))
@@ -49,7 +51,7 @@ class Users:
 
         Raises ``InvalidUsername``, ``UserExists``.
         """
-        check_username(username)
+        check_new_username(username)
         return self._add(username, self._passwords.hash_of_nothing(), email, name, is_admin=False, valid_from=_ALWAYS)
 
     def authenticate(self, username: str, password: str) -> Principal:
@@ -57,7 +59,7 @@ class Users:
 
         A failure takes the same time whatever its reason.
         """
-        username = _normal(username)
+        username = normal(username)
         with self._catalog.read() as connection:
             found = _row(connection, username) if _USERNAME.fullmatch(username) else None
         if not self._passwords.verify(found.password_hash if found else None, password) or found is None:
@@ -142,15 +144,16 @@ class Users:
     def list(self) -> tuple[Account, ...]:
         """Return all users, sorted by name."""
         with self._catalog.read() as connection:
-            rows = connection.execute(sa.select(users).order_by(users.c.username)).all()
+            rows = connection.execute(sa.select(users).order_by(users.c.username).limit(MOST_LISTED)).all()
         return tuple(Account(_principal(row), bool(row.is_active), row.created_at) for row in rows)
 
     def _add(
         self, username: str, password_hash: str, email: str, name: str, is_admin: bool, valid_from: datetime
     ) -> Principal:
-        username = _normal(username)
+        username = normal(username)
         account = {
             "username": username,
+            "fold": fold(username),
             "email": email,
             "name": name,
             "password_hash": password_hash,
@@ -160,9 +163,10 @@ class Users:
             "tokens_valid_from": valid_from,
         }
         with self._catalog.write() as connection:
-            namesake = sa.select(organizations.c.id).where(organizations.c.slug == username)
-            if _row(connection, username) is not None or connection.execute(namesake).first() is not None:
-                raise UserExists(username)
+            of_organization = sa.select(organizations.c.slug).where(organizations.c.slug == fold(username))
+            namesake = user_like(connection, username) or connection.execute(of_organization).scalar()
+            if namesake is not None:
+                raise UserExists(username, namesake)
             connection.execute(sa.insert(users).values(account))
             return _principal(user_row(connection, username))
 
@@ -178,25 +182,38 @@ class Users:
 
 def check_username(username: str) -> None:
     """Raise ``InvalidUsername`` if the text cannot be a username."""
-    if not _USERNAME.fullmatch(_normal(username)):
+    if not _USERNAME.fullmatch(normal(username)):
         raise InvalidUsername(username)
+
+
+def check_new_username(username: str) -> None:
+    """Raise ``InvalidUsername`` if no new account can have this name: it is no name, or it mixes scripts."""
+    check_username(username)
+    if mixes_scripts(username):
+        raise InvalidUsername(username, mixes_scripts=True)
+
+
+def user_like(connection: Connection, name: str) -> str | None:
+    """Return the name of a user who has this name or one that looks like it, within a transaction that writes."""
+    unfolded = connection.execute(sa.select(users.c.id, users.c.username).where(users.c.fold.is_(None))).all()
+    if unfolded:  # from before there were folds
+        of_user = sa.update(users).where(users.c.id == sa.bindparam("user_id")).values(fold=sa.bindparam("folded"))
+        connection.execute(of_user, [{"user_id": row.id, "folded": fold(row.username)} for row in unfolded])
+    found = sa.select(users.c.username).where(users.c.fold == fold(name))
+    return connection.execute(found.order_by(users.c.id).limit(1)).scalar()
 
 
 def user_row(connection: Connection, username: str) -> Row[Any]:
     """Return the row of ``users`` with that name. Raises ``UnknownUser``."""
-    normal = _normal(username)
-    row = _row(connection, normal) if _USERNAME.fullmatch(normal) else None
+    kept = normal(username)
+    row = _row(connection, kept) if _USERNAME.fullmatch(kept) else None
     if row is None:
         raise UnknownUser(username)
     return row
 
 
-def _normal(username: str) -> str:
-    return unicodedata.normalize("NFKC", username)  # one name, however a keyboard composed it
-
-
-def _row(connection: Connection, normal: str) -> Row[Any] | None:
-    return connection.execute(sa.select(users).where(users.c.username == normal)).one_or_none()
+def _row(connection: Connection, kept: str) -> Row[Any] | None:
+    return connection.execute(sa.select(users).where(users.c.username == kept)).one_or_none()
 
 
 def _change(connection: Connection, row: Row[Any], **values: object) -> None:

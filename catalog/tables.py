@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table
 
 from catalog.column_types import OrderedJSON, UserText, UtcDateTime
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration. ``open_catalog`` requires it."""
 
 ID_LENGTH = 32
@@ -34,6 +34,7 @@ version = Table(
 # One row, made with the database. The store of tables knows this id, so no other catalog takes its tables for garbage.
 identity = Table("identity", metadata, Column("catalog_id", String(ID_LENGTH), primary_key=True))
 
+# ``fold`` is what look-alikes of the name share (``auth/folds.py``), null for a name from before there were folds.
 # sqlite_autoincrement: the id of a removed user is never given to another, whose tokens would then match.
 users = Table(
     "users",
@@ -47,6 +48,7 @@ users = Table(
     Column("is_active", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("tokens_valid_from", UtcDateTime, nullable=False),
+    Column("fold", UserText, nullable=True, index=True),
     sqlite_autoincrement=True,
 )
 
@@ -145,6 +147,7 @@ objects = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+# ``options_bytes`` is the length of ``parser_options``, which lists and limits ask for.
 # ``is_valid`` is null until bytes were parsed; ``object_id`` is set while they are valid (protocol 2).
 files = Table(
     "files",
@@ -167,11 +170,12 @@ files = Table(
     Column("errors", OrderedJSON, nullable=True),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("options_bytes", sa.BigInteger, nullable=True),
     Index(None, "owner_id", "created_at"),
 )
 
 # ``payload`` is the body that created it, verbatim (protocol 3.4). A deleted dataset keeps its row, and no
-# tables.
+# tables. ``payload_bytes`` is its length.
 datasets = Table(
     "datasets",
     metadata,
@@ -185,6 +189,7 @@ datasets = Table(
     Column("deleted_at", UtcDateTime, nullable=True),
     Column("expires_at", UtcDateTime, nullable=True, index=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=True, index=True),
+    Column("payload_bytes", sa.BigInteger, nullable=True),
     Index(None, "owner_id", "created_at"),
 )
 

@@ -9,6 +9,7 @@
 first row was written costs one statement. Reading waits until this process's own rows are written.
 """
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,28 @@ SEEN_WITHIN_S: Final = PERIOD_S
 
 _LABEL: Final = 1000
 _BATCH: Final = 500
-_LONG: Final[dict[str, str | None]] = {"stdout": "", "stderr": "", "source": None}
+FAILURE_BYTES: Final = 256 * 1024
+"""The most bytes of a failure in a receipt, as JSON."""
+
+_FAILURE_TEXT: Final = 8192  # bytes
+_FAILURE_ITEMS: Final = 50
+_VERSIONS: Final = 100
+_WORD: Final = 64
+
+_ABOUT: Final = 1000
+"""A list shows so many characters of a failure's message."""
+
+
+def _of_failure(name: str) -> sa.ColumnElement[str | None]:
+    return sa.func.substr(runs.c.failure[name].as_string(), 1, _ABOUT)
+
+
+_LONG: Final[dict[str, sa.ColumnElement[Any]]] = {
+    "stdout": sa.literal(""),
+    "stderr": sa.literal(""),
+    "source": sa.null(),
+    "failure": sa.null(),
+}
 """What stands in a list for the columns that can be long."""
 
 
@@ -72,7 +94,7 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A row of the table; see ``NewRun`` and ``RunEnd``. Texts are empty in a list."""
+    """A row of the table; see ``NewRun`` and ``RunEnd``. In a list, texts are empty and a failure has no fields."""
 
     id: str
     owner_id: int
@@ -119,7 +141,7 @@ class Receipts:
         query = sa.select(runs).where(runs.c.id == run_id, runs.c.owner_id == owner_id)
         with self._catalog.read() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else _receipt(row)
+        return None if row is None else _receipt(dict(row._mapping))
 
     def exists(self, run_id: str) -> bool:
         """Return True if anybody has a run of this id. Blocks on SQL."""
@@ -146,11 +168,12 @@ class Receipts:
             wanted.append(runs.c.dataset_id == dataset_id)
         if run_label is not None:
             wanted.append(runs.c.run_label == run_label[:_LABEL])
-        columns = [sa.literal(_LONG[c.name]).label(c.name) if c.name in _LONG else c for c in runs.c]
-        query = sa.select(*columns).where(*wanted).order_by(runs.c.created_at.desc(), runs.c.id)
+        columns = [_LONG[c.name].label(c.name) if c.name in _LONG else c for c in runs.c]
+        of_failure = [_of_failure(name).label(f"failure_{name}_") for name in ("type", "message")]
+        query = sa.select(*columns, *of_failure).where(*wanted).order_by(runs.c.created_at.desc(), runs.c.id)
         with self._catalog.read() as connection:
             count = connection.execute(sa.select(sa.func.count()).select_from(runs).where(*wanted)).scalar_one()
-            return int(count), [_receipt(row) for row in connection.execute(window(query, limit, offset))]
+            return int(count), [_listed(row) for row in connection.execute(window(query, limit, offset))]
 
     def forget(self, before: datetime) -> int:
         """Delete the receipts of runs that ended before this time; return how many. Blocks on SQL."""
@@ -222,7 +245,7 @@ def _columns(end: RunEnd, output_bytes: int) -> Values:
     stdout, stdout_cut = _cut(output["stdout"], output_bytes)
     stderr, stderr_cut = _cut(output["stderr"], output_bytes)
     return {
-        "cause": end.cause,
+        "cause": end.cause[:_WORD],
         "started_at": end.started_at,
         "ended_at": end.ended_at,
         **(end.cost or dict.fromkeys(COST_KEYS)),
@@ -230,9 +253,32 @@ def _columns(end: RunEnd, output_bytes: int) -> Values:
         "stderr": stderr,
         "stdout_truncated": output["stdout_truncated"] or stdout_cut,
         "stderr_truncated": output["stderr_truncated"] or stderr_cut,
-        "failure": end.failure,
-        "versions": end.versions,
+        "failure": None if end.failure is None else kept_failure(end.failure),
+        "versions": None if end.versions is None else _kept_versions(end.versions),
     }
+
+
+def kept_failure(failure: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a failure: texts and lists are cut, and the fields left out if they are long even so."""
+    kept = {name: _kept(value, depth=5) for name, value in failure.items()}
+    return kept if len(json.dumps(kept)) <= FAILURE_BYTES else {**kept, "fields": {}}
+
+
+def _kept(value: Any, depth: int) -> Any:  # Any: JSON
+    if isinstance(value, str):
+        return _cut(value, _FAILURE_TEXT)[0]
+    if isinstance(value, Mapping):
+        inside = list(value.items())[: _FAILURE_ITEMS if depth else 0]
+        return {name[:_WORD]: _kept(item, depth - 1) for name, item in inside}
+    if isinstance(value, list | tuple):
+        half = _FAILURE_ITEMS // 2 if depth else 0
+        items = value if len(value) <= 2 * half else (*value[:half], *value[len(value) - half :])
+        return [_kept(item, depth - 1) for item in items]
+    return value
+
+
+def _kept_versions(versions: Mapping[str, str]) -> dict[str, str]:
+    return {name[:_WORD]: str(text)[:_WORD] for name, text in list(versions.items())[:_VERSIONS]}
 
 
 _NOT_ENDED: Final[Values] = {
@@ -241,8 +287,14 @@ _NOT_ENDED: Final[Values] = {
 }
 
 
-def _receipt(row: sa.Row[Any]) -> Receipt:
+def _listed(row: sa.Row[Any]) -> Receipt:
+    """Return a receipt of a list, whose failure has a type and a message only."""
     values = dict(row._mapping)
+    failure = {"type": values.pop("failure_type_"), "message": values.pop("failure_message_")}
+    return _receipt({**values, "failure": None if failure["type"] is None else failure})
+
+
+def _receipt(values: Values) -> Receipt:
     cost = {name: values.pop(name) for name in COST_KEYS}
     output = {name: values.pop(name) for name in NO_OUTPUT}
     started = any(value is not None for value in cost.values())
@@ -261,4 +313,4 @@ def _cut(text: str, most_bytes: int) -> tuple[str, bool]:
     if len(data) <= most_bytes:
         return text, False
     half = most_bytes // 2
-    return data[:half].decode("utf-8", "ignore") + "\n…\n" + data[-half:].decode("utf-8", "ignore"), True
+    return data[:half].decode("utf-8", "ignore") + "\n…\n" + data[len(data) - half :].decode("utf-8", "ignore"), True

@@ -143,13 +143,19 @@ class Person:
         return self.http.headers["Authorization"].removeprefix("Bearer ")
 
     def upload(self, edges: pa.Table, nodes: pa.Table | None = None, **payload: Any) -> str:
-        """Id of a dataset of these tables, uploaded inline. ``source``, ``destination``, ``node`` name bindings."""
-        source, destination = payload.pop("source", "s"), payload.pop("destination", "d")
+        """Id of a dataset of these tables, uploaded inline. ``source``, ``destination``, ``node`` name bindings.
+
+        Without these, ``s`` and ``d`` are bound if there are such columns.
+        """
+        usual = {
+            name: column for name, column in (("source", "s"), ("destination", "d")) if column in edges.column_names
+        }
+        named: dict[str, Any] = {name: payload.pop(name) for name in ("source", "destination") if name in payload}
         node = {"node": payload.pop("node")} if "node" in payload else {}
         body = {
             "name": "test",
             "metadata": {},
-            "edge_encodings": {"bindings": {"source": source, "destination": destination}},
+            "edge_encodings": {"bindings": {**usual, **named}},
             "node_encodings": {"bindings": node},
             **payload,
         }

@@ -55,6 +55,8 @@ MODULES: Final = (
 )  # fmt: skip
 """All modules with routes, in the order of the document."""
 
+_PATH_CHARACTERS: Final = 200
+
 _BY_STATUS: Final = {404: NotFound, 405: MethodNotAllowed}
 """The errors that Starlette's router raises."""
 
@@ -115,7 +117,7 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = _BY_STATUS.get(error.status_code, InvalidRequest)
     instead = instead_of(request.url.path) if kind is NotFound else None
-    known = kind(instead or f"{request.method} {request.url.path}: {error.detail}")
+    known = kind(instead or f"{request.method} {request.url.path[:_PATH_CHARACTERS]}: {error.detail}")
     response = error_response(known, path=request.url.path, request_id=request.state.request_id)
     response.headers.update(error.headers or {})
     if kind is MethodNotAllowed:

@@ -1,5 +1,9 @@
-"""Request bodies: read with a bound, decoded as JSON, checked against a model."""
+"""Request bodies: read with a bound, decoded as JSON, checked against a model.
 
+The limit of a body is the one that its route declares (``routing/declarations.py``).
+"""
+
+import asyncio
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -7,9 +11,17 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from deployments.ingress.errors import InvalidRequest, TooLarge
+from deployments.ingress.problems import sentence_of
+from runtime.datasets.file_types import COMPRESSIONS
 
-JSON_BODY_BYTES: Final = 16 * 1024 * 1024
-"""The default limit of a JSON body. Datasets with long encodings need this much."""
+INLINE_BYTES: Final = 64 * 1024
+"""A longer body is decoded and checked in a thread, so that the event loop serves others meanwhile."""
+
+MOST_CONTAINERS: Final = 20_000
+"""The most lists and objects in a body. More would hold the interpreter for seconds while they are made."""
+
+MOST_KEYS: Final = 1000
+"""The most keys of a body."""
 
 MOST_LEVELS: Final = 100
 """The most levels of nested lists and objects, because later code walks bodies by recursion."""
@@ -19,9 +31,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def refuse_longer(request: Request, limit: int) -> None:
     """Raise ``TooLarge`` (413) before reading, if the request announces a body of more than ``limit`` bytes."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
+    if (announced_bytes(request) or 0) > limit:
         raise too_large(limit)
+
+
+def announced_bytes(request: Request) -> int | None:
+    """Return the length of the body that the request announces, if it does."""
+    length = request.headers.get("content-length", "")
+    return int(length[:20]) if length.isascii() and length.isdigit() else None
 
 
 def too_large(limit: int) -> TooLarge:
@@ -29,28 +46,77 @@ def too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is larger than the limit of {limit} bytes", limit_name="body_bytes", limit=limit)
 
 
-async def read_json(request: Request, limit: int = JSON_BODY_BYTES, *, empty: Any = None) -> dict[str, Any]:
-    """Return the body as a JSON object, whatever ``Content-Type`` says (protocol 2.2); ``empty`` if there is no body.
-
-    Raises ``InvalidRequest``, ``TooLarge``.
-    """
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """Return the body. Raises ``TooLarge`` as soon as it is known to be longer than ``limit`` bytes."""
     refuse_longer(request, limit)
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > limit:
             raise too_large(limit)
-    if not data and empty is not None:
-        return dict(empty)
+    return bytes(data)
+
+
+async def read_checked(
+    request: Request, model: type[Model], limit: int, *, is_required: bool = True
+) -> tuple[dict[str, Any], Model]:
+    """Return the body as the JSON object that was sent and as ``model``, whatever ``Content-Type`` says (protocol 2.2).
+
+    An absent body is ``{}`` unless it ``is_required``. Raises ``InvalidRequest``, ``TooLarge``.
+    """
+    data = await read_bytes(request, limit)
+    if len(data) <= INLINE_BYTES:
+        return _decoded(data, model, is_required)
+    return await asyncio.to_thread(_decoded, data, model, is_required)
+
+
+async def read_model(request: Request, model: type[Model], limit: int, *, is_required: bool = True) -> Model:
+    """Return the JSON body as ``model``, as ``read_checked`` does."""
+    return (await read_checked(request, model, limit, is_required=is_required))[1]
+
+
+def checked(model: type[Model], body: dict[str, Any]) -> Model:
+    """Return ``body`` as ``model``. Raises ``InvalidRequest``, which names every wrong field."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise InvalidRequest(sentence_of(error, body)) from None
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """Return the object that the bytes are as JSON. Raises ``InvalidRequest``."""
+    count = _container_count(data)
+    if count > MOST_CONTAINERS:
+        raise InvalidRequest(f"the body has {count} lists and objects; at most {MOST_CONTAINERS} are allowed")
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
+        packed = next((kind.words for kind in COMPRESSIONS if data.startswith(kind.magic)), None)
+        if packed is not None:
+            raise InvalidRequest(f"the body is {packed}; send the JSON itself, without compression") from None
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
-    if data.count(b"[") + data.count(b"{") > MOST_LEVELS and _is_deep(body):
+    if len(body) > MOST_KEYS:
+        raise InvalidRequest(f"the body has {len(body)} keys; at most {MOST_KEYS} are allowed")
+    if count > MOST_LEVELS and _is_deep(body):
         raise InvalidRequest(f"the body nests lists and objects more than {MOST_LEVELS} deep")
     return body
+
+
+def _decoded(data: bytes, model: type[Model], is_required: bool) -> tuple[dict[str, Any], Model]:
+    body = {} if not data and not is_required else json_object(data)
+    return body, checked(model, body)
+
+
+def _container_count(data: bytes) -> int:
+    """Return how many lists and objects the bytes open; brackets in texts count only if there are few of them."""
+    count = data.count(b"[") + data.count(b"{")
+    if count > MOST_CONTAINERS:
+        plain = data.replace(rb"\\", b"").replace(rb"\"", b"")
+        data = b"".join(plain.split(b'"')[::2])  # what is outside of texts
+        count = data.count(b"[") + data.count(b"{")
+    return count
 
 
 def _is_deep(body: Any) -> bool:  # Any: JSON
@@ -61,44 +127,3 @@ def _is_deep(body: Any) -> bool:  # Any: JSON
         if not level:
             return False
     return True
-
-
-def checked(model: type[Model], body: dict[str, Any]) -> Model:
-    """Return ``body`` as ``model``. Raises ``InvalidRequest``, which names every wrong field."""
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()]
-        raise InvalidRequest("; ".join(problems)) from None
-
-
-async def read_model(
-    request: Request, model: type[Model], limit: int = JSON_BODY_BYTES, *, is_required: bool = True
-) -> Model:
-    """Return the JSON body as ``model``; an absent one is ``{}`` unless it ``is_required``.
-
-    Raises ``InvalidRequest``, ``TooLarge``.
-    """
-    return checked(model, await read_json(request, limit, empty=None if is_required else {}))
-
-
-def page_of(request: Request, most: int = 1000) -> tuple[int, int]:
-    """Return ``limit`` and ``offset`` of a request for a list (protocol 2.3). Raises ``InvalidRequest``."""
-    values = []
-    for name, default in (("limit", "100"), ("offset", "0")):
-        text = request.query_params.get(name, default)
-        if not (text.isascii() and text.isdigit() and len(text) < 12):
-            raise InvalidRequest(f"{name} must be a whole number, not {text[:40]!r}")
-        values.append(int(text))
-    return min(values[0], most), values[1]
-
-
-def page_body(request: Request, count: int, limit: int, offset: int, results: list[Any]) -> dict[str, Any]:
-    """Return the envelope of a list (protocol 2.3, 3.3)."""
-
-    def link(start: int) -> str:
-        return str(request.url.include_query_params(limit=limit, offset=start))
-
-    following = link(offset + limit) if offset + limit < count and limit > 0 else None
-    previous = link(max(0, offset - limit)) if offset > 0 else None
-    return {"count": count, "next": following, "previous": previous, "results": results}

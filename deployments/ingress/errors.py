@@ -126,6 +126,12 @@ def meaning_of(kind: type[Exception]) -> str:
     return published(inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0])
 
 
+def sentence_of(kind: type[Exception]) -> str:
+    """Return a sentence as errors of a class have it, for an example: in lower case and without a full stop."""
+    meaning = meaning_of(kind).partition(". ")[0].removesuffix(".")
+    return meaning if meaning[1:2].isupper() else meaning[:1].lower() + meaning[1:]
+
+
 def order_of(kind: type[Exception]) -> tuple[int, str]:
     """Return a key that sorts error classes as the document lists them: ours first, then as in ``STATUS``."""
     index = next((index for index, base in enumerate(STATUS) if issubclass(kind, base)), -1)

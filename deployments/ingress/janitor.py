@@ -97,6 +97,7 @@ async def _expire(services: Services) -> int:
     if expired:
         services.snapshot.forget()
         for dataset_id in expired:
+            services.audit.append(None, "", "dataset.expire", f"dataset:{dataset_id}")
             await services.runners.evict(dataset_id)
         await services.collect_garbage()
     return len(expired)

@@ -102,7 +102,10 @@ def test_hostile_text_in_a_dataset_stays_text(arena: Arena, http: httpx.Client, 
     }  # fmt: skip
     made = http.post("/api/v2/upload/datasets/", json=payload)
     no_header_is_theirs(made)
-    assert made.status_code == 201, made.text
+    assert (made.status_code == 201) == (kind != "much"), made.text
+    if kind == "much":  # longer than a name may be
+        assert len(made.content) < 1000
+        return
     dataset_id = made.json()["data"]["dataset_id"]
     column = words[:300].replace('"', "'").replace("\r", " ").replace("\n", " ").replace("\0", " ")
     table = f'"{column}",d\n1,2\n'.encode()

@@ -3,30 +3,58 @@
 The class of the argument follows from the route's ``access``: a route that anybody may call gets no principal.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from auth.principal import Principal
+from deployments.ingress.body import read_model
 from deployments.ingress.services import Services
 
+SLOW_S: Final = 1.0
+"""A caller whose body takes longer is checked again, as changes of rights hold everywhere within seconds."""
+
 BodyT = TypeVar("BodyT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@asynccontextmanager
+async def unless_slow(check_again: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Enclose the reading of a body, and check the caller again if it took long."""
+    started = time.monotonic()
+    yield
+    if time.monotonic() - started > SLOW_S:
+        await check_again()
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCall(Generic[BodyT]):
-    """A request to a route that does not ask who sends it. ``body`` is None if the routing has read no body."""
+    """A request to a route that does not ask who sends it.
+
+    ``body`` is None if the routing has read no body. ``most_bytes`` is the limit of the body that the route declares.
+    """
 
     request: Request
     services: Services
     body: BodyT
+    most_bytes: int
 
     @property
     def path(self) -> Mapping[str, str]:
         """The parameters in the path, by name."""
         return self.request.path_params
+
+    async def read(self, model: type[ModelT], *, is_required: bool = True) -> ModelT:
+        """Return the JSON body, which the routing has not read, as ``model``; an absent one is ``{}`` if it may be.
+
+        Raises ``InvalidRequest``, ``TooLarge``.
+        """
+        return await read_model(self.request, model, self.most_bytes, is_required=is_required)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +66,26 @@ class OptionalCall(OpenCall[BodyT]):
 
 @dataclass(frozen=True, slots=True)
 class Call(OpenCall[BodyT]):
-    """A request from a user, or from an administrator if the route is for administrators."""
+    """A request from a user, or from an administrator if the route is for administrators.
+
+    ``actions`` are those that the route declares for the audit log. ``check_again`` raises an error if the caller
+    may not call the route any more.
+    """
 
     principal: Principal
+    actions: tuple[str, ...]
+    check_again: Callable[[], Awaitable[None]]
+
+    async def read(self, model: type[ModelT], *, is_required: bool = True) -> ModelT:
+        """Return the JSON body as ``OpenCall.read`` does. Raises the errors of ``check_again`` if it came slowly."""
+        async with unless_slow(self.check_again):
+            return await read_model(self.request, model, self.most_bytes, is_required=is_required)
 
     def note(self, action: str, target: str = "", outcome: str = "ok", **detail: Any) -> None:
-        """Add what the caller did, or was refused, to the audit log. Never waits."""
+        """Add what the caller did, or was refused, to the audit log. Never waits.
+
+        Raises ``ValueError`` for an action that the route does not declare.
+        """
+        if action not in self.actions:
+            raise ValueError(f"the route does not declare the action {action!r}")
         self.services.note(self.request, self.principal, action, target, outcome, **detail)

@@ -4,11 +4,14 @@ If there is a Bearer token, cookies are ignored. Otherwise the session cookie co
 something must prove that its user meant it (``deployments/ingress/web/csrf.py``).
 """
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from auth.errors import Forbidden, Unauthenticated
+from auth.errors import Forbidden, TokenExpired, Unauthenticated
 from auth.principal import Principal
 from auth.tokens import bearer
 from deployments.ingress.services import Services
@@ -62,6 +65,14 @@ async def administrator(request: Request, services: Services) -> Principal:
         services.note(request, found, "admin", request.url.path, "refused", method=request.method)
         raise Forbidden("only an administrator may do this")
     return found
+
+
+async def check_again(find: Callable[[], Awaitable[Principal]], services: Services, caller: Principal) -> None:
+    """Raise the errors of ``find`` if the caller may not act any more. A token may expire while a body arrives."""
+    try:
+        await find()
+    except TokenExpired:
+        await asyncio.to_thread(services.users.active, caller.user_id, time.time())
 
 
 async def reader(request: Request, services: Services) -> Principal | None:

@@ -35,7 +35,7 @@ class RequestIds:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            log.exception("request.failed request_id=%s path=%r", request_id, scope["path"])
+            log.exception("request.failed request_id=%s path=%r", request_id, scope["path"][:200])
             if started:
                 raise
             text = f"the server failed on this request; its operator finds the reason in the log under {request_id}"

@@ -10,7 +10,7 @@ from typing import Any, Final  # Any: JSON Schema
 from auth.errors import Forbidden, Unauthenticated
 from catalog.errors import CatalogFull, CatalogUnavailable
 from deployments.ingress.error_answers import family_of
-from deployments.ingress.errors import InternalError, InvalidRequest, MethodNotAllowed, TooLarge
+from deployments.ingress.errors import InternalError, InvalidRequest, NotFound, TooLarge
 from deployments.ingress.openapi.errors import ErrorAnswers, error_schemas
 from deployments.ingress.openapi.headers import HEADERS, header_references
 from deployments.ingress.openapi.schemas import Mode, example_of, schemas_of
@@ -24,7 +24,8 @@ DESCRIPTION: Final = """\
 Send a Python function to the graph instead of the graph to the function.
 
 Every path works with and without a trailing slash. Every error is JSON with `error`, `type` and `request_id`; \
-`type` names what went wrong. An unknown path is a 404 `NotFound`. Every path that takes GET takes HEAD too."""
+`type` names what went wrong. An unknown path is a 404 `NotFound`. A path that does not take the method is a 405 \
+`MethodNotAllowed`, whose header `Allow` names the methods that it takes. Every path that takes GET takes HEAD too."""
 
 SECURITY_SCHEMES: Final = {
     "bearer": {
@@ -105,7 +106,8 @@ class _Shapes:
         self._references, self.schemas = schemas_of(wanted)
 
     def body(self, body: Body[Any]) -> dict[str, Any]:
-        said = {"description": body.description} if body.description else {}
+        bound = f"At most {body.limit(self._settings)} bytes."
+        said = {"description": f"{body.description} {bound}".strip()}
         contents = {kind: self._content(self._shape(shape), "validation") for kind, shape in body.contents.items()}
         return {**said, "required": body.is_required, "content": contents}
 
@@ -153,11 +155,16 @@ def _operation(operation: Operation, operation_id: str, shapes: _Shapes, errors:
 
 
 def _usual_errors(operation: Operation) -> Iterator[type[Exception]]:
-    """Yield what can go wrong anywhere, where a caller is asked for, and where a body is read."""
-    yield from (InternalError, MethodNotAllowed)
+    """Yield what can go wrong anywhere, where a caller is asked for, and where parameters or a body are read."""
+    yield InternalError
     is_safe = operation.method in SAFE_METHODS
     if operation.body is not None:
         yield from (InvalidRequest, TooLarge)
+    locations = {parameter.location for parameter in operation.parameters}
+    if "path" in locations:
+        yield NotFound
+    if "query" in locations:
+        yield InvalidRequest
     if operation.access in ("key", "user", "admin"):
         yield from (Unauthenticated, CatalogUnavailable)
         if not is_safe:

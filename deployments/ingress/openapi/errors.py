@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final  # Any: JSON Schema
 
 from deployments.ingress.error_answers import FAMILIES, OTHER, ErrorFamily
-from deployments.ingress.errors import meaning_of, order_of, shown_as, status_of
+from deployments.ingress.errors import meaning_of, order_of, sentence_of, shown_as, status_of
 from deployments.ingress.openapi.headers import header_references
 from deployments.ingress.routing.declarations import HTML, JSON, TEXT
 from runtime.errors import RunFailed
@@ -125,7 +125,7 @@ def _headers(status: int, *, is_of_run: bool) -> tuple[str, ...]:
 
 
 def _example(kind: type[Exception], family: ErrorFamily, *, is_of_run: bool) -> dict[str, Any]:
-    sentence = meaning_of(kind)
+    sentence = sentence_of(kind)
     run = {"run_id": "c1d0f1b8a3d94b0f9d3f1c9a7e5b2a40", "stdout": "", "stderr": ""} if is_of_run else {}
     request_id = "464acaef-198e-4fcf-9283-4ba7cefa753e"
     return {**run, **family.fields(sentence), "error": sentence, "type": kind.__name__, "request_id": request_id}

@@ -19,27 +19,31 @@ from auth.errors import (
     UserExists,
     WeakSecret,
 )
+from auth.names import MOST_CHARACTERS
 from auth.principal import Principal
-from deployments.ingress.body import page_body, page_of, read_model
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest
+from deployments.ingress.fields import Email, Name, Password, Title
+from deployments.ingress.paging import list_page, page_of
 from deployments.ingress.routes.shapes.administration import AuditPage
 from deployments.ingress.routes.shapes.base import Done
 from deployments.ingress.routes.shapes.users import AccountList, UserAdded
-from deployments.ingress.routing.declarations import JSON, Parameter, json_answer, link, unread_body
+from deployments.ingress.routing.declarations import JSON, Parameter, json_answer, link, text_of, unread_body
 from deployments.ingress.routing.parameters import NAME, PAGE
 from deployments.ingress.routing.routes import Routes
 from deployments.ingress.services import address_of
 
 routes = Routes()
 
-Username = Annotated[str, Field(examples=["ann"], json_schema_extra=NAME)]
-Password = Annotated[
-    str, Field(examples=["correct horse battery"], json_schema_extra={"minLength": 8, "maxLength": 1024})
-]
-"""``auth`` checks the limits of these two, because its errors say more."""
+Username = Annotated[Name, Field(examples=["ann"], json_schema_extra=NAME)]
+NewSecret = Annotated[Password, Field(examples=["correct horse battery"], json_schema_extra={"minLength": 8})]
+"""``auth`` checks more of these two."""
 
-_TIME: Final = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}, {"maxLength": 0}]}
+_TIME: Final = {
+    "type": "string",
+    "maxLength": 64,
+    "anyOf": [{"format": "date-time"}, {"format": "date"}, {"maxLength": 0}],
+}
 
 
 class NewUser(BaseModel):
@@ -48,17 +52,17 @@ class NewUser(BaseModel):
     model_config = ConfigDict(strict=True)
 
     username: Username
-    password: Password
-    email: str = Field("", examples=["ann@example.org"])
-    name: str = Field("", examples=["Ann Example"])
+    password: NewSecret
+    email: Email = Field("", examples=["ann@example.org"])
+    name: Title = Field("", examples=["Ann Example"])
     admin: bool = False
 
 
 class NewPassword(BaseModel):
     """A new password."""
 
-    password: Password
-    current_password: str | None = Field(None, description="If it is sent, it must be the current password.")
+    password: NewSecret
+    current_password: Password | None = Field(None, description="If it is sent, it must be the current password.")
 
 
 @routes.on(
@@ -76,6 +80,7 @@ class NewPassword(BaseModel):
         )
     },
     errors=(InvalidUsername, WeakSecret, UserExists),
+    audit=("user.add",),
 )
 async def add_user(call: Call[NewUser]) -> Response:
     """Add a user. The Python endpoint stays closed to them until a feature flag opens it."""
@@ -101,6 +106,7 @@ async def list_users(call: Call[None]) -> Response:
     body=unread_body({JSON: NewPassword}),
     answers={200: Done},
     errors=(InvalidCredentials, WeakSecret, Forbidden, UnknownUser, TooManyAttempts),
+    audit=("user.password",),
 )
 async def set_password(call: Call[None]) -> Response:
     """Set your own password, or as an administrator the password of any user.
@@ -111,7 +117,7 @@ async def set_password(call: Call[None]) -> Response:
     if not call.principal.is_admin and call.principal.username != username:
         call.note("user.password", f"user:{username}", "refused")
         raise Forbidden
-    body = await read_model(call.request, NewPassword)
+    body = await call.read(NewPassword)
     if body.current_password is not None:
         await _check_password(call, username, body.current_password)
     await call.services.change(call.services.users.set_password, username, body.password)
@@ -119,7 +125,14 @@ async def set_password(call: Call[None]) -> Response:
     return JSONResponse({"success": True})
 
 
-@routes.on("POST", "/api/v2/admin/users/{username}/disable", access="admin", answers={200: Done}, errors=(UnknownUser,))
+@routes.on(
+    "POST",
+    "/api/v2/admin/users/{username}/disable",
+    access="admin",
+    answers={200: Done},
+    errors=(UnknownUser,),
+    audit=("user.disable",),
+)
 async def disable_user(call: Call[None]) -> Response:
     """Lock a user out and end all their tokens, on every replica within seconds.
 
@@ -130,7 +143,14 @@ async def disable_user(call: Call[None]) -> Response:
     return JSONResponse({"success": True})
 
 
-@routes.on("POST", "/api/v2/admin/users/{username}/enable", access="admin", answers={200: Done}, errors=(UnknownUser,))
+@routes.on(
+    "POST",
+    "/api/v2/admin/users/{username}/enable",
+    access="admin",
+    answers={200: Done},
+    errors=(UnknownUser,),
+    audit=("user.enable",),
+)
 async def enable_user(call: Call[None]) -> Response:
     """Let a user sign in again."""
     user = await call.services.change(call.services.users.enable, call.path["username"])
@@ -144,8 +164,8 @@ async def enable_user(call: Call[None]) -> Response:
     access="admin",
     parameters=(
         *PAGE,
-        Parameter("actor", "Only actions of this user.", {"type": "string"}, "ann"),
-        Parameter("action", "Only this action.", {"type": "string"}, "user.add"),
+        Parameter("actor", "Only actions of this user.", text_of(MOST_CHARACTERS), "ann"),
+        Parameter("action", "Only this action.", text_of(64), "user.add"),
         Parameter(
             "since",
             "Only lines from this ISO time on, in UTC by default.",
@@ -169,7 +189,7 @@ async def list_audit(call: Call[None]) -> Response:
 
     count, lines = await asyncio.to_thread(ask)
     results = [{**asdict(line), "at": line.at.isoformat()} for line in lines]
-    return JSONResponse(page_body(call.request, count, limit, offset, results))
+    return list_page(call.request, count, limit, offset, results)
 
 
 async def _check_password(call: Call[None], username: str, password: str) -> None:

@@ -7,11 +7,11 @@ from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden, InvalidCredentials, TooManyAttempts, Unauthenticated, UnknownUser
 from catalog.errors import CatalogFull, CatalogUnavailable
-from deployments.ingress.body import read_model
 from deployments.ingress.callers.call import Call, OpenCall
 from deployments.ingress.callers.session import credential_of
 from deployments.ingress.credentials import SignedIn
 from deployments.ingress.errors import InvalidRequest, TooLarge
+from deployments.ingress.fields import Name, Password, Token
 from deployments.ingress.routes.admin import shown_user
 from deployments.ingress.routes.organizations import active_organization
 from deployments.ingress.routes.shapes.base import StatusOk
@@ -32,21 +32,21 @@ _ORG_NAME: Final = "The slug of the organization to make active."
 class LogIn(BaseModel):
     """The body of a log-in."""
 
-    username: str = Field(examples=["ann"])
-    password: str = Field(examples=["correct horse battery"])
-    org_name: str | None = Field(None, description=_ORG_NAME)
+    username: Name = Field(examples=["ann"])
+    password: Password = Field(examples=["correct horse battery"])
+    org_name: Name | None = Field(None, description=_ORG_NAME)
 
 
 class KeyLogIn(BaseModel):
     """The body of a log-in with a personal key."""
 
-    org_name: str | None = Field(None, description=_ORG_NAME)
+    org_name: Name | None = Field(None, description=_ORG_NAME)
 
 
 class TokenBody(BaseModel):
     """The body of a refresh or a verification."""
 
-    token: str = Field(examples=["eyJhbGciOiJIUzI1NiIs…"])
+    token: Token = Field(examples=["eyJhbGciOiJIUzI1NiIs…"])
 
 
 @routes.on(
@@ -57,6 +57,7 @@ class TokenBody(BaseModel):
     body=LogIn,
     answers={200: LoggedIn},
     errors=(InvalidCredentials, TooManyAttempts, *_CATALOG),
+    audit=("log_in",),
 )
 async def log_in(call: OpenCall[LogIn]) -> Response:
     """Get a token for a username and a password."""
@@ -65,20 +66,28 @@ async def log_in(call: OpenCall[LogIn]) -> Response:
     return await _answer(call.services, signed_in, body.org_name)
 
 
-@routes.on("GET", "/api/v2/auth/pkey/jwt", access="key", answers={200: LoggedIn}, errors=(InvalidRequest, TooLarge))
+@routes.on(
+    "GET",
+    "/api/v2/auth/pkey/jwt",
+    access="key",
+    answers={200: LoggedIn},
+    errors=(InvalidRequest, TooLarge),
+    audit=("log_in",),
+)
 @routes.on(
     "POST",
     "/api/v2/auth/pkey/jwt",
     access="key",
     body=unread_body({JSON: KeyLogIn}, is_required=False),
     answers={200: LoggedIn},
+    audit=("log_in",),
 )
 async def log_in_with_key(call: OpenCall[None]) -> Response:
     """Get a token for a personal key: ``Authorization: PersonalKey <id>:<secret>``.
 
     The body, with ``org_name``, is optional. A GET may have the same body, because PyGraphistry sends one.
     """
-    body = await read_model(call.request, KeyLogIn, is_required=False)
+    body = await call.read(KeyLogIn, is_required=False)
     header = call.request.headers.get("authorization", "")
     signed_in = await call.services.credentials.sign_in_with_key(header, address_of(call.request))
     return await _answer(call.services, signed_in, body.org_name)
@@ -92,6 +101,7 @@ async def log_in_with_key(call: OpenCall[None]) -> Response:
     body=TokenBody,
     answers={200: TokenShown},
     errors=(Unauthenticated, *_CATALOG),
+    audit=(),
 )
 async def refresh(call: OpenCall[TokenBody]) -> Response:
     """Get the same token back while more than half of its lifetime remains, else a new token.
@@ -102,7 +112,13 @@ async def refresh(call: OpenCall[TokenBody]) -> Response:
 
 
 @routes.on(
-    "POST", "/api-token-verify", access="open", body=TokenBody, answers={200: TokenShown}, errors=(CatalogUnavailable,)
+    "POST",
+    "/api-token-verify",
+    access="open",
+    body=TokenBody,
+    answers={200: TokenShown},
+    errors=(CatalogUnavailable,),
+    audit=(),
 )
 async def verify(call: OpenCall[TokenBody]) -> Response:
     """Check if a token is valid. If it is not, the answer is a 400."""
@@ -113,7 +129,12 @@ async def verify(call: OpenCall[TokenBody]) -> Response:
     return JSONResponse({"token": call.body.token.strip()})
 
 
-@routes.on("POST", "/api/v2/auth/logout", answers={200: LoggedOut})
+@routes.on(
+    "POST",
+    "/api/v2/auth/logout",
+    answers={200: LoggedOut},
+    audit=("log_out",),
+)
 async def log_out(call: Call[None]) -> Response:
     """End the log-in of this request's token, on every replica within seconds."""
     credential = credential_of(call.request)
@@ -131,6 +152,7 @@ async def log_out(call: Call[None]) -> Response:
     access="admin",
     answers={200: StatusOk},
     errors=(UnknownUser, CatalogFull),
+    audit=("user.log_out",),
 )
 async def log_out_user(call: Call[None]) -> Response:
     """End all log-ins of a user; for administrators.

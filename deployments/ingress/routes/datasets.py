@@ -7,10 +7,13 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden
-from deployments.ingress.body import checked, page_body, page_of, read_json
+from deployments.ingress.body import read_checked
 from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import find, permitted, reader_of
+from deployments.ingress.callers.finishing import finished
 from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.fields import DESCRIPTION_BYTES, MOST_TITLE
+from deployments.ingress.paging import list_page, page_of
 from deployments.ingress.routes.shapes.datasets import (
     DatasetDescribed,
     DatasetMade,
@@ -18,13 +21,22 @@ from deployments.ingress.routes.shapes.datasets import (
     DatasetShown,
     TableAttached,
 )
-from deployments.ingress.routing.declarations import JSON, Parameter, json_answer, link, unread_body, upload_body
+from deployments.ingress.routing.declarations import (
+    JSON,
+    Parameter,
+    json_answer,
+    link,
+    text_of,
+    unread_body,
+    upload_body,
+)
 from deployments.ingress.routing.parameters import PAGE, TYPES_IN_PATHS
 from deployments.ingress.routing.routes import Routes
+from deployments.ingress.uploads.bindings import check_bindings
 from deployments.ingress.uploads.new_dataset import ROLE_KEYS, NewDataset, expiry_of, organization_of, tables_of
 from deployments.ingress.uploads.receiving import kept, parsed, received
 from deployments.ingress.uploads.storage_room import check_room
-from runtime.datasets.records import Access, DatasetRecord, ObjectRecord
+from runtime.datasets.records import Access, DatasetRecord, ObjectRecord, Role
 from runtime.errors import InvalidTable, Overloaded, RunInterrupted, StorageFull, StoreUnavailable
 
 routes = Routes()
@@ -33,7 +45,7 @@ routes = Routes()
 @routes.on(
     "POST",
     "/api/v2/upload/datasets",
-    body=unread_body({JSON: NewDataset}),
+    body=unread_body({JSON: NewDataset}, most_bytes=DESCRIPTION_BYTES),
     answers={
         201: json_answer(
             DatasetMade,
@@ -47,13 +59,13 @@ routes = Routes()
         )
     },
     errors=(Forbidden, InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
+    audit=("dataset.create",),
 )
 async def create(call: Call[None]) -> Response:
     """Create a dataset from files, or an empty one to which tables are uploaded next."""
-    payload = await read_json(call.request)
-    body = checked(NewDataset, payload)
+    payload, body = await read_checked(call.request, NewDataset, call.most_bytes)
     organization = await organization_of(call, body.org_name)
-    tables = await tables_of(call, body)
+    tables = await tables_of(call, body, payload)
     expires_at = expiry_of(call.services, payload)
     made = (table for table in tables.values() if isinstance(table, ObjectRecord))
     async with kept(call.services, *made, gone="a file of this dataset was deleted meanwhile"):
@@ -79,6 +91,8 @@ async def create(call: Call[None]) -> Response:
     body=upload_body("The bytes of the table. The query may have options of its parser."),
     answers={200: TableAttached},
     errors=(Forbidden, InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
+    audit=("dataset.attach",),
+    ends_with_caller=True,
 )
 async def attach(call: Call[None]) -> Response:
     """Upload one table of a dataset."""
@@ -92,15 +106,19 @@ async def attach(call: Call[None]) -> Response:
     started = time.perf_counter()
     await check_room(call.request, call.services, record.owner_id, file_type, "", record.tables.get(role))
     async with received(call.request, call.services) as upload:
+        await call.check_again()
         table = await parsed(
             call.services, call.principal.user_id, upload, file_type, "", dict(call.request.query_params)
         )
-    async with kept(call.services, table, gone=f"dataset {record.id} not found"):
-        await call.services.change(call.services.datasets.attach, record.id, role, table)
-    call.note(action, f"dataset:{record.id}", role=role, stored_bytes=table.byte_count)
-    if role in record.tables:
-        await call.services.runners.evict(record.id)
-        await call.services.collect_garbage()
+    replaced = record.tables.get(role)
+    try:
+        # The caller may have lost their access while the body arrived.
+        await permitted(call, record.id, Access.EDIT, action)
+        check_bindings(record.payload, role, table.dtypes, None if replaced is None else replaced.dtypes)
+    except (Forbidden, InvalidRequest, NotFound):
+        await call.services.discard(table)
+        raise
+    await finished(_attached(call, record, role, table))
     data = {
         "dataset_id": record.id,
         "dtypes": dict(table.dtypes),
@@ -109,6 +127,15 @@ async def attach(call: Call[None]) -> Response:
         "time_parsing_s": round(time.perf_counter() - started, 3),
     }
     return JSONResponse({"success": True, "message": f"Dataset {role} created", "data": data})
+
+
+async def _attached(call: Call[None], record: DatasetRecord, role: Role, table: ObjectRecord) -> None:
+    async with kept(call.services, table, gone=f"dataset {record.id} not found"):
+        await call.services.change(call.services.datasets.attach, record.id, role, table)
+    call.note("dataset.attach", f"dataset:{record.id}", role=role, stored_bytes=table.byte_count)
+    if role in record.tables:
+        await call.services.runners.evict(record.id)
+        await call.services.collect_garbage()
 
 
 @routes.on("GET", "/api/v2/upload/datasets/{dataset_id}", answers={200: DatasetDescribed}, errors=(NotFound,))
@@ -123,7 +150,7 @@ async def describe(call: Call[None]) -> Response:
     "/api/v2/datasets",
     parameters=(
         *PAGE,
-        Parameter("search", "Only datasets with this text in their name, description or id.", {"type": "string"}),
+        Parameter("search", "Only datasets with this text in their name, description or id.", text_of(MOST_TITLE)),
     ),
     answers={200: DatasetPage},
     errors=(InvalidRequest,),
@@ -134,17 +161,23 @@ async def page(call: Call[None]) -> Response:
     search = call.request.query_params.get("search") or None
     reader = reader_of(call.principal)
     count, found = await asyncio.to_thread(call.services.datasets.page, reader, limit, offset, search)
-    return JSONResponse(page_body(call.request, count, limit, offset, [_shown(*item) for item in found]))
+    return list_page(call.request, count, limit, offset, [_listed(*item) for item in found])
 
 
 @routes.on("GET", "/api/v2/datasets/{dataset_id}", answers={200: DatasetShown}, errors=(NotFound,))
 async def get(call: Call[None]) -> Response:
-    """Get one dataset, as the list shows it."""
+    """Get one dataset, with everything that a list may leave out."""
     found = await find(call.services, call.principal, call.path["dataset_id"])
     return JSONResponse(_shown(found.record, found.access))
 
 
-@routes.on("DELETE", "/api/v2/datasets/{dataset_id}", answers={204: None}, errors=(Forbidden, NotFound))
+@routes.on(
+    "DELETE",
+    "/api/v2/datasets/{dataset_id}",
+    answers={204: None},
+    errors=(Forbidden, NotFound),
+    audit=("dataset.delete",),
+)
 async def delete(call: Call[None]) -> Response:
     """Delete a dataset. Only its owner may. Running tasks finish, then its tables are deleted."""
     action = "dataset.delete"
@@ -156,8 +189,16 @@ async def delete(call: Call[None]) -> Response:
     return Response(status_code=204)
 
 
+def _listed(record: DatasetRecord, access: Access) -> dict[str, Any]:
+    """Return a dataset for a list: without what comes from its body of creation if that is long."""
+    shown = _shown(record, access)
+    if record.is_long:
+        shown |= dict.fromkeys(("node_files", "edge_files", "node_encodings", "edge_encodings", "metadata"))
+    return shown
+
+
 def _shown(record: DatasetRecord, access: Access) -> dict[str, Any]:
-    """Return a dataset as the list shows it (protocol 3.3), with ``expires_at`` and the caller's ``access``."""
+    """Return a dataset (protocol 3.3), with ``expires_at`` and the caller's ``access``."""
     payload, tables = record.payload, record.tables
     metadata = payload.get("metadata") or {}
     created = record.created_at.isoformat()

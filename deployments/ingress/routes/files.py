@@ -1,27 +1,40 @@
 """Files: declare a file and its type, then upload its bytes."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from deployments.ingress.body import page_body, page_of, read_model
 from deployments.ingress.callers.call import Call
+from deployments.ingress.callers.finishing import finished
 from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.fields import Agent, Name, Options, Prose, Title, Word
+from deployments.ingress.paging import list_page, page_of
 from deployments.ingress.routes.shapes.files import FilePage, FileShown
-from deployments.ingress.routing.declarations import JSON, Parameter, json_answer, link, unread_body, upload_body
+from deployments.ingress.routing.declarations import (
+    JSON,
+    Parameter,
+    json_answer,
+    json_body,
+    link,
+    text_of,
+    unread_body,
+    upload_body,
+)
 from deployments.ingress.routing.parameters import PAGE
 from deployments.ingress.routing.routes import Routes
-from deployments.ingress.services import Services
-from deployments.ingress.uploads.receiving import kept, parsed, received
+from deployments.ingress.uploads.receiving import Received, kept, parsed, received
 from deployments.ingress.uploads.storage_room import check_room
 from runtime.datasets.file_types import COMPRESSION_NAMES, FILE_TYPE_NAMES
-from runtime.datasets.records import FileRecord, RecordGone
+from runtime.datasets.records import FileRecord, ObjectRecord, RecordGone
 from runtime.errors import InvalidTable, Overloaded, RunInterrupted, StorageFull, StoreUnavailable
 
 routes = Routes()
+
+FILE_BODY_BYTES: Final = 128 * 1024
+"""The limit of the body that describes a file: its parser options are most of it."""
 
 if TYPE_CHECKING:
     FileTypeName: TypeAlias = str
@@ -29,8 +42,6 @@ if TYPE_CHECKING:
 else:
     FileTypeName = Literal[FILE_TYPE_NAMES]
     CompressionName = Literal["", *COMPRESSION_NAMES]
-
-_TEXT: Final = {"type": "string"}
 
 
 _NO_TRANSFORMS: Final[Any] = Field(
@@ -45,13 +56,13 @@ class NewFile(BaseModel):
 
     file_type: FileTypeName = Field(examples=["csv"])
     file_compression: CompressionName | None = ""
-    name: str | None = Field(None, examples=["transactions"])
-    description: str | None = None
-    parser_options: dict[str, Any] | None = None
-    sql_transforms: list[str] | None = _NO_TRANSFORMS
-    org_name: str | None = None
-    agent_name: str | None = None
-    agent_version: str | None = None
+    name: Title | None = Field(None, examples=["transactions"])
+    description: Prose | None = None
+    parser_options: Options | None = None
+    sql_transforms: Annotated[list[Word], Field(max_length=100)] | None = _NO_TRANSFORMS
+    org_name: Name | None = None
+    agent_name: Agent | None = None
+    agent_version: Agent | None = None
 
 
 class FileChange(BaseModel):
@@ -59,16 +70,16 @@ class FileChange(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    name: str | None = None
-    description: str | None = None
-    parser_options: dict[str, Any] | None = None
-    sql_transforms: list[str] | None = _NO_TRANSFORMS
+    name: Title | None = None
+    description: Prose | None = None
+    parser_options: Options | None = None
+    sql_transforms: Annotated[list[Word], Field(max_length=100)] | None = _NO_TRANSFORMS
 
 
 @routes.on(
     "POST",
     "/api/v2/files",
-    body=NewFile,
+    body=json_body(NewFile, most_bytes=FILE_BODY_BYTES),
     answers={
         201: json_answer(
             FileShown,
@@ -79,6 +90,7 @@ class FileChange(BaseModel):
             },
         )
     },
+    audit=("file.create",),
 )
 async def create(call: Call[NewFile]) -> Response:
     """Declare a file. Upload its bytes next."""
@@ -87,6 +99,7 @@ async def create(call: Call[NewFile]) -> Response:
     fields["file_compression"] = call.body.file_compression or ""
     fields["parser_options"] = call.body.parser_options or {}
     record = await asyncio.to_thread(lambda: call.services.files.create(call.principal.user_id, **fields))
+    call.note("file.create", f"file:{record.id}", file_type=record.file_type)
     return JSONResponse(_shown(record), 201)
 
 
@@ -95,7 +108,7 @@ async def page(call: Call[None]) -> Response:
     """List your own files, newest first."""
     limit, offset = page_of(call.request)
     count, records = await asyncio.to_thread(call.services.files.page, call.principal.user_id, limit, offset)
-    return JSONResponse(page_body(call.request, count, limit, offset, [_shown(record) for record in records]))
+    return list_page(call.request, count, limit, offset, [_listed(record) for record in records])
 
 
 @routes.on("GET", "/api/v2/files/{file_id}", answers={200: FileShown}, errors=(NotFound,))
@@ -107,14 +120,15 @@ async def get(call: Call[None]) -> Response:
 @routes.on(
     "PATCH",
     "/api/v2/files/{file_id}",
-    body=unread_body({JSON: FileChange}),
+    body=unread_body({JSON: FileChange}, most_bytes=FILE_BODY_BYTES),
     answers={200: FileShown},
     errors=(NotFound,),
+    audit=("file.change",),
 )
 async def change(call: Call[None]) -> Response:
     """Change the name, the description or the parser options of a file. New options apply from the next upload on."""
     record = await _own_file(call)
-    body = await read_model(call.request, FileChange)
+    body = await call.read(FileChange)
     _refuse_transforms(body.sql_transforms)
     given = body.model_dump(include=body.model_fields_set - {"sql_transforms"})
     if "parser_options" in given:
@@ -124,10 +138,17 @@ async def change(call: Call[None]) -> Response:
             record = await asyncio.to_thread(lambda: call.services.files.change(record.id, **given))
         except RecordGone:
             raise NotFound(f"file {record.id} not found") from None
+        call.note("file.change", f"file:{record.id}", fields=sorted(given))
     return JSONResponse(_shown(record))
 
 
-@routes.on("DELETE", "/api/v2/files/{file_id}", answers={204: None}, errors=(NotFound,))
+@routes.on(
+    "DELETE",
+    "/api/v2/files/{file_id}",
+    answers={204: None},
+    errors=(NotFound,),
+    audit=("file.delete",),
+)
 async def delete(call: Call[None]) -> Response:
     """Delete a file. Datasets that were made from it keep their tables."""
     record = await _own_file(call)
@@ -141,37 +162,45 @@ async def delete(call: Call[None]) -> Response:
     "POST",
     "/api/v2/upload/files/{file_id}",
     parameters=(
-        Parameter("erase", "Accepted without effect: bytes that are not a table are never kept.", _TEXT, "true"),
+        Parameter("erase", "Accepted without effect: bytes that are not a table are never kept.", text_of(10), "true"),
     ),
     body=upload_body("The bytes of the file, in its declared type. The query may have options of its parser."),
     answers={200: FileShown},
     errors=(InvalidTable, NotFound, Overloaded, RunInterrupted, StorageFull, StoreUnavailable),
+    audit=("file.upload",),
+    ends_with_caller=True,
 )
 async def upload(call: Call[None]) -> Response:
     """Upload the bytes of a file. The declared type counts, whatever the ``Content-Type``."""
     record = await _own_file(call)
-    options = {**record.parser_options, **_query_options(call.request)}
+    options = {**(record.parser_options or {}), **_query_options(call.request)}
     file_type, compression = record.file_type, record.file_compression
     await check_room(call.request, call.services, record.owner_id, file_type, compression, record.object)
     async with received(call.request, call.services) as upload:
+        await call.check_again()
         try:
             table = await parsed(call.services, call.principal.user_id, upload, file_type, compression, options)
         except InvalidTable as failure:
             # Bytes that are not a table are not kept, with or without ``erase``. The id can be used again.
-            await _failed(call.services, record, failure.message)
+            await finished(_failed(call, record, failure))
             raise
+    return JSONResponse(_shown(await finished(_uploaded(call, record, upload, table))))
+
+
+async def _uploaded(call: Call[None], record: FileRecord, upload: Received, table: ObjectRecord) -> FileRecord:
     async with kept(call.services, table, gone=f"file {record.id} not found"):
         record = await asyncio.to_thread(call.services.files.uploaded, record.id, table, upload.byte_count)
     call.note("file.upload", f"file:{record.id}", bytes=upload.byte_count, stored_bytes=table.byte_count)
     await call.services.collect_garbage()
-    return JSONResponse(_shown(record))
+    return record
 
 
-async def _failed(services: Services, record: FileRecord, message: str) -> None:
+async def _failed(call: Call[None], record: FileRecord, failure: InvalidTable) -> None:
     try:
-        await asyncio.to_thread(services.files.failed, record.id, [message])
+        await asyncio.to_thread(call.services.files.failed, record.id, [failure.message])
     except RecordGone:
         raise NotFound(f"file {record.id} not found") from None
+    call.note("file.upload", f"file:{record.id}", "refused", reason=failure.message)
 
 
 async def _own_file(call: Call[Any]) -> FileRecord:
@@ -192,12 +221,18 @@ def _query_options(request: Request) -> dict[str, Any]:
     return {name: value for name, value in request.query_params.items() if name != "erase"}
 
 
+def _listed(record: FileRecord) -> dict[str, Any]:
+    """Return a file for a list, in which what is long is null."""
+    has_errors = record.errors is not None or record.is_valid is not False
+    return _shown(record) if has_errors else {**_shown(record), "errors": None}
+
+
 def _shown(record: FileRecord) -> dict[str, Any]:
     """Return a file as clients see it (protocol 2.2)."""
     table = record.object
     schemas = []
     if table is not None:
-        dtypes = dict(table.dtypes)
+        dtypes = dict(table.dtypes) if table.dtypes or not table.column_count else None
         schemas.append(
             {
                 "name": record.name,

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from auth.errors import GroupExists, InvalidName, UnknownFlag, UnknownGroup, UnknownUser
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest
+from deployments.ingress.fields import Name
 from deployments.ingress.routes.shapes.administration import FlagList, GroupList, GroupMade
 from deployments.ingress.routes.shapes.base import Done
 from deployments.ingress.routing.declarations import json_answer, link
@@ -22,7 +23,7 @@ routes = Routes()
 class NewGroup(BaseModel):
     """A new group of users."""
 
-    name: Annotated[str, Field(examples=["analysts"], json_schema_extra=NAME)]
+    name: Annotated[Name, Field(examples=["analysts"], json_schema_extra=NAME)]
 
 
 class FlagChange(BaseModel):
@@ -35,8 +36,8 @@ class FlagChange(BaseModel):
     model_config = ConfigDict(strict=True)
 
     value: bool | None = Field(examples=[True])
-    user: str | None = Field(None, examples=["ann"])
-    group: str | None = None
+    user: Name | None = Field(None, examples=["ann"])
+    group: Name | None = None
     staff: bool = False
     percent: int | None = Field(None, ge=0, le=100)
 
@@ -55,6 +56,7 @@ async def list_flags(call: Call[None]) -> Response:
     body=FlagChange,
     answers={200: Done},
     errors=(UnknownFlag, UnknownGroup, UnknownUser),
+    audit=("flag.set",),
 )
 async def set_flag(call: Call[FlagChange]) -> Response:
     """Set a flag. The setting holds on every replica within seconds."""
@@ -92,6 +94,7 @@ async def list_groups(call: Call[None]) -> Response:
         201: json_answer(GroupMade, links={"remove": link("flags_remove_group", group="$response.body#/group/name")})
     },
     errors=(InvalidName, GroupExists),
+    audit=("group.add",),
 )
 async def add_group(call: Call[NewGroup]) -> Response:
     """Add a group."""
@@ -100,7 +103,14 @@ async def add_group(call: Call[NewGroup]) -> Response:
     return JSONResponse({"success": True, "group": {"name": call.body.name, "members": []}}, 201)
 
 
-@routes.on("DELETE", "/api/v2/admin/groups/{group}", access="admin", answers={204: None}, errors=(UnknownGroup,))
+@routes.on(
+    "DELETE",
+    "/api/v2/admin/groups/{group}",
+    access="admin",
+    answers={204: None},
+    errors=(UnknownGroup,),
+    audit=("group.remove",),
+)
 async def remove_group(call: Call[None]) -> Response:
     """Remove a group, and all flag settings for it."""
     group = call.path["group"]
@@ -115,6 +125,7 @@ async def remove_group(call: Call[None]) -> Response:
     access="admin",
     answers={200: Done},
     errors=(UnknownGroup, UnknownUser),
+    audit=("group.add_member",),
 )
 async def add_member(call: Call[None]) -> Response:
     """Add a user to a group. Idempotent."""
@@ -130,6 +141,7 @@ async def add_member(call: Call[None]) -> Response:
     access="admin",
     answers={204: None},
     errors=(UnknownGroup, UnknownUser),
+    audit=("group.remove_member",),
 )
 async def remove_member(call: Call[None]) -> Response:
     """Remove a user from a group. Idempotent."""

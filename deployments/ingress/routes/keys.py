@@ -3,16 +3,16 @@
 import asyncio
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden, UnknownKey
-from auth.keys import PersonalKey
-from deployments.ingress.body import read_model
+from auth.keys import NAME_CHARACTERS, PersonalKey
 from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.session import credential_of
+from deployments.ingress.fields import CutAt
 from deployments.ingress.routes.shapes.keys import KeyList, KeyMade
 from deployments.ingress.routing.declarations import JSON, json_answer, link, unread_body
 from deployments.ingress.routing.routes import Routes
@@ -23,7 +23,9 @@ routes = Routes()
 class NewKeyBody(BaseModel):
     """A new personal key."""
 
-    name: str = Field("", description="What the key is for; cut after 200 characters.", examples=["notebook"])
+    name: Annotated[str, CutAt(NAME_CHARACTERS)] = Field(
+        "", description="What the key is for; cut after 200 characters.", examples=["notebook"]
+    )
 
 
 @routes.on(
@@ -32,6 +34,7 @@ class NewKeyBody(BaseModel):
     body=unread_body({JSON: NewKeyBody}, is_required=False),
     answers={201: json_answer(KeyMade, links={"revoke": link("keys_revoke", key_id="$response.body#/id")})},
     errors=(Forbidden,),
+    audit=("key.create",),
 )
 async def create(call: Call[None]) -> Response:
     """Make a personal key. Its secret is in this answer only.
@@ -41,7 +44,7 @@ async def create(call: Call[None]) -> Response:
     credential = credential_of(call.request)
     if credential is not None and await call.services.credentials.is_from_key(credential.token):
         raise Forbidden("sign in with your password to make a personal key")
-    body = await read_model(call.request, NewKeyBody, is_required=False)
+    body = await call.read(NewKeyBody, is_required=False)
     made = await call.services.change(call.services.keys.create, call.principal.user_id, body.name)
     call.note("key.create", f"key:{made.key.id}")
     return JSONResponse({"success": True, **_shown(made.key), "secret": made.secret}, 201)
@@ -54,7 +57,13 @@ async def list_keys(call: Call[None]) -> Response:
     return JSONResponse({"success": True, "results": [_shown(key) for key in keys]})
 
 
-@routes.on("DELETE", "/api/v2/auth/pkey/{key_id}", answers={204: None}, errors=(UnknownKey,))
+@routes.on(
+    "DELETE",
+    "/api/v2/auth/pkey/{key_id}",
+    answers={204: None},
+    errors=(UnknownKey,),
+    audit=("key.revoke",),
+)
 async def revoke(call: Call[None]) -> Response:
     """Revoke one of your own keys. Tokens that were given for it end too."""
     key_id = call.path["key_id"]

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 from auth.errors import Forbidden, InvalidName, OrganizationExists, UnknownOrganization, UnknownUser
 from auth.organizations import Organization, Role, not_authorized
 from auth.principal import Principal
-from deployments.ingress.body import read_model
 from deployments.ingress.callers.call import Call
+from deployments.ingress.fields import Name, Title
 from deployments.ingress.routes.shapes.organizations import (
     MemberList,
     MemberSet,
@@ -31,8 +31,8 @@ class NewOrganization(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    slug: str = Field(examples=["acme"], json_schema_extra={"pattern": "^[a-z0-9][a-z0-9._-]{0,149}$"})
-    name: str = Field("", description="The name that people see; by default the slug.", examples=["Acme Ltd"])
+    slug: Name = Field(examples=["acme"], json_schema_extra={"pattern": "^[a-z0-9][a-z0-9._-]{0,149}$"})
+    name: Title = Field("", description="The name that people see; by default the slug.", examples=["Acme Ltd"])
 
 
 class NewRole(BaseModel):
@@ -61,7 +61,13 @@ async def active_organization(
     return {"slug": asked, "is_found": True, "is_member": found.role is not None}
 
 
-@routes.on("POST", "/api/v2/o/{slug}/switch", answers={200: Switched}, errors=(Forbidden, UnknownOrganization))
+@routes.on(
+    "POST",
+    "/api/v2/o/{slug}/switch",
+    answers={200: Switched},
+    errors=(Forbidden, UnknownOrganization),
+    audit=("organization.switch",),
+)
 async def switch(call: Call[None]) -> Response:
     """Check if the caller can make an organization active.
 
@@ -102,6 +108,7 @@ async def list_all(call: Call[None]) -> Response:
         )
     },
     errors=(InvalidName, OrganizationExists),
+    audit=("organization.add",),
 )
 async def add(call: Call[NewOrganization]) -> Response:
     """Add an organization without members; for administrators."""
@@ -110,7 +117,13 @@ async def add(call: Call[NewOrganization]) -> Response:
     return JSONResponse({"success": True, "organization": shown_organization(made)}, 201)
 
 
-@routes.on("GET", "/api/v2/o/{slug}/members", answers={200: MemberList}, errors=(Forbidden, UnknownOrganization))
+@routes.on(
+    "GET",
+    "/api/v2/o/{slug}/members",
+    answers={200: MemberList},
+    errors=(Forbidden, UnknownOrganization),
+    audit=("organization.members",),
+)
 async def list_members(call: Call[None]) -> Response:
     """List the members of an organization; for its members and for administrators."""
     await _check_role(call, ("member", "admin"))
@@ -124,13 +137,14 @@ async def list_members(call: Call[None]) -> Response:
     body=unread_body({JSON: NewRole}, is_required=False),
     answers={200: MemberSet},
     errors=(Forbidden, UnknownOrganization, UnknownUser),
+    audit=("organization.set_member", "organization.members"),
 )
 async def set_member(call: Call[None]) -> Response:
     """Add a member or change their role; for admins of the organization and for administrators."""
     await _check_role(call, ("admin",))
-    body = await read_model(call.request, NewRole, is_required=False)
+    body = await call.read(NewRole, is_required=False)
     slug, username = call.path["slug"], call.path["username"]
-    await call.services.change(call.services.organizations.set_member, slug, username, body.role)
+    await call.services.change(call.services.organizations.set_member, slug, username, body.role, call.principal)
     call.note("organization.set_member", f"organization:{slug}", username=username, role=body.role)
     return JSONResponse({"success": True, "status": "OK"})
 
@@ -140,12 +154,13 @@ async def set_member(call: Call[None]) -> Response:
     "/api/v2/o/{slug}/members/{username}",
     answers={204: None},
     errors=(Forbidden, UnknownOrganization, UnknownUser),
+    audit=("organization.remove_member", "organization.members"),
 )
 async def remove_member(call: Call[None]) -> Response:
     """Remove a member; for admins of the organization and for administrators."""
     await _check_role(call, ("admin",))
     slug, username = call.path["slug"], call.path["username"]
-    await call.services.change(call.services.organizations.remove_member, slug, username)
+    await call.services.change(call.services.organizations.remove_member, slug, username, call.principal)
     call.note("organization.remove_member", f"organization:{slug}", username=username)
     return Response(status_code=204)
 

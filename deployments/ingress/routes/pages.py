@@ -8,13 +8,15 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from auth import csrf
 from auth.errors import AuthError, InvalidCredentials, TooManyAttempts, Unauthenticated
+from auth.names import MOST_CHARACTERS, shown
 from auth.principal import Principal
 from catalog.errors import CatalogFull, CatalogUnavailable
-from deployments.ingress.body import checked, read_json
+from deployments.ingress.body import checked, json_object, read_bytes
 from deployments.ingress.callers.call import OpenCall, OptionalCall
 from deployments.ingress.callers.dataset_access import find
 from deployments.ingress.callers.session import credential_of
 from deployments.ingress.errors import InvalidRequest, NotFound, RequestError, status_of
+from deployments.ingress.fields import Link, Name, Password
 from deployments.ingress.middleware.security_headers import VIEWER_PATH
 from deployments.ingress.routes.admin import shown_user
 from deployments.ingress.routes.shapes.base import Done
@@ -28,6 +30,7 @@ from deployments.ingress.routing.declarations import (
     json_answer,
     page_answer,
     redirect_answer,
+    text_of,
     unread_body,
 )
 from deployments.ingress.routing.parameters import IN_PATHS
@@ -38,19 +41,19 @@ from deployments.ingress.web.assets import MEDIA_TYPES, assets
 from deployments.ingress.web.cookies import forget_both, set_csrf, set_session
 from deployments.ingress.web.csrf import (
     FORM_TYPE,
-    MAXIMUM_FORM_BYTES,
+    MOST_FIELDS,
     CsrfFailed,
     check_csrf,
     check_source,
-    read_form,
+    form_of,
     usable_secret,
 )
-from deployments.ingress.web.pages import page, safe_next, wants_page
+from deployments.ingress.web.pages import MAXIMUM_NEXT, page, safe_next, wants_page
 from runtime.datasets.records import DatasetRecord
 
 routes = Routes()
 
-_NEXT: Final = Parameter("next", "The page to go to next: a path on this server.", {"type": "string"}, "/docs")
+_NEXT: Final = Parameter("next", "The page to go to next: a path on this server.", text_of(MAXIMUM_NEXT), "/docs")
 
 MOST_COLUMNS: Final = 200
 """The viewer page lists so many columns of a table."""
@@ -59,9 +62,9 @@ MOST_COLUMNS: Final = 200
 class SignIn(BaseModel):
     """The body of a sign-in."""
 
-    username: str = Field(examples=["ann"])
-    password: str = Field(examples=["correct horse battery"])
-    next: str | None = Field(None, description="The page to go to after a form: a path on this server.")
+    username: Name = Field(examples=["ann"])
+    password: Password = Field(examples=["correct horse battery"])
+    next: Link | None = Field(None, description="The page to go to after a form: a path on this server.")
 
 
 @routes.on("GET", "/", access="optional", answers={200: page_answer("The page.")}, errors=(CatalogUnavailable,))
@@ -99,6 +102,7 @@ async def sign_in_page(call: OptionalCall[None]) -> Response:
     },
     errors=(InvalidCredentials, CsrfFailed, TooManyAttempts, CatalogUnavailable, CatalogFull),
     answers_page=True,
+    audit=("log_in",),
 )
 async def sign_in(call: OpenCall[None]) -> Response:
     """Sign in with a form or JSON. Sets the session cookie and a new CSRF secret.
@@ -109,14 +113,14 @@ async def sign_in(call: OpenCall[None]) -> Response:
     fields: dict[str, Any] = {}
     try:
         check_source(call.request, referer_required=False)
-        fields = await _sign_in_fields(call.request)
+        fields = await _sign_in_fields(call)
         body = checked(SignIn, fields)
         signed_in = await call.services.credentials.sign_in(body.username, body.password, address_of(call.request))
     except (AuthError, RequestError) as error:
         if not wants_page(call.request):
             raise
         typed = {name: value for name, value in fields.items() if isinstance(value, str)}
-        return _sign_in_page(call.request, safe_next(typed.get("next")), typed.get("username", ""), error)
+        return _sign_in_page(call.request, safe_next(typed.get("next")), shown(typed.get("username", "")), error)
     response: Response
     if _is_form(call.request):
         response = RedirectResponse(safe_next(body.next), 303)
@@ -137,6 +141,7 @@ async def sign_in(call: OpenCall[None]) -> Response:
     },
     errors=(Unauthenticated, CatalogUnavailable, CatalogFull),
     answers_page=True,
+    audit=("log_out",),
 )
 async def sign_out(call: OpenCall[None]) -> Response:
     """End the session of this request, or the log-in of its Bearer token."""
@@ -180,7 +185,9 @@ async def csrf_token(call: OpenCall[None]) -> Response:
     "GET",
     VIEWER_PATH,
     access="optional",
-    parameters=(Parameter("dataset", "The id of the dataset.", {"type": "string"}, IN_PATHS["dataset_id"].example),),
+    parameters=(
+        Parameter("dataset", "The id of the dataset.", text_of(MOST_CHARACTERS), IN_PATHS["dataset_id"].example),
+    ),
     answers={
         200: page_answer("The dataset; a page to sign in at if the caller is not signed in."),
         404: page_answer("There is no such dataset, or the caller may not read it."),
@@ -223,7 +230,7 @@ async def viewer(call: OptionalCall[None]) -> Response:
         Parameter(
             "v",
             "The digest of the file's content. If it is current, browsers may keep the file for a year.",
-            {"type": "string"},
+            text_of(64),
         ),
     ),
     answers={200: Answer("The file.", {kind.partition(";")[0]: TEXT for kind in MEDIA_TYPES.values()})},
@@ -251,12 +258,17 @@ def _server(request: Request) -> snippets.Server:
     return snippets.Server(request.url.scheme, request.url.netloc)
 
 
-async def _sign_in_fields(request: Request) -> dict[str, Any]:
-    if _is_form(request):
-        return dict(await read_form(request))
-    if _media_type(request) == "application/json":
-        return await read_json(request, MAXIMUM_FORM_BYTES)
-    raise InvalidRequest(f"sign in with a body of type {FORM_TYPE} or application/json")
+async def _sign_in_fields(call: OpenCall[None]) -> dict[str, Any]:
+    kind = _media_type(call.request)
+    if kind not in (FORM_TYPE, JSON):
+        raise InvalidRequest(f"sign in with a body of type {FORM_TYPE} or {JSON}")
+    data = await read_bytes(call.request, call.most_bytes)
+    if kind == JSON:
+        return json_object(data)
+    try:
+        return dict(form_of(data))
+    except ValueError:
+        raise InvalidRequest(f"the form has more than {MOST_FIELDS} fields") from None
 
 
 def _sign_in_page(request: Request, following: str, username: str = "", error: Exception | None = None) -> Response:

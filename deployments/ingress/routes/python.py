@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from auth.errors import EndpointDisabled
 from auth.principal import Principal
-from deployments.ingress.body import read_model
 from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import find
 from deployments.ingress.errors import NotFound, TooManyRequests
@@ -78,9 +77,11 @@ ENDINGS: Final = (
     "POST",
     "/api/v2/datasets/{dataset_id}/python",
     "/api/v2/etl/datasets/{dataset_id}/python",
-    body=unread_body({JSON: run_request_model}),
+    body=unread_body({JSON: run_request_model}, most_bytes=lambda settings: 8 * settings.max_source_bytes),
     answers={200: RESULT},
     errors=(*REFUSALS, *ENDINGS),
+    audit=("run",),
+    ends_with_caller=True,
 )
 async def run(call: Call[None]) -> Response:
     """Run ``task(g)`` on the dataset and respond with its result.
@@ -90,7 +91,7 @@ async def run(call: Call[None]) -> Response:
     """
     request, services, principal, settings = call.request, call.services, call.principal, call.services.settings
     await check_switches(services, principal)
-    body = await read_model(request, services.run_request, 8 * settings.max_source_bytes)
+    body = await call.read(services.run_request)
     record = (await find(services, principal, call.path["dataset_id"])).record
     run_id = await _run_id(services, body.run_id)
     engine, fell_back = _engine(body.engine, services)

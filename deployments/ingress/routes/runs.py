@@ -8,11 +8,12 @@ from typing import Any, Final
 from starlette.responses import JSONResponse, Response
 
 from auth.principal import Principal
-from deployments.ingress.body import page_body, page_of
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.fields import MOST_TITLE
+from deployments.ingress.paging import list_page, page_of
 from deployments.ingress.routes.shapes.runs import RunCancelled, RunPage, RunReceipt
-from deployments.ingress.routing.declarations import Parameter
+from deployments.ingress.routing.declarations import Parameter, text_of
 from deployments.ingress.routing.parameters import PAGE
 from deployments.ingress.routing.routes import Routes
 from deployments.ingress.services import Services
@@ -34,8 +35,8 @@ _LOOK_AGAIN_S: Final = SEEN_WITHIN_S / 2
     parameters=(
         *PAGE,
         Parameter("state", "Only runs in this state.", {"type": "string", "enum": list(STATES)}),
-        Parameter("dataset_id", "Only runs on this dataset.", {"type": "string"}),
-        Parameter("run_label", "Only runs with this label.", {"type": "string"}),
+        Parameter("dataset_id", "Only runs on this dataset.", text_of(32)),
+        Parameter("run_label", "Only runs with this label.", text_of(MOST_TITLE)),
     ),
     answers={200: RunPage},
     errors=(InvalidRequest,),
@@ -62,7 +63,7 @@ async def page(call: Call[None]) -> Response:
         _, going_on = await asyncio.to_thread(ask, MOST_GOING_ON, 0)
         matching = [receipt for receipt in await _as_they_are_now(call.services, going_on) if receipt.state == state]
         count, receipts = len(matching), matching[offset : offset + limit]
-    return JSONResponse(page_body(call.request, count, limit, offset, [_listed(receipt) for receipt in receipts]))
+    return list_page(call.request, count, limit, offset, [_listed(receipt) for receipt in receipts])
 
 
 @routes.on("GET", "/api/v2/runs/{run_id}", answers={200: RunReceipt}, errors=(NotFound,))
@@ -73,7 +74,13 @@ async def get(call: Call[None]) -> Response:
     return JSONResponse(_shown(receipt))
 
 
-@routes.on("POST", "/api/v2/runs/{run_id}/cancel", answers={200: RunCancelled}, errors=(NotFound,))
+@routes.on(
+    "POST",
+    "/api/v2/runs/{run_id}/cancel",
+    answers={200: RunCancelled},
+    errors=(NotFound,),
+    audit=("run.cancel",),
+)
 async def cancel(call: Call[None]) -> Response:
     """Cancel a run. Its caller gets ``TaskCancelled``. For a run that has ended, nothing changes."""
     receipt = await _own_run(call.services, call.principal, call.path["run_id"])
@@ -122,6 +129,4 @@ def _listed(receipt: Receipt) -> dict[str, Any]:
     shown = _shown(receipt)
     for name in ("stdout", "stderr", "source"):
         del shown[name]
-    if receipt.failure is not None:
-        shown["failure"] = {name: receipt.failure.get(name) for name in ("type", "message")}
     return shown

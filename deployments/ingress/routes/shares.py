@@ -2,28 +2,31 @@
 
 import asyncio
 import re
-import unicodedata
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden
+from auth.names import normal
 from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import permitted
 from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.fields import MOST_EMAIL, MOST_INVITES, Email, Prose, Word
 from deployments.ingress.routes.shapes.datasets import Shared
+from deployments.ingress.routing.declarations import json_answer, json_body
 from deployments.ingress.routing.routes import Routes
 from runtime.datasets.records import Access, Action, Mode, NoOrganization, RecordGone, Share
 
 routes = Routes()
 
+SHARE_BODY_BYTES: Final = 512 * 1024
+"""The limit of the body of a share link: it may invite 1,000 people."""
+
 ACTION: Final = "dataset.share"
-MOST_INVITES: Final = 1000
 
 _EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
 _USERNAME: Final = re.compile(r"[\w.+-]{1,150}")
-_MOST_EMAIL: Final = 320  # characters
 
 ActionField = Annotated[Action, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 
@@ -33,7 +36,7 @@ class Invitation(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    email: str
+    email: Email
     action: ActionField | None = None
 
 
@@ -42,16 +45,23 @@ class ShareLink(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    obj_pk: str
+    obj_pk: Word
     obj_type: Literal["dataset"] = "dataset"
     mode: Mode = "private"
     notify: bool | None = None
-    invited_users: list[Invitation | str] | None = Field(None, max_length=MOST_INVITES)
+    invited_users: Annotated[list[Invitation | Email], Field(max_length=MOST_INVITES)] | None = None
     mode_action: ActionField | None = None
-    message: str | None = Field(None, max_length=10_000)
+    message: Prose | None = None
 
 
-@routes.on("POST", "/api/v2/share/link", body=ShareLink, answers={200: Shared}, errors=(Forbidden, NotFound))
+@routes.on(
+    "POST",
+    "/api/v2/share/link",
+    body=json_body(ShareLink, most_bytes=SHARE_BODY_BYTES),
+    answers={200: Shared},
+    errors=(Forbidden, NotFound),
+    audit=("dataset.share",),
+)
 async def share(call: Call[ShareLink]) -> Response:
     """Set who else may use a dataset. Replaces the earlier sharing."""
     body = call.body
@@ -73,7 +83,13 @@ async def share(call: Call[ShareLink]) -> Response:
     return JSONResponse({"status": "OK", "message": "", "data": shown})
 
 
-@routes.on("GET", "/api/v2/share/link/{dataset_id}", answers={200: Shared}, errors=(Forbidden, NotFound))
+@routes.on(
+    "GET",
+    "/api/v2/share/link/{dataset_id}",
+    answers={200: json_answer(Shared, "How the dataset is shared.")},
+    errors=(Forbidden, NotFound),
+    audit=("dataset.share",),
+)
 async def get(call: Call[None]) -> Response:
     """Get who else may use a dataset; for its owner and for users with share access."""
     dataset_id = call.path["dataset_id"]
@@ -99,9 +115,9 @@ def _name(text: str) -> str:
     text = text.strip()
     if "@" in text:
         name = text.lower()
-        valid = len(name) <= _MOST_EMAIL and name.isprintable() and _EMAIL.fullmatch(name) is not None
+        valid = len(name) <= MOST_EMAIL and name.isprintable() and _EMAIL.fullmatch(name) is not None
     else:
-        name = unicodedata.normalize("NFKC", text)
+        name = normal(text)
         valid = _USERNAME.fullmatch(name) is not None
     if not valid:
         raise InvalidRequest(f"invited_users: {text[:80]!r} is neither an e-mail address nor a username")

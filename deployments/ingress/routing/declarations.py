@@ -35,10 +35,20 @@ RouteAccess = WithoutPrincipal | Literal["optional"] | WithPrincipal
 """
 
 TEXT: Final[Schema] = {"type": "string"}
+
+
+def text_of(most_characters: int) -> Schema:
+    """Return the schema of a text in a parameter, which has a bound."""
+    return {"type": "string", "maxLength": most_characters}
+
+
 BYTES: Final[Schema] = {"type": "string", "format": "binary"}
 HTML: Final = "text/html"
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
+
+SMALL_BODY_BYTES: Final = 16 * 1024
+"""The limit of a body whose route declares none: enough for names, passwords, tokens and a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +68,18 @@ class Body(Generic[BodyT]):
     """The body of a request, by media type. A function is given this server's settings and returns the model.
 
     ``model`` is what the body is checked against before the handler is called; None if the handler reads the body.
+    ``most_bytes`` is the limit of the body: a number, or a function of the settings.
     """
 
     contents: Mapping[str, Shape | Callable[[Settings], Model]]
+    most_bytes: int | Callable[[Settings], int]
     model: type[BodyT] | None = None
     is_required: bool = True
     description: str = ""
+
+    def limit(self, settings: Settings) -> int:
+        """Return the limit of the body in bytes."""
+        return self.most_bytes if isinstance(self.most_bytes, int) else self.most_bytes(settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +117,27 @@ NO_CONTENT: Final = Answer("Success; no content.")
 """The answer with status 204."""
 
 
-def json_body(model: type[ModelT]) -> Body[ModelT]:
+def json_body(model: type[ModelT], most_bytes: int = SMALL_BODY_BYTES) -> Body[ModelT]:
     """Return a body of JSON that is read and checked before the handler is called."""
-    return Body({JSON: model}, model)
+    return Body({JSON: model}, most_bytes, model)
 
 
 def unread_body(
-    contents: Mapping[str, Shape | Callable[[Settings], Model]], description: str = "", *, is_required: bool = True
+    contents: Mapping[str, Shape | Callable[[Settings], Model]],
+    description: str = "",
+    *,
+    most_bytes: int | Callable[[Settings], int] = SMALL_BODY_BYTES,
+    is_required: bool = True,
 ) -> Body[None]:
     """Return a body that the handler reads, because something else has to be checked first."""
-    return Body(contents, None, is_required, description)
+    return Body(contents, most_bytes, None, is_required, description)
 
 
 def upload_body(description: str) -> Body[None]:
     """Return a body of bytes, whatever their ``Content-Type``, that the handler reads as they arrive."""
-    return unread_body({"application/octet-stream": BYTES}, description)
+    return unread_body(
+        {"application/octet-stream": BYTES}, description, most_bytes=lambda settings: settings.max_upload_bytes
+    )
 
 
 def _first_paragraph(model: Model) -> str:

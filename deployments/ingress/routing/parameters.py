@@ -1,20 +1,48 @@
 """Parameters that several routes take. A name in a path means the same in every path."""
 
+from collections.abc import Iterable
 from typing import Final
 
+from starlette.requests import Request
+
 from auth.flags import KNOWN as FLAGS
+from auth.names import MOST_CHARACTERS
+from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.paging import MOST_OFFSET
 from deployments.ingress.routing.declarations import Parameter, Schema
 from deployments.ingress.web.assets import MEDIA_TYPES
 from runtime.datasets.file_types import FILE_TYPES
 
+_NUMBER_CHARACTERS: Final = 100
+
 TYPES_IN_PATHS: Final = tuple(kind.name for kind in FILE_TYPES if kind.in_path)
 
-_ID: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
-_NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 150}
+_ID: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{32}$", "maxLength": 32}
+_NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
 
 
 def _path(name: str, description: str, schema: Schema, example: str) -> Parameter:
     return Parameter(name, description, schema, example, "path", is_required=True)
+
+
+def check_parameters(request: Request, parameters: Iterable[Parameter]) -> None:
+    """Raise ``NotFound`` or ``InvalidRequest`` for a text in path or query that is longer than its parameter may be."""
+    for parameter in parameters:
+        most = _most_characters(parameter.schema)
+        if parameter.location == "path" and len(request.path_params[parameter.name]) > most:
+            raise NotFound(f"no {parameter.name} has more than {most} characters")
+        if parameter.location == "query" and len(request.query_params.get(parameter.name, "")) > most:
+            raise InvalidRequest(f"{parameter.name} must have at most {most} characters")
+
+
+def _most_characters(schema: Schema) -> int:
+    """Return the most characters of a parameter's text. Raises ``KeyError`` for a schema without a bound."""
+    if "enum" in schema:
+        return MOST_CHARACTERS
+    if schema["type"] in ("integer", "boolean"):
+        return _NUMBER_CHARACTERS
+    most: int = schema["maxLength"]
+    return most
 
 
 IN_PATHS: Final = {
@@ -35,8 +63,7 @@ IN_PATHS: Final = {
 }
 """The parameters in paths, by name."""
 
-_COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 99_999_999_999}
-"""The numbers that ``deployments/ingress/body.py`` accepts."""
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": MOST_OFFSET}
 
 NAME: Final = {"pattern": r"^[\p{L}\p{N}_.@+-]{1,150}$"}
 """Names of users and groups."""

@@ -6,6 +6,7 @@ Routes answer with and without a trailing slash, by direct dispatch: a redirect 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload  # Any: a body of whichever model
 
 from pydantic import BaseModel
@@ -13,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from auth.principal import Principal
 from deployments.ingress.body import read_model
-from deployments.ingress.callers.call import Call, OpenCall, OptionalCall
-from deployments.ingress.callers.session import administrator, principal, reader
+from deployments.ingress.callers.call import Call, OpenCall, OptionalCall, unless_slow
+from deployments.ingress.callers.finishing import finished
+from deployments.ingress.callers.session import administrator, check_again, principal, reader
 from deployments.ingress.routing.declarations import (
     NO_CONTENT,
+    SMALL_BODY_BYTES,
     Answer,
     Body,
     BodyT,
@@ -30,7 +32,7 @@ from deployments.ingress.routing.declarations import (
     json_answer,
     json_body,
 )
-from deployments.ingress.routing.parameters import IN_PATHS
+from deployments.ingress.routing.parameters import IN_PATHS, check_parameters
 from deployments.ingress.services import services_of
 
 CallT = TypeVar("CallT", bound=OpenCall[Any])
@@ -45,7 +47,9 @@ class Operation:
     """A method on a path, its handler, and what it declares.
 
     ``errors`` are the operation's own; ``openapi/document.py`` adds what can go wrong everywhere.
-    ``answers_page``: errors too are pages if ``Accept`` names ``text/html``.
+    ``answers_page``: errors too are pages if ``Accept`` names ``text/html``. ``audit`` has the actions of the
+    lines that it may add to the audit log; it is empty if the operation changes nothing that is kept.
+    ``ends_with_caller``: a caller who leaves ends it; any other operation that changes something goes on to its line.
     """
 
     method: str
@@ -57,31 +61,46 @@ class Operation:
     answers: Mapping[int, Answer]
     errors: tuple[type[Exception], ...]
     answers_page: bool
+    audit: tuple[str, ...] | None
+    ends_with_caller: bool
 
     async def serve(self, request: Request) -> Response:
         """Call the handler for a caller who may call it, with the body that it takes.
 
-        Raises ``Unauthenticated``, ``CsrfFailed`` and ``Forbidden`` for the caller; then ``TooLarge`` and
-        ``InvalidRequest`` for the body.
+        Raises ``Unauthenticated``, ``CsrfFailed`` and ``Forbidden`` for the caller; then ``NotFound`` and
+        ``InvalidRequest`` for the parameters; then ``TooLarge`` and ``InvalidRequest`` for the body.
         """
+        if self.audit and not self.ends_with_caller:
+            return await finished(self._serve(request))
+        return await self._serve(request)
+
+    async def _serve(self, request: Request) -> Response:
         services = services_of(request)
-        caller: Principal | None
+        limit = SMALL_BODY_BYTES if self.body is None else self.body.limit(services.settings)
         match self.access:
             case "open" | "key" | "credential":
-                return await self.handler(OpenCall(request, services, await self._body_of(request)))
+                check_parameters(request, self.parameters)
+                return await self.handler(OpenCall(request, services, await self._body_of(request, limit), limit))
             case "optional":
                 caller = await reader(request, services)
-                return await self.handler(OptionalCall(request, services, await self._body_of(request), caller))
+                check_parameters(request, self.parameters)
+                body = await self._body_of(request, limit)
+                return await self.handler(OptionalCall(request, services, body, limit, caller))
             case "user":
-                caller = await principal(request, services)
+                find = partial(principal, request, services)
             case "admin":
-                caller = await administrator(request, services)
-        return await self.handler(Call(request, services, await self._body_of(request), caller))
+                find = partial(administrator, request, services)
+        caller = await find()
+        again = partial(check_again, find, services, caller)
+        check_parameters(request, self.parameters)
+        async with unless_slow(again):
+            body = await self._body_of(request, limit)
+        return await self.handler(Call(request, services, body, limit, caller, self.audit or (), again))
 
-    async def _body_of(self, request: Request) -> Any:
+    async def _body_of(self, request: Request, limit: int) -> Any:
         if self.body is None or self.body.model is None:
             return None
-        return await read_model(request, self.body.model)
+        return await read_model(request, self.body.model, limit)
 
 
 class Declared(TypedDict, total=False):
@@ -91,6 +110,8 @@ class Declared(TypedDict, total=False):
     answers: Mapping[int, Answer | type[BaseModel] | None]
     errors: tuple[type[Exception], ...]
     answers_page: bool
+    audit: tuple[str, ...]
+    ends_with_caller: bool
 
 
 class Routes:
@@ -103,6 +124,7 @@ class Routes:
             body=NewGroup,                               # a model: JSON; or a Body
             answers={201: GroupMade},                    # a model: JSON; None: no content; or an Answer
             errors=(GroupExists,),                       # classes to which ``ingress/errors.py`` gives a status
+            audit=("group.add",),                        # what it adds to the audit log
         )
         async def add_group(call: Call[NewGroup]) -> Response:
             \"""Make a group.                                <- the summary
@@ -165,6 +187,8 @@ class Routes:
         answers: Mapping[int, Answer | type[BaseModel] | None] | None = None,
         errors: tuple[type[Exception], ...] = (),
         answers_page: bool = False,
+        audit: tuple[str, ...] | None = None,
+        ends_with_caller: bool = False,
     ) -> Register[Any]:
         """Serve ``methods`` (space-separated) of every path, in both slash forms.
 
@@ -185,6 +209,8 @@ class Routes:
                         answers=described,
                         errors=errors,
                         answers_page=answers_page,
+                        audit=audit,
+                        ends_with_caller=ends_with_caller,
                     )
                     self.operations.append(operation)
             return handler

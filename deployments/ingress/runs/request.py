@@ -1,12 +1,13 @@
 """The body of a request to run a task, with this server's maxima, and the messages that it becomes."""
 
 from copy import copy
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
 from deployments.calls.messages import DatasetCall, RunCall
+from deployments.ingress.fields import MOST_TITLE, CutAt, Seconds, Whole
 from deployments.settings import REQUESTABLE, Settings
 from runtime.datasets.records import DatasetRecord
 from runtime.receipts import NewRun
@@ -29,19 +30,24 @@ class RunRequest(BaseModel):
     )
     format: Format = Field("json", description="Encoding of table results: json, csv or parquet.")
     output_type: OutputType = Field("json", description="The part of the task's return value that is the result.")
-    run_label: str | None = Field(None, description="A label of your choice; stored with the run and in the audit log.")
+    run_label: Annotated[str, CutAt(MOST_TITLE)] | None = Field(
+        None, description="A label of your choice; stored with the run and in the audit log."
+    )
     run_id: str | None = Field(
         None,
         pattern="^[0-9a-f]{32}$",
+        max_length=32,
         description="An id that no run has yet. With it you can cancel the run while you wait for its result.",
     )
-    timeout_s: float | None = Field(None, gt=0, description="Deadline of the run in seconds.")
-    cpu_s: float | None = Field(None, gt=0, description="Most CPU time of all threads together, in seconds.")
-    memory_bytes: int | None = Field(None, gt=0, description="Most memory that the run may use.")
-    scratch_bytes: int | None = Field(None, ge=0, description="Most bytes in the run's scratch directory.")
-    result_bytes: int | None = Field(None, gt=0, description="Largest encoded result.")
-    threads: int | None = Field(None, gt=0, description="Most threads of the run, its first one included.")
-    cpus: int | None = Field(None, gt=0, description="Processors that libraries compute with, in threads of their own.")
+    timeout_s: Seconds | None = Field(None, gt=0, description="Deadline of the run in seconds.")
+    cpu_s: Seconds | None = Field(None, gt=0, description="Most CPU time of all threads together, in seconds.")
+    memory_bytes: Whole | None = Field(None, gt=0, description="Most memory that the run may use.")
+    scratch_bytes: Whole | None = Field(None, description="Most bytes in the run's scratch directory.")
+    result_bytes: Whole | None = Field(None, gt=0, description="Largest encoded result.")
+    threads: Whole | None = Field(None, gt=0, description="Most threads of the run, its first one included.")
+    cpus: Whole | None = Field(
+        None, gt=0, description="Processors that libraries compute with, in threads of their own."
+    )
 
 
 def run_request_model(settings: Settings) -> type[RunRequest]:

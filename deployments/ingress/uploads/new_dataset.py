@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from auth.errors import Forbidden
+from auth.names import shown
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.fields import OPTIONS_BYTES, FileList, MostJson, Name, Options, Prose, Title
 from deployments.ingress.services import Services
+from deployments.ingress.uploads.bindings import check_bindings
 from runtime.datasets.records import ObjectRecord, Role
-from runtime.uploads import MOST_PARTS
 
 ROLE_KEYS: Final[Mapping[Role, str]] = {"nodes": "node_files", "edges": "edge_files"}
 """The key of the body that names the files of each role."""
@@ -29,13 +31,15 @@ _FILES: Final[dict[str, Any]] = {
 }
 """Ids of files: each as an id, or as an id and 0."""
 
+Bindings = Annotated[dict[str, Any], MostJson(OPTIONS_BYTES)]
+
 
 class Encodings(BaseModel):
     """Encodings of the nodes or the edges, stored as they are sent."""
 
     model_config = ConfigDict(extra="allow")
 
-    bindings: dict[str, Any] = Field({}, examples=[{"source": "s", "destination": "d"}])
+    bindings: Bindings = Field({}, examples=[{"source": "s", "destination": "d"}])
 
 
 class NewDataset(BaseModel):
@@ -45,12 +49,12 @@ class NewDataset(BaseModel):
 
     node_encodings: Encodings = Encodings()
     edge_encodings: Encodings = Encodings()
-    metadata: dict[str, Any] = {}
-    name: str | None = None
-    description: str | None = None
-    node_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="The files with its nodes.")
-    edge_files: list[Any] | None = Field(None, json_schema_extra=_FILES, description="The files with its edges.")
-    org_name: str | None = Field(None, description="The organization that the dataset belongs to; by default none.")
+    metadata: Options = {}
+    name: Title | None = None
+    description: Prose | None = None
+    node_files: FileList | None = Field(None, json_schema_extra=_FILES, description="The files with its nodes.")
+    edge_files: FileList | None = Field(None, json_schema_extra=_FILES, description="The files with its edges.")
+    org_name: Name | None = Field(None, description="The organization that the dataset belongs to; by default none.")
 
 
 async def organization_of(call: Call[None], org_name: str | None) -> int | None:
@@ -80,33 +84,38 @@ def expiry_of(services: Services, payload: dict[str, Any]) -> datetime | None:
     return datetime.now(UTC) + timedelta(seconds=life_s)
 
 
-async def tables_of(call: Call[None], body: NewDataset) -> dict[Role, str | ObjectRecord]:
-    """Return the tables of a new dataset: a file's own, or a new one if a role has several files to concatenate."""
+async def tables_of(call: Call[None], body: NewDataset, payload: dict[str, Any]) -> dict[Role, str | ObjectRecord]:
+    """Return the tables of a new dataset: a file's own, or a new one if a role has several files to concatenate.
+
+    Raises ``InvalidRequest`` if something is bound to a column that they do not have.
+    """
     named = {role: await _objects_of(call, getattr(body, key) or []) for role, key in ROLE_KEYS.items()}
+    for role, found in named.items():
+        if found:
+            columns = dict.fromkeys(column for table in found for column in table.dtypes)
+            check_bindings(payload, role, columns, before=None)
     tables: dict[Role, str | ObjectRecord] = {}
-    for role, object_ids in named.items():
-        if len(object_ids) == 1:
-            tables[role] = object_ids[0]
-        elif object_ids:
-            tables[role] = ObjectRecord(
-                **await call.services.runners.concatenate(object_ids, str(call.principal.user_id))
-            )
+    for role, found in named.items():
+        if len(found) == 1:
+            tables[role] = found[0].id
+        elif found:
+            object_ids = [table.id for table in found]
+            made = await call.services.runners.concatenate(object_ids, str(call.principal.user_id))
+            tables[role] = ObjectRecord(**made)
     return tables
 
 
-async def _objects_of(call: Call[None], items: list[Any]) -> list[str]:
-    """Return the ids of the stored tables of files, which are given as ids or as ``[file_id, table_index]``."""
-    if len(items) > MOST_PARTS:
-        raise InvalidRequest(f"a table can be made of at most {MOST_PARTS} files, not of {len(items)}")
-    object_ids = []
+async def _objects_of(call: Call[None], items: list[Any]) -> list[ObjectRecord]:
+    """Return the stored tables of files, which are given as ids or as ``[file_id, table_index]``."""
+    tables = []
     for item in items:
         file_id, index = (item[0], item[1]) if isinstance(item, list) and len(item) == 2 else (item, 0)
         if not isinstance(file_id, str) or index != 0:
             raise InvalidRequest("a file must be given as its id or as [id, 0]")
         record = await asyncio.to_thread(call.services.files.get, file_id, call.principal.user_id)
         if record is None:
-            raise NotFound(f"file {file_id} not found")
+            raise NotFound(f"file {shown(file_id)} not found")
         if record.object is None:
             raise InvalidRequest(f"file {file_id} has no valid bytes yet; upload them first")
-        object_ids.append(record.object.id)
-    return object_ids
+        tables.append(record.object)
+    return tables

@@ -5,6 +5,7 @@ from typing import Final
 
 from starlette.requests import Request
 
+from deployments.ingress.body import announced_bytes
 from deployments.ingress.services import Services
 from runtime.datasets.file_types import FILE_TYPES
 from runtime.datasets.records import ObjectRecord
@@ -27,8 +28,7 @@ async def check_room(
     """
     if services.stored_bytes.most is None:
         return
-    length = request.headers.get("content-length", "")
     counts = bool(compression) or file_type not in _TEXT_TYPES
-    announced = int(length) if counts and length.isdigit() else 0
+    announced = (announced_bytes(request) or 0) if counts else 0
     freed = 0 if replaced is None else replaced.byte_count
     await asyncio.to_thread(services.stored_bytes.check, owner_id, announced, freed)

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.requests import Request
 
 from auth import csrf
+from deployments.ingress.body import announced_bytes
 from deployments.ingress.errors import RequestError
 from deployments.ingress.web.cookies import CSRF, is_https, read_cookie
 
@@ -30,6 +31,9 @@ SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MAXIMUM_FORM_BYTES: Final = 64 * 1024
 """A larger form is not searched for a token, because it may be an upload."""
+
+MOST_FIELDS: Final = 100
+_PATH_CHARACTERS: Final = 200
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -104,17 +108,21 @@ def usable_secret(request: Request) -> str | None:
 
 async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of a small urlencoded form, the first of each name; none for any other body."""
-    length = request.headers.get("content-length", "")
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM_TYPE:
         return {}
     # Only a body of announced length, because the server enforces that length.
-    if not (length.isascii() and length.isdigit() and int(length) <= MAXIMUM_FORM_BYTES):
+    length = announced_bytes(request)
+    if length is None or length > MAXIMUM_FORM_BYTES:
         return {}
-    text = (await request.body()).decode("utf-8", "replace")
     try:
-        fields = parse_qs(text, keep_blank_values=True, max_num_fields=100)
+        return form_of(await request.body())
     except ValueError:
         return {}
+
+
+def form_of(body: bytes) -> dict[str, str]:
+    """Return the fields of a urlencoded form, the first of each name. Raises ``ValueError`` for too many fields."""
+    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     return {name: values[0] for name, values in fields.items()}
 
 
@@ -123,5 +131,5 @@ async def _field(request: Request) -> str:
 
 
 def _failed(request: Request, reason: str) -> CsrfFailed:
-    log.warning("csrf.failed method=%s path=%r reason=%r", request.method, request.url.path, reason)
+    log.warning("csrf.failed method=%s path=%r reason=%r", request.method, request.url.path[:_PATH_CHARACTERS], reason)
     return CsrfFailed(f"CSRF check failed: {reason}")

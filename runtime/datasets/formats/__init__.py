@@ -13,10 +13,10 @@ from runtime.datasets.file_types import FILE_TYPES, FileType
 from runtime.datasets.formats import bounds, compression
 from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.compression import Allowance
-from runtime.datasets.formats.options import Options
+from runtime.datasets.formats.options import Options, refuse_unknown
 from runtime.errors import InvalidTable
 
-__all__ = ["READERS", "Allowance", "check_declared", "read_table"]
+__all__ = ["READERS", "Allowance", "check_declared", "check_options", "read_table"]
 
 Reader = Callable[[Body, Options], pa.Table]
 
@@ -35,6 +35,12 @@ def check_declared(file_type: str, file_compression: str = "") -> None:
     if file_type not in READERS:
         raise InvalidTable(f"file_type {file_type!r} is unknown; use one of {', '.join(READERS)}")
     compression.check(file_compression)
+
+
+def check_options(file_type: str, options: Options) -> None:
+    """Raise ``InvalidTable`` for an option that this file type does not have, as its reader would."""
+    module, _, _ = next(kind.reader for kind in FILE_TYPES if kind.name == file_type).partition(".")
+    refuse_unknown(options, getattr(import_module(f"{__name__}.{module}"), "KNOWN", ()), file_type)
 
 
 def read_table(body: Body, file_type: str, file_compression: str, options: Options, allowance: Allowance) -> pa.Table:

@@ -7,12 +7,15 @@ here blocks on SQL.
 
 from runtime.datasets.records.access import Access, Action, Mode, Reader
 from runtime.datasets.records.datasets import DatasetRecord, Datasets, Role
-from runtime.datasets.records.files import FileRecord, Files
+from runtime.datasets.records.files import MOST_ERRORS, FileRecord, Files
 from runtime.datasets.records.objects import ObjectRecord, RecordGone, is_id
+from runtime.datasets.records.paging import LISTED_BYTES
 from runtime.datasets.records.shares import NoOrganization, Share, Shares
 from runtime.datasets.records.usage import StoredBytes
 
 __all__ = [
+    "LISTED_BYTES",
+    "MOST_ERRORS",
     "Access",
     "Action",
     "DatasetRecord",

@@ -1,10 +1,11 @@
 """Datasets: the description that a client sent, and the tables that belong to it (protocol 3)."""
 
+import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, cast  # Any: JSON values, and rows read by column name
+from typing import Any, Final, Literal, cast  # Any: JSON values, and rows read by column name
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
@@ -22,7 +23,7 @@ from runtime.datasets.records.objects import (
     is_id,
     object_record,
 )
-from runtime.datasets.records.paging import window
+from runtime.datasets.records.paging import listed_json, listed_text, window
 from runtime.datasets.records.shares import forget_share
 from runtime.datasets.records.usage import within
 
@@ -34,7 +35,10 @@ _BATCH = 500  # ids in one statement; databases limit its parameters
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
-    """A dataset. ``payload`` is the body that created it, keys in order; ``tables`` has the roles with data."""
+    """A dataset. ``payload`` is the body that created it, keys in order; ``tables`` has the roles with data.
+
+    In a list, the texts are cut, the tables have no dtypes, and ``payload`` is empty if it ``is_long``.
+    """
 
     id: str
     owner_id: int
@@ -46,6 +50,7 @@ class DatasetRecord:
     tables: Mapping[Role, ObjectRecord]
     organization_id: int | None = None
     expires_at: datetime | None = None
+    is_long: bool = False
 
     @property
     def has_expired(self) -> bool:
@@ -88,6 +93,7 @@ class Datasets:
             name=name,
             description=description,
             payload=dict(payload),
+            payload_bytes=len(json.dumps(dict(payload))),
             created_at=now,
             updated_at=now,
             organization_id=organization_id,
@@ -143,7 +149,7 @@ class Datasets:
         # Select the page's ids first, so that the joins run for this page only.
         within_window = window(sa.select(datasets.c.id).where(*wanted).order_by(*newest), limit, offset)
         query = (
-            sa.select(datasets, *facts(reader, self._default))
+            sa.select(*_LISTED, *facts(reader, self._default))
             .select_from(datasets.outerjoin(shares))
             .where(datasets.c.id.in_(within_window))
             .order_by(*newest)
@@ -151,7 +157,7 @@ class Datasets:
         with self._catalog.read() as connection:
             count = connection.execute(sa.select(sa.func.count()).select_from(datasets).where(*wanted)).scalar_one()
             rows = connection.execute(query).all()
-            return int(count), list(zip(_records(connection, rows), map(access_in, rows), strict=True))
+            return int(count), list(zip(_records(connection, rows, _LISTED_OBJECTS), map(access_in, rows), strict=True))
 
     def delete(self, dataset_id: str) -> bool:
         """Delete the dataset and return whether it existed. Objects no longer referenced become garbage."""
@@ -208,6 +214,17 @@ class Datasets:
         return known
 
 
+_LONG: Final = {
+    "name": listed_text(datasets.c.name),
+    "description": listed_text(datasets.c.description),
+    "payload": listed_json(datasets.c.payload, datasets.c.payload_bytes),
+}
+_LISTED: Final = [_LONG[column.name].label(column.name) if column.name in _LONG else column for column in datasets.c]
+_LISTED_OBJECTS: Final = [
+    sa.null().label(label.name) if label.name == "object_dtypes_" else label for label in OBJECT_COLUMNS
+]
+
+
 def _put_table(connection: Connection, dataset_id: str, role: Role, table: str | ObjectRecord) -> None:
     object_id = table if isinstance(table, str) else table.id
     if isinstance(table, ObjectRecord):
@@ -233,11 +250,13 @@ def _dataset(connection: Connection, dataset_id: str) -> DatasetRecord:
     return _records(connection, rows)[0]
 
 
-def _records(connection: Connection, rows: Sequence[Row[Any]]) -> list[DatasetRecord]:
+def _records(
+    connection: Connection, rows: Sequence[Row[Any]], columns: Sequence[sa.ColumnElement[Any]] = OBJECT_COLUMNS
+) -> list[DatasetRecord]:
     """Return the datasets of these rows with their tables, which one statement per batch reads."""
     tables: dict[str, dict[Role, ObjectRecord]] = {row.id: {} for row in rows}
     joined = (
-        sa.select(dataset_tables.c.dataset_id, dataset_tables.c.role, *OBJECT_COLUMNS)
+        sa.select(dataset_tables.c.dataset_id, dataset_tables.c.role, *columns)
         .select_from(dataset_tables.join(objects))
         .order_by(dataset_tables.c.role)
     )
@@ -255,12 +274,13 @@ def _record(row: Row[Any], tables: Mapping[Role, ObjectRecord]) -> DatasetRecord
         owner_id=row.owner_id,
         name=row.name,
         description=row.description,
-        payload=row.payload,
+        payload=row.payload or {},
         created_at=row.created_at,
         updated_at=row.updated_at,
         tables=tables,
         organization_id=row.organization_id,
         expires_at=row.expires_at,
+        is_long=row.payload is None,
     )
 
 

@@ -1,10 +1,11 @@
 """Files: a declared type, and the table that was parsed from the bytes (protocol 2)."""
 
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any  # Any: JSON values, and rows read by column name
+from typing import Any, Final  # Any: JSON values, and rows read by column name
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
@@ -19,10 +20,29 @@ from runtime.datasets.records.objects import (
     is_id,
     object_record,
 )
-from runtime.datasets.records.paging import window
+from runtime.datasets.records.paging import listed_json, listed_text, window
 from runtime.datasets.records.usage import within
 
-_FILES = sa.select(files, *OBJECT_COLUMNS).select_from(files.outerjoin(objects))
+MOST_ERRORS: Final = 10
+_ERROR_CHARACTERS: Final = 1000
+"""What is kept of the errors of an upload."""
+
+_JOINED = files.outerjoin(objects)
+_FILES = sa.select(files, *OBJECT_COLUMNS).select_from(_JOINED)
+
+_LONG: Final = {
+    "name": listed_text(files.c.name),
+    "description": listed_text(files.c.description),
+    "parser_options": listed_json(files.c.parser_options),
+    "errors": listed_json(files.c.errors),
+    "object_dtypes_": listed_json(objects.c.dtypes),
+}
+_LISTED = sa.select(
+    *(
+        _LONG[column.name].label(column.name) if column.name in _LONG else column
+        for column in (*files.c, *OBJECT_COLUMNS)
+    )
+).select_from(_JOINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +50,7 @@ class FileRecord:
     """A file (protocol 2.2). ``is_valid`` is None before the first upload; ``object`` is None unless it is valid.
 
     ``bytes_count`` counts the bytes sent, ``object.byte_count`` those stored. ``errors`` comes from ``failed``.
+    In a list, long JSON is None (``object.dtypes``: empty), and texts are cut.
     """
 
     id: str
@@ -38,7 +59,7 @@ class FileRecord:
     file_compression: str
     name: str | None
     description: str | None
-    parser_options: dict[str, Any]
+    parser_options: dict[str, Any] | None
     sql_transforms: list[str] | None
     agent_name: str | None
     agent_version: str | None
@@ -73,7 +94,10 @@ class Files:
         agent_version: str | None = None,
         org_name: str | None = None,
     ) -> FileRecord:
-        """Create a file without bytes. The fields are those of protocol 2.1, which the caller has checked."""
+        """Create a file without bytes. The fields are those of protocol 2.1, which the caller has checked.
+
+        Raises ``StorageFull`` if long parser options exceed the owner's limit.
+        """
         now = datetime.now(UTC)
         file_id = uuid.uuid4().hex
         row = sa.insert(files).values(
@@ -84,6 +108,7 @@ class Files:
             name=name,
             description=description,
             parser_options=parser_options or {},
+            options_bytes=_size(parser_options or {}),
             sql_transforms=None if sql_transforms is None else list(sql_transforms),
             agent_name=agent_name,
             agent_version=agent_version,
@@ -93,7 +118,8 @@ class Files:
             updated_at=now,
         )
         with self._catalog.write() as connection:
-            connection.execute(row)
+            with within(connection, owner_id, self._most_bytes):
+                connection.execute(row)
             return _file(connection, file_id)
 
     def get(self, file_id: str, owner_id: int) -> FileRecord | None:
@@ -107,7 +133,7 @@ class Files:
     def page(self, owner_id: int, limit: int, offset: int) -> tuple[int, list[FileRecord]]:
         """Return the number of the owner's files, and a page of them, newest first."""
         mine = files.c.owner_id == owner_id
-        query = window(_FILES.where(mine).order_by(files.c.created_at.desc(), files.c.id), limit, offset)
+        query = window(_LISTED.where(mine).order_by(files.c.created_at.desc(), files.c.id), limit, offset)
         with self._catalog.read() as connection:
             count = connection.execute(sa.select(sa.func.count()).select_from(files).where(mine)).scalar_one()
             return int(count), [_record(row) for row in connection.execute(query)]
@@ -115,10 +141,14 @@ class Files:
     def change(self, file_id: str, **columns: Any) -> FileRecord:
         """Change ``name``, ``description`` or ``parser_options``; the options apply from the next upload on.
 
-        Raises ``RecordGone`` if the file was deleted meanwhile.
+        Raises ``RecordGone`` if the file was deleted meanwhile, ``StorageFull`` as ``create`` does.
         """
+        if "parser_options" in columns:
+            columns["options_bytes"] = _size(columns["parser_options"])
         with self._catalog.write() as connection:
-            return _set(connection, file_id, **columns)
+            owner_id = _file(connection, file_id).owner_id
+            with within(connection, owner_id, self._most_bytes):
+                return _set(connection, file_id, **columns)
 
     def uploaded(self, file_id: str, table: ObjectRecord, bytes_count: int) -> FileRecord:
         """Record an upload of ``bytes_count`` bytes that was stored as this table, which replaces an earlier one.
@@ -139,7 +169,7 @@ class Files:
                     errors=None,
                 )
 
-    def failed(self, file_id: str, errors: Any) -> FileRecord:
+    def failed(self, file_id: str, errors: Sequence[str]) -> FileRecord:
         """Record an upload that is not a valid table. The file then has no table, as before its first upload.
 
         Raises ``RecordGone`` if the file was deleted meanwhile.
@@ -152,7 +182,7 @@ class Files:
                 bytes_count=None,
                 is_valid=False,
                 is_uploaded=False,
-                errors=errors,
+                errors=[error[:_ERROR_CHARACTERS] for error in errors[:MOST_ERRORS]],
             )
 
     def delete(self, file_id: str, owner_id: int) -> bool:
@@ -176,6 +206,11 @@ def _set(connection: Connection, file_id: str, **columns: Any) -> FileRecord:
         raise RecordGone("file", file_id)
     connection.execute(sa.update(files).where(files.c.id == file_id).values(**columns, updated_at=datetime.now(UTC)))
     return _file(connection, file_id)
+
+
+def _size(options: dict[str, Any]) -> int:
+    """Return the length of options as they are stored."""
+    return len(json.dumps(options))
 
 
 def _record(row: Row[Any]) -> FileRecord:

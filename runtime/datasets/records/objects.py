@@ -48,7 +48,7 @@ def object_record(row: Row[Any]) -> ObjectRecord | None:
         byte_count=row.object_byte_count_,
         row_count=row.object_row_count_,
         column_count=row.object_column_count_,
-        dtypes=row.object_dtypes_,
+        dtypes=row.object_dtypes_ or {},
         created_at=row.object_created_at_,
     )
 

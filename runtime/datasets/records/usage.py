@@ -1,4 +1,7 @@
-"""How many bytes of the store a user uses, and the limit for each user."""
+"""How many bytes a user has stored, and the limit for each user.
+
+Tables count, and long descriptions of datasets and long parser options: the short ones of a row are part of its price.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +12,7 @@ from sqlalchemy import Connection
 from catalog.engine import Catalog
 from catalog.tables import dataset_tables, datasets, files, objects
 from runtime.datasets.records.access import live
+from runtime.datasets.records.paging import LISTED_BYTES
 from runtime.errors import StorageFull
 
 
@@ -58,12 +62,18 @@ def full(observed: int, most: int) -> StorageFull:
 
 
 def stored_bytes(connection: Connection, owner_id: int) -> int:
-    """Return the owner's stored bytes, as this transaction sees them."""
+    """Return the owner's stored bytes, as this transaction sees them: of tables, and of descriptions of datasets."""
     of_files = sa.select(files.c.object_id).where(files.c.owner_id == owner_id, files.c.object_id.is_not(None))
     of_datasets = (
         sa.select(dataset_tables.c.object_id)
         .join(datasets, datasets.c.id == dataset_tables.c.dataset_id)
         .where(datasets.c.owner_id == owner_id, live())
     )
-    query = sa.select(sa.func.sum(objects.c.byte_count)).where(objects.c.id.in_(sa.union(of_files, of_datasets)))
-    return int(connection.execute(query).scalar() or 0)
+    tables = sa.select(sa.func.sum(objects.c.byte_count)).where(objects.c.id.in_(sa.union(of_files, of_datasets)))
+    described = _sum_of_long(datasets.c.payload_bytes).where(datasets.c.owner_id == owner_id, live())
+    options = _sum_of_long(files.c.options_bytes).where(files.c.owner_id == owner_id)
+    return sum(int(connection.execute(query).scalar() or 0) for query in (tables, described, options))
+
+
+def _sum_of_long(size: sa.ColumnElement[int]) -> sa.Select[tuple[int]]:
+    return sa.select(sa.func.sum(sa.case((size > LISTED_BYTES, size), else_=0)))

@@ -32,7 +32,7 @@ def test_ones_own_is_there_without_being_made(organizations: Organizations, ann:
 
 
 def test_anothers_own_is_as_unknown_as_none(organizations: Organizations, ann: Principal, bob: Principal) -> None:
-    for slug in ("bob", "nobody", "", "a b", "\0", "x" * 1000):
+    for slug in ("bob", "nobody", "", "a b", "\0", "x" * 150):
         with pytest.raises(UnknownOrganization) as raised:
             organizations.find(ann, slug)
         assert raised.value.message == f"No such organization id '{slug}'"

@@ -50,7 +50,8 @@ def test_an_operation_says_what_it_answers(operation: dict[str, Any]) -> None:
 @each_operation
 def test_an_operation_says_how_it_refuses(operation: dict[str, Any]) -> None:
     refused = {status: answer for status, answer in answers(operation).items() if status >= 400}
-    assert {405, 500} <= refused.keys()
+    assert 500 in refused
+    assert 405 not in refused, "the document says once for all that no path takes every method"
     assert ({400, 413} <= refused.keys()) or "requestBody" not in operation
     assert (401 in refused) or not operation["security"] or {} in operation["security"]
     assert all("X-Request-Id" in answer["headers"] for answer in refused.values())
@@ -105,7 +106,7 @@ def test_every_documented_error_is_answered_somewhere_and_every_answered_one_doc
         for status, answer in answers(operation).items()
         for kind in types(answer)
     }
-    assert answered == documented
+    assert answered | {(405, "MethodNotAllowed")} == documented
 
 
 def types(answer: dict[str, Any]) -> list[str]:

@@ -43,10 +43,29 @@ def test_a_body_that_is_wide_is_not_deep(browser: Browser, path: str, key: str) 
     assert browser.post(path, json={"file_type": "csv", key: wide}).status_code == 201
 
 
+@pytest.mark.parametrize("item", [b"[]", b"{}", b"[[]]"])
+def test_a_body_of_very_many_lists_or_objects_is_refused_before_they_are_made(browser: Browser, item: bytes) -> None:
+    """To make them holds the interpreter, and so the event loop, from whichever thread."""
+    content = b'{"metadata": {}, "x": [' + b",".join([item] * 300_000) + b"]}"
+    refused = browser.post("/api/v2/upload/datasets/", content=content)
+    assert refused.status_code == 400, refused.text
+    assert "lists and objects; at most 20000 are allowed" in refused.json()["error"]
+
+
+def test_brackets_in_a_text_are_no_lists(browser: Browser) -> None:
+    text = '[{\\"' * 100_000
+    assert browser.post("/api/v2/upload/datasets/", json={"x": text, "metadata": {}}).status_code == 201
+
+
+def test_a_body_of_very_many_keys_is_refused(browser: Browser) -> None:
+    keys = {f"k{number}": 1 for number in range(1001)}
+    assert "at most 1000" in browser.post("/api/v2/upload/datasets/", json=keys).json()["error"]
+
+
 @pytest.mark.parametrize("key", ["node_files", "edge_files"])
 def test_a_dataset_of_too_many_files_is_refused_before_they_are_looked_up(browser: Browser, key: str) -> None:
     """Each costs a question and an open file."""
     refused = browser.post("/api/v2/upload/datasets/", json={key: ["0" * 32] * 101})
     assert refused.status_code == 400, refused.text
-    assert "100 files" in refused.json()["error"]
+    assert "100 items" in refused.json()["error"]
     assert browser.post("/api/v2/upload/datasets/", json={key: ["0" * 32] * 100}).status_code == 404

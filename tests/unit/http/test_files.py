@@ -21,6 +21,7 @@ class Runners:
     def __init__(self, site: Site) -> None:
         self.store = site.services.store
         self.stored_bytes = 100
+        self.columns: tuple[str, ...] = ("a",)
         self.parsed = 0
 
     async def parse(self, request: dict[str, Any], user: str) -> dict[str, Any]:
@@ -42,8 +43,8 @@ class Runners:
             "id": object_id,
             "byte_count": self.stored_bytes,
             "row_count": 1,
-            "column_count": 1,
-            "dtypes": {"a": "int64"},
+            "column_count": len(self.columns),
+            "dtypes": dict.fromkeys(self.columns, "int64"),
         }
 
 
@@ -297,6 +298,7 @@ def test_uploads_and_deletions_are_audited(desk: Desk) -> None:
     desk.attach(dataset_id, "nodes")
     desk.ann.delete(f"/api/v2/files/{file_id}")
     assert desk.audited(f"file:{file_id}") == [
+        ("ann", "file.create", "ok", {"file_type": "arrow"}),
         ("ann", "file.upload", "ok", {"bytes": 5, "stored_bytes": 100}),
         ("ann", "file.delete", "ok", {}),
     ]

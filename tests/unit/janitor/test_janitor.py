@@ -165,6 +165,9 @@ async def test_expired_datasets_old_receipts_and_lost_runs_are_chores(tmp_path: 
         return None if found is None else found.cause
 
     await rounds(by_name["expired datasets"], until=lambda: evicted == [plotted.id])
+    assert services.audit.flush()
+    (line,) = services.audit.list(10, 0, action="dataset.expire")[1]
+    assert (line.actor, line.target) == ("", f"dataset:{plotted.id}")
     await rounds(by_name["lost runs"], until=lambda: receipt(lost) == "RunInterrupted")
     await rounds(by_name["old receipts"], until=lambda: receipt(old) is None)
     site.close()

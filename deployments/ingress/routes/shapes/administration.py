@@ -1,23 +1,28 @@
 """Flags, groups and the audit log, for administrators."""
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from auth.audit import MOST_LINE
 from auth.flags import Scope
+from auth.listing import MOST_LISTED
+from deployments.ingress.fields import Id, Name, Options, Word
 from deployments.ingress.routes.shapes.base import Shape, Time
 from deployments.ingress.routes.shapes.page import Page
 from deployments.ingress.routes.shapes.users import Username
+
+Line = Annotated[str, Field(max_length=MOST_LINE)]
 
 
 class FlagShown(Shape):
     """One setting of a flag."""
 
-    name: str = Field(examples=["flag_python_endpoint_enabled_users"])
+    name: Word = Field(examples=["flag_python_endpoint_enabled_users"])
     scope: Scope
     username: Username | None = Field(description="The user, if the scope is `user`.")
     value: bool
-    group: str | None = Field(description="The group, if the scope is `group`.")
+    group: Name | None = Field(description="The group, if the scope is `group`.")
     percent: int | None = Field(ge=0, le=100, description="The percentage of all users, if the scope is `percent`.")
 
 
@@ -25,21 +30,21 @@ class FlagList(Shape):
     """All settings of all flags."""
 
     success: Literal[True]
-    flags: list[FlagShown]
+    flags: list[FlagShown] = Field(max_length=MOST_LISTED)
 
 
 class GroupShown(Shape):
     """A group with the names of its members."""
 
-    name: str = Field(min_length=1, max_length=150, examples=["analysts"])
-    members: list[Username]
+    name: Name = Field(min_length=1, examples=["analysts"])
+    members: list[Username] = Field(max_length=MOST_LISTED)
 
 
 class GroupList(Shape):
     """All groups, by name."""
 
     success: Literal[True]
-    groups: list[GroupShown]
+    groups: list[GroupShown] = Field(max_length=MOST_LISTED)
 
 
 class GroupMade(Shape):
@@ -52,15 +57,15 @@ class GroupMade(Shape):
 class AuditShown(Shape):
     """A line of the audit log."""
 
-    id: int = Field(examples=[41])
+    id: Id = Field(examples=[41])
     at: Time
-    actor_id: int | None = Field(description="Null if the caller was not signed in or could not prove who they are.")
-    actor: str = Field(examples=["admin"])
-    address: str = Field(examples=["203.0.113.9"])
-    action: str = Field(examples=["user.add"])
-    target: str = Field(examples=["user:ann"])
-    outcome: str = Field(examples=["ok"])
-    detail: dict[str, Any]
+    actor_id: Id | None = Field(description="Null if the caller was not signed in or could not prove who they are.")
+    actor: Line = Field(examples=["admin"])
+    address: Line = Field(examples=["203.0.113.9"])
+    action: Word = Field(examples=["user.add"])
+    target: Line = Field(examples=["user:ann"])
+    outcome: Word = Field(examples=["ok"])
+    detail: Options
 
 
 class AuditPage(Page[AuditShown]):

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 Time = Annotated[AwareDatetime, Field(examples=["2026-03-01T12:00:00.123456+00:00"])]
-HexId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+HexId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", max_length=32)]
 Absent = SkipJsonSchema[None]
 """The type of a key that may be left out and is never null."""
 

@@ -4,8 +4,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from deployments.ingress.fields import (
+    DESCRIPTION_BYTES,
+    MOST_INVITES,
+    AnyShort,
+    Described,
+    Dtypes,
+    Email,
+    FileList,
+    Id,
+    MostJson,
+    Name,
+    Prose,
+    Seconds,
+    Title,
+    Whole,
+    Word,
+)
 from deployments.ingress.routes.shapes.base import HexId, Shape, Time
-from deployments.ingress.routes.shapes.files import Dtypes
 from deployments.ingress.routes.shapes.page import Page
 from runtime.datasets.records import Action, Mode
 
@@ -22,7 +38,7 @@ class DatasetMade(Shape):
     """The new dataset."""
 
     success: Literal[True]
-    message: str = Field(examples=["Dataset created"])
+    message: Title = Field(examples=["Dataset created"])
     data: DatasetIds
 
 
@@ -30,16 +46,16 @@ class TableRead(DatasetIds):
     """The table that was read."""
 
     dtypes: Dtypes
-    num_cols: int = Field(ge=0, examples=[2])
-    num_rows: int = Field(ge=0, examples=[3])
-    time_parsing_s: float = Field(ge=0, examples=[0.012])
+    num_cols: Whole = Field(examples=[2])
+    num_rows: Whole = Field(examples=[3])
+    time_parsing_s: Seconds = Field(examples=[0.012])
 
 
 class TableAttached(Shape):
     """The dataset has the uploaded table now."""
 
     success: Literal[True]
-    message: str = Field(examples=["Dataset edges created"])
+    message: Title = Field(examples=["Dataset edges created"])
     data: TableRead
 
 
@@ -53,38 +69,43 @@ class DatasetDescribed(Shape):
     """The body that the dataset was created with."""
 
     success: Literal[True]
-    message: str
+    message: Title
     data: Payload
 
 
-class DatasetShown(Shape):
-    """A dataset. Fields that this server does not use are null."""
+class DatasetListed(Shape):
+    """A dataset in a list. What comes from a long body of its creation is null there: get the dataset for it.
+
+    A long body has more than 4096 bytes. A long description is cut.
+    """
 
     dataset_id: DatasetId
-    name: str = Field(examples=["transactions"])
-    slug: str = Field(examples=["0a56aa27ec1e4112b1458e960dc6f674"])
-    author: int = Field(description="The id of its owner.", examples=[7])
-    node_count: int = Field(ge=0, examples=[4])
-    edge_count: int = Field(ge=0, examples=[3])
-    agent_name: Any = Field(
+    name: Title = Field(examples=["transactions"])
+    slug: Word = Field(examples=["0a56aa27ec1e4112b1458e960dc6f674"])
+    author: Id = Field(description="The id of its owner.", examples=[7])
+    node_count: Whole = Field(examples=[4])
+    edge_count: Whole = Field(examples=[3])
+    agent_name: AnyShort = Field(
         description="From `metadata`, like `agent_version` and `uri_tag`.", examples=["pygraphistry"]
     )
-    agent_version: Any = Field(examples=["0.61.2"])
-    uri_tag: Any
-    description: str
+    agent_version: AnyShort = Field(examples=["0.61.2"])
+    uri_tag: AnyShort
+    description: Prose
     image: None
     created_at: Time
     updated_at: Time
-    node_files: list[Any] = Field(description="The files of its nodes, as in the request that created the dataset.")
-    edge_files: list[Any]
+    node_files: FileList | None = Field(
+        description="The files of its nodes, as in the request that created the dataset."
+    )
+    edge_files: FileList | None
     node_transform: None
     edge_transform: None
-    edge_hypergraph_transform: Any
+    edge_hypergraph_transform: Annotated[Any, MostJson(DESCRIPTION_BYTES)]
     compute: None
     layout: None
-    node_encodings: dict[str, Any] = Field(examples=[{"bindings": {}}])
-    edge_encodings: dict[str, Any] = Field(examples=[{"bindings": {"source": "s", "destination": "d"}}])
-    metadata: dict[str, Any]
+    node_encodings: Described | None = Field(examples=[{"bindings": {}}])
+    edge_encodings: Described | None = Field(examples=[{"bindings": {"source": "s", "destination": "d"}}])
+    metadata: Described | None
     timestamp: Time
     legacy_dataset_name: None
     legacy_dataset_author: None
@@ -92,14 +113,24 @@ class DatasetShown(Shape):
     access: Literal["view", "edit", "share", "owner"] = Field(description="What the caller may do with the dataset.")
 
 
-class DatasetPage(Page[DatasetShown]):
+class DatasetShown(DatasetListed):
+    """A dataset. Fields that this server does not use are null."""
+
+    node_files: FileList = Field(description="The files of its nodes, as in the request that created the dataset.")
+    edge_files: FileList
+    node_encodings: Described = Field(examples=[{"bindings": {}}])
+    edge_encodings: Described = Field(examples=[{"bindings": {"source": "s", "destination": "d"}}])
+    metadata: Described
+
+
+class DatasetPage(Page[DatasetListed]):
     """Your own datasets and those shared with you, newest first."""
 
 
 class Invited(Shape):
     """An invited user."""
 
-    email: str = Field(description="An e-mail address, or a username.", examples=["ann@example.org"])
+    email: Email = Field(description="An e-mail address, or a username.", examples=["ann@example.org"])
     action: Action
 
 
@@ -109,15 +140,15 @@ class SharedAs(Shape):
     obj_pk: DatasetId
     mode: Mode
     mode_action: Action = Field(description="What the mode lets users do: 10 view, 20 edit, 30 share.")
-    organization: str | None = Field(
+    organization: Name | None = Field(
         description="The organization that it is shared with, if the mode is `organization`."
     )
-    invited_users: list[Invited]
+    invited_users: list[Invited] = Field(max_length=MOST_INVITES)
 
 
 class Shared(Shape):
     """The dataset is shared in this way now."""
 
     status: Literal["OK"]
-    message: str
+    message: Title
     data: SharedAs

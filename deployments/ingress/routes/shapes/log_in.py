@@ -4,16 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from deployments.ingress.fields import Name, Token, Word
 from deployments.ingress.routes.shapes.base import Absent, Shape
 from deployments.ingress.routes.shapes.users import UserShown
 
-Token = Annotated[str, Field(description="A JWT, for `Authorization: Bearer`.", examples=["eyJhbGciOiJIUzI1NiIs…"])]
+Jwt = Annotated[Token, Field(description="A JWT, for `Authorization: Bearer`.", examples=["eyJhbGciOiJIUzI1NiIs…"])]
 
 
 class ActiveOrganization(Shape):
     """The organization that the request names, else the user's personal one."""
 
-    slug: str = Field(examples=["ann"])
+    slug: Name = Field(examples=["ann"])
     is_found: bool
     is_member: bool
 
@@ -21,7 +22,7 @@ class ActiveOrganization(Shape):
 class LoggedIn(Shape):
     """A token and its user."""
 
-    token: Token
+    token: Jwt
     user: UserShown
     active_organization: ActiveOrganization | Absent = Field(
         None, description="Only if `org_name` was sent, or if there are several organizations."
@@ -31,7 +32,7 @@ class LoggedIn(Shape):
 class TokenShown(Shape):
     """A valid token."""
 
-    token: Token
+    token: Jwt
 
 
 class LoggedOut(Shape):
@@ -51,4 +52,4 @@ class SessionBegun(Shape):
 class CsrfToken(Shape):
     """A token for `X-CSRFToken`. Its text differs each time; the secret behind it stays the same."""
 
-    csrfmiddlewaretoken: str = Field(examples=["bWFza2VkIHNlY3JldCBvZiBhIGNvb2tpZQ"])
+    csrfmiddlewaretoken: Word = Field(examples=["bWFza2VkIHNlY3JldCBvZiBhIGNvb2tpZQ"])

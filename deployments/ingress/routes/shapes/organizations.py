@@ -1,10 +1,12 @@
 """Organizations and their members."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from auth.listing import MOST_LISTED
 from auth.organizations import Role
+from deployments.ingress.fields import Id, Name, Title, Word
 from deployments.ingress.routes.shapes.base import Shape
 from deployments.ingress.routes.shapes.users import Username
 
@@ -12,8 +14,8 @@ from deployments.ingress.routes.shapes.users import Username
 class OrganizationShown(Shape):
     """An organization."""
 
-    slug: str = Field(min_length=1, max_length=150, examples=["acme"])
-    name: str = Field(examples=["Acme Ltd"])
+    slug: Name = Field(min_length=1, examples=["acme"])
+    name: Title = Field(examples=["Acme Ltd"])
     role: Role | None = Field(description="The caller's role; null if they are not a member.")
 
 
@@ -21,7 +23,7 @@ class OrganizationList(Shape):
     """Organizations."""
 
     success: Literal[True]
-    results: list[OrganizationShown]
+    results: list[OrganizationShown] = Field(max_length=MOST_LISTED)
 
 
 class OrganizationMade(Shape):
@@ -34,7 +36,7 @@ class OrganizationMade(Shape):
 class MemberShown(Shape):
     """A member of an organization."""
 
-    user_id: int = Field(examples=[7])
+    user_id: Id = Field(examples=[7])
     username: Username
     role: Role
 
@@ -43,7 +45,7 @@ class MemberList(Shape):
     """The members, by name."""
 
     success: Literal[True]
-    results: list[MemberShown]
+    results: list[MemberShown] = Field(max_length=MOST_LISTED)
 
 
 class MemberSet(Shape):
@@ -57,5 +59,5 @@ class Switched(Shape):
     """The caller can make the organization active."""
 
     status: Literal["OK"]
-    message: str = Field(examples=["Switched to organization: acme"])
-    data: list[Any] = Field(max_length=0)
+    message: Title = Field(examples=["Switched to organization: acme"])
+    data: list[Word] = Field(max_length=0)

@@ -4,7 +4,9 @@ from typing import Final, Generic, TypeVar
 
 from pydantic import Field, JsonValue
 
+from deployments.ingress.fields import Link, Whole
 from deployments.ingress.routes.shapes.base import Shape
+from runtime.datasets.records.paging import MAXIMUM_PAGE
 
 _URI: Final[dict[str, JsonValue]] = {"format": "uri"}
 
@@ -14,9 +16,9 @@ Item = TypeVar("Item", bound=Shape)
 class Page(Shape, Generic[Item]):
     """A page of a list."""
 
-    count: int = Field(ge=0, description="The number of items on all pages.", examples=[1])
-    next: str | None = Field(json_schema_extra=_URI, description="The address of the next page; null on the last.")
-    previous: str | None = Field(
+    count: Whole = Field(description="The number of items on all pages.", examples=[1])
+    next: Link | None = Field(json_schema_extra=_URI, description="The address of the next page; null on the last.")
+    previous: Link | None = Field(
         json_schema_extra=_URI, description="The address of the previous page; null on the first."
     )
-    results: list[Item]
+    results: list[Item] = Field(max_length=MAXIMUM_PAGE)

@@ -4,25 +4,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from deployments.ingress.fields import MostBySetting, MostJson, Prose, Seconds, Title, Versions, Whole, Word
 from deployments.ingress.routes.shapes.base import HexId, Shape, Time
 from deployments.ingress.routes.shapes.page import Page
-from runtime.receipts import State
+from runtime.receipts import FAILURE_BYTES, State
 
 RunId = Annotated[HexId, Field(examples=["c1d0f1b8a3d94b0f9d3f1c9a7e5b2a40"])]
-Seconds = Annotated[float | None, Field(ge=0, examples=[0.012])]
+Duration = Annotated[Seconds | None, Field(examples=[0.012])]
 
 
 class FailureShown(Shape):
     """What ended a run."""
 
-    type: str = Field(examples=["TaskError"])
-    message: str = Field(examples=["KeyError: 'nothing'"])
+    type: Word = Field(examples=["TaskError"])
+    message: Prose = Field(examples=["KeyError: 'nothing'"])
 
 
 class FailureTold(FailureShown):
     """What ended a run, with its traceback, limit or signal."""
 
-    fields: dict[str, Any]
+    fields: Annotated[dict[str, Any], MostJson(FAILURE_BYTES)]
 
 
 class RunShown(Shape):
@@ -31,23 +32,23 @@ class RunShown(Shape):
     run_id: RunId
     dataset_id: HexId = Field(examples=["0a56aa27ec1e4112b1458e960dc6f674"])
     state: State
-    cause: str | None = Field(description="`ok`, or the type of the error that ended the run.", examples=["ok"])
-    run_label: str | None
-    engine: str = Field(examples=["pandas"])
-    output_type: str = Field(examples=["json"])
-    format: str = Field(examples=["json"])
+    cause: Word | None = Field(description="`ok`, or the type of the error that ended the run.", examples=["ok"])
+    run_label: Title | None
+    engine: Word = Field(examples=["pandas"])
+    output_type: Word = Field(examples=["json"])
+    format: Word = Field(examples=["json"])
     created_at: Time
     started_at: Time | None
     ended_at: Time | None
-    queue_s: Seconds
-    seat_s: Seconds
-    run_s: Seconds
-    encode_s: Seconds
-    peak_memory_bytes: int | None = Field(ge=0)
-    result_bytes: int | None = Field(ge=0)
+    queue_s: Duration
+    seat_s: Duration
+    run_s: Duration
+    encode_s: Duration
+    peak_memory_bytes: Whole | None
+    result_bytes: Whole | None
     stdout_truncated: bool
     stderr_truncated: bool
-    versions: dict[str, str] | None = Field(examples=[{"pandas": "3.0.6"}])
+    versions: Versions | None = Field(examples=[{"pandas": "3.0.6"}])
 
 
 class RunListed(RunShown):
@@ -59,10 +60,12 @@ class RunListed(RunShown):
 class RunReceipt(RunShown):
     """A run."""
 
-    stdout: str
-    stderr: str
+    stdout: Annotated[str, MostBySetting("receipt_output_bytes")]
+    stderr: Annotated[str, MostBySetting("receipt_output_bytes")]
     failure: FailureTold | None
-    source: str | None = Field(description="The task's code, if the operator keeps it; else null.")
+    source: Annotated[str, MostBySetting("max_source_bytes")] | None = Field(
+        description="The task's code, if the operator keeps it; else null."
+    )
 
 
 class RunPage(Page[RunListed]):

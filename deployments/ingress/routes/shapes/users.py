@@ -4,18 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from auth.listing import MOST_LISTED
+from deployments.ingress.fields import Email, Id, Name, Title, Whole
 from deployments.ingress.routes.shapes.base import Shape
 
-Username = Annotated[str, Field(min_length=1, max_length=150, examples=["ann"])]
+Username = Annotated[Name, Field(min_length=1, examples=["ann"])]
 
 
 class UserShown(Shape):
     """A user."""
 
-    id: int = Field(examples=[7])
+    id: Id = Field(examples=[7])
     username: Username
-    name: str = Field(examples=["Ann Example"])
-    email: str = Field(examples=["ann@example.org"])
+    name: Title = Field(examples=["Ann Example"])
+    email: Email = Field(examples=["ann@example.org"])
 
 
 class AccountShown(UserShown):
@@ -41,22 +43,22 @@ class AccountList(Shape):
     """All users, by name."""
 
     success: Literal[True]
-    users: list[ListedAccount]
+    users: list[ListedAccount] = Field(max_length=MOST_LISTED)
 
 
 class Membership(Shape):
     """An organization that the user is in."""
 
-    slug: str = Field(examples=["acme"])
-    name: str = Field(examples=["Acme"])
+    slug: Name = Field(examples=["acme"])
+    name: Title = Field(examples=["Acme"])
     role: Literal["member", "admin"]
 
 
 class StoredBytes(Shape):
     """How much the user has stored, in bytes."""
 
-    used: int = Field(ge=0, examples=[4096])
-    allowed: int | None = Field(ge=0, description="The most that the user may store; null if there is no limit.")
+    used: Whole = Field(examples=[4096])
+    allowed: Whole | None = Field(description="The most that the user may store; null if there is no limit.")
 
 
 class Me(Shape):
@@ -64,5 +66,5 @@ class Me(Shape):
 
     success: Literal[True]
     user: AccountShown
-    organizations: list[Membership]
+    organizations: list[Membership] = Field(max_length=MOST_LISTED)
     stored_bytes: StoredBytes
