@@ -16,6 +16,8 @@ log = logging.getLogger("graphside.catalog")
 
 POLL_S: Final = 1.0
 MOST_ENTRIES: Final = 50_000
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""The most bytes of remembered answers that tell their size. As objects they take several times as much memory."""
 
 T = TypeVar("T")
 
@@ -27,6 +29,7 @@ class Snapshot:
         self._catalog = catalog
         self._version: int | None = None
         self._answers: dict[Hashable, Any] = {}
+        self._bytes = 0
         self._poller: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -36,15 +39,21 @@ class Snapshot:
     def forget(self) -> None:
         """Forget everything: this process has just written."""
         self._answers = {}
+        self._bytes = 0
 
-    async def get(self, key: Hashable, ask: Callable[[], T]) -> T:
-        """Return the remembered answer for ``key``, else call ``ask`` in a thread. Exceptions are not remembered."""
+    async def get(self, key: Hashable, ask: Callable[[], T], size: Callable[[T], int] | None = None) -> T:
+        """Return the remembered answer for ``key``, else call ``ask`` in a thread. Exceptions are not remembered.
+
+        ``size`` tells the bytes of an answer that can be long.
+        """
         answers = self._answers
         if key in answers:
             return cast(T, answers[key])
         answer = await asyncio.to_thread(ask)
-        if len(answers) >= MOST_ENTRIES:
+        self._bytes += 0 if size is None else size(answer)
+        if len(answers) >= MOST_ENTRIES or self._bytes > MOST_BYTES:
             answers.clear()
+            self._bytes = 0
         answers[key] = answer  # into the dict from before: if it was forgotten meanwhile, so is this answer
         return answer
 

@@ -43,7 +43,7 @@ async def find(services: Services, caller: Principal | None, dataset_id: str) ->
     if is_id(dataset_id):  # a text that is not an id would only fill the snapshot
         access = await _access(services, reader_of(caller), dataset_id)
     if access >= Access.VIEW:
-        record = await services.snapshot.get(("dataset", dataset_id), lambda: services.datasets.get(dataset_id))
+        record = await services.snapshot.get(("dataset", dataset_id), lambda: services.datasets.get(dataset_id), _size)
     if record is None or record.has_expired:
         raise NotFound(f"dataset {dataset_id} not found")
     return Found(record, access)
@@ -59,6 +59,10 @@ async def permitted(call: Call[Any], dataset_id: str, needed: Access, action: st
         call.note(action, f"dataset:{dataset_id}", "refused", access=found.access.name.lower())
         raise Forbidden(_NEEDED[needed].format(id=dataset_id, has=found.access.name.lower()))
     return found.record
+
+
+def _size(record: DatasetRecord | None) -> int:
+    return 0 if record is None else record.size
 
 
 def reader_of(caller: Principal | None) -> Reader:

@@ -51,11 +51,17 @@ class DatasetRecord:
     organization_id: int | None = None
     expires_at: datetime | None = None
     is_long: bool = False
+    payload_bytes: int = 0
 
     @property
     def has_expired(self) -> bool:
         """Return whether it has expired, perhaps since it was read."""
         return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes the description and the names of the columns have."""
+        return self.payload_bytes + sum(len(name) + 16 for table in self.tables.values() for name in table.dtypes)
 
 
 class Datasets:
@@ -281,6 +287,7 @@ def _record(row: Row[Any], tables: Mapping[Role, ObjectRecord]) -> DatasetRecord
         organization_id=row.organization_id,
         expires_at=row.expires_at,
         is_long=row.payload is None,
+        payload_bytes=row.payload_bytes or 0,
     )
 
 

@@ -17,7 +17,7 @@ import catalog as catalog_package
 from catalog import dialects
 from catalog.engine import Catalog, migrate, open_catalog
 from catalog.errors import SchemaMismatch
-from catalog.tables import REVISION, metadata, version
+from catalog.tables import REVISION, datasets, files, metadata, users, version
 
 MIGRATIONS = Path(catalog_package.__path__[0]) / "migrations"
 
@@ -118,7 +118,11 @@ def test_the_first_released_schema_is_brought_up_to_date_with_every_row_kept(emp
     catalog = open_catalog(empty_database)
     with catalog.read() as connection:
         after = rows_of(connection)
+        folds = connection.execute(sa.select(users.c.fold)).scalars().all()
+        sizes = (*connection.execute(sa.select(datasets.c.payload_bytes)).scalars(),
+                 *connection.execute(sa.select(files.c.options_bytes)).scalars())  # fmt: skip
     catalog.close()
+    assert (folds, sizes) == ([None, None], (2, 2))
     assert {name: [row[: len(old)] for old, row in zip(before[name], after[name], strict=True)] for name in before} == (
         before
     )
@@ -126,6 +130,7 @@ def test_the_first_released_schema_is_brought_up_to_date_with_every_row_kept(emp
 
 FIRST_ROWS = (
     "INSERT INTO users VALUES (1, 'ann', '', 'Ann', '-', true, true, '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+    "INSERT INTO users VALUES (2, 'ANN', '', 'Ann', '-', true, true, '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
     "INSERT INTO flags VALUES (1, 'f', 'everyone', NULL, true), (2, 'f', 'user', 1, false)",
     "INSERT INTO objects VALUES ('a', 1, 1, 1, '{}', '2026-01-01 00:00:00')",
     "INSERT INTO files VALUES ('f', 1, 'csv', '', NULL, NULL, '{}', NULL, NULL, NULL, NULL, 'a', 1, true, true, NULL,"

@@ -5,12 +5,15 @@ import json
 import random
 import tarfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from catalog.engine import open_catalog
 from catalog.rows import moved_tables
+from catalog.tables import users
 from deployments.launch import datadir
 from deployments.launch.backup import back_up, restore, transfer
 from deployments.launch.errors import LaunchError
@@ -44,6 +47,18 @@ def test_a_server_with_users_is_left_as_it_is(install: Install, archive: Path) -
         restore(made.options, archive)
     assert made.rows() == before
     assert made.contents() == {}
+
+
+def test_users_whose_names_look_alike_come_back(install: Install, tmp_path: Path) -> None:
+    """They are from before the server refused the second one."""
+    made = install().start()
+    with closing(open_catalog(made.options.settings.catalog_url)) as catalog, catalog.write() as connection:
+        (row,) = connection.execute(sa.select(users)).mappings()
+        second = {**row, "id": row["id"] + 1, "username": row["username"].upper()}
+        connection.execute(sa.insert(users), second)
+    back_up(made.options, tmp_path / "pair.tar")
+    again = install()
+    assert restore(again.options, tmp_path / "pair.tar").users == 2
 
 
 def test_a_server_that_runs_is_left_alone(install: Install, archive: Path) -> None:

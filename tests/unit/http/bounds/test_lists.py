@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployments.ingress import paging
+from deployments.ingress import paging, snapshot
 from deployments.ingress.fields import OPTIONS_BYTES
 from runtime.datasets.records import LISTED_BYTES
 from runtime.receipts import NewRun, RunEnd
@@ -101,6 +101,16 @@ def test_a_list_of_runs_shows_the_beginning_of_a_message_and_a_receipt_keeps_no_
     told = desk.ann.get(f"/api/v2/runs/{'1' * 32}")
     assert len(told.content) < 300_000
     assert told.json()["failure"]["message"].startswith("mmm")
+
+
+def test_an_ingress_remembers_few_long_descriptions(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A description is read once for each version of the catalog; without a bound, many would fill the memory."""
+    monkeypatch.setattr(snapshot, "MOST_BYTES", 200_000)
+    made = [desk.create(metadata=LONG_METADATA).json()["data"]["dataset_id"] for _ in range(10)]
+    for dataset_id in made:
+        assert desk.ann.get(f"/api/v2/datasets/{dataset_id}").status_code == 200
+    held = [key for key in desk.site.services.snapshot._answers if isinstance(key, tuple) and key[0] == "dataset"]
+    assert 1 <= len(held) <= 4
 
 
 def test_long_descriptions_and_options_count_as_stored_bytes(tmp_path: Path) -> None:
