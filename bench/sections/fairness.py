@@ -21,6 +21,15 @@ from bench.servers import ROOT, Server, Stage, StartFailed
 
 SUMMARY = "a quiet user's run, list and upload beside another user's floods, over the same without a flood"
 
+QUIET_S = 5.0
+FLOOD_S = 10.0
+PAUSE_S = 0.03
+SETTLE_S = 1.5
+"""The time from the beginning of a flood to the first measured call, in which its runs get to work."""
+
+GIVE_UP_S = 8.0
+CALM_S = 60.0
+
 HOW = f"""\
 One user asks for a trivial run, a list of their datasets and an upload of a hundred rows in turn, each on a new
 connection, with pauses. Another user floods the same server from a process of its own, which comes last on the machine
@@ -30,15 +39,8 @@ whose bodies do not come; {flood.SLEEPING} runs that sleep for 5 s; {flood.HEAVY
 {flood.LONG_ROWS} files whose parser options are as long as the server lets them be; {flood.THREADED} runs that compute
 in up to {flood.THREADS} threads. Requests that end are sent again at once, those that the server refuses for a while
 (429, 503) after a second. Before each flood the quiet user's calls are measured without it; a ratio compares the two.
-A call that waits at the end of a phase counts with the time that it took in the end."""
+A call without an answer after {GIVE_UP_S:g} s counts with that time, and as refused."""
 
-QUIET_S = 5.0
-FLOOD_S = 10.0
-PAUSE_S = 0.03
-SETTLE_S = 1.5
-"""The time from the beginning of a flood to the first measured call, in which its runs get to work."""
-
-CALM_S = 60.0
 EDGES = Edges("numbers", 1_000)
 TASK = "def task(g): return len(g._edges)"
 ROWS = "s,d\n" + "".join(f"{number},{number + 1}\n" for number in range(100))
@@ -88,7 +90,7 @@ def run(stage: Stage, plan: Plan) -> list[Table]:
         plan.tell(f"flood: {name}")
         quiet = _alternate(calls, QUIET_S * longer)
         with _flooding(name, server.port, flooder) as heard:
-            _alternate(calls, SETTLE_S)
+            time.sleep(SETTLE_S)
             beside = _alternate(calls, FLOOD_S * longer)
         phases.append(Phase(name, quiet, beside, heard))
         _calm_down(calls, quiet)
@@ -176,6 +178,7 @@ def _said(call: Call) -> str:
     """Return the status of the answer to a call on a new connection, or why there is none."""
     try:
         connection = Connection(call)
+        connection.socket.settimeout(GIVE_UP_S)
         try:
             connection.send()
             answer: Answer | None = None
