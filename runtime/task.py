@@ -1,5 +1,6 @@
 """A task as a caller asks for it: its source, the form of its result, and the limits of its run."""
 
+import os
 from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
@@ -15,6 +16,16 @@ GPU_ENGINE: Final = "cudf"
 ENGINES: Final[tuple[EngineName, ...]] = get_args(EngineName)
 
 MIB: Final = 1024 * 1024
+
+
+SPARE_THREADS: Final = 10
+"""Threads of a run besides one for each core: its first, and those that wait: of Python's own thread pools, of
+duckdb (8) and polars (5)."""
+
+
+def usual_threads() -> int:
+    """Return the threads that a run on this machine can use."""
+    return (os.cpu_count() or 1) + SPARE_THREADS
 
 
 def send_with(engine: str) -> str:

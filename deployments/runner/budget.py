@@ -10,7 +10,7 @@ from runtime.memory import memory_bytes
 from runtime.sandbox.host.scratch import ScratchRoot
 from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.walls.cgroup import SHARE, GroupLimits
-from runtime.task import MIB
+from runtime.task import MIB, usual_threads
 
 RUNS_SHARE: Final = 0.8
 """Share of the machine's memory for runs. With all seats taken, the machine stays below Ray's own memory monitor."""
@@ -23,19 +23,14 @@ GROUP_MARGIN_PIDS: Final = 1024
 """What the template and the parsers of uploads may add to a runner's runs and datasets."""
 
 
-SPARE_THREADS: Final = 10
-"""Threads of a run besides one for each core: its first, and those that wait: of Python's own thread pools, of
-duckdb (8) and polars (5)."""
-
-
 def usual_seats() -> int:
     """Return how many runs a runner executes at a time if no setting says so."""
     return max(4, 2 * (os.cpu_count() or 1))
 
 
-def usual_threads(settings: Settings) -> int:
+def threads_of_a_run(settings: Settings) -> int:
     """Return the threads of a run whose request names none: the setting, or what the cores of this machine can use."""
-    return settings.limits.threads or min((os.cpu_count() or 1) + SPARE_THREADS, settings.maximum.threads)
+    return settings.limits.threads or min(usual_threads(), settings.maximum.threads)
 
 
 def most_memory_of_a_run(settings: Settings, seats: int) -> int:

@@ -22,8 +22,8 @@ from deployments.runner.budget import (
     most_kept_bytes,
     most_memory_of_a_run,
     seat_settings,
+    threads_of_a_run,
     usual_seats,
-    usual_threads,
 )
 from deployments.runner.kept_results import KeptResults
 from deployments.runner.metrics import RunnerMetrics
@@ -71,7 +71,7 @@ class Runner:
         store = open_store(self._settings.data_dir, self._settings.store_options)
         executor_settings = self._executor_settings()
         self._maximum_memory = most_memory_of_a_run(self._settings, executor_settings.seats)
-        self._usual_threads = usual_threads(self._settings)
+        self._usual_threads = threads_of_a_run(self._settings)
         limits = group_limits(self._settings, executor_settings, self._maximum_memory)
         group = standing_group(limits) if walls.cgroup else None
         self._template, engine, cache_bytes = self._make_engine(store, walls, group, executor_settings)

@@ -1,7 +1,8 @@
-"""Sends a process that has used much CPU time to the back, so that short runs and the server go before it.
+"""Sends a process that uses much of the processors to the back, so that short runs and the server go before it.
 
-The kernel counts niceness for each thread, and a new thread inherits it. Without privilege niceness never falls again,
-so a process that went to the back serves no other run.
+The back is the kernel's idle class: whoever else wakes up goes first, at once. Niceness would not do, because the
+kernel counts it for each thread: 63 threads at nice 19 outweigh a run at nice 5. New threads inherit the class. Without
+privilege nobody leaves it again, so a process that went to the back serves no other run.
 """
 
 import logging
@@ -11,14 +12,15 @@ from typing import Final
 
 from runtime.sandbox.host.children import Child
 from runtime.sandbox.host.gauge import Gauge
+from runtime.task import usual_threads
 
 log = logging.getLogger("graphside.sandbox")
 
-MUCH_CPU_S: Final = 0.2
-"""CPU time of all threads together after which a process goes to the back. Most runs use a tenth of it."""
+MUCH_CPU_S: Final = 0.15
+"""CPU time of all threads together after which a process goes to the back: about twenty times that of a short run."""
 
-BACK: Final = 19
-"""The niceness of those at the back. They share what the others leave, which is little for one thread of 63, too."""
+_MANY_THREADS: Final = usual_threads()
+"""A process with more threads goes to the back at once: they would soon have used much, and be in the way till then."""
 
 
 class Precedence:
@@ -31,10 +33,13 @@ class Precedence:
         self.is_at_the_back = False
 
     def look(self) -> None:
-        """Send the process to the back if it has used much. Look again later for threads that it was just starting."""
-        if self._is_permitted and (self.is_at_the_back or self._gauge.cpu_s() >= MUCH_CPU_S):
+        """Send the process to the back if it uses much. Look again later, for threads that it was just starting."""
+        if self._is_permitted and (self.is_at_the_back or self._uses_much()):
             self.is_at_the_back = True
             self._send_threads()
+
+    def _uses_much(self) -> bool:
+        return self._gauge.threads > _MANY_THREADS or self._gauge.cpu_s() >= MUCH_CPU_S
 
     def _send_threads(self) -> None:
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -47,8 +52,8 @@ class Precedence:
 
     def _send(self, thread: int) -> None:
         try:
-            if os.getpriority(os.PRIO_PROCESS, thread) < BACK:
-                os.setpriority(os.PRIO_PROCESS, thread, BACK)
+            if os.sched_getscheduler(thread) != os.SCHED_IDLE:
+                os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
         except PermissionError:  # the run has a user of its own, and this process may not change its priority
             self._is_permitted = False
             log.warning("precedence.not_permitted pid=%d", self._child.pid)

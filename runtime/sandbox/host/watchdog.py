@@ -97,8 +97,8 @@ class Watchdog:
         gauge, child, limit = self._watched.gauge, self._watched.child, self._limits.memory_bytes
         if gauge is None or self._precedence is None:
             return
-        self._precedence.look()
         used = gauge.used_bytes()
+        self._precedence.look()
         if used > limit:
             text = f"the task used {used} bytes of memory, more than its limit of {limit} bytes"
             return self._end(TaskMemoryExceeded(text, limit_name="memory_bytes", limit=limit, observed=used))
