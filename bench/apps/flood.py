@@ -22,6 +22,9 @@ _NICENESS: Final = 15
 _MEMORY_BYTES: Final = 2 * 2**30
 _CONNECTIONS: Final = 4096
 _READ_BYTES: Final = 2**20
+_STALLED_BYTES: Final = 1_000_000
+"""The length of a body that does not come: HAProxy itself waits for short bodies."""
+
 _TOO_MUCH: Final = (429, 503)
 _REFUSED_S: Final = 1.0
 """The pause after a refusal, which is the least that ``Retry-After`` asks for."""
@@ -88,7 +91,7 @@ class Flood:
         """Begin a request whose body does not come, and wait until the server ends it."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
-            writer.write(self._head("POST", path, 1000, signed_in, "application/json") + b"{")
+            writer.write(self._head("POST", path, _STALLED_BYTES, signed_in, "application/json") + b"{")
             status, _ = await _answer(reader)
             self.statuses[status] += 1
         finally:
