@@ -156,6 +156,49 @@ def science(g: Any) -> Any:
     return [values.shape[0], len(eigen), bool(best.success), mapped.shape[0]]
 
 
+def polars_frames(g: Any) -> Any:
+    import polars as pl
+
+    edges = pl.from_pandas(g._edges)
+    sums = edges.group_by("s").agg(pl.col("w").sum()).sort("s")
+    joined = edges.lazy().join(sums.lazy(), on="s").collect()
+    edges.write_parquet("p.parquet")
+    edges.write_csv("p.csv")
+    scanned = pl.scan_parquet("p.parquet").filter(pl.col("w") > 1).collect()
+    streamed = pl.scan_csv("p.csv").group_by("s").agg(pl.len()).collect(engine="streaming")
+    edges.lazy().sink_parquet("q.parquet")
+    return [len(joined), len(scanned), len(streamed), len(pl.read_parquet("q.parquet"))]
+
+
+def duckdb_tables(g: Any) -> Any:
+    import duckdb
+
+    edges = g._edges  # noqa: F841  duckdb finds it by its name
+    database = duckdb.connect("d.duckdb")
+    database.execute("create table edges as select * from edges")
+    database.execute("copy edges to 'd.parquet'")
+    counted = database.execute("select count(*) from 'd.parquet'").fetchall()
+    sums = database.execute("select s, sum(w) from edges group by s order by s").fetchall()
+    database.execute("create table many as select range as n from range(300000)")
+    ordered = database.execute("select n from many order by hash(n) limit 3").fetchall()
+    database.close()
+    return [counted, sums, len(ordered)]
+
+
+def numba_functions(g: Any) -> Any:
+    import numba
+    import numpy as np
+
+    @numba.njit(parallel=True)
+    def total(values):
+        summed = 0.0
+        for index in numba.prange(len(values)):
+            summed += values[index]
+        return summed
+
+    return [round(total(np.ones(1000)))]
+
+
 def threads(g: Any) -> Any:
     import queue
     import threading
@@ -307,6 +350,6 @@ def standard_library(g: Any) -> Any:
 
 
 WORKLOADS = (
-    frames, files, arrow, graphs, igraphs, networks, learning, science, threads, event_loops, databases,
-    standard_library,
+    frames, files, arrow, graphs, igraphs, networks, learning, science, polars_frames, duckdb_tables, numba_functions,
+    threads, event_loops, databases, standard_library,
 )  # fmt: skip

@@ -17,7 +17,10 @@ ANSWERS = {
 }
 """Of those whose answer says that something works which a task has in another way: wake-ups, locks."""
 
-NEEDS = {"igraphs": "igraph", "networks": "networkx", "learning": "sklearn", "science": "scipy"}
+NEEDS = {
+    "igraphs": "igraph", "networks": "networkx", "learning": "sklearn", "science": "scipy",
+    "polars_frames": "polars", "duckdb_tables": "duckdb", "numba_functions": "numba",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("workload", workloads.WORKLOADS, ids=lambda workload: workload.__name__)
