@@ -15,7 +15,10 @@ MOST_LOOKS: Final = 60
 
 
 class KeptSeats:
-    """At most ``most`` waiting seats of one dataset. One that computes while it waits, or waits a minute, is closed."""
+    """At most ``most`` waiting seats of one dataset.
+
+    One that computes while it waits, holds deleted files, or waits a minute, is closed.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -55,9 +58,16 @@ class KeptSeats:
     def _look(self, waiting: "_Waiting") -> None:
         waiting.looks += 1
         if waiting.looks >= MOST_LOOKS or not waiting.seat.is_idle:
+            return self._close(waiting)
+        self._look_later(waiting)
+        if waiting.looks == 1:  # not before, because the next run may come at once
+            looking = asyncio.create_task(self._look_at_files(waiting))
+            self._closing.add(looking)
+            looking.add_done_callback(self._closing.discard)
+
+    async def _look_at_files(self, waiting: "_Waiting") -> None:
+        if await waiting.seat.holds_deleted_files() and waiting in self._waiting:
             self._close(waiting)
-        else:
-            self._look_later(waiting)
 
     def _remove(self, waiting: "_Waiting") -> None:
         waiting.stop_looking()

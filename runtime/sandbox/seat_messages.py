@@ -4,7 +4,7 @@ These types hold both sides to the same keys. The host still checks every value 
 forged it (``host/outcome.py``).
 """
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from runtime.results.kinds import ResultKind
 from runtime.task import Task
@@ -28,6 +28,7 @@ class SeatSuccess(TypedDict):
     """The result's file holds ``length`` bytes of ``kind``; times are in seconds.
 
     ``labels_dropped``: the result has an index, which no format sends (``results/labels.py``).
+    ``reusable``: a process that may be kept is back at its beginning.
     """
 
     token: str | None
@@ -36,6 +37,7 @@ class SeatSuccess(TypedDict):
     length: int
     run_s: float
     encode_s: float
+    reusable: NotRequired[bool]
     labels_dropped: bool
 
 

@@ -24,6 +24,7 @@ from runtime.results.encoding import encode
 from runtime.results.labels import drops_labels
 from runtime.results.notes import LABELS_DROPPED
 from runtime.sandbox.guest import confine, cpus, file_growth, surroundings
+from runtime.sandbox.guest.between_runs import Beginning
 from runtime.sandbox.protocol import recv_frame, send_frame
 from runtime.sandbox.seat_messages import SeatAnswer, SeatRequest
 from runtime.sandbox.walls import identity, namespaces
@@ -92,12 +93,18 @@ def serve(plottable: Callable[[], Any], mapped_bytes: int | None, explain: Expla
         request = _next_request()
         if request is not None and mapped_bytes is not None:
             confine.limit_memory(mapped_bytes, request["memory_bytes"])
+        beginning = None
         while request is not None:
             _limit_cpu(request["cpu_s"], again=request["keep"])
             file_growth.limit(request["scratch_bytes"])
             surroundings.allow_threads(request["threads"])
             cpus.use(request["cpus"])
-            send_frame(CHANNEL_FD, _answer(request, plottable, explain))
+            if request["keep"] and beginning is None:
+                beginning = Beginning()
+            answer = _answer(request, plottable, explain)
+            if beginning is not None and answer["status"] == "ok":
+                answer["reusable"] = beginning.restore()
+            send_frame(CHANNEL_FD, answer)
             # The replica ends this process now, unless it keeps it for the next run of the same user.
             request = _next_request()
     finally:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from runtime.errors import Overloaded, RunFailed, RuntimeFailure, TaskCancelled, TaskCrashed
 from runtime.sandbox.host.channel import Channel
 from runtime.sandbox.host.children import Child, ForkerClient
+from runtime.sandbox.host.deleted_files import TooManyMappings, deleted_files
 from runtime.sandbox.host.gauge import Gauge
 from runtime.sandbox.host.large_result import LargeResult
 from runtime.sandbox.host.outcome import RunOutcome, crash, outcome_of
@@ -117,6 +118,17 @@ class SeatProcess:
         # A second answer would be taken for the answer of the next run.
         return self._channel is not None and not self._channel.has_unread
 
+    async def holds_deleted_files(self) -> bool:
+        """Return whether its last run left a file that it deleted and still holds, which takes disk space."""
+        child = self._child
+        if child is None or not self.reusable:
+            return False
+        try:
+            held = await asyncio.to_thread(deleted_files, child.pid, self._uid, self._files.scratch)
+        except TooManyMappings:
+            return True
+        return held.file_count > 0
+
     def mark_idle(self) -> None:
         """Count CPU time from here on, because the process has nothing to do."""
         if self._gauge is not None:
@@ -128,7 +140,8 @@ class SeatProcess:
             return False
         length = answer.get("length")
         return (
-            type(length) is int
+            answer.get("reusable") is True
+            and type(length) is int
             and length <= COPY_BYTES
             and self._gauge.threads == 1
             and not self._gauge.main_thread_exited

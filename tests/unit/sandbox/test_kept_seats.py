@@ -158,17 +158,65 @@ def test_one_that_computes_while_it_waits_is_closed(make_rig: Callable[..., Rig]
     rig = make_rig(reused=1, spares=0)
     source = rig.dataset()
     code = """
-import signal, sys
+import os, sys
 def spin(*_):
     while True: pass
 def task(g):
     sys.n = 7
-    signal.signal(signal.SIGALRM, spin)
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    os.read = spin
 """
     rig.run(source, code, owner="ada")
     eventually(lambda: not rig.scratch_dirs(), within_s=10)
     assert who(rig, source, "ada")[1] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "os.mkdir('d'); os.chdir('d'); os.rmdir('../d')",
+        "os.umask(0o777)",
+        "signal.signal(signal.SIGALRM, lambda *_: os._exit(3)); signal.setitimer(signal.ITIMER_REAL, 0.05)",
+    ],
+    ids=["directory", "mask", "timer"],
+)
+def test_a_run_begins_where_the_one_before_it_began(rig: Rig, source: DatasetSource, change: str) -> None:
+    code = f"import os, signal, sys\ndef task(g):\n    sys.n = 1\n    {change}\n    return [os.getpid(), 0]"
+    pid, _ = answer(rig.run(source, code, owner="dee"))
+    code = """
+import os, sys, time
+def task(g):
+    time.sleep(0.1)
+    os.mkdir('made'); os.listdir('made'); os.rmdir('made')
+    return [os.getpid(), sys.n]
+"""
+    assert answer(rig.run(source, code, owner="dee")) == [pid, 1]
+
+
+@pytest.mark.parametrize(("limit", "value"), [("NOFILE", 5), ("CPU", 1), ("AS", 2**34), ("STACK", 2**16)])
+def test_one_whose_limits_a_run_lowered_is_not_used_again(
+    rig: Rig, source: DatasetSource, limit: str, value: int
+) -> None:
+    lower = f"resource.setrlimit(resource.RLIMIT_{limit}, ({value}, {value}))"
+    code = f"import os, resource\ndef task(g):\n    {lower}\n    return [os.getpid(), 0]"
+    pid, _ = answer(rig.run(source, code, owner="eve"))
+    again, seen = who(rig, source, "eve")
+    assert (again != pid, seen) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        "sys.kept = open('x', 'wb'); os.unlink('x')",
+        "fd = os.open('.', os.O_TMPFILE | os.O_RDWR); os.ftruncate(fd, 9); sys.kept = mmap.mmap(fd, 9); os.close(fd)",
+    ],
+    ids=["open", "mapped"],
+)
+def test_one_that_holds_deleted_files_does_not_wait(make_rig: Callable[..., Rig], hold: str) -> None:
+    rig = make_rig(reused=1, spares=0)
+    source = rig.dataset()
+    rig.run(source, f"import mmap, os, sys\ndef task(g):\n    {hold}", owner="ada")
+    eventually(lambda: not rig.scratch_dirs(), within_s=10)
+    rig.close()
 
 
 def test_no_more_wait_than_may(rig: Rig, source: DatasetSource) -> None:
