@@ -19,6 +19,8 @@ HELP = f"""Upload a graph and print the id of the new dataset.
 The ending of a file's name says what it is: {" ".join(TYPE_ENDINGS)}.
 
 A file may be compressed, as edges.csv.gz is: {" ".join(COMPRESSION_ENDINGS)}.
+
+The options of each type of file are those of an upload over HTTP; docs/formats.md lists them.
 """
 
 
@@ -32,12 +34,23 @@ def put(
         str | None, typer.Option(help="The name of the dataset. Default: the name of FILE without its ending.")
     ] = None,
     description: Annotated[str, typer.Option(help="The description of the dataset.")] = "",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="How to read FILE, such as sep=';' or header=none. May be repeated."),
+    ] = None,
+    nodes_option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="How to read the table of nodes. May be repeated.")
+    ] = None,
     org: Annotated[str | None, typer.Option(help="The organization of the dataset.")] = None,
     url: Url = None,
 ) -> None:
     if (nodes is None) != (node is None):
         raise WrongInput("--nodes FILE and --node COLUMN must be given together")
-    files = {"edges": table_file(file), **({} if nodes is None else {"nodes": table_file(nodes)})}
+    if nodes_option and nodes is None:
+        raise WrongInput("--nodes-option needs --nodes FILE")
+    files = {"edges": table_file(file, option or ())}
+    if nodes is not None:
+        files["nodes"] = table_file(nodes, nodes_option or ())
     server = connect(url)
     with ExitStack() as uploaded:
         tables: dict[str, UploadedTable] = {}

@@ -1,5 +1,6 @@
 """Reads the type of a file from its name: ``edges.csv.gz`` is gzipped CSV."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final  # Any: JSON values
@@ -26,8 +27,12 @@ class TableFile:
     parser_options: dict[str, Any] = field(default_factory=dict)
 
 
-def table_file(path: Path) -> TableFile:
-    """Describe a file. Raises ``WrongInput`` if it is missing or empty, or if the ending of its name is unknown."""
+def table_file(path: Path, given: Sequence[str] = ()) -> TableFile:
+    """Describe a file, and how to read it by options that are given as ``NAME=VALUE``.
+
+    Raises ``WrongInput`` if the file is missing or empty, if the ending of its name is unknown, or for an option that
+    files of its type do not have.
+    """
     endings = [ending.lower() for ending in path.suffixes]
     compression = COMPRESSION_ENDINGS.get(endings[-1]) if endings else None
     ending = endings[-2:-1] if compression else endings[-1:]
@@ -47,6 +52,26 @@ def table_file(path: Path) -> TableFile:
     if byte_count == 0:
         raise WrongInput(f"{printable(path)} is empty")
     stem = path.with_suffix("").stem if compression else path.stem
+    options = {**options, **_options(file_type.name, given)}
     return TableFile(
         path, stem, file_type.name, compression.name if compression else "", byte_count, parser_options=dict(options)
     )
+
+
+def _options(file_type: str, given: Sequence[str]) -> dict[str, str]:
+    """Return the options of the parser by name. The server reads their texts as it reads those of a query."""
+    options = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not (separator and name):
+            raise WrongInput(f"an option must be NAME=VALUE, such as sep=';', not {printable(text)}")
+        options[name] = value
+    if options:
+        from runtime.datasets.formats import check_options  # it loads every reader
+        from runtime.errors import InvalidTable
+
+        try:
+            check_options(file_type, options)
+        except InvalidTable as error:
+            raise WrongInput(printable(error.message)) from None
+    return options

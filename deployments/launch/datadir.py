@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from auth.audit import Audit
 from auth.errors import AuthError
 from auth.flags import ENABLED_USERS, Flags
 from auth.passwords import make_password
@@ -155,4 +156,6 @@ def _first_admin(catalog: Catalog, username: str, chosen: SecretStr | None) -> F
     password = chosen or SecretStr(make_password())
     principal = users.add(username, password.get_secret_value(), is_admin=True)
     Flags(catalog).set_for_user(ENABLED_USERS, principal.username, True)
+    with closing(Audit(catalog)) as audit:
+        audit.append(None, "", "user.add", f"user:{principal.username}", detail={"by": "the first start"})
     return FirstAdmin(principal.username, None if chosen else password)

@@ -16,7 +16,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data: Data = None,
 ) -> None:
-    """Check what this machine offers: isolation layers, limits, memory, disk, GPU and ports.
+    """Check what this machine offers: isolation layers, limits, memory, disk, GPU, ports and names.
 
     The command tests each of them, and does not rely on what the system says it has.
 
@@ -43,6 +43,7 @@ def examine(environment: Mapping[str, str]) -> Report:
     around = walls.around_runs(sections["Isolation"])
     sections["Limits"] = _guarded(lambda _: _limits(environment, around), environment)
     sections["Ports"] = _guarded(_ports, environment)
+    sections["Names"] = _guarded(_names, environment)
     return Report(sections, walls.summary(sections["Isolation"]))
 
 
@@ -115,6 +116,17 @@ def _limits(environment: Mapping[str, str], walls: Mapping[str, str]) -> tuple[F
         return (Finding("limits", "absent", "not examined, because a setting is wrong"),)
     scratch = limits.Scratch(settings.scratch_home, settings.maximum.scratch_bytes, settings.data_dir)
     return limits.examine(scratch, walls)
+
+
+def _names(environment: Mapping[str, str]) -> tuple[Finding, ...]:
+    from deployments.cli.doctor import names
+    from deployments.launch.errors import LaunchError
+    from deployments.launch.options import read_options
+
+    try:
+        return names.examine(read_options(environment))
+    except LaunchError:
+        return (Finding("look-alikes", "absent", "not examined, because a setting is wrong"),)
 
 
 def _ports(environment: Mapping[str, str]) -> tuple[Finding, ...]:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from deployments.cli.file_types import table_file
+from runtime.datasets.file_types import FILE_TYPE_NAMES
+from runtime.datasets.formats import check_options
+from runtime.errors import InvalidTable
 from tests.terminal import Terminal
 from tests.unit.cli.conftest import Cli, SmallServer, complaint
 
@@ -199,3 +202,40 @@ def test_on_a_terminal_it_says_what_to_do_next(taking: SmallServer, edges: Path)
     with Terminal("dataset", "put", str(edges), *BOUND, columns=200) as terminal:
         assert terminal.end() == 0
     assert "0123\n1 edge; to run a task on it: graphside run FILE.py --dataset 0123\n" in terminal.text
+
+
+def test_options_of_the_parser_go_into_the_declaration(cli: Cli, taking: SmallServer, tmp_path: Path) -> None:
+    edges, nodes = tmp_path / "edges.tsv", tmp_path / "nodes.json"
+    edges.write_bytes(b"s;d\na;b\n")
+    nodes.write_bytes(b'{"id": ["a"]}')
+    options = ("--option", "sep=;", "--option", "header=0", "--nodes-option", "orient=columns")
+    result = cli("dataset", "put", str(edges), *BOUND, "--nodes", str(nodes), "--node", "id", *options)
+    assert result.exit_code == 0, result.output
+    declared = [call.body["parser_options"] for call in taking.calls if call.path == FILES and call.method == "POST"]
+    assert declared == [{"sep": ";", "header": "0"}, {"orient": "columns"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--option", "sepp=;"), "'sepp' is not an option of file_type csv; its options are "),
+        (("--option", "on_bad_lines=skip"), "a malformed line is always an error"),
+        (("--option", "sep"), "NAME=VALUE"),
+        (("--option", "=;"), "NAME=VALUE"),
+        (("--nodes-option", "sep=;"), "--nodes FILE"),
+    ],
+)
+def test_an_option_that_no_reader_has_is_refused_before_anything_is_sent(
+    cli: Cli, taking: SmallServer, edges: Path, options: tuple[str, ...], said: str
+) -> None:
+    result = cli("dataset", "put", str(edges), *BOUND, *options)
+    assert result.exit_code != 0
+    assert said in complaint(result)
+    assert taking.calls == []
+
+
+def test_every_type_of_file_has_the_options_of_its_reader() -> None:
+    """The command line and the server ask the same table."""
+    for kind in FILE_TYPE_NAMES:
+        with pytest.raises(InvalidTable, match=f"is not an option of file_type {kind}"):
+            check_options(kind, {"no such option": ""})

@@ -3,11 +3,17 @@
 import json
 import os
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from deployments.cli.doctor import limits, machine, ports, software, walls
+from auth.passwords import Passwords
+from auth.users import Users
+from catalog.engine import migrate, open_catalog
+from catalog.tables import users as table
+from deployments.cli.doctor import limits, machine, names, ports, software, walls
 from deployments.cli.doctor.findings import Finding, Report
 from deployments.launch.options import read_options
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
@@ -268,3 +274,22 @@ class TestLimits:
         assert self.found(scratch)["scratch of all runs"].state == "absent"
         apart = limits.Scratch(Path("/dev/shm"), 2**20, scratch.data_dir)
         assert self.found(apart)["scratch of all runs"].state == "ok"
+
+
+class TestNames:
+    def test_pairs_that_look_alike_are_listed_and_nothing_is_missing_for_them(self, tmp_path: Path) -> None:
+        options = read_options({"GRAPHSIDE_DATA": str(tmp_path)})
+        (found,) = names.examine(options)
+        assert found.state == "absent"
+        migrate(options.settings.catalog_url)
+        with closing(open_catalog(options.settings.catalog_url)) as catalog:
+            users = Users(catalog, Passwords(time_cost=1, memory_cost_kib=8))
+            users.add("ann", "correct horse")
+            (found,) = names.examine(options)
+            assert found.state == "ok"
+            users.add("bob", "correct horse")
+            with catalog.write() as connection:  # from before the server refused it
+                connection.execute(sa.update(table).where(table.c.username == "bob").values(username="ANN"))
+        (found,) = names.examine(options)
+        assert (found.state, found.data) == ("warning", {"names": [["ANN", "ann"]]})
+        assert "ANN and ann" in found.text
