@@ -68,7 +68,7 @@ def write_csv(frame: "Frame", out: "Sink") -> None:
 def _of_pandas(column: "pd.Series[Any]", name: str) -> Column:
     array: Any
     try:
-        array = array_of(column) if column.dtype == object else pa.array(column, from_pandas=True)
+        array = array_of(column) if column.dtype == object else _converted(column)
     except MemoryError:
         raise
     except REFUSALS:
@@ -77,6 +77,15 @@ def _of_pandas(column: "pd.Series[Any]", name: str) -> Column:
         return text_column(column_values(column), name)
     ready = _ready(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]))
     return text_column(column_values(column), name) if ready is None else ready
+
+
+def _converted(column: "pd.Series[Any]") -> Any:
+    """Return a column that is not of objects as Arrow has it; None if it has categories that Arrow would mix up."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        labels = pd.Series(column.dtype.categories)
+        if labels.dtype == object and array_of(labels) is None:
+            return None
+    return pa.array(column, from_pandas=True)
 
 
 def _of_arrow(column: Column, name: str) -> Column:

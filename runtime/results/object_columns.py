@@ -4,14 +4,13 @@ Arrow takes the type of the first values: of a date and a time it would make two
 """
 
 import datetime
+import decimal
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import types
-
-from runtime.results.arrow_values import is_list
 
 Column: TypeAlias = "pd.Series[Any]"
 Array = Any  # pa.Array or pa.ChunkedArray
@@ -21,18 +20,18 @@ REFUSALS: Final = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 _MISSING: Final = frozenset({type(None), type(pd.NA), type(pd.NaT)})
 _PANDAS_TIMES: Final = frozenset({pd.Timestamp, pd.Timedelta})
-_ZONED: Final = (datetime.datetime, datetime.time)
-_MIXED_UP: Final = (
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-    np.datetime64,
-    np.timedelta64,
-    bytes,
-    bytearray,
-    memoryview,
+_TOGETHER: Final[tuple[tuple[type, ...], ...]] = (
+    (bool, np.bool_),
+    (int, float, np.integer, np.floating),
+    (int, decimal.Decimal),
+    (str,),
+    (bytes, bytearray),
+    (list, tuple, set, np.ndarray),
+    (dict,),
 )
-"""Types that Arrow turns into one another without a word."""
+"""Types that a column may mix. Arrow takes others for one another: a UUID beside a number for a number."""
+
+_UNRELIABLE: Final = (np.datetime64, np.timedelta64, memoryview)
 
 
 def kinds_of(column: Column) -> set[type]:
@@ -51,7 +50,7 @@ def array_of(column: Column) -> Array | None:
         column = column.where(column.notna(), pd.NaT).infer_objects()
         if column.dtype == object:
             return None
-    elif any(issubclass(kind, _MIXED_UP) for kind in kinds) and not _is_alike(column, kinds):
+    elif not _are_alike(column, kinds):
         return None
     try:
         array = pa.array(column, from_pandas=True)
@@ -59,43 +58,38 @@ def array_of(column: Column) -> Array | None:
         raise
     except REFUSALS:
         return None
-    if _may_be_mixed_up(array.type) and not all(map(_is_same, column, array.to_pylist())):
+    is_nested = types.is_nested(array.type)
+    if (is_nested or len(kinds) > 1) and not all(map(_is_same, column, array.to_pylist())):
         return None
     return array
 
 
-def _is_alike(column: Column, kinds: set[type]) -> bool:
-    """Return True if all values are of one type, and all or none of them have a time zone."""
-    if len(kinds) > 1 and not kinds <= {bytes, bytearray}:
+def _are_alike(column: Column, kinds: set[type]) -> bool:
+    """Return True if Arrow has one type for all of these types, and all or none of the values have one time zone."""
+    if any(issubclass(kind, _UNRELIABLE) for kind in kinds):
         return False
-    (kind, *_) = kinds
-    if issubclass(kind, datetime.time):
-        return all(value.tzinfo is None for value in column if type(value) is kind)
-    if issubclass(kind, _ZONED):
-        zones = {value.tzinfo for value in column if type(value) is kind}
-        return len({zone if zone is None else str(zone) for zone in zones}) == 1
-    return not issubclass(kind, (np.datetime64, np.timedelta64, memoryview))
-
-
-def _may_be_mixed_up(kind: Any) -> bool:
-    """Return True for a nested type with a type in it that Arrow may have turned a value of another type into."""
-    return (is_list(kind) or types.is_struct(kind)) and _has_mixed_up(kind)
-
-
-def _has_mixed_up(kind: Any) -> bool:
-    if is_list(kind):
-        return _has_mixed_up(kind.value_type)
-    if types.is_struct(kind):
-        return any(_has_mixed_up(kind.field(index).type) for index in range(kind.num_fields))
-    return types.is_temporal(kind) or types.is_binary(kind) or types.is_large_binary(kind)
+    if len(kinds) > 1:
+        together = any(all(issubclass(kind, alike) for kind in kinds) for alike in _TOGETHER)
+        return together and (bool not in kinds or kinds <= {bool, np.bool_})
+    for kind in kinds:
+        if issubclass(kind, datetime.time):
+            return all(value.tzinfo is None for value in column if type(value) is kind)
+        if issubclass(kind, datetime.datetime):
+            zones = {value.tzinfo for value in column if type(value) is kind}
+            return len({zone if zone is None else str(zone) for zone in zones}) == 1
+    return True
 
 
 def _is_same(value: Any, stored: Any) -> bool:
-    """Return True if Arrow stored a nested value as it is."""
+    """Return True if Arrow stored a value as it is: ``True`` is not 1."""
     if isinstance(stored, list):
-        return len(value) == len(stored) and all(map(_is_same, value, stored))
+        items = sorted(value) if isinstance(value, set) else value
+        return len(items) == len(stored) and all(map(_is_same, items, stored))
     if isinstance(stored, dict):
         return isinstance(value, dict) and all(_is_same(value.get(name), inner) for name, inner in stored.items())
     if stored is None:
         return bool(value is None or pd.isna(value))
+    has_nanoseconds = bool(getattr(value, "nanosecond", None) or getattr(value, "nanoseconds", None))
+    if has_nanoseconds or isinstance(value, (bool, np.bool_)) != isinstance(stored, bool):
+        return False
     return bool(value == stored)

@@ -34,7 +34,7 @@ def test_pygraphistry_shows_the_line_and_what_to_do(client: Any, people: str, so
 
 
 def test_gfql_remote_says_what_works_instead(client: Any, people: str) -> None:
-    with pytest.raises(GFQLRemoteError, match=r"run the query in a task instead: g.python_remote_g"):
+    with pytest.raises(GFQLRemoteError, match=r"run the query in a task instead: g\.python_remote_g"):
         client.bind(dataset_id=people).gfql_remote([])
 
 

@@ -20,10 +20,11 @@ from tests.tasks import run_reply
 
 
 class Runners:
-    """Stands for the way to the runners: notes what it is asked, answers 1 or raises."""
+    """Stands for the way to the runners: notes what it is asked, answers 1 (with ``changed`` keys) or raises."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, **changed: Any) -> None:
         self.error = error
+        self.changed = changed
         self.asked: list[RunCall] = []
         self.free = asyncio.Event()
         self.free.set()
@@ -33,7 +34,7 @@ class Runners:
         await self.free.wait()
         if self.error is not None:
             raise self.error
-        return run_reply()
+        return run_reply(**self.changed)
 
     async def evict(self, dataset_id: str) -> None:
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runtime.errors import Overloaded, RuntimeFailure, StoreUnavailable
+from runtime.errors import Overloaded, RuntimeFailure, StoreUnavailable, TaskError
 from tests.unit.http.app import Runners, opened, run
 from tests.waiting import eventually_async
 
@@ -48,6 +48,44 @@ async def test_a_page_of_another_origin_may_not_call(tmp_path: Path, cors_origin
         answer = await preflight(http, dataset_id, "https://elsewhere.example")
     assert answer.status_code >= 400
     assert "access-control-allow-origin" not in answer.headers
+
+
+# What clients show
+
+
+async def test_the_error_of_a_run_has_what_pygraphistry_would_drop(tmp_path: Path) -> None:
+    frames = [{"line": 3, "function": "task", "source": "return g._edges['nope']"}]
+    failure = TaskError("KeyError: 'nope'", frames=frames).to_wire()
+    output = {"stdout": "so far\n", "stderr": "", "stdout_truncated": False, "stderr_truncated": False}
+    async with opened(tmp_path, Runners(failure=failure, kind=None, output=output)) as (http, dataset_id):
+        body = (await run(http, dataset_id)).json()
+    assert body["message"] == body["detail"] == "KeyError: 'nope'"
+    assert body["error"] == ("KeyError: 'nope'\n  line 3, in task: return g._edges['nope']\nend of stdout:\n  so far")
+
+
+async def test_a_result_whose_labels_are_left_out_says_so(tmp_path: Path) -> None:
+    for dropped in (True, False):
+        async with opened(tmp_path / str(dropped), Runners(labels_dropped=dropped)) as (http, dataset_id):
+            answer = await run(http, dataset_id)
+        assert ("call .reset_index()" in answer.headers.get("x-result-note", "")) == dropped
+
+
+@pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("/api/v2/etl/datasets/0123/gfql/all", "g.python_remote_g("),
+        ("/api/v2/datasets/0123/gfql", "g.python_remote_g("),
+        ("/api/v2/o/ours/functions/python/", "/api/v2/datasets/<dataset_id>/python"),
+        ("/api/v2/other", "Not Found"),
+    ],
+)
+async def test_what_other_servers_have_is_answered_with_what_works_instead(
+    tmp_path: Path, path: str, instead: str
+) -> None:
+    async with opened(tmp_path) as (http, _):
+        answer = await http.post(path, json={})
+    assert (answer.status_code, answer.json()["type"]) == (404, "NotFound")
+    assert instead in answer.json()["error"]
 
 
 # Settings that decide about runs

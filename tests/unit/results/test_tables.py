@@ -5,9 +5,11 @@ import decimal
 import io
 import os
 import pathlib
+import uuid
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -142,7 +144,19 @@ def test_names_of_several_levels_become_the_text_of_their_tuples() -> None:
     assert list(pd.read_parquet(io.BytesIO(written(levels, "parquet")))) == ["('a', 'b')"]
 
 
-@pytest.mark.parametrize("cells", [[1, "a"], [True, 1], [2**53 + 1, 0.5], ["a", b"a"]], ids=str)
+MIXED: list[list[object]] = [
+    [1, "a"],
+    [True, 1],
+    [1.0, True],
+    [2**53 + 1, 0.5],
+    [np.uint64(2**64 - 1), 2.5],
+    [np.int8(3), uuid.UUID(int=3)],
+    [pd.Timestamp("2024-01-01", tz="UTC"), 1.0],
+    ["a", b"a"],
+]
+
+
+@pytest.mark.parametrize("cells", MIXED, ids=str)
 def test_a_column_of_scalars_of_several_kinds_is_refused_by_parquet_by_name(cells: list[object]) -> None:
     frame = pd.DataFrame({"fine": [1, 2], "odd one": pd.Series(cells, dtype=object)})
     with pytest.raises(ResultNotSerializable, match=r"cannot be written as Parquet: .*'odd one' \(dtype object\)"):
@@ -271,6 +285,20 @@ def test_times_that_csv_has_no_form_for_are_iso_texts() -> None:
     column = pd.Series(np.array(["12024-01-01", "-0044-03-15"], "M8[s]"))
     read = pd.read_csv(io.BytesIO(written(pd.DataFrame({"t": column}), "csv")))
     assert read["t"].tolist() == ["12024-01-01T00:00:00", "-0044-03-15T00:00:00"]
+
+
+@pytest.mark.parametrize("cells", MIXED, ids=str)
+def test_csv_and_json_write_cells_of_several_kinds_one_by_one(cells: list[object]) -> None:
+    frame = pd.DataFrame({"a": pd.Series(cells, dtype=object), "n": 1})
+    texts = pd.read_csv(io.BytesIO(written(frame, "csv")), dtype=str)["a"].tolist()
+    values = [row["a"] for row in orjson.loads(written(frame, "json"))]
+    assert texts == [value if isinstance(value, str) else orjson.dumps(value).decode() for value in values]
+
+
+def test_csv_writes_categories_of_several_kinds_one_by_one() -> None:
+    column = pd.Series(pd.Categorical([pd.Timestamp("2024-01-01", tz="UTC"), 1.0, None]))
+    read = pd.read_csv(io.BytesIO(written(pd.DataFrame({"a": column, "n": 1}), "csv")), dtype=str)["a"]
+    assert read.tolist()[:2] == ["2024-01-01T00:00:00+00:00", "1.0"]
 
 
 def test_the_cell_of_csv_that_has_no_form_is_named() -> None:
