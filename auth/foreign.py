@@ -8,6 +8,10 @@ from where a token says. Every method may block to fetch keys, so do not call it
 """
 
 import hashlib
+import json
+import logging
+import math
+import queue
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args  # Any: claims
 from urllib.parse import urlsplit
 
+import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -24,6 +29,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from auth.errors import TokenExpired, TokenInvalid
 from auth.jose import read_unverified
 
+log = logging.getLogger("graphside.auth")
+
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
 ALGORITHMS: Final[tuple[Algorithm, ...]] = get_args(Algorithm)
 
@@ -31,6 +38,9 @@ LEEWAY_S: Final = 5
 KEYS_LIVE_S: Final = 300
 FETCH_TIMEOUT_S: Final = 5
 AFTER_FAILURE_S: Final = 5
+UNKNOWN_IDS_EVERY_S: Final = 30
+MOST_KEY_BYTES: Final = 1024**2
+MOST_KEYS: Final = 200
 _RSA_BITS: Final = 2048
 _NO_KEYS: Final = "the issuer's keys cannot be fetched"
 _TYPES: Final = (None, "jwt", "at+jwt")
@@ -146,30 +156,109 @@ class _OneKey(_Keys):
 
 
 class _FetchedKeys(_Keys):
-    """Keys from a URL, cached for five minutes. Redirects are not followed.
+    """Keys from a URL, kept for five minutes. An unknown id makes us fetch again, at most twice a minute.
 
-    An unknown id makes us fetch again, at most twice a minute.
+    One thread fetches while others that need its result wait. Keys that are there are found without waiting, so that
+    tokens with made-up ids hold nobody up. After a failure no thread tries for a while.
     """
 
     def __init__(self, url: str) -> None:
-        self._client = jwt.PyJWKClient(url, lifespan=KEYS_LIVE_S, timeout=FETCH_TIMEOUT_S, cooldown_duration=30)
+        self._url = url
         self._lock = threading.Lock()
-        self._failed_at: float | None = None
+        self._kept: _KeySet | None = None
+        self._tried_at = -math.inf
+        self._failed = False
 
     def find(self, kid: str | None) -> Any:
         if kid is None:
             raise TokenInvalid("the token names no key")
-        # One thread fetches while the others wait. After a failure no thread tries for a while, so that they need not.
+        if (key := self._known(kid)) is not None:
+            return key
         with self._lock:
-            if self._failed_at is not None and time.monotonic() - self._failed_at < AFTER_FAILURE_S:
-                raise TokenInvalid(_NO_KEYS)
-            try:
-                return self._client.get_signing_key(kid).key
-            except jwt.PyJWKClientConnectionError as error:
-                self._failed_at = time.monotonic()
-                raise TokenInvalid(_NO_KEYS) from error
-            except (jwt.PyJWTError, ValueError) as error:
-                raise TokenInvalid(type(error).__name__) from None
+            if (key := self._known(kid)) is not None:  # another thread has fetched it
+                return key
+            self._fetch_if_due()
+        if self._kept is None or self._kept.is_old():
+            raise TokenInvalid(_NO_KEYS)
+        if (key := self._known(kid)) is None:
+            raise TokenInvalid("the key is unknown")
+        return key
+
+    def _known(self, kid: str) -> Any:
+        kept = self._kept
+        return None if kept is None or kept.is_old() else kept.keys.get(kid)
+
+    def _fetch_if_due(self) -> None:
+        is_old = self._kept is None or self._kept.is_old()
+        pause_s = AFTER_FAILURE_S if self._failed else 0 if is_old else UNKNOWN_IDS_EVERY_S
+        if time.monotonic() - self._tried_at < pause_s:
+            return
+        try:
+            self._kept = _KeySet(_parsed(_fetched(self._url)), time.monotonic())
+            self._failed = False
+        except (OSError, httpx.HTTPError, jwt.PyJWTError, ValueError, RecursionError) as error:
+            log.warning("foreign.no_keys error=%s", type(error).__name__)
+            self._failed = True
+        self._tried_at = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class _KeySet:
+    keys: dict[str, Any]
+    fetched_at: float
+
+    def is_old(self) -> bool:
+        return time.monotonic() - self.fetched_at >= KEYS_LIVE_S
+
+
+def _fetched(url: str) -> bytes:
+    """Return what is at the URL. Follow no redirect. Raises ``OSError`` past the deadline, ``ValueError`` if too long.
+
+    Another thread reads, because a server that sends a byte now and then would keep this one past any timeout.
+    """
+    done: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+
+    def read() -> None:
+        ends = time.monotonic() + FETCH_TIMEOUT_S
+        try:
+            content = b""
+            with httpx.stream("GET", url, timeout=FETCH_TIMEOUT_S, follow_redirects=False) as answer:
+                answer.raise_for_status()
+                for part in answer.iter_bytes():
+                    content += part
+                    if len(content) > MOST_KEY_BYTES:
+                        raise ValueError("the issuer's keys are too long")
+                    if time.monotonic() > ends:
+                        return
+            done.put(content)
+        except Exception as error:
+            done.put(error)
+
+    threading.Thread(target=read, name="foreign-keys", daemon=True).start()
+    try:
+        found = done.get(timeout=FETCH_TIMEOUT_S)
+    except queue.Empty:
+        raise TimeoutError("the issuer's keys did not arrive in time") from None
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """Return the usable signing keys of a JWKS by id; of two with one id, the first.
+
+    Raises PyJWT's errors or ``ValueError``.
+    """
+    document = json.loads(content)
+    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+        raise ValueError("this is no set of keys")
+    if len(document["keys"]) > MOST_KEYS:
+        raise ValueError("there are too many keys")
+    keys: dict[str, Any] = {}
+    for each in jwt.PyJWKSet.from_dict(document).keys:
+        if each.key_id and each.public_key_use in ("sig", None):
+            keys.setdefault(each.key_id, each.key)
+    return keys
 
 
 def _checked(key: Any, algorithm: str) -> Any:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import jwt
@@ -47,11 +48,20 @@ class KeyServer:
     def __init__(self) -> None:
         self.documents: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.asked = 0
+        self.drips = False
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.asked += 1
+                if server.drips:
+                    self.send_response(200)
+                    self.end_headers()
+                    with suppress(OSError):
+                        while server.drips:
+                            self.wfile.write(b" ")
+                            time.sleep(0.02)
+                    return
                 status, headers, body = server.documents.get(self.path, (404, {}, b""))
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(body))}.items():
@@ -66,12 +76,18 @@ class KeyServer:
         self.url = f"http://127.0.0.1:{self._http.server_port}/jwks"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
-        self.serve({"keys": [jwk(kid, *pair) for kid, pair in KEYS.items()]})
+        others = [
+            {**jwk("enc", "RS256", RSA), "use": "enc"},
+            {"kty": "oct", "kid": "oct", "k": base64.urlsafe_b64encode(b"s" * 64).decode().rstrip("=")},
+            {"kty": "unheard-of", "kid": "rs"},
+        ]
+        self.serve({"keys": [*others, *(jwk(kid, *pair) for kid, pair in KEYS.items())]})
 
     def serve(self, document: object, path: str = "/jwks", status: int = 200, **headers: str) -> None:
         self.documents[path] = (status, headers, json.dumps(document).encode())
 
     def close(self) -> None:
+        self.drips = False
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -113,6 +129,23 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "no iat": lambda: token(iat=...),
     "no user": lambda: token(sub=...),
     "an empty user": lambda: token(sub=""),
+    "a user who is no text": lambda: token(sub={"$ne": ""}),
+    "an issuer among others": lambda: token(iss=[ISSUER, "https://id.example.evil"]),
+    "an audience that begins like ours": lambda: token(aud=AUDIENCE + ".evil"),
+    "an audience that is no text": lambda: token(aud={"graphs": 1}),
+    "exp a text": lambda: token(exp=str(int(time.time()) + 600)),
+    "exp without end": lambda: token(exp=float("inf")),
+    "exp no number": lambda: token(exp=float("nan")),
+    "exp true": lambda: token(exp=True),
+    "exp a list": lambda: token(exp=[int(time.time()) + 600]),
+    "iat a text": lambda: token(iat=str(int(time.time()))),
+    "iat true": lambda: token(iat=True),
+    "nbf a text": lambda: token(nbf="soon"),
+    "kid a path": lambda: token("../../../../dev/null", key=RSA, algorithm="RS256"),
+    "kid a URL": lambda: token("http://127.0.0.1:1/jwks", key=RSA, algorithm="RS256"),
+    "kid a query": lambda: token("rs' OR '1'='1", key=RSA, algorithm="RS256"),
+    "kid of a key for encryption": lambda: token("enc", key=RSA, algorithm="RS256"),
+    "kid of a shared secret": lambda: token("oct", key="s" * 64, algorithm="HS256"),
     "empty": lambda: "",
     "1 MB": lambda: token(note="x" * 1_000_000),
 }

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.unit.auth.foreign_tokens import (
     public_pem,
     token,
 )
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -79,6 +81,46 @@ def test_a_key_server_that_is_away_is_asked_once_in_a_while(server: KeyServer, m
     server.serve({"keys": [jwk("rs", "RS256", RSA)]})
     monkeypatch.setattr(foreign_module, "AFTER_FAILURE_S", 0)
     assert tokens.verify(token()).username == "ann"
+
+
+def test_a_key_server_that_drips_has_a_deadline_and_holds_up_no_known_key(
+    server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_module, "FETCH_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(foreign_module, "UNKNOWN_IDS_EVERY_S", 0)
+    tokens = ForeignTokens(ForeignIssuer(ISSUER, AUDIENCE, jwks_url=server.url))
+    tokens.verify(token())
+    server.drips = True
+    with ThreadPoolExecutor(1) as pool:
+        made_up = pool.submit(tokens.verify, token("made up", key=RSA, algorithm="RS256"))
+        eventually(lambda: server.asked == 2)
+        tokens.verify(token())
+        assert not made_up.done(), "the known key was found while another thread waited for keys"
+        with pytest.raises(TokenInvalid):
+            made_up.result(timeout=10)
+    assert tokens.verify(token()).username == "ann", "a failed look for new keys takes the known ones from nobody"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"keys": [], "note": "x" * 1_100_000},
+        {"keys": [jwk(str(number), "EdDSA", KEYS["ed"][1]) for number in range(201)]},
+        {"keys": "rs"},
+        {"keys": [1, None, []]},
+        ["keys"],
+        {},
+        {"keys": []},
+    ],
+    ids=["long", "many", "text", "numbers", "list", "empty", "none"],
+)
+def test_a_document_that_is_no_set_of_keys_makes_no_token_valid(server: KeyServer, document: object) -> None:
+    server.serve(document)
+    tokens = ForeignTokens(ForeignIssuer(ISSUER, AUDIENCE, jwks_url=server.url))
+    for kid in KEYS:
+        with pytest.raises(TokenInvalid):
+            tokens.verify(token(kid))
+    assert server.asked == 1
 
 
 def test_a_redirect_to_other_keys_is_not_followed(server: KeyServer) -> None:
