@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import math
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from hmac import compare_digest
@@ -27,6 +29,9 @@ log = logging.getLogger("graphside.runner")
 GREETING_S: Final = 5.0
 """How long a process that connects may take to say the secret."""
 
+STRANGERS_EVERY_S: Final = 60.0
+"""How often the log has a line about processes that were sent away: any process of the machine can cause it."""
+
 CLAIM_S: Final = 20.0
 """How long a new slot waits for an ingress to claim it."""
 
@@ -47,6 +52,7 @@ class DirectServer:
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._slots = _Slots()
+        self._strangers = _Strangers()
 
     @property
     def address(self) -> Address | None:
@@ -70,7 +76,8 @@ class DirectServer:
             listener.bind(f"\0{self._name}")
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(
-                lambda: _Connection(self._run, self._secret, self._connections, self._slots), sock=listener
+                lambda: _Connection(self._run, self._secret, self._connections, self._slots, self._strangers),
+                sock=listener,
             )
         except BaseException:
             listener.close()
@@ -83,6 +90,20 @@ class DirectServer:
             self._server = None
         for connection in list(self._connections):
             connection.close()
+
+
+class _Strangers:
+    """Counts who was sent away, and logs it now and then."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._logged_at = -math.inf
+
+    def sent_away(self, why: str) -> None:
+        self._count += 1
+        if time.monotonic() - self._logged_at >= STRANGERS_EVERY_S:
+            log.warning("direct.stranger sent_away=%d last=%s", self._count, why)
+            self._logged_at, self._count = time.monotonic(), 0
 
 
 class _Slots:
@@ -122,7 +143,9 @@ class _Connection(asyncio.Protocol):
         secret: str,
         connections: "set[_Connection]",
         slots: _Slots,
+        strangers: _Strangers,
     ) -> None:
+        self._strangers = strangers
         self._run = run
         self._secret = secret
         self._connections = connections
@@ -137,7 +160,7 @@ class _Connection(asyncio.Protocol):
         self._connections.add(self)
         self._greeting = asyncio.get_running_loop().call_later(GREETING_S, self.close)
         if not is_ours(transport):
-            log.info("direct.stranger a process of another user connected")
+            self._strangers.sent_away("another-user")
             self.close()
 
     def data_received(self, data: bytes) -> None:
@@ -145,7 +168,10 @@ class _Connection(asyncio.Protocol):
             for message, _ in self._frames.feed(data):
                 self._take(message)
         except (BadFrame, KeyError, TypeError, ValueError):
-            log.warning("direct.bad_message")
+            if self._known:
+                log.warning("direct.bad_message")
+            else:
+                self._strangers.sent_away("no-secret")
             self.close()
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from deployments.calls.direct.frames import encode
 from deployments.calls.direct.line import connect
-from tests.unit.direct.wired import Request, wired
+from tests.unit.direct.wired import Request, ask, wired
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +77,24 @@ class TestStrangers:
             assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "direct.bad_message" in caplog.text
+
+    async def test_the_secret_and_a_long_call_may_come_in_one_piece(self) -> None:
+        async with wired() as both:
+            assert both.runner.address is not None
+            call = encode({"run": 1, "call": {"length": 3, "source": "#" * 5000}})
+            data = encode({"secret": both.runner.address["secret"]}) + call + encode({"run": "the end"})
+            answer = await asyncio.wait_for(self.said_to(both.runner.address, data), 5)
+        assert answer == b"" or answer.endswith(bytes(3))  # the call was taken: what came after it ended the connection
+
+    async def test_a_flood_of_strangers_is_one_line_of_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with wired() as both:
+            assert both.runner.address is not None
+            for _ in range(50):
+                await asyncio.wait_for(self.said_to(both.runner.address, b"\xff" * 100), 5)
+            assert both.calls.take("d") is None
+            assert await ask(await both.slot(), {}) == {"echo": {}, "content": b""}
+        assert caplog.text.count("direct.") == 1
+        assert "direct.stranger sent_away=1 last=no-secret" in caplog.text
 
     async def test_a_peer_that_says_nothing_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("deployments.calls.direct.server.GREETING_S", 0.1)
