@@ -7,7 +7,6 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
@@ -25,6 +24,7 @@ from deployments.ingress.errors import (
     status_of,
 )
 from deployments.ingress.middleware.compression import Compression
+from deployments.ingress.middleware.cors import CrossOrigin
 from deployments.ingress.middleware.forwarding import Forwarding
 from deployments.ingress.middleware.request_ids import RequestIds
 from deployments.ingress.middleware.security_headers import SecurityHeaders
@@ -97,7 +97,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     ]
     if settings.cors_origins:
         cors = Middleware(
-            CORSMiddleware,
+            CrossOrigin,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-CSRFToken"],

@@ -50,6 +50,28 @@ async def test_a_page_of_another_origin_may_not_call(tmp_path: Path, cors_origin
     assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"Origin": "https://elsewhere.example"}, "origin"),
+        ({"Origin": "null"}, "origin"),
+        ({"Access-Control-Request-Method": "BREW"}, "method"),
+        ({"Access-Control-Request-Headers": "x-graphside-front"}, "headers"),
+        ({"Access-Control-Request-Private-Network": "true"}, "private-network"),
+    ],
+)
+async def test_a_refused_preflight_is_an_error_like_all_others(
+    tmp_path: Path, changed: dict[str, str], what: str
+) -> None:
+    async with opened(tmp_path, cors_origins=(ORIGIN,)) as (http, dataset_id):
+        asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST", **changed}
+        answer = await http.options(f"/api/v2/datasets/{dataset_id}/python", headers=asked)
+    assert (answer.status_code, answer.json()["type"]) == (400, "InvalidRequest")
+    assert f"disallowed CORS {what}" in answer.json()["error"]
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+    assert answer.headers["content-security-policy"]
+
+
 # What clients show
 
 
