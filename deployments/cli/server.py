@@ -1,6 +1,7 @@
 """``serve`` and ``init``: run a server on this machine, and prepare its data directory."""
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -42,10 +43,12 @@ def init(
     """Prepare a data directory for `serve run`: folders, keys, catalog and the first admin.
 
     `graphside serve` does this by itself. A directory that is already prepared is migrated and keeps its users. The
-    admin's password is read from standard input or GRAPHSIDE_ADMIN_PASSWORD, or else generated and printed once.
+    admin's password is read from standard input or GRAPHSIDE_ADMIN_PASSWORD, or else generated and shown once: on the
+    terminal, or if there is none, in a file that only you can read.
     """
     from deployments.launch.datadir import make_private, prepare, require_unused
     from deployments.launch.errors import LaunchError
+    from deployments.launch.greeting import password_lines
     from deployments.launch.machine.instance import Instance
     from deployments.launch.options import read_options
 
@@ -68,8 +71,8 @@ def init(
         print("it already has users; none was added")
         return
     print(f"{first.username} is the first admin")
-    if first.password is not None:
-        print(f"password: {first.password.get_secret_value()}\n(shown this once)")
+    for line in password_lines(options.data_dir, first, is_terminal=sys.stdout.isatty()):
+        print(line.strip())
 
 
 def server_environment(given: dict[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ def load_or_make_token(path: Path) -> str:
     return path.read_text().strip()
 
 
-def write_secret(path: Path, secret: str) -> None:
-    """Write a new file. Raises ``FileExistsError`` if anything has that name."""
-    with whole_file(path, 0o600, replace=False) as file:
+def write_secret(path: Path, secret: str, *, replace: bool = False) -> None:
+    """Write a file. Raises ``FileExistsError`` if anything has that name and ``replace`` is false."""
+    with whole_file(path, 0o600, replace=replace) as file:
         file.write(secret.encode() + b"\n")

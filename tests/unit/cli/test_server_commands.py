@@ -72,10 +72,12 @@ class TestInit:
         assert "ann is the first admin" in result.stdout
         assert stat.S_IMODE(data.stat().st_mode) == 0o700
         assert stat.S_IMODE((data / "keys" / "jwt.key").stat().st_mode) == 0o600
-        password = next(line for line in result.stdout.splitlines() if line.startswith("password: "))
+        password = data / "first_password"  # the output is no terminal
+        assert f"password of ann: in {password}" in result.stdout
+        assert stat.S_IMODE(password.stat().st_mode) == 0o600
         catalog = open_catalog(f"sqlite:///{data}/catalog.sqlite")
         try:
-            principal = Users(catalog).authenticate("ann", password.removeprefix("password: "))
+            principal = Users(catalog).authenticate("ann", password.read_text().strip())
             assert principal.is_admin
             assert Flags(catalog).value(ENABLED_USERS, principal.user_id)
         finally:
