@@ -45,7 +45,7 @@ def _flags(folder: Path, is_tuned: bool) -> dict[str, str]:
     if not is_tuned:
         return {**common, **{flag.name: flag.value for flag in ONE_MACHINE}}
     side = {f"RAY_SERVE_{name}_PORT": str(pick()) for name in _SIDE_PORTS}
-    flags = {**fixed_flags(), **front_flags(folder, write_wrapper(folder, _HOST)), **side, **common}
+    flags = {**fixed_flags(), **front_flags(folder, write_wrapper(folder, _HOST), token), **side, **common}
     del flags["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"]
     return flags
 

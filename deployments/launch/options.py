@@ -1,7 +1,8 @@
 """The environment variables that ``make serve`` reads, checked before anything starts.
 
 The launcher's own: ``GRAPHSIDE_HOST``, ``GRAPHSIDE_PORT``, ``GRAPHSIDE_DATA``, ``GRAPHSIDE_ADMIN_USERNAME``,
-``GRAPHSIDE_ADMIN_PASSWORD``, ``GRAPHSIDE_JWT_SECRET``, ``ENABLE_PYTHON_ENDPOINT``. Each setting of the app
+``GRAPHSIDE_ADMIN_PASSWORD``, ``GRAPHSIDE_JWT_SECRET``, ``GRAPHSIDE_CONNECTIONS_PER_ADDRESS``,
+``ENABLE_PYTHON_ENDPOINT``. Each setting of the app
 (``deployments/settings.py``) is also a variable: ``GRAPHSIDE_`` and the setting's name in capitals. Its value is text,
 or JSON if the setting is a table or a list (``GRAPHSIDE_LIMITS='{"timeout_s": 30}'``). Commas may separate words.
 """
@@ -18,15 +19,20 @@ from pydantic import SecretStr, ValidationError
 from auth.errors import WeakSecret
 from auth.signing_key import SigningKey
 from deployments.launch.errors import LaunchError
+from deployments.launch.haproxy_config import CONNECTIONS_PER_ADDRESS, MOST_CONNECTIONS_PER_ADDRESS
 from deployments.launch.machine.ports import resolve
+from deployments.replica.front_headers import SECRET_FILE
 from deployments.settings import Settings
 
 PREFIX = "GRAPHSIDE_"
 SECRETS = ("GRAPHSIDE_JWT_SECRET", "GRAPHSIDE_ADMIN_PASSWORD")
 """The launcher removes these from its environment before it starts any other process."""
 
-_OWN = ("HOST", "PORT", "DATA", "ADMIN_USERNAME", "ADMIN_PASSWORD", "JWT_SECRET")
+_OWN = ("HOST", "PORT", "DATA", "ADMIN_USERNAME", "ADMIN_PASSWORD", "JWT_SECRET", "CONNECTIONS_PER_ADDRESS")
 _OF_THE_CLIENT = ("URL", "TOKEN", "USERNAME", "PASSWORD")
+_OF_THE_FLAGS = (SECRET_FILE.removeprefix(PREFIX),)
+"""Variables that ``deployments.launch.flags`` prints; this launcher sets its own."""
+
 _MANAGED = ("data_dir", "jwt_key_file", "python_endpoint")
 
 
@@ -45,6 +51,7 @@ class Options:
     jwt_secret: SecretStr | None
     args: dict[str, object]
     unknown: tuple[str, ...] = ()
+    connections_per_address: int = MOST_CONNECTIONS_PER_ADDRESS
 
     @property
     def reachable(self) -> str:
@@ -86,6 +93,7 @@ def read_options(environment: Mapping[str, str]) -> Options:
         jwt_secret=None if secret is None else SecretStr(secret),
         args=args,
         unknown=unknown,
+        connections_per_address=_connections(environment.get(CONNECTIONS_PER_ADDRESS)),
     )
 
 
@@ -97,6 +105,14 @@ def given_key_file(data_dir: Path) -> Path:
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise LaunchError(f"GRAPHSIDE_PORT={text} is not a port (1 to 65535)")
+    return int(text)
+
+
+def _connections(text: str | None) -> int:
+    if not text:
+        return MOST_CONNECTIONS_PER_ADDRESS
+    if not text.isascii() or not text.isdecimal():
+        raise LaunchError(f"{CONNECTIONS_PER_ADDRESS}={text} is not a number of connections (0: no limit)")
     return int(text)
 
 
@@ -118,7 +134,7 @@ def _args(environment: Mapping[str, str]) -> tuple[dict[str, object], tuple[str,
         setting = name.lower()
         if setting in Settings.model_fields and setting not in _MANAGED:
             args[setting] = _value(setting, environment[variable])
-        elif name not in _OWN + _OF_THE_CLIENT:
+        elif name not in _OWN + _OF_THE_CLIENT + _OF_THE_FLAGS:
             unknown.append(variable)
     if switch := environment.get("ENABLE_PYTHON_ENDPOINT"):
         args["python_endpoint"] = switch.strip().lower()

@@ -9,6 +9,7 @@ If Ray or Serve did not come up, all of them are ended and another child starts.
 import http.client
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -28,9 +29,11 @@ from deployments.launch import datadir, front
 from deployments.launch.demo import TASK, DemoFailed
 from deployments.launch.errors import LaunchError
 from deployments.launch.flags import front_flags
+from deployments.launch.greeting import curl_line, password_lines, token_file
 from deployments.launch.machine import ports, processes
 from deployments.launch.machine.instance import Instance
 from deployments.launch.options import SECRETS, Options, read_options
+from deployments.launch.secret_files import write_secret
 from deployments.launch.server import STOP_S, Plan
 from deployments.replica.flags import fixed_flags
 from runtime.sandbox.walls.delegation import enter_leaf
@@ -87,6 +90,7 @@ class Supervisor:
             finally:
                 processes.kill(processes.descendants(psutil.Process()), within_s=_FORCE_S)
                 datadir.remove_given_key(options.data_dir)
+                token_file(options.data_dir).unlink(missing_ok=True)
 
     def _serve(self, instance: Instance) -> int:
         datadir.turn_logs(self._options.data_dir)
@@ -100,9 +104,8 @@ class Supervisor:
         admin = datadir.prepare(self._options)
         if admin is not None:
             self._say(f"first start: user {admin.username} is the admin")
-            if admin.password is not None:
-                self._print(f"\n    password of {admin.username}: {admin.password.get_secret_value()}")
-                self._print("    (shown only now and stored nowhere)\n")
+            if lines := password_lines(self._options.data_dir, admin, is_terminal=sys.stdout.isatty()):
+                self._print("\n".join(("", *lines, "")))
         isolation = self._isolation()
         dashboard = self._come_up(instance, dashboard)
         self._print(f"\ngraphside ready at {self._public_url()}", flush=True)
@@ -170,8 +173,17 @@ class Supervisor:
             if name not in SECRETS and not name.startswith(("RAY_ADDRESS", "RAY_AUTH_"))
         }
         wrapper = front.write_wrapper(folder, self._options.address)
+        front_secret = folder / "front_secret"
+        write_secret(front_secret, secrets.token_hex(32))
         token = {"RAY_AUTH_TOKEN_PATH": str(datadir.ray_token_file(self._options.data_dir))}
-        return {**kept, **fixed_flags(), **front_flags(folder, wrapper), **side, **token}
+        of_the_front = front_flags(
+            folder,
+            wrapper,
+            front_secret,
+            self._options.connections_per_address,
+            self._options.settings.trusted_forwarders,
+        )
+        return {**kept, **fixed_flags(), **of_the_front, **side, **token}
 
     def _wait_until_ready(self, instance: Instance) -> None:
         """Wait until the front itself answers. Raises ``NotUp``, ``LaunchError`` or ``Stopped``."""
@@ -225,15 +237,13 @@ class Supervisor:
 
     def _introduce(self, dashboard: int, isolation: str) -> None:
         """Print the addresses, the walls around runs, and a command to paste."""
-        from deployments.launch.greeting import curl_line
-
         token = datadir.ray_token_file(self._options.data_dir)
         self._print(f"  dashboard   http://127.0.0.1:{dashboard}  (it asks for the token in {token})")
         self._print(f"  logs        {self._log.parent}")
         self._print(f"  isolation   {isolation.removeprefix('isolation ')}")
         self._print("  stop        Ctrl-C")
         try:
-            line = curl_line(self._options, TASK)
+            line = curl_line(self._options, TASK, is_terminal=sys.stdout.isatty())
         except (LaunchError, DemoFailed) as error:
             self._print(f"\nno demo graph: {error}", flush=True)
             return

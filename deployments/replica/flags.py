@@ -9,6 +9,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deployments.replica.front_headers import SECRET_FILE
+
 GIB = 1024**3
 _PATIENCE_S = 300
 """Seconds that Ray waits for a process of its own to start. Each waits for a few seconds on a fast and idle machine."""
@@ -78,6 +80,11 @@ EVERYWHERE = (
         "RAY_worker_oom_score_adjustment",
         "300",
         "when memory runs out, the kernel kills runs (1000) before replicas",
+    ),
+    Flag(
+        "RAY_worker_niceness",
+        "0",
+        "Ray would start every replica at nice 15, behind all other programs of the machine; tasks lower their own",
     ),
     Flag("RAY_USAGE_STATS_ENABLED", "0", "Ray reports no usage statistics"),
     # A process that starts slowly is no dead process. Otherwise a busy machine would give up after these defaults.
@@ -159,6 +166,11 @@ def missing_flags(environ: Mapping[str, str]) -> list[str]:
     ]
     if not environ.get("RAY_SERVE_HAPROXY_BINARY_PATH"):
         missing.append("RAY_SERVE_HAPROXY_BINARY_PATH (HAProxy's side ports are open to all interfaces)")
+    if not environ.get(SECRET_FILE):
+        missing.append(
+            f"{SECRET_FILE} (whoever reaches a replica's port is answered, past the front's limits, and may forge "
+            "their address)"
+        )
     return missing
 
 

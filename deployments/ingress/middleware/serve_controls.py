@@ -1,5 +1,8 @@
 """Runs before Serve sees a request: ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` names ``front_middlewares``.
 
+Only the front may send requests here (``deployments/replica/front_headers.py``). Anybody else on the machine could
+connect to this port, past the front's limits, and say that the request came from any address.
+
 Some request headers control Serve. From a client, ``x-request-timeout-seconds: 0`` would switch the server's timeout
 off, ``x-request-disconnect-disabled`` would stop it from noticing that the client is gone, and ``x-session-id`` and
 ``serve_multiplexed_model_id`` would choose the replica. So this drops them, in every spelling that Serve reads.
@@ -9,16 +12,34 @@ With ``x-request-disconnect-disabled: ?1`` it gives the socket's own ``receive``
 read only as fast as it is stored and costs no memory. The application notices by reading that the client is gone.
 """
 
+import hmac
+import logging
+import os
 import re
+import time
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Final
+from uuid import uuid4
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PEER_HEADER = b"x-graphside-peer"
-"""The client's address as seen by HAProxy, which stands in front of us (``deployments/launch/front.py``)."""
+from auth.errors import Forbidden
+from deployments.ingress.error_answers import error_response
+from deployments.replica.front_headers import FRONT_HEADER, PEER_HEADER, front_secret
 
+log = logging.getLogger("graphside.front")
+
+_FRONT: Final = FRONT_HEADER.encode()
+_PEER: Final = PEER_HEADER.encode()
+_OPEN_PATHS: Final = ("/-/healthz", "/-/routes")
+"""Serve answers these by itself, for health checks. They say which applications there are."""
+
+_REFUSAL: Final = (
+    "this port answers the server's own front only; send the request to the address that the server's start printed"
+)
+_LOG_EVERY_S: Final = 60.0
 _SERVE_CONTROLS = frozenset(
     (
         b"x-request-timeout-seconds",
@@ -33,30 +54,81 @@ _UPLOAD_METHODS = ("POST", "PUT", "PATCH")
 
 
 class FrontMiddleware:
-    """Plain ASGI. Changes the scope only: no body passes through it."""
+    """Plain ASGI. Refuses what did not come through the front, and changes the scope. No body passes through it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    ``secret`` is the front's; None lets everybody in, because the server was started without one.
+    """
+
+    def __init__(self, app: ASGIApp, secret: str | None = None) -> None:
         self._app = app
+        self._secret = None if secret is None else secret.encode()
+        self._refused = 0
+        self._logged = -_LOG_EVERY_S
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
-            scope = {**scope, "headers": _kept(scope["headers"]), "client": _client(scope)}
+            if not self._is_from_the_front(scope):
+                await self._refuse(scope, receive, send)
+                return
+            scope = {**scope, "headers": _kept(scope["headers"]), "client": self._client(scope)}
             if _streams(scope):
                 scope["headers"].append((b"x-request-disconnect-disabled", b"?1"))
         await self._app(scope, receive, send)
 
+    def _is_from_the_front(self, scope: Scope) -> bool:
+        if self._secret is None:
+            return True
+        proofs = [value for name, value in scope["headers"] if name == _FRONT]
+        if len(proofs) == 1 and hmac.compare_digest(proofs[0], self._secret):
+            return True
+        return scope["type"] == "http" and scope["path"] in _OPEN_PATHS
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._refused += 1
+        if time.monotonic() - self._logged >= _LOG_EVERY_S:  # anybody on the machine can cause this line
+            peer = (scope.get("client") or ("unknown",))[0]
+            log.warning(
+                "front.bypassed refused=%d last_peer=%s hint=%s",
+                self._refused,
+                peer,
+                "if this is the front itself, its node has another secret: all nodes need the same file of Ray's token",
+            )
+            self._logged, self._refused = time.monotonic(), 0
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        request_id = uuid4().hex
+        answer = error_response(Forbidden(_REFUSAL), path=scope["path"], request_id=request_id)
+        answer.headers.update({"Cache-Control": "no-store", "X-Request-Id": request_id})
+        await answer(scope, receive, send)
+
+    def _client(self, scope: Scope) -> tuple[str, int] | None:
+        """Return the peer that the front names, else the socket's own peer.
+
+        Without a secret, the front is believed to be whoever connects from this machine.
+        """
+        client: tuple[str, int] | None = scope.get("client")
+        named = [value for name, value in scope["headers"] if name == _PEER]
+        if client is None or len(named) != 1 or (self._secret is None and not _is_loopback(client[0])):
+            return client
+        believed = _address(named[0])
+        return client if believed is None else (believed, 0)
+
 
 def front_middlewares() -> list[Middleware]:
-    """Return the middleware for replicas that answer HTTP themselves and for Serve's fallback proxy."""
-    return [Middleware(FrontMiddleware)]
+    """Return the middleware for replicas that answer HTTP themselves and for Serve's fallback proxy.
+
+    Raises ``OSError`` or ``ValueError`` if the front's secret cannot be had: then nobody may be let in.
+    """
+    return [Middleware(FrontMiddleware, secret=front_secret(os.environ))]
 
 
 def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers without Serve's controls, our peer header, and request ids that are unsafe in logs."""
+    """Return the headers without Serve's controls, the front's own, and request ids that are unsafe in logs."""
     kept = []
     for name, value in headers:
         spelled = name.lower().replace(b"_", b"-")
-        if spelled in _SERVE_CONTROLS or spelled == PEER_HEADER:
+        if spelled in _SERVE_CONTROLS or spelled in (_PEER, _FRONT):
             continue
         if spelled == b"x-request-id" and (name != b"x-request-id" or not _SAFE_REQUEST_ID.fullmatch(value)):
             continue
@@ -64,22 +136,20 @@ def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return kept
 
 
-def _client(scope: Scope) -> tuple[str, int] | None:
-    """Return the peer that HAProxy names, if the connection is a loopback one; else the socket's own peer."""
-    client: tuple[str, int] | None = scope.get("client")
-    named = [value for name, value in scope["headers"] if name.lower() == PEER_HEADER]
-    if client is None or len(named) != 1:
-        return client
-    believed = _believed(client[0], named[0])
-    return client if believed is None else (believed, 0)
-
-
 @lru_cache(maxsize=1024)
-def _believed(peer: str, named: bytes) -> str | None:
+def _address(named: bytes) -> str | None:
     try:
-        return str(ip_address(named.decode("ascii"))) if ip_address(peer).is_loopback else None
+        return str(ip_address(named.decode("ascii")))
     except (ValueError, UnicodeDecodeError):
         return None
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(peer: str) -> bool:
+    try:
+        return ip_address(peer).is_loopback
+    except ValueError:
+        return False
 
 
 def _streams(scope: Scope) -> bool:

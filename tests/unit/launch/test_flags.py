@@ -7,10 +7,11 @@ import pytest
 
 from deployments.launch import flags
 from deployments.replica.flags import ONE_MACHINE, fixed_flags, missing_flags
+from deployments.replica.front_headers import front_secret
 
 
 def test_a_server_of_make_serve_misses_nothing(tmp_path: Path) -> None:
-    environment = {**fixed_flags(), **flags.front_flags(tmp_path, tmp_path / "haproxy")}
+    environment = {**fixed_flags(), **flags.front_flags(tmp_path, tmp_path / "haproxy", tmp_path / "secret")}
     assert missing_flags(environment) == []
 
 
@@ -23,6 +24,20 @@ def test_exports_can_be_sourced_and_name_things_that_exist(tmp_path: Path, capsy
     assert os.access(lines["RAY_SERVE_HAPROXY_BINARY_PATH"], os.X_OK)
     assert token.stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_nodes_with_the_same_token_have_the_same_front_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So a second node needs no further file: ``--folder`` is its own, the token is the first node's."""
+    secrets = set()
+    for node in ("one", "two"):
+        flags.main(["--cluster", "--folder", str(tmp_path / node), "--token-file", str(tmp_path / "token")])
+        lines = [line.removeprefix("export ") for line in capsys.readouterr().out.splitlines() if line[0] != "#"]
+        secrets.add(front_secret(dict(line.split("=", 1) for line in lines)))
+    (secret,) = secrets
+    assert secret is not None
+    assert (tmp_path / "token").read_text().strip() not in secret
 
 
 def test_exports_for_a_cluster_leave_out_what_would_cut_it_apart(

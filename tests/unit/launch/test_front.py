@@ -1,27 +1,19 @@
 """What becomes of the configuration that Serve writes: rendered from its own template, and judged by HAProxy."""
 
-import json
-import socket
+import os
 import subprocess
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import jsonschema_rs
 import pytest
 from ray.serve._private.haproxy import BackendConfig, HAProxyConfig, ServerConfig, _haproxy_fmt_literal
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 from ray.serve.config import HTTPOptions
 
-from deployments.launch import front
-from tests.document import openapi
-from tests.free_ports import free_port
-from tests.waiting import eventually
+from deployments.launch import front, haproxy_config
+from deployments.launch.haproxy_config import FrontOptions
+from deployments.replica.front_headers import SECRET_FILE, front_secret
 
 Lines = list[str]
 
@@ -80,7 +72,7 @@ def test_serve_leaves_ports_open_which_is_why_this_exists(original: str) -> None
 
 
 def test_every_port_is_bound_to_loopback(original: str) -> None:
-    assert all(address.startswith("127.0.0.1:") for address in binds(front.corrected(original)))
+    assert all(address.startswith("127.0.0.1:") for address in binds(haproxy_config.corrected(original)))
 
 
 @pytest.mark.parametrize(
@@ -94,19 +86,61 @@ def test_every_port_is_bound_to_loopback(original: str) -> None:
     ],
 )
 def test_the_front_and_nothing_else_is_bound_to_the_host(host: str | None, address: str, original: str) -> None:
-    addresses = binds(front.corrected(original, host))
+    addresses = binds(haproxy_config.corrected(original, FrontOptions(host)))
     assert addresses.count(address) == 1
     assert sum(not each.startswith("127.0.0.1:") for each in addresses) == (host is not None)
 
 
 @pytest.mark.parametrize("with_app", [True, False])
-@pytest.mark.parametrize("host", [None, "0.0.0.0", "::1"])
-def test_haproxy_accepts_the_result(with_app: bool, host: str | None, tmp_path: Path) -> None:
-    (tmp_path / "h.cfg").write_text(front.corrected(rendered(tmp_path, with_app), host))
+@pytest.mark.parametrize(
+    "options",
+    [
+        FrontOptions(),
+        FrontOptions("0.0.0.0", has_secret=True),
+        FrontOptions("::1", connections_per_address=500),
+        FrontOptions(None, True, 1, ("10.0.0.0/8", "2001:db8::/32"), 1_048_576),
+    ],
+)
+def test_haproxy_accepts_the_result(with_app: bool, options: FrontOptions, tmp_path: Path) -> None:
+    (tmp_path / "h.cfg").write_text(haproxy_config.corrected(rendered(tmp_path, with_app), options))
     checked = subprocess.run(
-        [front._haproxy(), "-c", "-f", str(tmp_path / "h.cfg")], capture_output=True, text=True, timeout=30, check=False
-    )
+        [front._haproxy(), "-c", "-f", str(tmp_path / "h.cfg")],
+        capture_output=True, text=True, timeout=30, check=False, env={haproxy_config.SECRET: "5" * 64},
+    )  # fmt: skip
     assert checked.returncode == 0, checked.stderr
+    assert "[ALERT]" not in checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections"), [(1_048_576, 20_000), (20_000, 6_581), (4_096, 1_280), (256, 64)]
+)
+def test_the_front_takes_as_many_connections_as_its_descriptors_allow(
+    descriptors: int, connections: int, original: str
+) -> None:
+    result = haproxy_config.corrected(original, FrontOptions(descriptors=descriptors))
+    assert f"    maxconn {connections}\n" in result
+
+
+def test_a_number_that_the_operator_chose_for_serve_stays(original: str) -> None:
+    chosen = original.replace("maxconn 4096", "maxconn 77").replace("timeout client 3600s", "timeout client 5s")
+    result = haproxy_config.corrected(chosen)
+    assert "    maxconn 77\n" in result
+    assert "    timeout client 5s\n" in result
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"GRAPHSIDE_CONNECTIONS_PER_ADDRESS": "many"},
+        {"GRAPHSIDE_CONNECTIONS_PER_ADDRESS": "-1"},
+        {"GRAPHSIDE_CONNECTIONS_PER_ADDRESS": "1 }\nbind :99"},
+        {"GRAPHSIDE_TRUSTED_FORWARDERS": "10.0.0.0/8, proxy.example"},
+        {"GRAPHSIDE_TRUSTED_FORWARDERS": "10.0.0.0/8 } or { always_true"},
+    ],
+)
+def test_a_variable_that_is_wrong_never_becomes_part_of_the_configuration(environment: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"GRAPHSIDE_CONNECTIONS_PER_ADDRESS|IPv4 or IPv6"):
+        FrontOptions.read(environment, None, False, 1024)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +148,8 @@ def test_haproxy_accepts_the_result(with_app: bool, host: str | None, tmp_path: 
     [
         ("mode 600 level admin", "mode 666"),
         ("timeout http-request 30s", "log 127.0.0.1:514"),
+        ("timeout client 120s", "timeout client 3600s"),
+        ("bind 127.0.0.1:8000 proto h1", "maxconn 4096"),
         ("http-request set-header x-graphside-peer %[src]", "http-reuse always"),
         ("hdr Retry-After 1", "Ping http://"),
         ("http-error status 503 content-type application/json", "500.http"),
@@ -121,7 +157,7 @@ def test_haproxy_accepts_the_result(with_app: bool, host: str | None, tmp_path: 
     ],
 )
 def test_what_serve_leaves_loose_is_tightened(wanted: str, unwanted: str, original: str) -> None:
-    result = front.corrected(original)
+    result = haproxy_config.corrected(original)
     assert unwanted in original
     assert unwanted not in result
     assert wanted in result
@@ -147,82 +183,44 @@ def test_what_serve_leaves_loose_is_tightened(wanted: str, unwanted: str, origin
 def test_a_configuration_that_lacks_what_an_edit_expects_is_refused(part: str, other: str, original: str) -> None:
     assert part in original
     with pytest.raises(ValueError, match="unknown shape"):
-        front.corrected(original.replace(part, other))
-
-
-@contextmanager
-def silent_replica() -> Iterator[int]:
-    """Yield the port of a server that is healthy, but reads each request and closes the connection."""
-
-    def serve(listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                if b"/-/healthz" in connection.recv(65536):
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,))
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.mark.parametrize(
-    ("app", "status", "kind"),
-    [("none", 503, "Overloaded"), ("unreachable", 503, "Overloaded"), ("silent", 500, "InternalError")],
-)
-def test_haproxys_own_answers_are_errors_as_the_document_has_them(
-    app: str, status: int, kind: str, tmp_path: Path
-) -> None:
-    port, metrics, stats, nobody = (free_port() for _ in range(4))
-    with silent_replica() as silent:
-        configuration = front.corrected(
-            rendered(
-                tmp_path, app != "none", port=port, replica=silent if app == "silent" else nobody,
-                metrics=metrics, stats=stats,
-            )
-        )  # fmt: skip
-        (tmp_path / "h.cfg").write_text(configuration)
-        haproxy = subprocess.Popen([front._haproxy(), "-db", "-f", str(tmp_path / "h.cfg")], stderr=subprocess.DEVNULL)
-        try:
-            eventually(lambda: _listens(port))
-            with pytest.raises(urllib.error.HTTPError) as caught:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/files/", timeout=30)
-        finally:
-            haproxy.kill()
-            haproxy.wait()
-    answer = caught.value
-    body = json.loads(answer.read())
-    assert (answer.status, body["type"]) == (status, kind)
-    assert body["request_id"] == answer.headers["X-Request-Id"]
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Retry-After"] == ("1" if status == 503 else None)
-    assert jsonschema_rs.is_valid(openapi()["components"]["schemas"]["Error"], body)
+        haproxy_config.corrected(original.replace(part, other))
 
 
 def test_the_wrapper_corrects_the_file_and_becomes_the_program(original: str, tmp_path: Path) -> None:
     """A shell script in HAProxy's place prints its process id and what it was given."""
     program = tmp_path / "program"
-    program.write_text('#!/bin/sh\necho $$ "$@"\n')
+    program.write_text(f'#!/bin/sh\necho $$ "${haproxy_config.SECRET}" "$@"\n')
     program.chmod(0o700)
+    key = tmp_path / "key"
+    key.write_text("k" * 64)
     wrapper = front.write_wrapper(tmp_path, "0.0.0.0")
     wrapper.write_text(wrapper.read_text().replace(front._haproxy(), str(program)))
     configuration = tmp_path / "haproxy.cfg"
     configuration.write_text(original)
+    secret = front_secret({SECRET_FILE: str(key)})
+    assert secret is not None
     for _ in range(2):  # a second start finds the file corrected already
-        started = subprocess.Popen([str(wrapper), "-db", "-f", str(configuration)], stdout=subprocess.PIPE, text=True)
-        assert started.communicate(timeout=30)[0] == f"{started.pid} -db -f {configuration}\n"
-        assert binds(configuration.read_text()).count("0.0.0.0:8000") == 1
+        started = subprocess.Popen(
+            [str(wrapper), "-db", "-f", str(configuration)], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, SECRET_FILE: str(key), "GRAPHSIDE_CONNECTIONS_PER_ADDRESS": "7"},
+        )  # fmt: skip
+        assert started.communicate(timeout=30)[0] == f"{started.pid} {secret} -db -f {configuration}\n"
+        result = configuration.read_text()
+        assert binds(result).count("0.0.0.0:8000") == 1
+        assert "sc0_conn_cur gt 7 " in result
+        assert secret not in result
+
+
+@pytest.mark.parametrize("content", [None, "short"])
+def test_without_the_secret_that_is_named_no_front_starts(content: str | None, original: str, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    if content is not None:
+        key.write_text(content)
+    wrapper = front.write_wrapper(tmp_path)
+    (tmp_path / "haproxy.cfg").write_text(original)
+    started = subprocess.run(
+        [str(wrapper), "-c", "-f", str(tmp_path / "haproxy.cfg")],
+        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, SECRET_FILE: str(key)},
+    )  # fmt: skip
+    assert started.returncode != 0
+    assert (tmp_path / "haproxy.cfg").read_text() == original

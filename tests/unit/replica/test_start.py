@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from deployments.replica.flags import fixed_flags
+from deployments.replica.front_headers import SECRET_FILE
 from deployments.replica.start import begin_replica
 
 
@@ -26,7 +27,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     before = (ours.handlers, ours.level, ours.propagate, gc.get_threshold())
     handler = Lines()
     serve.addHandler(handler)
-    for name, value in {**fixed_flags(), "RAY_SERVE_HAPROXY_BINARY_PATH": "/somewhere"}.items():
+    for name, value in {**fixed_flags(), "RAY_SERVE_HAPROXY_BINARY_PATH": "/somewhere", SECRET_FILE: "/key"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("deployments.replica.start.keep_replica_port_local", lambda: True)
     yield handler.lines
