@@ -39,7 +39,8 @@ def token(kid: str | None = "rs", key: Any = None, algorithm: str | None = None,
     header = {**({} if kid is None else {"kid": kid}), **(changes.pop("header", None) or {})}  # type: ignore[dict-item]
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 600} | changes
     payload = {name: value for name, value in claims.items() if value is not ...}
-    return jwt.encode(payload, key or known_key, algorithm or known_algorithm, header)
+    written = json.dumps(payload).encode()  # also what no honest issuer would write
+    return jwt.api_jws.encode(written, key or known_key, algorithm or known_algorithm, header)
 
 
 class KeyServer:
@@ -136,7 +137,6 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "exp a text": lambda: token(exp=str(int(time.time()) + 600)),
     "exp without end": lambda: token(exp=float("inf")),
     "exp no number": lambda: token(exp=float("nan")),
-    "exp true": lambda: token(exp=True),
     "exp a list": lambda: token(exp=[int(time.time()) + 600]),
     "iat a text": lambda: token(iat=str(int(time.time()))),
     "iat true": lambda: token(iat=True),

@@ -61,6 +61,8 @@ def test_a_forgery_is_invalid(foreign: ForeignTokens, forge: Callable[[], str]) 
 def test_an_expired_token_is_told_so(foreign: ForeignTokens) -> None:
     with pytest.raises(TokenExpired):
         foreign.verify(token(exp=int(time.time()) - 10))
+    with pytest.raises(TokenExpired):
+        foreign.verify(token(exp=True))  # PyJWT takes it for 1
     foreign.verify(token(exp=int(time.time()) - 3))  # within the leeway
 
 
