@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import subprocess
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -119,6 +119,21 @@ def test_a_body_that_is_too_large_is_refused_at_once(server: LiveServer, length:
         answer = HTTPResponse(connection)
         answer.begin()
         assert (answer.status, json.loads(answer.read())["type"]) == (413, "TooLarge")
+
+
+def test_a_thousand_requests_whose_bodies_never_come_keep_nobody_out(
+    server: LiveServer, admin: Person, small: str
+) -> None:
+    """They are those of three addresses, since one address has fewer connections."""
+    head = b"POST /api-token-auth/ HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n{"
+    with ExitStack() as open_ones:
+        for number in range(1001):
+            source = (f"127.0.0.{2 + number % 3}", 0)
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=10, source_address=source)
+            open_ones.callback(connection.close)
+            connection.sendall(head)
+        assert admin.run(small, "def task(g): return 1").json() == 1
+        assert httpx.get(f"{server.url}/readyz", trust_env=False).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["BREW", "get", "PROPFIND", "TRACE"])
