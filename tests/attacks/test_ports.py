@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import httpx
@@ -39,14 +40,16 @@ def called(address: Address, tried: list[str], token: str | None = None) -> Iter
     """How each method answers an empty request. Ends early where no gRPC is spoken."""
     metadata = () if token is None else (("authorization", f"Bearer {token}"),)
     host, port = address
-    with grpc.insecure_channel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}") as channel:
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    with grpc.insecure_channel(target) as channel:  # type: ignore[no-untyped-call]
         for method in tried:
             try:
                 channel.unary_unary(method)(b"", timeout=2, metadata=metadata)
                 yield method, grpc.StatusCode.OK
             except grpc.RpcError as error:
-                yield method, error.code()
-                if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                code = cast(Any, error).code()
+                yield method, code
+                if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                     return
 
 

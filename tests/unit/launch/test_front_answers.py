@@ -300,8 +300,8 @@ def test_an_address_has_so_many_connections_and_others_have_theirs(tmp_path: Pat
 
 
 def test_a_trusted_forwarder_has_no_limit(tmp_path: Path) -> None:
-    trusted = {"connections_per_address": 1, "trusted_forwarders": ("127.0.0.0/8",)}
-    with running(tmp_path, lambda _: OK, **trusted) as found:
+    trusted = ("127.0.0.0/8",)
+    with running(tmp_path, lambda _: OK, connections_per_address=1, trusted_forwarders=trusted) as found:
         held = [found.connect() for _ in range(4)]
         held[3].sendall(b"GET /" + HOST + b"\r\n")
         assert answer_on(held[3]).status == 200
