@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
 from typing import Any, Final
 from uuid import uuid4
 
@@ -24,6 +25,9 @@ _CONNECTIONS: Final = 4096
 _READ_BYTES: Final = 2**20
 _STALLED_BYTES: Final = 1_000_000
 """The length of a body that does not come: HAProxy itself waits for short bodies."""
+
+_ADDRESSES: Final = cycle([(f"127.0.0.{host}", 0) for host in (2, 3, 4)])
+"""Where a flood comes from: not the quiet user's address, and three, because one address has a limit of connections."""
 
 _TOO_MUCH: Final = (429, 503)
 _REFUSED_S: Final = 1.0
@@ -75,7 +79,7 @@ class Flood:
         self, path: str, body: bytes | None = None, *, signed_in: bool = True, content_type: str = "application/json"
     ) -> tuple[int, bytes]:
         """Return status and body of the answer to one request, and pause after a refusal."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20, local_addr=next(_ADDRESSES))
         try:
             writer.write(self._head("GET" if body is None else "POST", path, len(body or b""), signed_in, content_type))
             writer.write(body or b"")
@@ -89,7 +93,7 @@ class Flood:
 
     async def stall(self, path: str, *, signed_in: bool) -> None:
         """Begin a request whose body does not come, and wait until the server ends it."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=next(_ADDRESSES))
         try:
             writer.write(self._head("POST", path, _STALLED_BYTES, signed_in, "application/json") + b"{")
             status, _ = await _answer(reader)

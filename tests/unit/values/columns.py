@@ -141,11 +141,11 @@ COLUMNS: Final = (
     ),
     of(
         "periods", None, (pd.Period("2024-05"), pd.Period("2024-06")), ("2024-05", "2024-06"), None,
-        lambda values, _: pa.array(pd.array(values, dtype="period[M]")),
+        lambda values, _: pa.array(pd.array(values, dtype="period[M]")),  # type: ignore[call-overload]
     ),
     of(
         "intervals", None, (pd.Interval(0.0, 1.0), pd.Interval(1.0, 2.0)), ("(0.0, 1.0]", "(1.0, 2.0]"), None,
-        lambda values, _: pa.array(pd.array(values, dtype="interval[float64]")),
+        lambda values, _: pa.array(pd.array(values, dtype="interval[float64]")),  # type: ignore[call-overload]
     ),
     of("nothing", pa.null(), (None, None), (None, None), ("", "")),
 )  # fmt: skip
