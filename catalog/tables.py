@@ -147,7 +147,7 @@ objects = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-# ``options_bytes`` is the length of ``parser_options``, which lists and limits ask for.
+# ``options_bytes`` is what ``parser_options``, ``name`` and ``description`` take.
 # ``is_valid`` is null until bytes were parsed; ``object_id`` is set while they are valid (protocol 2).
 files = Table(
     "files",

@@ -39,7 +39,7 @@ SEEN_WITHIN_S: Final = PERIOD_S
 
 _LABEL: Final = 1000
 _BATCH: Final = 500
-FAILURE_BYTES: Final = 256 * 1024
+FAILURE_BYTES: Final = 64 * 1024
 """The most bytes of a failure in a receipt, as JSON."""
 
 _FAILURE_TEXT: Final = 8192  # bytes
@@ -259,9 +259,14 @@ def _columns(end: RunEnd, output_bytes: int) -> Values:
 
 
 def kept_failure(failure: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is kept of a failure: texts and lists are cut, and the fields left out if they are long even so."""
+    """Return what is kept of a failure: texts and lists are cut, and the longest fields left out if that is long."""
     kept = {name: _kept(value, depth=5) for name, value in failure.items()}
-    return kept if len(json.dumps(kept)) <= FAILURE_BYTES else {**kept, "fields": {}}
+    fields = kept.get("fields")
+    sizes = {name: len(json.dumps(value)) for name, value in fields.items()} if isinstance(fields, dict) else {}
+    while fields and len(json.dumps(kept)) > FAILURE_BYTES:
+        longest = max(sizes, key=sizes.__getitem__)
+        del fields[longest], sizes[longest]
+    return kept
 
 
 def _kept(value: Any, depth: int) -> Any:  # Any: JSON

@@ -108,7 +108,7 @@ class Files:
             name=name,
             description=description,
             parser_options=parser_options or {},
-            options_bytes=_size(parser_options or {}),
+            options_bytes=_size(parser_options or {}, name, description),
             sql_transforms=None if sql_transforms is None else list(sql_transforms),
             agent_name=agent_name,
             agent_version=agent_version,
@@ -143,12 +143,11 @@ class Files:
 
         Raises ``RecordGone`` if the file was deleted meanwhile, ``StorageFull`` as ``create`` does.
         """
-        if "parser_options" in columns:
-            columns["options_bytes"] = _size(columns["parser_options"])
         with self._catalog.write() as connection:
-            owner_id = _file(connection, file_id).owner_id
-            with within(connection, owner_id, self._most_bytes):
-                return _set(connection, file_id, **columns)
+            now = _file(connection, file_id)
+            told = (columns.get(name, getattr(now, name)) for name in ("parser_options", "name", "description"))
+            with within(connection, now.owner_id, self._most_bytes):
+                return _set(connection, file_id, **columns, options_bytes=_size(*told))
 
     def uploaded(self, file_id: str, table: ObjectRecord, bytes_count: int) -> FileRecord:
         """Record an upload of ``bytes_count`` bytes that was stored as this table, which replaces an earlier one.
@@ -208,9 +207,11 @@ def _set(connection: Connection, file_id: str, **columns: Any) -> FileRecord:
     return _file(connection, file_id)
 
 
-def _size(options: dict[str, Any]) -> int:
-    """Return the length of options as they are stored."""
-    return len(json.dumps(options))
+def _size(options: dict[str, Any] | None, name: str | None, description: str | None) -> int:
+    """Return about how many bytes the row takes for what its owner wrote."""
+    return len(json.dumps(options or {})) + sum(
+        len(text.encode("utf-8", "replace")) for text in (name, description) if text
+    )
 
 
 def _record(row: Row[Any]) -> FileRecord:

@@ -99,7 +99,8 @@ def test_a_list_of_runs_shows_the_beginning_of_a_message_and_a_receipt_keeps_no_
     item = listed(desk, "/api/v2/runs/")["results"][0]
     assert (item["failure"]["type"], len(item["failure"]["message"])) == ("TaskError", 1000)
     told = desk.ann.get(f"/api/v2/runs/{'1' * 32}")
-    assert len(told.content) < 300_000
+    assert len(told.content) < 70_000
+    assert "traceback" in told.json()["failure"]["fields"]
     assert told.json()["failure"]["message"].startswith("mmm")
 
 
