@@ -27,10 +27,9 @@ def folder_parent() -> Path:
     for parent in candidates:
         if len(parent) <= _LONGEST_PARENT and os.access(parent, os.W_OK | os.X_OK) and runs_programs(parent):
             return Path(parent)
-    tried = ", ".join(dict.fromkeys(candidates))
     raise LaunchError(
-        f"no private folder can be made in {tried}: its path must be short enough for sockets, and its file "
-        "system must allow programs (no noexec); set TMPDIR to such a directory, of at most "
+        f"no private folder can be made in {', '.join(dict.fromkeys(candidates))}: its path must be short enough for "
+        "sockets, and its file system must allow programs (no noexec); set TMPDIR to such a directory, of at most "
         f"{_LONGEST_PARENT} characters"
     )
 
