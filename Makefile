@@ -13,6 +13,9 @@ PEER_PIP := bin/python -m pip --disable-pip-version-check --quiet install --requ
 PEER_LOCKS := $(wildcard requirements/peers/*.lock)
 GPUENV := .gpuenv
 GPU_PYTHON ?= $(if $(wildcard $(GPUENV)/bin/python),$(GPUENV)/bin/python,python3)
+NO_PACKAGES := { echo "graphside: pip did not install the packages. If it found 'No matching distribution', the package index cannot be \
+reached from here, or has no wheel for this Python and machine. Set PIP_INDEX_URL to an index that can be reached (and PIP_CERT or HTTPS_PROXY, if \
+this network needs them), then run the same command again." >&2; exit 1; }
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 PYTEST = $(BIN)/python -m pytest -q -m "not soak and not gpu"
 PROCESSES := tests/unit/sandbox tests/unit/engines tests/unit/datasets
@@ -111,13 +114,13 @@ clean: ## delete what was installed or built; keep data
 
 $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python
 	@echo "installing the server (about 800 MB on disk, a few minutes) ..."
-	@$(PIP) install --require-hashes --only-binary :all: -r requirements/base.lock
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements/base.lock || $(NO_PACKAGES)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed-base
 	@echo "installing what tests and checks need ..."
-	@$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.lock
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.lock || $(NO_PACKAGES)
 	@touch $@
 
 $(GPUENV)/.installed: requirements/gpu.lock requirements/dev.lock pyproject.toml | $(BIN)/python
@@ -130,20 +133,20 @@ $(GPUENV)/.installed: requirements/gpu.lock requirements/dev.lock pyproject.toml
 # The S3 server of the tests has its own environment, because its libraries and ours need different versions.
 $(CLIENTS)/s3/.installed: requirements/clients/s3.lock | $(BIN)/python
 	@$(BIN)/python -m venv --clear $(CLIENTS)/s3
-	@$(CLIENTS)/s3/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r $<
+	@$(CLIENTS)/s3/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r $< || $(NO_PACKAGES)
 	@touch $@
 
 # All releases of PyGraphistry share one environment of older libraries; each lies in a folder of its own.
 $(CLIENTS)/python/.installed: requirements/clients/pygraphistry.lock | $(BIN)/python
 	@echo "installing the libraries of other PyGraphistry releases (about 500 MB on disk) ..."
 	@$(BIN)/python -m venv --clear $(CLIENTS)/python
-	@$(CLIENT_PIP) install --require-hashes --only-binary :all: -r requirements/clients/pygraphistry.lock
+	@$(CLIENT_PIP) install --require-hashes --only-binary :all: -r requirements/clients/pygraphistry.lock || $(NO_PACKAGES)
 	@touch $@
 
 $(CLIENTS)/pygraphistry/%/.installed: $(RELEASES) | $(CLIENTS)/python/.installed
 	@mkdir -p $(@D)
 	@grep '^graphistry==$* ' $(RELEASES) > $(@D)/requirements.txt
-	@$(CLIENT_PIP) install --require-hashes --only-binary :all: --no-deps --upgrade --target $(@D) -r $(@D)/requirements.txt
+	@$(CLIENT_PIP) install --require-hashes --only-binary :all: --no-deps --upgrade --target $(@D) -r $(@D)/requirements.txt || $(NO_PACKAGES)
 	@touch $@
 
 $(CLIENTS)/.installed-releases: $(patsubst %,$(CLIENTS)/pygraphistry/%/.installed,$(shell sed -n 's/^graphistry==\([^ ]*\) .*/\1/p' $(RELEASES)))

@@ -111,7 +111,7 @@ class Bench:
                         image.unlink()
                 taken.append(await self._load(images))
             byte_count, seconds = taken[0][0], min(load_s for _, load_s in taken)
-            answer[kind] = {"ms": _ms(seconds), "gb_per_s": round(byte_count / seconds / 1e9, 2)}
+            answer[kind] = {"ms": _ms(seconds), "gb_per_s": float(f"{byte_count / seconds / 1e9:.3g}")}
         return {"device_bytes": byte_count, **answer}
 
     async def _load(self, images: Path) -> tuple[int, float]:

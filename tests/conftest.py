@@ -73,7 +73,7 @@ class LiveServer:
         self.output = log.read_text()
         return self
 
-    def stop(self, signal_number: int = signal.SIGINT, timeout_s: float = 20) -> int:
+    def stop(self, signal_number: int = signal.SIGINT, timeout_s: float = 60) -> int:
         """Send the launcher a signal and wait for its end; its exit status."""
         assert self.process is not None
         if self.process.poll() is None:

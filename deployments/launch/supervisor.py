@@ -30,7 +30,7 @@ from deployments.launch.demo import TASK, DemoFailed
 from deployments.launch.errors import LaunchError
 from deployments.launch.flags import front_flags
 from deployments.launch.greeting import curl_line, password_lines, token_file
-from deployments.launch.machine import ports, processes
+from deployments.launch.machine import leftovers, ports, processes
 from deployments.launch.machine.instance import Instance
 from deployments.launch.options import SECRETS, Options, read_options
 from deployments.launch.secret_files import write_secret
@@ -71,6 +71,7 @@ class Supervisor:
         self._asked = 0
         self._events: Queue[dict[str, Any]] = Queue()  # a new one for each child
         self._child: subprocess.Popen[str] | None = None
+        self._leftovers: set[Path] = set()
         self._log = options.data_dir / "logs" / "server.log"
 
     def run(self) -> int:
@@ -88,7 +89,7 @@ class Supervisor:
                 self._say("stopped")
                 return 0
             finally:
-                processes.kill(processes.descendants(psutil.Process()), within_s=_FORCE_S)
+                self._end_all()
                 datadir.remove_given_key(options.data_dir)
                 token_file(options.data_dir).unlink(missing_ok=True)
 
@@ -108,6 +109,7 @@ class Supervisor:
                 self._print("\n".join(("", *lines, "")))
         isolation = self._isolation()
         dashboard = self._come_up(instance, dashboard)
+        self._note_leftovers()
         self._print(f"\ngraphside ready at {self._public_url()}", flush=True)
         self._introduce(dashboard, isolation)
         return self._watch(instance)
@@ -127,7 +129,7 @@ class Supervisor:
                     raise LaunchError(f"the server did not start: {error} (log: {self._log})") from None
                 self._say(f"Ray did not come up: {error}; starting it anew, try {tried + 1} of {TRIES}")
             self._let_go()
-            processes.kill(processes.descendants(psutil.Process()), within_s=_FORCE_S)
+            self._end_all()
             processes.reap_orphans(keep=(self._pid(),))
             instance.empty_folder()
             ports.require_free(self._options.address, self._options.port)
@@ -270,6 +272,15 @@ class Supervisor:
         processes.kill(processes.descendants(psutil.Process()), within_s=_FORCE_S)
         self._say("stopped")
         return 0
+
+    def _note_leftovers(self) -> None:
+        self._leftovers |= leftovers.socket_folders(processes.descendants(psutil.Process()))
+
+    def _end_all(self) -> None:
+        """End every process below this one, and remove what they leave in the temporary directory."""
+        self._note_leftovers()
+        processes.kill(processes.descendants(psutil.Process()), within_s=_FORCE_S)
+        leftovers.remove(self._leftovers)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._asked += 1

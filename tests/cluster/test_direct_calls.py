@@ -65,7 +65,7 @@ def in_a_row(person: Person, dataset_id: str) -> None:
 
 def test_runs_in_a_row_go_over_a_socket_of_their_own(scaled: LiveServer, person: Person) -> None:
     in_a_row(person, person.upload(SMALL_EDGES))
-    eventually(lambda: lines(scaled) == 1, 5)
+    eventually(lambda: lines(scaled) == 1)
 
 
 def test_runners_come_with_work_and_go_without_it_and_no_run_is_lost(scaled: LiveServer, person: Person) -> None:

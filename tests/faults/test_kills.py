@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,8 +15,8 @@ import pyarrow as pa
 import pytest
 
 from runtime.sandbox.walls.namespaces import inhabitant
-from tests.conftest import SMALL_EDGES, LiveServer, Person, arrow_file, free_port
-from tests.waiting import eventually
+from tests.conftest import SMALL_EDGES, START_TIMEOUT_S, LiveServer, Person, arrow_file, free_port
+from tests.waiting import SLOW_S, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -24,13 +25,37 @@ COUNT = "def task(g): return len(g._edges)"
 SLEEP = "import time\ndef task(g): time.sleep(20)"
 
 
+@dataclass
+class Victim(LiveServer):
+    """``first_try``: the processes of the try that was killed while it started."""
+
+    first_try: list[psutil.Process] = field(default_factory=list)
+
+
 @pytest.fixture(scope="module")
-def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server whose processes are killed; each test leaves it able to serve."""
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+    """A server whose processes are killed, from the first start on; each test leaves it able to serve."""
     data: Path = tmp_path_factory.mktemp("victim") / "data"
-    live = LiveServer(data, free_port()).start()
+    live = Victim(data, free_port())
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill_the_first_try, live)
+        live.start()
+    live.first_try = killing.result(60)
     yield live
     live.stop()
+
+
+def kill_the_first_try(server: LiveServer) -> list[psutil.Process]:
+    """Kill Ray's scheduler while Serve starts. Return the processes that ran at that moment, without the launcher."""
+
+    def serve_starts() -> bool:
+        log = server.data.parent / f"{server.data.name}.log"
+        return server.process is not None and log.exists() and "starting Serve" in log.read_text()
+
+    eventually(serve_starts, START_TIMEOUT_S)
+    everything = server.processes()[1:]
+    one(server.find("raylet/raylet")).kill()
+    return everything
 
 
 @pytest.fixture
@@ -76,6 +101,11 @@ def has_namespaces(process: psutil.Process) -> bool:
     return any(Path(f"/proc/{child.pid}/ns/pid").readlink() != OWN_NAMESPACE for child in process.children())
 
 
+def test_a_start_whose_ray_is_killed_is_tried_anew_and_leaves_nothing_of_the_first_try(victim: Victim) -> None:
+    assert "Ray did not come up: Ray's scheduler (raylet) ended; starting it anew, try 2 of 3" in victim.output
+    assert not [process for process in victim.first_try if is_alive(process)]
+
+
 def test_a_killed_holder_is_replaced_unseen(victim: LiveServer, person: Person) -> None:
     dataset_id = person.upload(SMALL_EDGES)
     assert works(person, dataset_id)
@@ -102,7 +132,7 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
     with ThreadPoolExecutor(1) as pool:
         run_id = uuid4().hex
         in_flight = pool.submit(person.run, dataset_id, SLEEP, run_id=run_id)
-        eventually(lambda: is_running(person, run_id), 10)
+        eventually(lambda: is_running(person, run_id))
         replica(victim, deployment).kill()
         try:
             answer = in_flight.result(30)
@@ -116,7 +146,7 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
                 assert "Retry-After" in answer.headers
     eventually(lambda: works(person, dataset_id), 60)
     if deployment == "Runner":
-        eventually(lambda: not any(process.is_running() for process in below), 10)
+        eventually(lambda: not any(process.is_running() for process in below))
 
 
 @pytest.mark.soak
@@ -152,8 +182,8 @@ def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
         ]
         run_id = uuid4().hex
         run = pool.submit(person.run, kept, SLEEP, run_id=run_id)
-        eventually(lambda: is_running(person, run_id), 10)
-        eventually(lambda: len(list((victim.data / "incoming").iterdir())) == 2, 10)
+        eventually(lambda: is_running(person, run_id))
+        eventually(lambda: len(list((victim.data / "incoming").iterdir())) == 2)
         everything = victim.processes()
         for process in everything:
             process.kill()
@@ -163,8 +193,8 @@ def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
         with pytest.raises(httpx.TransportError):
             run.result(30)
     assert victim.process is not None
-    victim.process.wait(10)
-    eventually(lambda: not any(is_alive(process) for process in everything), 10)
+    victim.process.wait(60)
+    eventually(lambda: not any(is_alive(process) for process in everything))
 
     victim.start()
     again = victim.log_in()
@@ -194,5 +224,5 @@ def test_an_interrupt_ends_every_process_within_ten_seconds(victim: LiveServer) 
     everything = victim.processes()
     started = time.monotonic()
     assert victim.stop(signal.SIGINT) == 0
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 10 + SLOW_S
     assert not [process for process in everything if is_alive(process)]

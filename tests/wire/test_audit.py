@@ -27,7 +27,7 @@ def lines_of(admin: Person, actor: str, action: str, least: int = 1) -> list[dic
         page = admin.http.get("/api/v2/admin/audit", params={"actor": actor, "action": action, "limit": 100}).json()
         return list(reversed(page["results"])) if len(page["results"]) >= least else []
 
-    return eventually(written, 10)
+    return eventually(written)
 
 
 def assert_line(line: dict[str, Any], target: str | None, outcome: str) -> None:
@@ -108,7 +108,7 @@ def test_each_run_and_each_cancellation_leaves_a_line(admin: Person, jim: Person
     cancelled = uuid4().hex
     with ThreadPoolExecutor(1) as caller:
         waiting = caller.submit(jim.run, dataset, "import time\ndef task(g): time.sleep(60)", run_id=cancelled)
-        eventually(lambda: jim.http.get(f"/api/v2/runs/{cancelled}").json().get("state") == "running", 20)
+        eventually(lambda: jim.http.get(f"/api/v2/runs/{cancelled}").json().get("state") == "running")
         assert jim.http.post(f"/api/v2/runs/{cancelled}/cancel").is_success
         assert waiting.result().json()["type"] == "TaskCancelled"
     lines = [line for line in lines_of(admin, jim.username, "run.cancel") if cancelled in json.dumps(line)]
@@ -139,7 +139,7 @@ def test_nobody_smuggles_a_line_in(admin: Person, jim: Person, sign: str) -> Non
     name = f"mallory-{uuid4().hex[:8]}"
     smuggled = quote(f"{name}{sign}2026-01-01 admin log_in ok")
     assert jim.http.post(f"/api/v2/admin/users/{smuggled}/disable").status_code == 403
-    found = eventually(lambda: [text for text in audit_texts(admin) if name in text], 10)
+    found = eventually(lambda: [text for text in audit_texts(admin) if name in text])
     assert len(found) == 1
     assert all(character.isprintable() for character in found[0])
 

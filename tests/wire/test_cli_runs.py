@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import SMALL_EDGES, LiveServer, Person
 from tests.terminal import Terminal
+from tests.waiting import SLOW_S
 from tests.wire.conftest import Command, variables_of
 
 pytestmark = pytest.mark.e2e
@@ -31,7 +32,7 @@ class TestReceipts:
         (row,) = as_alice("runs", "list", "--label", label).stdout.splitlines()
         run_id, state, cause, dataset, shown_label, _, seconds = row.split("\t")
         assert (state, cause, dataset, shown_label) == ("ended", "ok", people, label)
-        assert float(seconds) < 10
+        assert float(seconds) < SLOW_S
 
         shown = dict(line.split("\t") for line in as_alice("runs", "show", run_id).stdout.splitlines())
         wanted = {"run": run_id, "cause": "ok", "engine": "pandas", "output type": "json", "stdout": "one"}

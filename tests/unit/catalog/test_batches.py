@@ -87,5 +87,5 @@ def test_a_backlog_is_written_without_pauses(opened: Callable[..., BatchedWriter
 
 def test_a_row_is_written_though_nobody_waits(opened: Callable[..., BatchedWriter], written: Written) -> None:
     opened(period_s=0.01).put({"number": 1})
-    assert written.any.wait(10)
+    assert written.any.wait(60)
     assert written == [[{"number": 1}]]

@@ -32,7 +32,7 @@ class SlowStore(LocalStore):
 
     def open_object(self, object_id: str) -> int:
         self.asked.set()
-        assert self.may_open.wait(10)
+        assert self.may_open.wait(60)
         self.opened.append(super().open_object(object_id))
         return self.opened[-1]
 

@@ -104,15 +104,15 @@ def test_one_who_fetches_holds_up_nobody_who_wants_another(source: Source) -> No
     def hold() -> None:
         if source.fetched == [slow]:
             going.set()
-            assert done.wait(10)
+            assert done.wait(60)
 
     source.before_end = hold
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(source.read, slow)
-        assert going.wait(10)
+        assert going.wait(60)
         assert source.read(other) == b"other"
         done.set()
-        assert waiting.result(10) == b"slow"
+        assert waiting.result(60) == b"slow"
 
 
 def test_room_is_made_at_the_expense_of_what_was_used_longest_ago(source: Source, root: Path) -> None:
@@ -151,16 +151,16 @@ def test_fetches_reserve_their_room_beforehand(source: Source) -> None:
 
     def hold() -> None:
         going.set()
-        assert done.wait(10)
+        assert done.wait(60)
 
     source.before_end = hold
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(source.read, slow)
-        assert going.wait(10)
+        assert going.wait(60)
         with pytest.raises(Overloaded):
             source.read(other)
         done.set()
-        waiting.result(10)
+        waiting.result(60)
     assert source.read(other) == source.contents[other]
 
 
@@ -250,7 +250,7 @@ def test_processes_of_a_node_fetch_once_between_them_and_outlive_the_death_of_on
         assert _line(second) == "fetching"
         _tell(second, "on")
         assert _line(second) == "done"
-        assert second.wait(10) == 0
+        assert second.wait(60) == 0
     finally:
         for process in processes:
             process.kill()

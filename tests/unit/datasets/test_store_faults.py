@@ -21,6 +21,7 @@ from runtime.errors import StorageFull, StoreUnavailable
 from runtime.sandbox.host.environment import template_environment
 from tests.free_ports import free_port
 from tests.s3_server import KEY, SECRET, S3Server, write_credentials
+from tests.waiting import SLOW_S
 
 
 def open_url(url: str, root: Path, credentials: Path | None = None) -> Store:
@@ -115,7 +116,7 @@ def test_a_store_that_nobody_serves_is_unavailable_and_says_when_to_come_again(t
     with pytest.raises(StoreUnavailable) as raised:
         store.commit(incoming(store, tmp_path), uuid.uuid4().hex)
     assert raised.value.fields == {"retry_after_s": 5}
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 30 + SLOW_S
     assert "127.0.0.1" not in raised.value.message
 
 
@@ -131,7 +132,7 @@ def test_a_store_that_hangs_holds_nobody_beyond_the_deadline(
             started = time.monotonic()
             with pytest.raises(StoreUnavailable):
                 call()
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 0.3 + SLOW_S
 
 
 def test_a_bucket_that_does_not_exist_is_noticed_at_the_start(s3: S3Server, tmp_path: Path) -> None:

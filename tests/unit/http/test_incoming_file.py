@@ -93,7 +93,7 @@ async def test_a_descriptor_stays_open_until_its_thread_has_written(
     def slow(descriptor: int, views: Sequence[memoryview]) -> int:
         used.append(descriptor)
         began.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return write(descriptor, views)
 
     monkeypatch.setattr("os.writev", slow)

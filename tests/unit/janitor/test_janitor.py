@@ -45,7 +45,7 @@ async def rounds(*chosen: Chore, until: Callable[[], bool]) -> None:
     janitor = Janitor(chosen)
     janitor.start()
     try:
-        await eventually_async(until, 10)
+        await eventually_async(until)
     finally:
         await janitor.stop()
 

@@ -166,7 +166,7 @@ def task(g):
     os.read = spin
 """
     rig.run(source, code, owner="ada")
-    eventually(lambda: not rig.scratch_dirs(), within_s=10)
+    eventually(lambda: not rig.scratch_dirs())
     assert who(rig, source, "ada")[1] == 0
 
 

@@ -36,12 +36,12 @@ def classes(rig: Rig, run_id: str) -> list[int]:
 
 def test_a_run_that_computes_goes_to_the_back_with_all_its_threads(rig: Rig, source: DatasetSource) -> None:
     runs = [rig.begin(source, code, run_id=run_id) for run_id, code in (("idle", IDLE), ("burning", BURN))]
-    eventually(lambda: classes(rig, "burning") == [os.SCHED_IDLE] * 6, within_s=10)
+    eventually(lambda: classes(rig, "burning") == [os.SCHED_IDLE] * 6)
     assert classes(rig, "idle") == [os.SCHED_OTHER]
     assert answer(rig.run(source, OWN_CLASS)) == os.SCHED_OTHER, "a new process inherits nothing of it"
     for run_id in ("idle", "burning"):
         rig.loop.call_soon_threadsafe(rig.executor.cancel, run_id)
-    assert [run.result(10)[0].cause for run in runs] == ["TaskCancelled"] * 2
+    assert [run.result(60)[0].cause for run in runs] == ["TaskCancelled"] * 2
 
 
 def test_a_run_with_more_threads_than_the_machine_can_use_goes_to_the_back(rig: Rig, source: DatasetSource) -> None:
@@ -55,13 +55,13 @@ def task(g):
     run = rig.begin(source, code, run_id="many")
     eventually(lambda: set(classes(rig, "many")) == {os.SCHED_IDLE})
     rig.loop.call_soon_threadsafe(rig.executor.cancel, "many")
-    assert run.result(10)[0].cause == "TaskCancelled"
+    assert run.result(60)[0].cause == "TaskCancelled"
 
 
 def test_a_parser_that_computes_goes_to_the_back(taken_up: Path, rig: Rig) -> None:
     """It is asked to parse so much that it is still at it when it is looked at."""
     parsing = asyncio.run_coroutine_threadsafe(rig.uploads.parse(taken_up.name, "csv", "", {}, user="1"), rig.loop)
-    eventually(lambda: os.SCHED_IDLE in parsers(rig) or parsing.done(), within_s=20, poll_s=0.001)
+    eventually(lambda: os.SCHED_IDLE in parsers(rig) or parsing.done(), within_s=30, poll_s=0.001)
     assert not parsing.done()
     parsing.cancel()
 

@@ -26,7 +26,10 @@ def unpack(archives: list[Path], into: Path) -> None:
     """Unpack the archives, one over the other."""
     for archive in archives:
         with tarfile.open(archive) as content:
-            content.extractall(into, filter="data")
+            if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
+                content.extractall(into, filter="data")
+            else:
+                content.extractall(into)  # the archives are ours
 
 
 def line(first: list[Path]) -> str:

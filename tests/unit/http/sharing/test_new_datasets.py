@@ -104,7 +104,7 @@ def test_an_expired_dataset_is_gone_also_for_callers_who_have_just_read_it(site:
     record: DatasetRecord = site.services.datasets.create(owner.user_id, "brief", "", {}, {}, expires_at=ends)
     share(site, "ann", record.id, mode="public")
     assert [read(site, name, record.id) for name in ("ann", "eve")] == [200, 200]
-    eventually(lambda: read(site, "ann", record.id) != 200, 10)
+    eventually(lambda: read(site, "ann", record.id) != 200)
     assert datetime.now(UTC) >= ends
     assert [read(site, name, record.id) for name in ("ann", "eve")] == [404, 404]
     assert not views(site, None, record.id)

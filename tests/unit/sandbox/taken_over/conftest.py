@@ -101,5 +101,5 @@ def open_when_calm() -> int:
         seen.append(len(os.listdir("/proc/self/fd")))
         return len(seen) > 30 and len(set(seen[-30:])) == 1
 
-    eventually(calm, 10)
+    eventually(calm)
     return seen[-1]
