@@ -43,12 +43,12 @@ test: install-dev install-clients ## run the tests that CI runs, two of four par
 test-unit: install-dev ## run the tests that start no server
 	$(PYTEST) tests/unit
 
-# The parts take about the same time; the longest comes first. Each has its own temporary folders and ports.
+# The parts that start servers come first, because they take the longest. Tests of one server are in one part.
 part-live:
-	$(PYTEST) tests --ignore tests/unit --ignore tests/wire
+	$(PYTEST) tests --ignore tests/unit --ignore tests/wire --ignore tests/clients
 
 part-wire:
-	$(PYTEST) tests/wire
+	$(PYTEST) tests/wire tests/clients
 
 part-processes:
 	$(PYTEST) $(PROCESSES)

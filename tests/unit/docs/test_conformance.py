@@ -10,7 +10,7 @@ import schemathesis
 
 from tests.conformance import own_document
 from tests.document import openapi
-from tests.wire.requests_made_up import ROOT, tells_nothing_of_the_server
+from tests.schema.requests_made_up import ROOT, tells_nothing_of_the_server
 
 ERROR = {
     "error": "no",

@@ -1,5 +1,5 @@
 """``/openapi.json`` is whole and agrees with itself and with docs/api.md. That answers agree with it is held elsewhere:
-by each client of the tests (``tests/conformance.py``) and by made-up requests (``tests/wire/test_schema.py``)."""
+by each client of the tests (``tests/conformance.py``) and by made-up requests (``tests/schema/test_schema.py``)."""
 
 import re
 from collections.abc import Iterator

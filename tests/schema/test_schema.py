@@ -12,7 +12,7 @@ import schemathesis
 from hypothesis.errors import Flaky
 
 from tests.conftest import LiveServer, free_port
-from tests.wire.requests_made_up import Case, People, Who, made_up, tells_nothing_of_the_server
+from tests.schema.requests_made_up import Case, People, Who, made_up, tells_nothing_of_the_server
 
 pytestmark = pytest.mark.e2e
 
