@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from schemathesis.schemas import BaseSchema
 
 Who = Literal["nobody", "user", "browser", "admin"]
+EVERYBODY: Final[tuple[Who, ...]] = ("nobody", "user", "browser", "admin")
 Headers = dict[str, str]
 Case = schemathesis.Case[Any]  # Any: their operation of a document of any kind
 

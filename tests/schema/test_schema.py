@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,25 +10,13 @@ import pytest
 import schemathesis
 from hypothesis.errors import Flaky
 
-from tests.conftest import LiveServer, free_port
-from tests.schema.requests_made_up import Case, People, Who, made_up, tells_nothing_of_the_server
+from tests.schema.requests_made_up import EVERYBODY, Case, People, made_up, tells_nothing_of_the_server
 
 pytestmark = pytest.mark.e2e
 
-EVERYBODY: tuple[Who, ...] = ("nobody", "user", "browser", "admin")
-
 described = made_up(1, "examples", "coverage")
 guessed = made_up(2, "fuzzing")
-guessed_at_length = made_up(30, "examples", "coverage", "fuzzing")
 followed = made_up(10, "stateful")
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
-    """On a server of their own: administrators' requests close the Python endpoint and lock users out."""
-    live = LiveServer(tmp_path_factory.mktemp("schema") / "data", free_port()).start()
-    yield People.of(live)
-    live.stop()
 
 
 def test_the_server_gives_out_the_document(people: People) -> None:
@@ -51,14 +38,6 @@ def test_random_requests_are_answered_as_documented(case: Case, people: People) 
 
 def test_a_created_object_is_there_until_it_is_deleted(people: People) -> None:
     follow(people, rounds=1, scenarios=10, steps=6)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("who", EVERYBODY)
-@guessed_at_length.parametrize()
-def test_many_random_requests_are_answered_as_documented(case: Case, who: Who, people: People) -> None:
-    people.send(case, who)
 
 
 @pytest.mark.soak
