@@ -1,4 +1,4 @@
-"""Each operation with every kind of caller and many more made-up requests. Only a soak makes them up (``conftest.py``)."""
+"""Each operation with every kind of caller, and many more made-up requests: only a soak makes them up."""
 
 import pytest
 
