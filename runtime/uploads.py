@@ -34,6 +34,9 @@ WAITING_PARSES: Final = 64
 MEMORY_FACTOR: Final = 6
 """A parser may use this many times the largest upload: text formats grow when they become columns."""
 
+LEAST_MEMORY_BYTES: Final = 256 * 1024 * 1024
+"""A parser may use this much in any case: its libraries need it for a table of one cell."""
+
 MEMORY_SHARE: Final = 4
 """Each parser may use at most one part in this many of the machine's memory; those of one user together use half."""
 
@@ -63,7 +66,7 @@ class Uploads:
         self._turns = Turns(CONCURRENT_PARSES, queue=WAITING_PARSES)
         self._decompressed_bytes = DECOMPRESSED_FACTOR * max_upload_bytes
         self._file_bytes = MEMORY_FACTOR * max_upload_bytes
-        self._memory_bytes = min(self._file_bytes, memory_bytes() // MEMORY_SHARE)
+        self._memory_bytes = max(LEAST_MEMORY_BYTES, min(self._file_bytes, memory_bytes() // MEMORY_SHARE))
 
     async def parse(
         self, incoming: str, file_type: str, file_compression: str, options: dict[str, Any], *, user: str

@@ -35,6 +35,7 @@ class Signature:
         return f"; declare file_compression '{self.file_compression}'" if self.file_compression else ""
 
 
+_STEP = 1 << 20  # a slice of a map is a copy
 _ZIP_NAME_AT = 30  # where the name of a zip archive's first entry begins
 _SIGNATURES = (
     *(
@@ -47,6 +48,16 @@ _SIGNATURES = (
     Signature(b"Rar!\x1a\x07", "a rar archive"),
     Signature(b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     Signature(b"%PDF-", "a PDF document"),
+)
+_HEAD_BYTES = 4096
+_TEXT_FORMATS = (
+    (re.compile(rb"<[^>]*html", re.I), "an HTML page"),
+    (re.compile(rb"(<\?xml.*?)?<graphml", re.I | re.S), "GraphML"),
+    (re.compile(rb"(<\?xml.*?)?<gexf", re.I | re.S), "GEXF"),
+    (re.compile(rb"<\?xml", re.I), "XML"),
+    (re.compile(rb"(Creator[^\n]*\n\s*)?graph\s*\[", re.I), "GML"),
+    (re.compile(rb"(strict\s+)?(di)?graph\s*(\w+|\"[^\"]*\")?\s*\{", re.I), "DOT"),
+    (re.compile(rb"\*(vertices|network)\b", re.I), "a Pajek file"),
 )
 _WIDE_MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
@@ -92,9 +103,9 @@ class Body:
         found = self._map.find(needle, self._start + start)
         return found if found < 0 else found - self._start
 
-    def search(self, pattern: re.Pattern[bytes]) -> bool:
-        """Return whether the pattern matches anywhere."""
-        return pattern.search(self._map, self._start) is not None
+    def contains(self, *letters: bytes) -> bool:
+        """Return whether one of these bytes occurs."""
+        return any(letter in piece for piece in self._pieces() for letter in letters)
 
     def has_line_end(self) -> bool:
         return self.find(b"\n") >= 0 or self.find(b"\r") >= 0
@@ -108,11 +119,12 @@ class Body:
             yield view[start:end]
             start = end + 1
 
-    def count(self, needle: bytes) -> int:
-        step = 1 << 24  # a slice of a map is a copy
-        return sum(
-            self._map[start : start + step].count(needle) for start in range(self._start, self._start + self.size, step)
-        )
+    def count(self, letter: bytes) -> int:
+        return sum(piece.count(letter) for piece in self._pieces())
+
+    def _pieces(self) -> Iterator[bytes]:
+        end = self._start + self.size
+        return (self._map[start : min(start + _STEP, end)] for start in range(self._start, end, _STEP))
 
     def reader(self) -> pa.BufferReader:
         """Return all bytes as a file, not copied: an Arrow file with enough of Python's methods for others."""
@@ -134,6 +146,16 @@ class Body:
         if found is None:
             return InvalidTable(f"{self.name} is not {expected}")
         return InvalidTable(f"{self.name} is {found.words}, not {expected}{found.advice}")
+
+    def refuse_graph(self, expected: str) -> None:
+        """Raise ``InvalidTable`` for text in a format of graphs or pages: it would become a nonsense table."""
+        head = self.head(_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
+        found = next((words for pattern, words in _TEXT_FORMATS if pattern.match(head)), None)
+        if found is not None:
+            raise InvalidTable(
+                f"{self.name} is {found}, not {expected}; read it where it is (networkx and igraph can), and send its "
+                "nodes and its edges as two tables"
+            )
 
     def refuse_binary(self, expected: str, *, zeros: bool = False) -> None:
         """Raise ``InvalidTable`` unless the bytes can be text of the declared format.

@@ -67,8 +67,8 @@ _NULLS = [
     "N/A",
 ]
 _NULLS += ["NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
+_JSON_START = re.compile(rb"\s*(\[\s*[\[{]|\{\s*\"[^\"]*\"\s*:)")
 _WRONG_WIDTH = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)")
-_ODD_INTEGER = re.compile(rb"0[xX]|\+[0-9]")
 _TOO_SMALL = ("straddling object", "cannot infer number of columns")
 _BLOCKS = (1 << 20, 1 << 26, (1 << 31) - 1)
 
@@ -80,6 +80,9 @@ def read(body: Body, options: Options) -> pa.Table:
     refuse_unknown(options, KNOWN, "csv")
     encoding = charsets.checked(text(options, "encoding"))
     body.refuse_binary("CSV", zeros=charsets.has_zeros(encoding))
+    body.refuse_graph("CSV")
+    if _JSON_START.match(body.head(64)):
+        raise InvalidTable("the body is JSON, not CSV; declare file_type 'json'")
     body, options = separators.declared_in_file(body, options)
     separator = Separator.asked(options)
     separator.refuse_wide(body, options)
@@ -123,11 +126,15 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
     asked |= dict.fromkeys(dates, pa.large_string())
     table = _parse(body, options, asked)
     _refuse_missing([*dtype, *dates], table.column_names)
-    odd_integers = body.search(_ODD_INTEGER)
+    inferred = {name for name in table.column_names if name not in asked}
+    kinds = [table.field(at).type for at, name in enumerate(table.column_names) if name in inferred]
+    odd = b"xX" if any(map(pa.types.is_integer, kinds)) else b""
+    odd += b"+" if any(map(pa.types.is_floating, kinds)) else b""
+    odd_integers = body.contains(*(bytes([letter]) for letter in odd))
     doubtful = [
         name
         for name, column in zip(table.column_names, table.columns, strict=True)
-        if name not in asked and text_values.is_doubtful(column, odd_integers=odd_integers)
+        if name in inferred and text_values.is_doubtful(column, odd_integers=odd_integers)
     ]
     if doubtful:
         plain = _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string()))

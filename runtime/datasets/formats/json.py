@@ -11,16 +11,19 @@ fraction and whole numbers that no float can hold. ``NaN`` and ``Infinity`` are 
 """
 
 import json
+import re
 import resource
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 
 from runtime.datasets.formats import bounds, dtypes
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.json_values import Json, LostDigits, column
+from runtime.datasets.formats.json_values import Document, Json, LostDigits
 from runtime.datasets.formats.options import Options, flag, refuse_unknown, text
 from runtime.errors import InvalidTable
 
@@ -31,6 +34,8 @@ _AGENT_KEYS = {"agent_name", "agent_version"}
 _BOM = b"\xef\xbb\xbf"
 # Bytes that orjson may need for each byte of a document: its buffer (12), and objects of the smallest kind (30).
 _FAST_FACTOR = 44
+_PIECE = 1 << 18
+_WITHOUT_BIT = np.uint8(0xDF)
 _SMALL_BYTES = 64 * 1024
 
 _NOT_JSON = "the body is not JSON"
@@ -46,33 +51,43 @@ def read(body: Body, options: Options) -> pa.Table:
         raise InvalidTable(f"orient {orient!r} is unknown; use one of {', '.join(sorted(_ORIENTS))}")
     dtype = dtypes.asked(options)
     body.refuse_binary("JSON")
+    body.refuse_graph("JSON")
     lines = flag(options, "lines", False)
     may_be_lines = orient is None and "lines" not in options
 
-    def decoded(*, exact: bool) -> pa.Table:
+    known = Document(exact=False, containers=_containers(body))
+
+    def decoded(known: Document) -> pa.Table:
         if lines:
-            return _from_rows(_lines(body, exact=exact), exact=exact)
-        return _from_text(body, orient, may_be_lines, exact=exact)
+            return _from_rows(_lines(body, known), known)
+        return _from_text(body, orient, may_be_lines, known)
 
     try:
         try:
-            table = decoded(exact=False)
+            table = decoded(known)
         except LostDigits:
-            table = decoded(exact=True)
+            table = decoded(replace(known, exact=True))
         return dtypes.apply(table, dtype)
     except UnicodeEncodeError as error:
         raise InvalidTable("the body is not JSON: it has an unpaired surrogate") from error
 
 
-def _from_text(body: Body, orient: str | None, may_be_lines: bool, *, exact: bool) -> pa.Table:
+def _containers(body: Body) -> int:
+    """Return the most arrays and objects that the document can have: its opening brackets and braces."""
+    letters = np.frombuffer(body.view(), "uint8")
+    pieces = (letters[start : start + _PIECE] for start in range(0, len(letters), _PIECE))
+    return sum(int(np.count_nonzero((piece & _WITHOUT_BIT) == ord("["))) for piece in pieces)  # { is [ with that bit
+
+
+def _from_text(body: Body, orient: str | None, may_be_lines: bool, known: Document) -> pa.Table:
     """Return the table of one document, or of JSON Lines if they are possible and there are several."""
     try:
-        document = _decode(body.view(), exact=exact)
+        document = _decode(body.view(), exact=known.exact)
     except InvalidTable:
         if not (may_be_lines and _starts_with_a_line(body)):
             raise
-        return _from_rows(_lines(body, exact=exact), exact=exact)
-    return _from_document(document, orient, exact)
+        return _from_rows(_lines(body, known), known)
+    return _from_document(document, orient, known)
 
 
 def _decode(view: memoryview, *, exact: bool = False) -> Json:
@@ -86,6 +101,11 @@ def _decode(view: memoryview, *, exact: bool = False) -> Json:
         try:
             # Slower, but this parser knows NaN and Infinity.
             return json.loads(bytes(data))
+        except UnicodeDecodeError as undecodable:
+            wrong = undecodable.object[undecodable.start]
+            raise InvalidTable(
+                f"{_NOT_JSON}: it is not valid UTF-8, byte {undecodable.start} is {wrong:#04x}; send UTF-8"
+            ) from error
         except (ValueError, RecursionError):
             raise InvalidTable(f"{_NOT_JSON}: {error}") from error
     except (ValueError, RecursionError) as error:
@@ -120,32 +140,38 @@ def _is_blank(line: memoryview) -> bool:
     return not bytes(line[:64]).strip() and not bytes(line).strip()
 
 
-def _lines(body: Body, *, exact: bool) -> Iterator[Row]:
+def _lines(body: Body, known: Document) -> Iterator[Row]:
     for number, line in _numbered_lines(body):
         try:
-            row = _decode(line, exact=exact)
+            row = _decode(line, exact=known.exact)
         except InvalidTable as error:
-            raise InvalidTable(f"line {number} is not JSON: {error.message}") from error
+            raise InvalidTable(f"line {number} is not JSON: {_of_a_line(error.message)}") from error
         if not isinstance(row, dict):
             raise InvalidTable(f"line {number} is not a JSON object")
         yield row
 
 
-def _from_document(document: Json, orient: str | None, exact: bool) -> pa.Table:
+def _of_a_line(message: str) -> str:
+    """Return what is wrong with a line, without saying again what is not JSON, or that it is line 1 of itself."""
+    return re.sub(r"line 1 column (\d+) \(char \d+\)", r"column \1", message.removeprefix(f"{_NOT_JSON}: "))
+
+
+def _from_document(document: Json, orient: str | None, known: Document) -> pa.Table:
     if orient is None:
+        _refuse_graph(document)
         orient = _orient_of(document)
     if orient in ("columnar", "columns"):
-        return _from_columns(_object(document, orient), exact)
+        return _from_columns(_object(document, orient), known)
     if orient == "split":
         parts = _object(document, orient)
-        return _from_arrays(_list(parts.get("data"), "data"), _list(parts.get("columns"), "columns"), exact)
+        return _from_arrays(_list(parts.get("data"), "data"), _list(parts.get("columns"), "columns"), known)
     if orient == "table":
-        return _from_table_schema(_object(document, orient), exact)
+        return _from_table_schema(_object(document, orient), known)
     if orient == "index":
-        return _from_rows(_object(document, orient).values(), exact=exact)
+        return _from_rows(_object(document, orient).values(), known)
     if orient == "values":
-        return _from_arrays(_list(document, orient), None, exact)
-    return _from_rows(_list(document, orient), exact=exact)
+        return _from_arrays(_list(document, orient), None, known)
+    return _from_rows(_list(document, orient), known)
 
 
 def _orient_of(document: Json) -> str:
@@ -154,6 +180,28 @@ def _orient_of(document: Json) -> str:
     if isinstance(document, dict):
         return "columnar"
     raise InvalidTable("the body must be a JSON array of rows or an object of columns")
+
+
+def _refuse_graph(document: Json) -> None:
+    """Raise ``InvalidTable`` for a graph (node-link, Cytoscape, JSON Graph Format): its lists are not columns."""
+    inner = document
+    for key in ("elements", "graph"):
+        if isinstance(inner, dict) and isinstance(inner.get(key), dict) and "nodes" in inner[key]:
+            inner = inner[key]
+    edges = next((key for key in ("links", "edges") if isinstance(inner, dict) and key in inner), None)
+    if edges is None or "nodes" not in inner:
+        return
+    if any(_holds_objects(inner[key]) for key in ("nodes", edges)):
+        raise InvalidTable(
+            f"the body is a graph with 'nodes' and {edges!r}, not a table; send each of them as a file of its own, and "
+            "name both in the dataset (node_files, edge_files)"
+        )
+
+
+def _holds_objects(value: Json) -> bool:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    first = next(iter(items), None)
+    return isinstance(first, dict)
 
 
 def _object(value: Json, what: str) -> Row:
@@ -168,7 +216,7 @@ def _list(value: Json, what: str) -> list[Json]:
     return value
 
 
-def _from_rows(rows: Iterable[Json], *, exact: bool) -> pa.Table:
+def _from_rows(rows: Iterable[Json], known: Document) -> pa.Table:
     """Return a column for every key of any row, in order of appearance; a row without the key has null there."""
     names: dict[str, None] = {}
     listed: list[Row] = []
@@ -180,15 +228,17 @@ def _from_rows(rows: Iterable[Json], *, exact: bool) -> pa.Table:
             names.update(dict.fromkeys(row))
             bounds.check_columns(len(names))
     bounds.check_cells(len(listed), len(names))
-    return pa.table({name: column(name, [row.get(name) for row in listed], exact=exact) for name in names})
+    return pa.table(
+        {name: known.column(name, [row.get(name) for row in listed], around=len(listed) + 1) for name in names}
+    )
 
 
-def _from_columns(columns: Row, exact: bool) -> pa.Table:
+def _from_columns(columns: Row, known: Document) -> pa.Table:
     """Return the table of columns: arrays, or objects of row label and value. Only plain values are one row."""
     nested: dict[str, Any] = {name: values for name, values in columns.items() if isinstance(values, list | dict)}
     scalars = [name for name in columns if name not in nested]
     if not nested:
-        return _from_rows([columns] if columns else [], exact=exact)
+        return _from_rows([columns] if columns else [], known)
     odd = [name for name in scalars if name not in _AGENT_KEYS]
     if odd:
         raise InvalidTable(f"column {odd[0]!r} is a single value, but other columns are arrays")
@@ -198,7 +248,7 @@ def _from_columns(columns: Row, exact: bool) -> pa.Table:
         nested = {name: [values.get(label) for label in labels] for name, values in _all_objects(nested)}
     bounds.check_columns(len(nested))
     _check_lengths({name: len(values) for name, values in nested.items()})
-    return pa.table({name: column(name, values, exact=exact) for name, values in nested.items()})
+    return pa.table({name: known.column(name, values, around=len(columns) + 1) for name, values in nested.items()})
 
 
 def _all_objects(columns: Row) -> Iterator[tuple[str, Row]]:
@@ -214,7 +264,7 @@ def _check_lengths(lengths: Mapping[str, int]) -> None:
         raise InvalidTable(f"columns differ in length: {told}")
 
 
-def _from_arrays(rows: list[Json], names: list[Json] | None, exact: bool) -> pa.Table:
+def _from_arrays(rows: list[Json], names: list[Json] | None, known: Document) -> pa.Table:
     """Return the table of rows that are arrays; without names, columns are called ``0``, ``1``, …"""
     width = len(names) if names is not None else len(rows[0]) if rows and isinstance(rows[0], list) else 0
     bounds.check_columns(width)
@@ -222,13 +272,17 @@ def _from_arrays(rows: list[Json], names: list[Json] | None, exact: bool) -> pa.
         if not isinstance(row, list) or len(row) != width:
             raise InvalidTable(f"row {number} is not an array of {width} values")
     labels = [str(name) for name in (range(width) if names is None else names)]
-    columns = [column(label, [row[position] for row in rows], exact=exact) for position, label in enumerate(labels)]
+    columns = [
+        # Four more: an object and three arrays, if the orientation is split.
+        known.column(label, [row[position] for row in rows], around=len(rows) + 4)
+        for position, label in enumerate(labels)
+    ]
     return pa.Table.from_arrays(columns, names=labels)
 
 
-def _from_table_schema(document: Row, exact: bool) -> pa.Table:
+def _from_table_schema(document: Row, known: Document) -> pa.Table:
     """Return the table of pandas' orientation ``table``, without an index that has no name."""
     schema = document.get("schema")
     keys = schema.get("primaryKey", []) if isinstance(schema, dict) else []
-    table = _from_rows(_list(document.get("data"), "data"), exact=exact)
+    table = _from_rows(_list(document.get("data"), "data"), known)
     return table.drop_columns(["index"]) if "index" in keys and "index" in table.column_names else table

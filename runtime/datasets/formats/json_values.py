@@ -4,16 +4,19 @@ Whole numbers keep every digit: a float that cannot hold one never replaces it.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from runtime.datasets.formats import bounds
 from runtime.errors import InvalidTable
 
 Json = Any  # what a JSON document can hold
+AnyArray = Any  # pa.Array: its stubs lack the attributes of nested types
 
 _TOO_LONG = 2.0**63
 """orjson makes a float of a whole number from about here on."""
@@ -23,49 +26,94 @@ class LostDigits(Exception):
     """A float may have been a whole number with more digits, so the document has to be decoded exactly."""
 
 
-def column(name: str, values: list[Json], *, exact: bool) -> Any:  # pa.Array, or pa.ChunkedArray if text exceeds 2 GiB
-    """Return a column. Raises ``InvalidTable`` for values that are nested too deeply or have too many keys.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is known of a document's bytes, so that its columns need fewer looks at each value.
 
-    ``exact``: the values are those of the document. Else ``LostDigits`` is raised if a number may not be.
+    ``exact``: its whole numbers were decoded with every digit. ``containers``: it has at most so many arrays and
+    objects.
     """
-    kinds = set(map(type, values))
-    if kinds & {list, dict}:
-        _check_nesting(name, values)
-    if not exact and (float in kinds or kinds & {list, dict}) and _has_long_float(values):
-        raise LostDigits
-    try:
-        array = pa.array(values)
-        if not _has_flag_as_number(values, array.type, kinds):
-            return array
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        pass
-    present = [value for value in values if value is not None]
-    if kinds <= {int, type(None)} and all(0 <= value < 2**64 for value in present):
-        return pa.array(values, pa.uint64())
-    if float in kinds and kinds <= {int, float, type(None)} and all(_is_held_by_float(value) for value in present):
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    return pa.array([_as_text(value) for value in values], pa.large_string())
+
+    exact: bool
+    containers: int
+
+    def column(self, name: str, values: list[Json], *, around: int) -> Any:  # pa.Array, or chunks beyond 2 GiB of text
+        """Return a column. ``around``: the arrays and objects that hold the columns' values.
+
+        Raises ``InvalidTable`` for values that are nested too deeply or have too many keys, and ``LostDigits`` if a
+        number may not be the document's.
+        """
+        if self.containers > around:
+            _check_nesting(name, values)
+        try:
+            array = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+            return self._of_several_kinds(values)
+        if not self.exact and _has_long_leaf(array):
+            raise LostDigits
+        if _has_flag_as_number(values, array.type):
+            return self._of_several_kinds(values)
+        return array
+
+    def _of_several_kinds(self, values: list[Json]) -> Any:
+        if not self.exact and _has_long_float(values):
+            raise LostDigits
+        kinds = set(map(type, values)) - {type(None)}
+        present = [value for value in values if value is not None]
+        if kinds == {int} and all(0 <= value < 2**64 for value in present):
+            return pa.array(values, pa.uint64())
+        if kinds == {int, float} and all(_is_held_by_float(value) for value in present):
+            return pa.array([None if value is None else float(value) for value in values], pa.float64())
+        return pa.array([_as_text(value) for value in values], pa.large_string())
 
 
 def _check_nesting(name: str, values: list[Json]) -> None:
     """Raise ``InvalidTable`` for values that Arrow would take too long to build."""
-    level = values
+    level: list[Json] = values
     for _ in range(bounds.MAX_DEPTH + 1):
-        objects = [value for value in level if type(value) is dict]
-        keys = set(chain.from_iterable(objects))
-        bounds.check_cells(len(objects), len(keys))
-        level = [*chain.from_iterable(value for value in level if type(value) is list),
-                 *chain.from_iterable(value.values() for value in objects)]  # fmt: skip
-        if not any(type(value) in (list, dict) for value in level):
+        kinds = set(map(type, level))
+        if not kinds & {list, dict}:
             return
-    raise InvalidTable(f"column {name!r} is nested more than {bounds.MAX_DEPTH} levels deep")
+        lists = [value for value in level if type(value) is list] if list in kinds else []
+        objects = [value for value in level if type(value) is dict] if dict in kinds else []
+        bounds.check_cells(len(objects), len(set(chain.from_iterable(objects))))
+        level = [*chain.from_iterable(lists), *chain.from_iterable(one.values() for one in objects)]
+    if any(type(value) in (list, dict) for value in level):
+        raise InvalidTable(f"column {name!r} is nested more than {bounds.MAX_DEPTH} levels deep")
+
+
+def _has_long_leaf(array: AnyArray) -> bool:
+    return any(
+        value is not None and _TOO_LONG <= abs(value) < float("inf")
+        for leaf in _floats(array)
+        for value in _extremes(leaf)
+    )
+
+
+def _floats(array: AnyArray) -> Iterator[AnyArray]:
+    """Yield the arrays of floats in an array that Arrow has made of JSON."""
+    chunks: list[AnyArray] = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+    for chunk in chunks:
+        if pa.types.is_floating(chunk.type):
+            yield chunk
+        elif pa.types.is_list(chunk.type):
+            yield from _floats(chunk.values)
+        elif pa.types.is_struct(chunk.type):
+            for position in range(chunk.type.num_fields):
+                yield from _floats(chunk.field(position))
+
+
+def _extremes(leaf: AnyArray) -> Iterable[float | None]:
+    finite: AnyArray = leaf.filter(pc.is_finite(leaf)) if leaf.null_count < len(leaf) else leaf
+    found: Any = pc.min_max(finite).as_py()
+    return found.values()  # type: ignore[no-any-return]  # of a struct scalar
 
 
 def _has_long_float(values: Iterable[Json]) -> bool:
     for value in values:
         kind = type(value)
         if kind is float:
-            if abs(value) >= _TOO_LONG and value - value == 0:  # not infinite
+            if _TOO_LONG <= abs(value) < float("inf"):
                 return True
         elif kind is list:
             if _has_long_float(value):
@@ -75,11 +123,11 @@ def _has_long_float(values: Iterable[Json]) -> bool:
     return False
 
 
-def _has_flag_as_number(values: Iterable[Json], given: Any, kinds: set[type] | None = None) -> bool:
+def _has_flag_as_number(values: Iterable[Json], given: Any) -> bool:
     """Return whether Arrow made a number of true or false, which it does beside numbers with a fraction."""
     types = pa.types
     if types.is_floating(given):
-        return bool in (set(map(type, values)) if kinds is None else kinds)
+        return bool in set(map(type, values))
     if types.is_list(given):
         inner = chain.from_iterable(value for value in values if value is not None)
         return _may_hold_float(given) and _has_flag_as_number(inner, given.value_type)

@@ -78,6 +78,7 @@ class Parsing:
     """A store, and the limited processes that a server has parse what comes into it."""
 
     store: LocalStore
+    template: TemplateProcess
     uploads: Uploads
     runner: asyncio.Runner
 
@@ -112,7 +113,7 @@ def parsing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parsing]:
 
     with asyncio.Runner() as runner:
         runner.run(start())
-        yield Parsing(store, Uploads(store, template, 64 * MIB), runner)
+        yield Parsing(store, template, Uploads(store, template, 64 * MIB), runner)
         runner.run(template.close())
 
 

@@ -72,6 +72,10 @@ def test_json_types_follow_the_written_rules(upload: Upload, values: list[Any], 
     assert answer.table.column("x").to_pylist() == stored
 
 
+def test_columns_called_nodes_and_edges_are_a_table(upload: Upload) -> None:
+    assert upload(b'{"nodes": [1], "edges": [2]}', "json").table.to_pydict() == {"nodes": [1], "edges": [2]}
+
+
 def test_json_rows_that_lack_a_key_have_null_there(upload: Upload) -> None:
     stored = upload(b'[{"a": 1}, {"b": "x"}]', "json")
     assert stored.table.to_pydict() == {"a": [1, None], "b": [None, "x"]}
@@ -115,7 +119,14 @@ def test_json_without_rows_is_an_empty_table(upload: Upload, content: bytes) -> 
         (b'{"a": 1}', {"orient": "sideways"}, "orient 'sideways' is unknown"),
         (b"[1]", {"orient": "split"}, "must be a JSON object"),
         (b'{"columns": ["a"]}', {"orient": "split"}, "'data' must be a JSON array"),
-        (b'[{"a": "\xff"}]', {}, "not JSON"),
+        (b'[{"a": "\xff"}]', {}, "not valid UTF-8, byte 8 is 0xff; send UTF-8"),
+        (b'{"a": 1}\n{"a": "\xff"}\n', {"lines": True}, "^line 2 is not JSON: it is not valid UTF-8, byte 7 is 0xff"),
+        (b'{"a": 1}\n{"a": 1]\n', {}, "^line 2 is not JSON: unexpected character, .*: column 8$"),
+        (b'{"nodes": [{"id": 1}], "links": [{"source": 1}]}', {}, "is a graph with 'nodes' and 'links', not a table"),
+        (b'{"directed": false, "nodes": [{"id": 1}], "edges": []}', {}, "send each of them as a file of its own"),
+        (b'{"elements": {"nodes": [{"data": {}}], "edges": []}}', {}, "is a graph"),
+        (b'{"graph": {"nodes": {"a": {}}, "edges": [{"source": "a"}]}}', {}, "is a graph"),
+        (b"<graphml>", {}, "is GraphML, not JSON"),
         (b'[{"a": "\\ud800"}]', {}, "not"),
         (b"[" * 100_000, {}, "not JSON"),
         (b'[{"a": "x"}]', {"dtype": {"a": "int64"}}, "column 'a' cannot be read as int64"),

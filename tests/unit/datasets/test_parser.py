@@ -5,6 +5,7 @@ import os
 import resource
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from runtime.datasets.frames import map_frame
 from runtime.datasets.parser import concatenate, parse_upload
 from runtime.datasets.store.durable import storing
 from runtime.errors import InvalidTable, StorageFull
+from runtime.uploads import Uploads
+from tests.unit.datasets.conftest import Parsing
 
 Upload = Callable[..., Any]
 
@@ -55,6 +58,13 @@ def test_neither_descriptor_is_closed_or_needed_at_a_position(tmp_path: Path) ->
         parse_upload({"file_type": "csv"}, body.fileno(), out.fileno())
         assert os.fstat(body.fileno()).st_size == 4
         assert os.fstat(out.fileno()).st_size > 0
+
+
+def test_a_small_limit_of_uploads_leaves_a_parser_the_memory_that_it_needs(parsing: Parsing) -> None:
+    small = replace(parsing, uploads=Uploads(parsing.store, parsing.template, max_upload_bytes=100_000))
+    received = parsing.received(b"s,d\na,1\nb,\n")
+    small.stored(received, "csv").unlink()
+    received.unlink()
 
 
 def test_every_refusal_lists_its_sentence(upload: Upload) -> None:
