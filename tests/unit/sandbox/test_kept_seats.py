@@ -101,7 +101,7 @@ def task(g):
     frame = sys._getframe()
     while 'request' not in frame.f_locals:
         frame = frame.f_back
-    told = {'status': 'ok', 'kind': 'json', 'length': 0, 'run_s': 0, 'encode_s': 0}
+    told = {'status': 'ok', 'kind': 'json', 'length': 0, 'run_s': 0, 'encode_s': 0, 'reusable': True}
     told = json.dumps({**told, 'token': frame.f_locals['request']['token']}).encode()
     os.write(4, struct.pack('!I', len(told)) + told)
     time.sleep(0.2)
@@ -119,6 +119,12 @@ def task(g):
 def test_one_with_another_limit_of_memory_is_not_used(rig: Rig, source: DatasetSource) -> None:
     who(rig, source, "ada")
     assert who(rig, source, "ada", memory_bytes=512 * MIB)[1] == 0
+
+
+def test_one_with_another_limit_of_scratch_is_not_used(rig: Rig, source: DatasetSource) -> None:
+    """The kernel's limit on the size of its files cannot be raised again."""
+    who(rig, source, "ada", scratch_bytes=MIB)
+    assert who(rig, source, "ada", scratch_bytes=2 * MIB)[1] == 0
 
 
 def test_each_run_has_its_own_output_result_and_graph(rig: Rig, source: DatasetSource) -> None:
@@ -192,7 +198,7 @@ def task(g):
     assert answer(rig.run(source, code, owner="dee")) == [pid, 1]
 
 
-@pytest.mark.parametrize(("limit", "value"), [("NOFILE", 5), ("CPU", 1), ("AS", 2**34), ("STACK", 2**16)])
+@pytest.mark.parametrize(("limit", "value"), [("NOFILE", 5), ("CPU", 1), ("FSIZE", 9), ("STACK", 2**16)])
 def test_one_whose_limits_a_run_lowered_is_not_used_again(
     rig: Rig, source: DatasetSource, limit: str, value: int
 ) -> None:
