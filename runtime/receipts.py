@@ -1,9 +1,13 @@
 """Receipts: what each run was, how it ended and what it cost, for the user who sent it.
 
     receipts = Receipts(catalog)
-    receipts.begin(NewRun(id=run_id, owner_id=7, dataset_id=dataset_id, ...))
-    receipts.end(run_id, RunEnd(cause="ok", ...))
+    run = NewRun(id=run_id, owner_id=7, dataset_id=dataset_id, ...)
+    receipts.begin(run)
+    receipts.end(run, RunEnd(cause="ok", ...))
     receipts.get(run_id, owner_id=7)
+
+Callers may choose ids, so two requests can come with the same one. An attempt is known by id, owner and time of its
+beginning: the end of the attempt that was refused does not touch the other's receipt.
 
 ``begin`` and ``end`` never wait: rows are written in batches (``catalog/batches.py``), and a run that ends before its
 first row was written costs one statement. Reading waits until this process's own rows are written.
@@ -129,9 +133,9 @@ class Receipts:
         values = {name: getattr(run, name) for name in NewRun.__dataclass_fields__}
         self._writer.put({**values, "run_label": label, "state": "queued"})
 
-    def end(self, run_id: str, end: RunEnd) -> None:
+    def end(self, run: NewRun, end: RunEnd) -> None:
         """Note how a run ended. A receipt that has ended never changes."""
-        self._writer.put({"id": run_id, "state": "ended", **_columns(end, self._output_bytes)})
+        self._writer.put({**_attempt(run), "state": "ended", **_columns(end, self._output_bytes)})
 
     def get(self, run_id: str, owner_id: int) -> Receipt | None:
         """Return the owner's run of this id, if there is one. Blocks on SQL."""
@@ -212,30 +216,40 @@ class Receipts:
 
 
 def _store(connection: Connection, rows: list[Values]) -> None:
-    """Write a batch. A run that began and ended within it is one insert."""
-    begun: dict[str, Values] = {}
+    """Write a batch. An attempt that began and ended within it is one insert."""
+    begun: dict[tuple[Any, ...], Values] = {}
     ended: list[Values] = []
     for row in rows:
-        if "owner_id" in row:
-            begun.setdefault(row["id"], {**_NOT_ENDED, **row})
-        elif row["id"] in begun and begun[row["id"]]["state"] != "ended":
-            begun[row["id"]].update(row)
+        attempt = tuple(row[name] for name in _ATTEMPT)
+        if "dataset_id" in row:
+            begun.setdefault(attempt, {**_NOT_ENDED, **row})
+        elif attempt in begun and begun[attempt]["state"] != "ended":
+            begun[attempt].update(row)
         else:
             ended.append(row)
     if begun:
         connection.execute(_INSERT[connection.dialect.name], list(begun.values()))
     if ended:
         connection.execute(
-            _END, [{"run_id" if name == "id" else name: value for name, value in row.items()} for row in ended]
+            _END, [{f"its_{name}" if name in _ATTEMPT else name: value for name, value in row.items()} for row in ended]
         )
 
+
+def _attempt(run: NewRun) -> Values:
+    """Return the columns that tell this attempt from others with the same id."""
+    return {name: getattr(run, name) for name in _ATTEMPT}
+
+
+_ATTEMPT: Final = ("id", "owner_id", "created_at")
 
 # Another replica may have taken an id that the caller chose a moment ago: then that run stays.
 _INSERT: Final = {
     "sqlite": sqlite.insert(runs).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(runs).on_conflict_do_nothing(),
 }
-_END: Final = sa.update(runs).where(runs.c.id == sa.bindparam("run_id"), runs.c.state != "ended")
+_END: Final = sa.update(runs).where(
+    *(runs.c[name] == sa.bindparam(f"its_{name}") for name in _ATTEMPT), runs.c.state != "ended"
+)
 """Made once, so that SQLAlchemy finds their compiled form."""
 
 

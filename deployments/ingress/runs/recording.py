@@ -32,7 +32,7 @@ async def recorded(receipts: Receipts, note: Callable[..., None], run: NewRun, r
         end = RunEnd(CLIENT_LEFT)
         raise
     finally:
-        receipts.end(run.id, end)
+        receipts.end(run, end)
         label = {} if run.run_label is None else {"run_label": run.run_label}
         note("run", f"dataset:{run.dataset_id}", end.cause, run_id=run.id, **label)
 

@@ -155,7 +155,7 @@ async def test_expired_datasets_old_receipts_and_lost_runs_are_chores(tmp_path: 
         for at in (datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC) - timedelta(days=1))
     )
     services.receipts.begin(old)
-    services.receipts.end(old.id, RunEnd("ok", ended_at=datetime.now(UTC) - timedelta(seconds=1)))
+    services.receipts.end(old, RunEnd("ok", ended_at=datetime.now(UTC) - timedelta(seconds=1)))
     services.receipts.begin(lost)
     services.receipts.get(lost.id, ann.user_id)
     by_name = {chore.name: replace(chore, period_s=0.01) for chore in chores(services)}

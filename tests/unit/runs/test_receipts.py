@@ -61,7 +61,7 @@ def test_a_receipt_has_what_was_noted(receipts: Receipts, ann: int, at_once: boo
             NO_OUTPUT,
             None,
         )
-    receipts.end(run.id, ENDED)
+    receipts.end(run, ENDED)
     found = receipts.get(run.id, ann)
     assert found is not None
     assert (found.state, found.cause, found.run_label, found.source) == ("ended", "TaskError", "nightly", run.source)
@@ -73,10 +73,10 @@ def test_a_receipt_has_what_was_noted(receipts: Receipts, ann: int, at_once: boo
 def test_a_run_ends_once(receipts: Receipts, ann: int) -> None:
     run = new(ann)
     receipts.begin(run)
-    receipts.end(run.id, RunEnd("ok"))
-    receipts.end(run.id, RunEnd("TaskError"))
+    receipts.end(run, RunEnd("ok"))
+    receipts.end(run, RunEnd("TaskError"))
     assert receipts.get(run.id, ann).cause == "ok"  # type: ignore[union-attr]
-    receipts.end(run.id, RunEnd("TaskError"))
+    receipts.end(run, RunEnd("TaskError"))
     assert receipts.get(run.id, ann).cause == "ok"  # type: ignore[union-attr]
 
 
@@ -93,10 +93,30 @@ def test_an_id_that_is_taken_stays_with_its_run(receipts: Receipts, ann: int, be
     assert not receipts.exists(uuid4().hex)
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one batch", "in two"])
+@pytest.mark.parametrize("same_owner", [True, False], ids=["the same owner", "another owner"])
+def test_the_end_of_an_attempt_that_was_refused_does_not_touch_the_run_with_the_same_id(
+    receipts: Receipts, ann: int, ben: int, at_once: bool, same_owner: bool
+) -> None:
+    run = new(ann)
+    refused = new(ann if same_owner else ben, id=run.id)
+    receipts.begin(run)
+    if not at_once:
+        assert receipts.get(run.id, ann) is not None
+    receipts.begin(refused)
+    receipts.end(refused, RunEnd("RunExists"))
+    going_on = receipts.get(run.id, ann)
+    assert going_on is not None
+    assert (going_on.state, going_on.cause) == ("queued", None)
+    receipts.end(run, RunEnd("ok"))
+    assert receipts.get(run.id, ann).cause == "ok"  # type: ignore[union-attr]
+    assert receipts.get(run.id, ben) is None
+
+
 def test_long_output_keeps_both_its_ends(receipts: Receipts, ann: int) -> None:
     run = new(ann)
     receipts.begin(run)
-    receipts.end(run.id, RunEnd("ok", output={**NO_OUTPUT, "stdout": "ä" * 100 + "z", "stderr": "short"}))
+    receipts.end(run, RunEnd("ok", output={**NO_OUTPUT, "stdout": "ä" * 100 + "z", "stderr": "short"}))
     found = receipts.get(run.id, ann)
     assert found is not None
     cut = "ä" * 25 + "\n…\n" + "ä" * 24 + "z"
@@ -108,7 +128,7 @@ def test_a_list_has_ones_own_newest_first_without_long_texts(receipts: Receipts,
     for run in (*begun, new(ben)):
         receipts.begin(run)
     for run in begun[:3]:
-        receipts.end(run.id, ENDED)
+        receipts.end(run, ENDED)
     count, found = receipts.page(ann, 10, 0)
     assert count == 5
     assert [receipt.id for receipt in found] == [run.id for run in reversed(begun)]
@@ -129,8 +149,8 @@ def test_receipts_go_when_their_time_is_over(receipts: Receipts, ann: int) -> No
     old, young, going_on = (new(ann, created_at=now - timedelta(days=age)) for age in (9, 9, 9))
     for run in (old, young, going_on):
         receipts.begin(run)
-    receipts.end(old.id, RunEnd("ok", ended_at=now - timedelta(days=8)))
-    receipts.end(young.id, RunEnd("ok"))
+    receipts.end(old, RunEnd("ok", ended_at=now - timedelta(days=8)))
+    receipts.end(young, RunEnd("ok"))
     receipts.get(old.id, ann)  # written
     assert receipts.forget(before=now - timedelta(days=7)) == 1
     assert {receipt.id for receipt in receipts.page(ann, 10, 0)[1]} == {young.id, going_on.id}
@@ -151,7 +171,7 @@ def test_runs_of_a_server_that_is_no_more_are_interrupted(receipts: Receipts, an
 def test_many_go_in_batches(receipts: Receipts, catalog: Catalog, ann: int) -> None:
     for _ in range(1203):
         receipts.begin(run := new(ann))
-        receipts.end(run.id, RunEnd("ok"))
+        receipts.end(run, RunEnd("ok"))
     receipts.get(run.id, ann)
     assert receipts.forget(before=datetime.now(UTC) + timedelta(minutes=1)) == 1203
     with catalog.read() as connection:
