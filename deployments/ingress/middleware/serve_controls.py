@@ -7,9 +7,9 @@ Some request headers control Serve. From a client, ``x-request-timeout-seconds: 
 off, ``x-request-disconnect-disabled`` would stop it from noticing that the client is gone, and ``x-session-id`` and
 ``serve_multiplexed_model_id`` would choose the replica. So this drops them, in every spelling that Serve reads.
 
-For uploads it then sets one of them itself. Serve reads a body ahead, without limit, to notice a client that leaves.
-With ``x-request-disconnect-disabled: ?1`` it gives the socket's own ``receive`` to the application, so that a body is
-read only as fast as it is stored and costs no memory. The application notices by reading that the client is gone.
+It then sets one of them itself. Serve reads a body ahead, without limit and before anybody has asked who sends it, to
+notice a client that leaves. With ``x-request-disconnect-disabled: ?1`` it gives the socket's own ``receive`` to the
+application, so that a body is read only as fast as it is used. ``transfers.py`` notices that the client is gone.
 """
 
 import hmac
@@ -49,8 +49,6 @@ _SERVE_CONTROLS = frozenset(
     )
 )
 _SAFE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_UPLOAD_PREFIX = "/api/v2/upload/"
-_UPLOAD_METHODS = ("POST", "PUT", "PATCH")
 
 
 class FrontMiddleware:
@@ -71,7 +69,7 @@ class FrontMiddleware:
                 await self._refuse(scope, receive, send)
                 return
             scope = {**scope, "headers": _kept(scope["headers"]), "client": self._client(scope)}
-            if _streams(scope):
+            if scope["type"] == "http":
                 scope["headers"].append((b"x-request-disconnect-disabled", b"?1"))
         await self._app(scope, receive, send)
 
@@ -150,7 +148,3 @@ def _is_loopback(peer: str) -> bool:
         return ip_address(peer).is_loopback
     except ValueError:
         return False
-
-
-def _streams(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["method"] in _UPLOAD_METHODS and scope["path"].startswith(_UPLOAD_PREFIX)
