@@ -81,12 +81,12 @@ class TooManyAttempts(AuthError):
     ``is_first`` is true for the first of several refusals in a row: the audit log gets one line for all of them.
     """
 
-    def __init__(self, limit: int, retry_after_s: int, is_first: bool) -> None:
+    def __init__(self, limit: int, retry_after_s: int, is_first: bool, *, limit_name: str = "login_attempts") -> None:
         super().__init__("too many log-ins failed; try again later")
         self.limit = limit
         self.retry_after_s = retry_after_s
         self.is_first = is_first
-        self.fields = {"limit_name": "login_attempts", "limit": limit, "retry_after_s": retry_after_s}
+        self.fields = {"limit_name": limit_name, "limit": limit, "retry_after_s": retry_after_s}
 
 
 class Forbidden(AuthError):

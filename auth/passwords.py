@@ -1,7 +1,6 @@
 """Password hashes with argon2id. Checking takes the same time for an unknown user as for a known one."""
 
 import secrets
-import threading
 from base64 import b64encode
 
 from argon2 import PasswordHasher
@@ -19,15 +18,16 @@ LANES = 1
 _SALT_BYTES = 16
 _HASH_BYTES = 32
 
-_AT_ONCE = 2  # a burst of log-ins waits in line instead of taking 64 MiB each
-
 _READABLE = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letter looks like a digit
 _GROUPS = 5
 _GROUP_CHARACTERS = 5
 
 
 class Passwords:
-    """Makes and checks password hashes. Each call blocks while it hashes, so do not call it on an event loop."""
+    """Makes and checks password hashes. Each call blocks while it hashes, so do not call it on an event loop.
+
+    It does not wait for other calls: whoever has many of them bounds how many run at a time, at 64 MiB each.
+    """
 
     def __init__(self, time_cost: int = TIME_COST, memory_cost_kib: int = MEMORY_COST_KIB) -> None:
         self._hasher = PasswordHasher(
@@ -37,14 +37,12 @@ class Passwords:
             hash_len=_HASH_BYTES,
             salt_len=_SALT_BYTES,
         )
-        self._slots = threading.BoundedSemaphore(_AT_ONCE)
         self._parameters = f"$argon2id$v=19$m={memory_cost_kib},t={time_cost},p={LANES}"
         self._nobody = self.hash_of_nothing()
 
     def hash(self, password: str) -> str:
         """Return the encoded hash of a password that passed ``check_strength``."""
-        with self._slots:
-            return self._hasher.hash(_encoded(password))
+        return self._hasher.hash(_encoded(password))
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Return True if the hash is of this password. ``password_hash`` is None if the user does not exist.
@@ -53,11 +51,10 @@ class Passwords:
         """
         encoded = _encoded(password)
         plausible = password_hash is not None and len(encoded) <= MAXIMUM_BYTES
-        with self._slots:
-            try:
-                self._hasher.verify(password_hash if plausible and password_hash else self._nobody, encoded)
-            except (VerificationError, InvalidHashError):
-                return False
+        try:
+            self._hasher.verify(password_hash if plausible and password_hash else self._nobody, encoded)
+        except (VerificationError, InvalidHashError):
+            return False
         return plausible
 
     def is_outdated(self, password_hash: str) -> bool:

@@ -1,7 +1,10 @@
 """Slows down guessing: after 10 failed log-ins within a minute for one name from one address, further ones are refused.
 
+After 100 failures from one address, whatever the names, every log-in from there is refused: names cost nothing to make
+up, and each costs us the hash of a password.
+
 Each process counts in its own memory, so that *n* ingress replicas allow *n* times as many failures. Memory is bounded:
-if more pairs of name and address fail within a minute than are kept, the pairs that failed longest ago are forgotten.
+if more fail within a minute than are kept, those that failed longest ago are forgotten.
 """
 
 import asyncio
@@ -10,25 +13,32 @@ import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
-from auth.errors import InvalidCredentials, TooManyAttempts
+from auth.addresses import network_of
+from auth.errors import InvalidCredentials, TooManyAttempts, Unauthenticated
 from auth.names import normal
 
 ATTEMPTS: Final = 10
+"""For one name from one address."""
+
+ADDRESS_ATTEMPTS: Final = 100
+"""For one address, whatever the names."""
+
 WINDOW_S: Final = 60.0
 MOST_PAIRS: Final = 20_000
-_IPV6_PREFIX: Final = 64
-"""All addresses of one IPv6 network count as one, because a client that has one of them usually has them all."""
 
 
 @dataclass(slots=True)
 class _Pair:
-    """A name and an address: the times of their failures, and how many of their log-ins are being checked now."""
+    """A name and an address, or an address alone: the times of the failures, and how many are being checked now.
 
+    ``limit``: the most failures within the window, by its name and its value.
+    """
+
+    limit: tuple[str, int]
     failures: deque[float] = field(default_factory=deque)
     in_flight: int = 0
     was_refused: bool = False
@@ -40,11 +50,13 @@ class LoginThrottle:
     def __init__(
         self,
         limit: int = ATTEMPTS,
+        address_limit: int = ADDRESS_ATTEMPTS,
         window_s: float = WINDOW_S,
         most_pairs: int = MOST_PAIRS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit = limit
+        self._limit = ("login_attempts", limit)
+        self._address_limit = ("address_login_attempts", address_limit)
         self._window_s = window_s
         self._most_pairs = most_pairs
         self._clock = clock
@@ -55,35 +67,49 @@ class LoginThrottle:
         """Return the number of pairs that are kept."""
         return len(self._pairs)
 
-    @asynccontextmanager
-    async def attempt(self, username: str, address: str) -> AsyncIterator[None]:
+    def attempt(self, username: str, address: str) -> AbstractAsyncContextManager[None]:
         """Enclose the check of a password. ``InvalidCredentials`` in the block counts as a failure.
 
         Raises ``TooManyAttempts``, also for names that do not exist. Concurrent attempts wait once failures plus
-        attempts in flight reach the limit, so that sending many at once gains nothing and right passwords still pass.
+        attempts in flight reach a limit, so that sending many at once gains nothing and right passwords still pass.
         """
-        key = _key(username, address)
+        return self._attempt({_key(address, username): self._limit, _key(address, kind=b"all"): self._address_limit})
+
+    def attempt_with_key(self, address: str) -> AbstractAsyncContextManager[None]:
+        """Enclose the check of a personal key. ``Unauthenticated`` in the block counts as a failure.
+
+        Failures are counted by address, apart from those of passwords. Raises ``TooManyAttempts``.
+        """
+        return self._attempt({_key(address, kind=b"key"): self._address_limit})
+
+    @asynccontextmanager
+    async def _attempt(self, limits: dict[bytes, tuple[str, int]]) -> AsyncIterator[None]:
         async with self._changed:
-            await self._changed.wait_for(lambda: self._may_start(key))
-            pair = self._pairs.setdefault(key, _Pair())
-            pair.in_flight += 1
+            await self._changed.wait_for(lambda: all(self._may_start(key) for key in limits))
+            pairs = {key: self._pairs.setdefault(key, _Pair(limit)) for key, limit in limits.items()}
+            for pair in pairs.values():
+                pair.in_flight += 1
         failed = False
         try:
             yield
-        except InvalidCredentials:
+        except (InvalidCredentials, Unauthenticated):
             failed = True
             raise
         finally:
-            pair.in_flight -= 1
-            if failed:
-                pair.failures.append(self._clock())
-                self._pairs[key] = pair
-                self._pairs.move_to_end(key)
-            elif not pair.failures and not pair.in_flight:
-                self._pairs.pop(key, None)
+            for key, pair in pairs.items():
+                self._ended(key, pair, failed=failed)
             self._forget()
             # In a task of its own, because a cancelled request cannot wait for the condition's lock.
             asyncio.get_running_loop().create_task(self._notify())
+
+    def _ended(self, key: bytes, pair: _Pair, *, failed: bool) -> None:
+        pair.in_flight -= 1
+        if failed:
+            pair.failures.append(self._clock())
+            self._pairs[key] = pair
+            self._pairs.move_to_end(key)
+        elif not pair.failures and not pair.in_flight:
+            self._pairs.pop(key, None)
 
     def _may_start(self, key: bytes) -> bool:
         pair = self._pairs.get(key)
@@ -92,12 +118,13 @@ class LoginThrottle:
         now = self._clock()
         while pair.failures and pair.failures[0] <= now - self._window_s:
             pair.failures.popleft()
-        if len(pair.failures) >= self._limit:
+        name, limit = pair.limit
+        if len(pair.failures) >= limit:
             wait_s = pair.failures[0] + self._window_s - now
             is_first, pair.was_refused = not pair.was_refused, True
-            raise TooManyAttempts(self._limit, max(1, math.ceil(wait_s)), is_first)
+            raise TooManyAttempts(limit, max(1, math.ceil(wait_s)), is_first, limit_name=name)
         pair.was_refused = False
-        return len(pair.failures) + pair.in_flight < self._limit
+        return len(pair.failures) + pair.in_flight < limit
 
     def _forget(self) -> None:
         """Remove the pairs that failed longest ago: those outside the window, and those above the bound."""
@@ -115,18 +142,7 @@ class LoginThrottle:
             self._changed.notify_all()
 
 
-def _key(username: str, address: str) -> bytes:
-    text = f"{_network(address)}\n{normal(username) or username[:1000]}"
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ip_network((parsed, _IPV6_PREFIX), strict=False))
-    return address
+def _key(address: str, username: str = "", kind: bytes = b"") -> bytes:
+    """Return the key of an address and a name, or of an address alone."""
+    text = f"{network_of(address)}\n{normal(username) or username[:1000]}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, person=kind).digest()

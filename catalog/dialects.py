@@ -27,6 +27,9 @@ MIGRATION_WAIT_S = 60
 STATEMENT_LIMIT_S = 30
 _CONNECT_LIMIT_S = 10
 _CONNECTIONS = 8
+_MORE_CONNECTIONS = 16
+"""Made when they are needed: all threads of an ingress (``deployments/ingress/threads.py``) can have one."""
+
 _POLL_S = 0.05
 _ADVISORY_LOCK = 0x67726170  # any constant will do: it names the migration lock among the database's advisory locks
 _WRITES = "graphside_writes"
@@ -118,6 +121,7 @@ def _sqlite_engine(url: URL) -> Engine:
     engine = sa.create_engine(
         url.set(drivername="sqlite+pysqlite"),
         pool_size=_CONNECTIONS,
+        max_overflow=_MORE_CONNECTIONS,
         pool_timeout=LOCK_WAIT_S,
         connect_args={"timeout": LOCK_WAIT_S, "check_same_thread": False},
     )
@@ -180,6 +184,7 @@ def _postgresql_engine(url: URL) -> Engine:
     return sa.create_engine(
         url.difference_update_query(["options"]).set(drivername="postgresql+psycopg"),
         pool_size=_CONNECTIONS,
+        max_overflow=_MORE_CONNECTIONS,
         pool_timeout=LOCK_WAIT_S,
         pool_pre_ping=True,
         connect_args={"options": options.strip(), "connect_timeout": _CONNECT_LIMIT_S},

@@ -87,7 +87,8 @@ def application(
         Ingress,
         name="Ingress",
         logging_config=logging_config,
-        max_ongoing_requests=1000,
+        # More than the ingress admits, because it answers the rest with 503 at once; Serve would let them wait.
+        max_ongoing_requests=10 * settings.traffic.requests,
         ray_actor_options={"num_cpus": 0.1},
         **common,
     )

@@ -105,6 +105,23 @@ class ForeignTokenSettings(_Frozen):
     auto_create: bool = False
 
 
+class TrafficSettings(_Frozen):
+    """What requests share at one ingress replica, and the pace at which bodies and answers must move."""
+
+    requests: int = Field(1000, ge=10, description="Requests in progress; one address has at most nine tenths.")
+    arriving: int = Field(256, ge=2, description="Requests whose bodies are still arriving.")
+    arriving_per_sender: int = Field(64, ge=1, description="The same of one user, or of one address before a log-in.")
+    uploads: int = Field(32, ge=2, description="Uploads in progress; one user has at most three quarters.")
+    idle_s: float = Field(20.0, gt=0, description="Longest pause of a body, or of the reader of an answer.")
+    grace_s: float = Field(30.0, gt=0, description="Seconds before the least rate holds.")
+    least_bytes_per_s: int = Field(
+        4096, ge=0, description="Least average rate of a body or a reader after that; 0: any."
+    )
+    unread_bytes: int | None = Field(
+        None, ge=1024, description="Bytes of results that are being sent; absent: a quarter of the memory."
+    )
+
+
 class Settings(_Frozen):
     """The app's settings, as ``args`` of ``serve_config.yaml``."""
 
@@ -196,6 +213,9 @@ class Settings(_Frozen):
         None,
         ge=1,
         description="Most runs that a user may start within a minute, at each ingress replica; absent: any.",
+    )
+    traffic: TrafficSettings = Field(
+        TrafficSettings(), description="Requests in progress at each ingress replica, and their pace."
     )
     run_retention_s: float = Field(7 * 86400, gt=0, description="Seconds for which receipts of runs are kept.")
     receipt_output_bytes: int = Field(

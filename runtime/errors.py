@@ -250,7 +250,7 @@ class TaskCrashed(RunFailed):
 
 
 class TaskCancelled(RunFailed):
-    """The run was cancelled by its owner."""
+    """The run was cancelled by its owner, or its caller's log-in ended."""
 
 
 class ResultTooLarge(RunFailed):

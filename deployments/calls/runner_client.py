@@ -61,7 +61,7 @@ class RunnerClient:
             async for chunk in runners.chunks(replica, "fetch", run_id):
                 yield chunk
             return
-        dropping = asyncio.create_task(self._drop(runners, replica, run_id))
+        dropping = asyncio.create_task(self.drop(engine, run_id, kept))
         try:
             for offset in range(0, length, CHUNK_BYTES):
                 yield os.pread(file, min(CHUNK_BYTES, length - offset), offset)
@@ -69,10 +69,10 @@ class RunnerClient:
         finally:
             os.close(file)
 
-    async def _drop(self, runners: RunnerHandle, replica: str, run_id: str) -> None:
+    async def drop(self, engine: EngineName, run_id: str, kept: KeptResult) -> None:
         """Have the replica forget a result. If this fails, it forgets the result after a while."""
         with suppress(RuntimeFailure):
-            await runners.call("drop", REPLICA_PREFIX + replica, run_id)
+            await self._runners_of(engine).call("drop", REPLICA_PREFIX + kept["replica"], run_id)
 
     async def parse(self, request: dict[str, Any], user: str) -> Fields:
         """Have an upload parsed, when it is the user's turn. Return the object's description.

@@ -23,11 +23,13 @@ from deployments.ingress.errors import (
     RequestError,
     status_of,
 )
+from deployments.ingress.middleware.admission import Admission
 from deployments.ingress.middleware.compression import Compression
 from deployments.ingress.middleware.cors import CrossOrigin
 from deployments.ingress.middleware.forwarding import Forwarding
 from deployments.ingress.middleware.request_ids import RequestIds
 from deployments.ingress.middleware.security_headers import SecurityHeaders
+from deployments.ingress.middleware.transfers import Transfers
 from deployments.ingress.openapi.document import Tag, document_of
 from deployments.ingress.routes import (
     admin,
@@ -93,6 +95,8 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(Forwarding, trusted=settings.trusted_forwarders, public_url=settings.public_url),
         Middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors),
         Middleware(RequestIds),
+        Middleware(Admission, most=settings.traffic.requests),
+        Middleware(Transfers, traffic=settings.traffic),
         Middleware(Compression, over_bytes=settings.compress_over_bytes),
     ]
     if settings.cors_origins:

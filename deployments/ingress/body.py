@@ -3,7 +3,6 @@
 The limit of a body is the one that its route declares (``routing/declarations.py``).
 """
 
-import asyncio
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -12,6 +11,7 @@ from starlette.requests import Request
 
 from deployments.ingress.errors import InvalidRequest, TooLarge
 from deployments.ingress.problems import sentence_of
+from deployments.ingress.services import services_of
 from runtime.datasets.file_types import COMPRESSIONS
 
 INLINE_BYTES: Final = 64 * 1024
@@ -67,7 +67,7 @@ async def read_checked(
     data = await read_bytes(request, limit)
     if len(data) <= INLINE_BYTES:
         return _decoded(data, model, is_required)
-    return await asyncio.to_thread(_decoded, data, model, is_required)
+    return await services_of(request).threads.bodies.call(_decoded, data, model, is_required)
 
 
 async def read_model(request: Request, model: type[Model], limit: int, *, is_required: bool = True) -> Model:

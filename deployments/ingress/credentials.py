@@ -1,9 +1,8 @@
 """Tokens: whose they are, how users get them, and how they end. Every way of signing in uses this."""
 
-import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from auth.audit import Audit
 from auth.errors import InvalidCredentials, InvalidName, TooManyAttempts, Unauthenticated, UnknownUser, UserExists
@@ -14,8 +13,11 @@ from auth.principal import Principal
 from auth.revocations import Revocations
 from auth.throttle import LoginThrottle
 from auth.tokens import Claims, Tokens
-from auth.users import Users
+from auth.users import HashedPassword, Users
 from deployments.ingress.snapshot import Snapshot
+from deployments.ingress.threads import Threads
+
+AnyClaims: TypeAlias = Claims | ForeignClaims
 
 LOG_IN: Final = "log_in"
 LOG_OUT: Final = "log_out"
@@ -36,6 +38,7 @@ class Credentials:
     Every method with a token raises ``Unauthenticated`` for a token that is not valid.
     """
 
+    threads: Threads
     snapshot: Snapshot
     users: Users
     keys: PersonalKeys
@@ -47,9 +50,10 @@ class Credentials:
 
     async def principal_of(self, token: str) -> Principal:
         """Return the user of a token. Asks the catalog again only after the catalog changes."""
-        return await self._principal_for(await self._verified(token))
+        return await self.principal_for(await self.claims_of(token))
 
-    async def _principal_for(self, claims: Claims | ForeignClaims) -> Principal:
+    async def principal_for(self, claims: AnyClaims) -> Principal:
+        """Return the user of verified claims, whether or not their token has expired since."""
         if isinstance(claims, Claims):
             ours = claims
             key = ("active", ours.user_id, ours.issued_at, ours.session)
@@ -66,8 +70,7 @@ class Credentials:
         """Sign in with a password. Raises ``InvalidCredentials``, ``TooManyAttempts``."""
         began = time.time()
         try:
-            async with self.throttle.attempt(username, address):
-                principal = await asyncio.to_thread(self.users.authenticate, username, password)
+            principal = await self.check_password(username, password, address)
         except InvalidCredentials as error:
             self.audit.append(error.username, address, LOG_IN, outcome="refused")
             raise
@@ -78,37 +81,56 @@ class Credentials:
         self.audit.append(principal, address, LOG_IN, detail={"with": "password"})
         return SignedIn(principal, self.tokens.issue(principal, at=began))
 
+    async def check_password(self, username: str, password: str, address: str) -> Principal:
+        """Return the user with this name and password. Raises ``InvalidCredentials``, ``TooManyAttempts``."""
+        async with self.throttle.attempt(username, address):
+            claim = await self.threads.catalog.call(self.users.claim, username)
+            claim = await self.threads.passwords.call(self.users.check, claim, password)
+            return await self.threads.catalog.call(self.users.confirm, claim)
+
+    async def hashed(self, password: str) -> HashedPassword:
+        """Return the hash of a new password. Raises ``WeakSecret``."""
+        return await self.threads.passwords.call(self.users.hashed, password)
+
     async def sign_in_with_key(self, header: str, address: str) -> SignedIn:
-        """Sign in with the ``Authorization`` header of a personal key (protocol 1.5)."""
+        """Sign in with the ``Authorization`` header of a personal key (protocol 1.5).
+
+        Raises ``Unauthenticated``, ``TooManyAttempts``.
+        """
         began = time.time()
         try:
-            key_id, secret = read_header(header)
-            principal = await asyncio.to_thread(self.keys.authenticate, key_id, secret)
+            async with self.throttle.attempt_with_key(address):
+                key_id, secret = read_header(header)
+                principal = await self.threads.catalog.call(self.keys.authenticate, key_id, secret)
         except Unauthenticated:
             self.audit.append(None, address, LOG_IN, outcome="refused", detail={"with": "personal key"})
+            raise
+        except TooManyAttempts as error:
+            if error.is_first:
+                self.audit.append(None, address, LOG_IN, outcome="throttled", detail={"with": "personal key"})
             raise
         self.audit.append(principal, address, LOG_IN, f"key:{key_id}", detail={"with": "personal key"})
         return SignedIn(principal, self.tokens.issue(principal, at=began, key_id=key_id))
 
     async def refresh(self, token: str) -> str:
         """Return the same token if it is young or of a foreign issuer, else a new one (protocol 1.3)."""
-        claims = await self._verified(token)
-        principal = await self._principal_for(claims)
+        claims = await self.claims_of(token)
+        principal = await self.principal_for(claims)
         if not isinstance(claims, Claims) or self.tokens.is_young(claims):
             return token
         # The snapshot may be a second old: a new token must not be made after the event that ended the old one.
         began = time.time()
-        found = await asyncio.to_thread(self._active, claims)
+        found = await self.threads.catalog.call(self._active, claims)
         if found is None:
             raise Unauthenticated
         return self.tokens.refresh(token, principal, at=began)
 
     async def sign_out(self, token: str, address: str) -> None:
         """End the log-in of this token, with all tokens that were refreshed from it."""
-        claims = await self._verified(token)
-        principal = await self._principal_for(claims)
+        claims = await self.claims_of(token)
+        principal = await self.principal_for(claims)
         until = self.tokens.last_of_session(claims) if isinstance(claims, Claims) else claims.expires_at + 60
-        await asyncio.to_thread(self.revocations.end, claims.session, until)
+        await self.threads.changes.call(self.revocations.end, claims.session, until)
         self.snapshot.forget()
         self.audit.append(principal, address, LOG_OUT)
 
@@ -118,14 +140,15 @@ class Credentials:
 
     async def is_from_key(self, token: str) -> bool:
         """Return True if the token was given for a personal key."""
-        claims = await self._verified(token)
+        claims = await self.claims_of(token)
         return isinstance(claims, Claims) and claims.key_id is not None
 
-    async def _verified(self, token: str) -> Claims | ForeignClaims:
+    async def claims_of(self, token: str) -> AnyClaims:
+        """Return the claims of a token, which say nothing about whether its log-in still counts."""
         if self.foreign is not None:
             _, unverified = read_unverified(token)  # the claimed issuer decides only who verifies the token
             if unverified.get("iss") == self.foreign.issuer.issuer:
-                return await asyncio.to_thread(self.foreign.verify, token)
+                return await self.threads.issuer.call(self.foreign.verify, token)
         return self.tokens.verify(token)
 
     def _active(self, claims: Claims) -> Principal | None:

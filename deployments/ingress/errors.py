@@ -49,8 +49,17 @@ class TooLarge(RequestError):
     status = 413
 
 
+class BodyTooSlow(RequestError):
+    """The body did not arrive in time: nothing came for too long, or too little. Send the request again.
+
+    Fields: ``limit_name``, ``limit``, ``observed``.
+    """
+
+    status = 408
+
+
 class TooManyRequests(RequestError):
-    """A quota is used up, or too many log-ins failed. The header ``Retry-After`` says when to try again.
+    """A quota is used up, too many log-ins failed, or too many of the sender's requests wait. See ``Retry-After``.
 
     Fields: ``limit_name``, ``limit``, ``observed``, ``retry_after_s``.
     """

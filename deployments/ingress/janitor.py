@@ -93,7 +93,7 @@ async def done(do: Callable[[], int] | Callable[[], Awaitable[int]]) -> int:
 
 async def _expire(services: Services) -> int:
     """Delete expired datasets, and evict them from the runners."""
-    expired = await asyncio.to_thread(services.datasets.expire, datetime.now(UTC))
+    expired = await services.write(services.datasets.expire, datetime.now(UTC))
     if expired:
         services.snapshot.forget()
         for dataset_id in expired:

@@ -1,6 +1,5 @@
 """The services of one ingress replica: the catalog, the store and the client of the runners."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,14 +23,19 @@ from catalog.engine import Catalog, open_catalog
 from deployments.ingress.credentials import Credentials
 from deployments.ingress.runs.quota import RunQuota
 from deployments.ingress.runs.request import RunRequest, run_request_model
+from deployments.ingress.runs.unread import UnreadResults
 from deployments.ingress.snapshot import Snapshot
+from deployments.ingress.standing import Standing
+from deployments.ingress.threads import Threads
 from deployments.settings import Settings
 from runtime.datasets.records import Datasets, Files, ObjectRecord, Shares, StoredBytes
 from runtime.datasets.store.base import Store
 from runtime.datasets.store.opening import open_store
 from runtime.datasets.store.sweep import forget_unreferenced
 from runtime.errors import StoreUnavailable
+from runtime.memory import memory_bytes
 from runtime.receipts import Receipts
+from runtime.turns import Turns
 
 if TYPE_CHECKING:
     from deployments.calls.runner_client import RunnerClient
@@ -46,9 +50,13 @@ PREVIOUS_KEY_NAME = "jwt.previous.key"
 
 @dataclass(frozen=True)
 class Services:
-    """The services of one replica. Calls to the catalog block: make them through ``snapshot`` or in a thread."""
+    """The services of one replica.
+
+    Calls to the catalog block: make them through ``snapshot``, or with ``ask``, ``write`` or ``change``.
+    """
 
     settings: Settings
+    threads: Threads
     catalog: Catalog
     snapshot: Snapshot
     users: Users
@@ -58,6 +66,7 @@ class Services:
     keys: PersonalKeys
     tokens: Tokens
     credentials: Credentials
+    standing: Standing
     audit: Audit
     files: Files
     datasets: Datasets
@@ -66,6 +75,8 @@ class Services:
     store: Store
     runners: "RunnerClient"
     quota: RunQuota
+    unread: UnreadResults
+    upload_turns: Turns
     receipts: Receipts
     run_request: type[RunRequest]
 
@@ -73,10 +84,24 @@ class Services:
     def open(cls, settings: Settings, runners: "RunnerClient") -> "Services":
         """Open the catalog and the store of these settings."""
         catalog = open_catalog(settings.catalog_url)
-        snapshot, users, audit = Snapshot(catalog), Users(catalog), Audit(catalog)
+        threads, users, audit = Threads(), Users(catalog), Audit(catalog)
+        snapshot = Snapshot(catalog, threads)
         tokens, keys = make_tokens(settings), PersonalKeys(catalog, users)
+        credentials = Credentials(
+            threads=threads,
+            snapshot=snapshot,
+            users=users,
+            keys=keys,
+            tokens=tokens,
+            foreign=foreign_tokens(settings),
+            revocations=Revocations(catalog),
+            throttle=LoginThrottle(),
+            audit=audit,
+        )
+        traffic = settings.traffic
         return cls(
             settings=settings,
+            threads=threads,
             catalog=catalog,
             snapshot=snapshot,
             users=users,
@@ -85,16 +110,8 @@ class Services:
             organizations=Organizations(catalog),
             keys=keys,
             tokens=tokens,
-            credentials=Credentials(
-                snapshot=snapshot,
-                users=users,
-                keys=keys,
-                tokens=tokens,
-                foreign=foreign_tokens(settings),
-                revocations=Revocations(catalog),
-                throttle=LoginThrottle(),
-                audit=audit,
-            ),
+            credentials=credentials,
+            standing=Standing(credentials),
             audit=audit,
             files=Files(catalog, settings.user_stored_bytes),
             datasets=Datasets(catalog, settings.default_access, settings.user_stored_bytes),
@@ -103,14 +120,29 @@ class Services:
             store=open_store(settings.data_dir, settings.store_options),
             runners=runners,
             quota=RunQuota(settings.user_runs, settings.user_runs_per_minute),
+            unread=UnreadResults(traffic.unread_bytes or memory_bytes() // 4),
+            upload_turns=Turns(
+                traffic.uploads,
+                queue=8 * traffic.uploads,
+                queue_per_user=2 * traffic.uploads,
+                spared=traffic.uploads // 4,
+            ),
             receipts=Receipts(catalog, settings.receipt_output_bytes),
             run_request=run_request_model(settings),
         )
 
+    async def ask(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask the catalog in a thread. Raises as ``Pool.call``, and what ``read`` raises."""
+        return await self.threads.catalog.call(read, *args, **kwargs)
+
+    async def write(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write to the catalog in a thread. Answers that replicas remember are older for up to two seconds."""
+        return await self.threads.changes.call(write, *args, **kwargs)
+
     async def change(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write to the catalog in a thread. This replica sees the change at once, the others within seconds."""
         try:
-            return await asyncio.to_thread(write, *args, **kwargs)
+            return await self.write(write, *args, **kwargs)
         finally:
             self.snapshot.forget()
 
@@ -127,7 +159,9 @@ class Services:
         self.audit.append(actor, address_of(request), action, target, outcome, detail)
 
     def close(self) -> None:
-        """Write the lines of audit and receipts that are still in memory, and close the catalog."""
+        """End the threads, write the lines of audit and receipts that are still in memory, and close the catalog."""
+        self.snapshot.close()
+        self.threads.close()
         self.receipts.close()
         self.audit.close()
         self.catalog.close()
@@ -135,7 +169,7 @@ class Services:
     async def discard(self, table: ObjectRecord) -> None:
         """Delete a stored table that nothing refers to. If the store does not answer, the janitor deletes it later."""
         try:
-            await asyncio.to_thread(self.store.delete, table.id)
+            await self.threads.store.call(self.store.delete, table.id)
         except StoreUnavailable:
             log.warning("garbage.left the store does not answer")
 
@@ -145,7 +179,7 @@ class Services:
         If the store does not answer, the janitor deletes them later: for the caller they are gone already.
         """
         try:
-            await asyncio.to_thread(forget_unreferenced, self.store, self.datasets)
+            await self.threads.store.call(forget_unreferenced, self.store, self.datasets)
         except StoreUnavailable:
             log.warning("garbage.left the store does not answer")
 

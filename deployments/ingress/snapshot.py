@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar, cast
 
 from catalog.engine import Catalog
+from deployments.ingress.threads import Threads
 
 log = logging.getLogger("graphside.catalog")
 
@@ -25,21 +26,34 @@ T = TypeVar("T")
 class Snapshot:
     """Answers of one version of the catalog, by key."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, threads: Threads) -> None:
         self._catalog = catalog
+        self._threads = threads
         self._version: int | None = None
         self._answers: dict[Hashable, Any] = {}
         self._bytes = 0
         self._poller: asyncio.Task[None] | None = None
+        self._tell: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Start to watch the version, in the running loop."""
         self._poller = asyncio.create_task(self._poll())
 
+    def close(self) -> None:
+        """Stop to watch."""
+        if self._poller is not None:
+            self._poller.cancel()
+
     def forget(self) -> None:
         """Forget everything: this process has just written."""
         self._answers = {}
         self._bytes = 0
+        for tell in self._tell:
+            tell()
+
+    def when_forgotten(self, tell: Callable[[], None]) -> None:
+        """Call this whenever the catalog may have changed."""
+        self._tell.append(tell)
 
     async def get(self, key: Hashable, ask: Callable[[], T], size: Callable[[T], int] | None = None) -> T:
         """Return the remembered answer for ``key``, else call ``ask`` in a thread. Exceptions are not remembered.
@@ -49,7 +63,7 @@ class Snapshot:
         answers = self._answers
         if key in answers:
             return cast(T, answers[key])
-        answer = await asyncio.to_thread(ask)
+        answer = await self._threads.catalog.call(ask)
         self._bytes += 0 if size is None else size(answer)
         if len(answers) >= MOST_ENTRIES or self._bytes > MOST_BYTES:
             answers.clear()
@@ -60,7 +74,7 @@ class Snapshot:
     async def _poll(self) -> None:
         while True:
             try:
-                version = await asyncio.to_thread(self._catalog.version)
+                version = await self._threads.watch.call(self._catalog.version)
                 if version != self._version:
                     self._version = version
                     self.forget()

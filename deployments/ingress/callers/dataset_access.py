@@ -5,7 +5,6 @@ the catalog. A caller who may read it but not do this is refused, and the refusa
 of an organization have no more rights here than others.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,6 +77,6 @@ def reader_of(caller: Principal | None) -> Reader:
 async def _access(services: Services, reader: Reader, dataset_id: str) -> Access:
     if reader == NOBODY:
         # Not remembered: callers who need not sign in could fill this replica's memory with invented ids.
-        return await asyncio.to_thread(services.shares.access, dataset_id, reader)
+        return await services.ask(services.shares.access, dataset_id, reader)
     key = ("access", reader, dataset_id)
     return await services.snapshot.get(key, lambda: services.shares.access(dataset_id, reader))

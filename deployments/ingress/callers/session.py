@@ -4,7 +4,6 @@ If there is a Bearer token, cookies are ignored. Otherwise the session cookie co
 something must prove that its user meant it (``deployments/ingress/web/csrf.py``).
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -45,7 +44,9 @@ async def principal(request: Request, services: Services) -> Principal:
     credential = credential_of(request)
     if credential is None:
         raise Unauthenticated
-    found = await services.credentials.principal_of(credential.token)
+    claims = await services.credentials.claims_of(credential.token)
+    found = await services.credentials.principal_for(claims)
+    request.state.claims = claims
     if credential.from_cookie:
         try:
             await check_csrf(request)
@@ -72,7 +73,7 @@ async def check_again(find: Callable[[], Awaitable[Principal]], services: Servic
     try:
         await find()
     except TokenExpired:
-        await asyncio.to_thread(services.users.active, caller.user_id, time.time())
+        await services.ask(services.users.active, caller.user_id, time.time())
 
 
 async def reader(request: Request, services: Services) -> Principal | None:

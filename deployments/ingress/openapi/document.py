@@ -10,7 +10,7 @@ from typing import Any, Final  # Any: JSON Schema
 from auth.errors import Forbidden, Unauthenticated
 from catalog.errors import CatalogFull, CatalogUnavailable
 from deployments.ingress.error_answers import family_of
-from deployments.ingress.errors import InternalError, InvalidRequest, NotFound, TooLarge
+from deployments.ingress.errors import BodyTooSlow, InternalError, InvalidRequest, NotFound, TooLarge, TooManyRequests
 from deployments.ingress.openapi.errors import ErrorAnswers, error_schemas
 from deployments.ingress.openapi.headers import HEADERS, header_references
 from deployments.ingress.openapi.schemas import Mode, example_of, schemas_of
@@ -19,6 +19,7 @@ from deployments.ingress.routing.routes import Operation
 from deployments.ingress.texts import published
 from deployments.ingress.web.csrf import SAFE_METHODS, CsrfFailed
 from deployments.settings import Settings
+from runtime.errors import Overloaded
 
 DESCRIPTION: Final = """\
 Send a Python function to the graph instead of the graph to the function.
@@ -156,10 +157,10 @@ def _operation(operation: Operation, operation_id: str, shapes: _Shapes, errors:
 
 def _usual_errors(operation: Operation) -> Iterator[type[Exception]]:
     """Yield what can go wrong anywhere, where a caller is asked for, and where parameters or a body are read."""
-    yield InternalError
+    yield from (InternalError, TooManyRequests, Overloaded)
     is_safe = operation.method in SAFE_METHODS
     if operation.body is not None:
-        yield from (InvalidRequest, TooLarge)
+        yield from (InvalidRequest, TooLarge, BodyTooSlow)
     locations = {parameter.location for parameter in operation.parameters}
     if "path" in locations:
         yield NotFound

@@ -1,6 +1,5 @@
 """Users and the audit log, for administrators."""
 
-import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -85,8 +84,9 @@ class NewPassword(BaseModel):
 async def add_user(call: Call[NewUser]) -> Response:
     """Add a user. The Python endpoint stays closed to them until a feature flag opens it."""
     body = call.body
+    password = await call.services.credentials.hashed(body.password)
     added = await call.services.change(
-        call.services.users.add, body.username, body.password, body.email, body.name, body.admin
+        call.services.users.add, body.username, password, body.email, body.name, body.admin
     )
     call.note("user.add", f"user:{added.username}", is_admin=body.admin)
     return JSONResponse({"success": True, "user": shown_account(added)}, 201)
@@ -95,7 +95,7 @@ async def add_user(call: Call[NewUser]) -> Response:
 @routes.on("GET", "/api/v2/admin/users", access="admin", answers={200: AccountList})
 async def list_users(call: Call[None]) -> Response:
     """List all users."""
-    accounts = await asyncio.to_thread(call.services.users.list)
+    accounts = await call.services.ask(call.services.users.list)
     shown = [{**shown_account(account.principal), "is_active": account.is_active} for account in accounts]
     return JSONResponse({"success": True, "users": shown})
 
@@ -120,7 +120,8 @@ async def set_password(call: Call[None]) -> Response:
     body = await call.read(NewPassword)
     if body.current_password is not None:
         await _check_password(call, username, body.current_password)
-    await call.services.change(call.services.users.set_password, username, body.password)
+    password = await call.services.credentials.hashed(body.password)
+    await call.services.change(call.services.users.set_password, username, password)
     call.note("user.password", f"user:{username}")
     return JSONResponse({"success": True})
 
@@ -187,15 +188,14 @@ async def list_audit(call: Call[None]) -> Response:
     def ask() -> tuple[int, tuple[AuditLine, ...]]:
         return call.services.audit.list(limit, offset, actor=actor, action=action, since=since, until=until)
 
-    count, lines = await asyncio.to_thread(ask)
+    count, lines = await call.services.ask(ask)
     results = [{**asdict(line), "at": line.at.isoformat()} for line in lines]
     return list_page(call.request, count, limit, offset, results)
 
 
 async def _check_password(call: Call[None], username: str, password: str) -> None:
     try:
-        async with call.services.credentials.throttle.attempt(username, address_of(call.request)):
-            await asyncio.to_thread(call.services.users.authenticate, username, password)
+        await call.services.credentials.check_password(username, password, address_of(call.request))
     except InvalidCredentials:
         call.note("user.password", f"user:{username}", "refused")
         raise

@@ -10,7 +10,7 @@ from catalog.errors import CatalogFull, CatalogUnavailable
 from deployments.ingress.callers.call import Call, OpenCall
 from deployments.ingress.callers.session import credential_of
 from deployments.ingress.credentials import SignedIn
-from deployments.ingress.errors import InvalidRequest, TooLarge
+from deployments.ingress.errors import BodyTooSlow, InvalidRequest, TooLarge
 from deployments.ingress.fields import Name, Password, Token
 from deployments.ingress.routes.admin import shown_user
 from deployments.ingress.routes.organizations import active_organization
@@ -71,7 +71,7 @@ async def log_in(call: OpenCall[LogIn]) -> Response:
     "/api/v2/auth/pkey/jwt",
     access="key",
     answers={200: LoggedIn},
-    errors=(InvalidRequest, TooLarge),
+    errors=(InvalidRequest, TooLarge, BodyTooSlow),
     audit=("log_in",),
 )
 @routes.on(
@@ -87,9 +87,9 @@ async def log_in_with_key(call: OpenCall[None]) -> Response:
 
     The body, with ``org_name``, is optional. A GET may have the same body, because PyGraphistry sends one.
     """
-    body = await call.read(KeyLogIn, is_required=False)
     header = call.request.headers.get("authorization", "")
     signed_in = await call.services.credentials.sign_in_with_key(header, address_of(call.request))
+    body = await call.read(KeyLogIn, is_required=False)
     return await _answer(call.services, signed_in, body.org_name)
 
 

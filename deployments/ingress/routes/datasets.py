@@ -1,6 +1,5 @@
 """Datasets: tables of nodes and edges, with bindings and encodings."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -69,7 +68,7 @@ async def create(call: Call[None]) -> Response:
     expires_at = expiry_of(call.services, payload)
     made = (table for table in tables.values() if isinstance(table, ObjectRecord))
     async with kept(call.services, *made, gone="a file of this dataset was deleted meanwhile"):
-        record = await asyncio.to_thread(
+        record = await call.services.write(
             lambda: call.services.datasets.create(
                 call.principal.user_id,
                 body.name or "",
@@ -160,7 +159,7 @@ async def page(call: Call[None]) -> Response:
     limit, offset = page_of(call.request)
     search = call.request.query_params.get("search") or None
     reader = reader_of(call.principal)
-    count, found = await asyncio.to_thread(call.services.datasets.page, reader, limit, offset, search)
+    count, found = await call.services.ask(call.services.datasets.page, reader, limit, offset, search)
     return list_page(call.request, count, limit, offset, [_listed(*item) for item in found])
 
 

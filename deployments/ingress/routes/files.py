@@ -1,6 +1,5 @@
 """Files: declare a file and its type, then upload its bytes."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -98,7 +97,7 @@ async def create(call: Call[NewFile]) -> Response:
     fields = call.body.model_dump()
     fields["file_compression"] = call.body.file_compression or ""
     fields["parser_options"] = call.body.parser_options or {}
-    record = await asyncio.to_thread(lambda: call.services.files.create(call.principal.user_id, **fields))
+    record = await call.services.write(lambda: call.services.files.create(call.principal.user_id, **fields))
     call.note("file.create", f"file:{record.id}", file_type=record.file_type)
     return JSONResponse(_shown(record), 201)
 
@@ -107,7 +106,7 @@ async def create(call: Call[NewFile]) -> Response:
 async def page(call: Call[None]) -> Response:
     """List your own files, newest first."""
     limit, offset = page_of(call.request)
-    count, records = await asyncio.to_thread(call.services.files.page, call.principal.user_id, limit, offset)
+    count, records = await call.services.ask(call.services.files.page, call.principal.user_id, limit, offset)
     return list_page(call.request, count, limit, offset, [_listed(record) for record in records])
 
 
@@ -135,7 +134,7 @@ async def change(call: Call[None]) -> Response:
         given["parser_options"] = given["parser_options"] or {}
     if given:
         try:
-            record = await asyncio.to_thread(lambda: call.services.files.change(record.id, **given))
+            record = await call.services.write(lambda: call.services.files.change(record.id, **given))
         except RecordGone:
             raise NotFound(f"file {record.id} not found") from None
         call.note("file.change", f"file:{record.id}", fields=sorted(given))
@@ -152,7 +151,7 @@ async def change(call: Call[None]) -> Response:
 async def delete(call: Call[None]) -> Response:
     """Delete a file. Datasets that were made from it keep their tables."""
     record = await _own_file(call)
-    if await asyncio.to_thread(call.services.files.delete, record.id, record.owner_id):
+    if await call.services.write(call.services.files.delete, record.id, record.owner_id):
         call.note("file.delete", f"file:{record.id}")
     await call.services.collect_garbage()
     return Response(status_code=204)
@@ -189,7 +188,7 @@ async def upload(call: Call[None]) -> Response:
 
 async def _uploaded(call: Call[None], record: FileRecord, upload: Received, table: ObjectRecord) -> FileRecord:
     async with kept(call.services, table, gone=f"file {record.id} not found"):
-        record = await asyncio.to_thread(call.services.files.uploaded, record.id, table, upload.byte_count)
+        record = await call.services.write(call.services.files.uploaded, record.id, table, upload.byte_count)
     call.note("file.upload", f"file:{record.id}", bytes=upload.byte_count, stored_bytes=table.byte_count)
     await call.services.collect_garbage()
     return record
@@ -197,7 +196,7 @@ async def _uploaded(call: Call[None], record: FileRecord, upload: Received, tabl
 
 async def _failed(call: Call[None], record: FileRecord, failure: InvalidTable) -> None:
     try:
-        await asyncio.to_thread(call.services.files.failed, record.id, [failure.message])
+        await call.services.write(call.services.files.failed, record.id, [failure.message])
     except RecordGone:
         raise NotFound(f"file {record.id} not found") from None
     call.note("file.upload", f"file:{record.id}", "refused", reason=failure.message)
@@ -205,7 +204,7 @@ async def _failed(call: Call[None], record: FileRecord, failure: InvalidTable) -
 
 async def _own_file(call: Call[Any]) -> FileRecord:
     file_id = call.path["file_id"]
-    record = await asyncio.to_thread(call.services.files.get, file_id, call.principal.user_id)
+    record = await call.services.ask(call.services.files.get, file_id, call.principal.user_id)
     if record is None:
         raise NotFound(f"file {file_id} not found")
     return record

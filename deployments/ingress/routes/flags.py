@@ -1,6 +1,5 @@
 """Feature flags, and groups of users for whom flags can be set; for administrators."""
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated
 
@@ -45,7 +44,7 @@ class FlagChange(BaseModel):
 @routes.on("GET", "/api/v2/admin/flags", access="admin", answers={200: FlagList})
 async def list_flags(call: Call[None]) -> Response:
     """List all settings of all flags."""
-    settings = await asyncio.to_thread(call.services.flags.list)
+    settings = await call.services.ask(call.services.flags.list)
     return JSONResponse({"success": True, "flags": [asdict(setting) for setting in settings]})
 
 
@@ -81,7 +80,7 @@ async def set_flag(call: Call[FlagChange]) -> Response:
 @routes.on("GET", "/api/v2/admin/groups", access="admin", answers={200: GroupList})
 async def list_groups(call: Call[None]) -> Response:
     """List all groups with the names of their members."""
-    groups = await asyncio.to_thread(call.services.groups.list)
+    groups = await call.services.ask(call.services.groups.list)
     return JSONResponse({"success": True, "groups": [asdict(group) for group in groups]})
 
 

@@ -22,7 +22,7 @@ async def alive(_: OpenCall[None]) -> Response:
 async def ready(call: OpenCall[None]) -> Response:
     """Check that the catalog answers and that a runner can run tasks."""
     try:
-        await asyncio.to_thread(call.services.catalog.version)
+        await call.services.ask(call.services.catalog.version)
         async with asyncio.timeout(5):
             await call.services.runners.ready()
     except (RuntimeFailure, TimeoutError):

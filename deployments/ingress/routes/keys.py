@@ -1,6 +1,5 @@
 """Personal keys: users make and revoke their own."""
 
-import asyncio
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -53,7 +52,7 @@ async def create(call: Call[None]) -> Response:
 @routes.on("GET", "/api/v2/auth/pkey", answers={200: KeyList})
 async def list_keys(call: Call[None]) -> Response:
     """List your own keys without their secrets, revoked keys too, newest first."""
-    keys = await asyncio.to_thread(call.services.keys.list, call.principal.user_id)
+    keys = await call.services.ask(call.services.keys.list, call.principal.user_id)
     return JSONResponse({"success": True, "results": [_shown(key) for key in keys]})
 
 

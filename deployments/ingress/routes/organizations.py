@@ -1,6 +1,5 @@
 """Organizations and their members."""
 
-import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -55,7 +54,7 @@ async def active_organization(
             return None
         return {"slug": principal.username, "is_found": True, "is_member": True}
     try:
-        found = await asyncio.to_thread(services.organizations.find, principal, asked)
+        found = await services.ask(services.organizations.find, principal, asked)
     except UnknownOrganization:
         return {"slug": asked, "is_found": False, "is_member": False}
     return {"slug": asked, "is_found": True, "is_member": found.role is not None}
@@ -75,7 +74,7 @@ async def switch(call: Call[None]) -> Response:
     """
     slug = call.path["slug"]
     try:
-        await asyncio.to_thread(call.services.organizations.enter, call.principal, slug)
+        await call.services.ask(call.services.organizations.enter, call.principal, slug)
     except Forbidden:
         call.note("organization.switch", f"organization:{slug}", "refused")
         raise
@@ -85,14 +84,14 @@ async def switch(call: Call[None]) -> Response:
 @routes.on("GET", "/api/v2/organizations", answers={200: OrganizationList})
 async def list_own(call: Call[None]) -> Response:
     """List the organizations that you are in, your personal one first."""
-    found = await asyncio.to_thread(call.services.organizations.of, call.principal)
+    found = await call.services.ask(call.services.organizations.of, call.principal)
     return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
 
 
 @routes.on("GET", "/api/v2/admin/organizations", access="admin", answers={200: OrganizationList})
 async def list_all(call: Call[None]) -> Response:
     """List all organizations but the personal ones; for administrators."""
-    found = await asyncio.to_thread(call.services.organizations.list)
+    found = await call.services.ask(call.services.organizations.list)
     return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
 
 
@@ -127,7 +126,7 @@ async def add(call: Call[NewOrganization]) -> Response:
 async def list_members(call: Call[None]) -> Response:
     """List the members of an organization; for its members and for administrators."""
     await _check_role(call, ("member", "admin"))
-    members = await asyncio.to_thread(call.services.organizations.members, call.path["slug"])
+    members = await call.services.ask(call.services.organizations.members, call.path["slug"])
     return JSONResponse({"success": True, "results": [asdict(member) for member in members]})
 
 
@@ -168,7 +167,7 @@ async def remove_member(call: Call[None]) -> Response:
 async def _check_role(call: Call[None], roles: tuple[Role, ...]) -> None:
     """Raise ``UnknownOrganization``; ``Forbidden`` if the caller has none of the roles and is not an administrator."""
     slug = call.path["slug"]
-    found = await asyncio.to_thread(call.services.organizations.find, call.principal, slug)
+    found = await call.services.ask(call.services.organizations.find, call.principal, slug)
     if found.id is None:
         raise Forbidden("your personal organization has one member: you")
     if found.role not in roles and not call.principal.is_admin:

@@ -1,6 +1,5 @@
 """The Python endpoint: run a task beside a dataset."""
 
-import asyncio
 from typing import Final
 from uuid import uuid4
 
@@ -9,9 +8,13 @@ from starlette.responses import Response
 
 from auth.errors import EndpointDisabled
 from auth.principal import Principal
+from deployments.calls.messages import RunCall, RunReply
 from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import find
+from deployments.ingress.credentials import AnyClaims
 from deployments.ingress.errors import NotFound, TooManyRequests
+from deployments.ingress.middleware.admission import until_answered
+from deployments.ingress.middleware.transfers import give_up
 from deployments.ingress.routes.shapes.results import RESULT
 from deployments.ingress.routing.declarations import JSON, unread_body
 from deployments.ingress.routing.routes import Routes
@@ -101,16 +104,37 @@ async def run(call: Call[None]) -> Response:
         may_reuse=settings.reused_seats > 0,
     )  # fmt: skip
     receipt = to_receipt(body, message, principal.user_id, keep_source=settings.keep_source)
-    with services.quota.run_of(principal.user_id):
-        reply = await recorded(services.receipts, call.note, receipt, services.runners.run(message))
+    claims: AnyClaims = request.state.claims
+    services.unread.check(principal.user_id)
+    # The run counts, and its result is the user's, until the answer was read or given up.
+    until_answered(request).enter_context(services.quota.run_of(principal.user_id))
+    running = services.standing.during(claims, services.runners.run(message))
+    reply = await recorded(services.receipts, call.note, receipt, running)
+    await _hold_result(call, message, reply, claims)
     return to_response(request, message, reply, services.runners, fell_back=fell_back)
+
+
+async def _hold_result(call: Call[None], message: RunCall, reply: RunReply, claims: AnyClaims) -> None:
+    """Count the result as unread until it was sent, and end its delivery if the caller's log-in ends.
+
+    Raises ``TooManyRequests`` or ``Overloaded`` if there is no room for it.
+    """
+    services, kept, held = call.services, reply["kept"], until_answered(call.request)
+    byte_count = len(reply["content"]) if kept is None else kept["length"]
+    try:
+        held.enter_context(services.unread.holding(call.principal.user_id, byte_count))
+    except (TooManyRequests, Overloaded):
+        if kept is not None:
+            await services.runners.drop(message["engine"], message["run_id"], kept)
+        raise
+    held.enter_context(services.standing.watch(claims, give_up(call.request)))
 
 
 async def _run_id(services: Services, chosen: str | None) -> str:
     """Return the id that the caller chose, else a new one. Raise ``RunExists``."""
     if chosen is None:
         return uuid4().hex
-    if await asyncio.to_thread(services.receipts.exists, chosen):
+    if await services.threads.receipts.call(services.receipts.exists, chosen):
         raise RunExists(chosen)
     return chosen
 

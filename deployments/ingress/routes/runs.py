@@ -57,10 +57,10 @@ async def page(call: Call[None]) -> Response:
         )
 
     if state in (None, "ended"):
-        count, receipts = await asyncio.to_thread(ask, limit, offset)
+        count, receipts = await call.services.threads.receipts.call(ask, limit, offset)
         receipts = await _as_they_are_now(call.services, receipts)
     else:  # only runners know which of the unfinished runs are running; a user has few of them
-        _, going_on = await asyncio.to_thread(ask, MOST_GOING_ON, 0)
+        _, going_on = await call.services.threads.receipts.call(ask, MOST_GOING_ON, 0)
         matching = [receipt for receipt in await _as_they_are_now(call.services, going_on) if receipt.state == state]
         count, receipts = len(matching), matching[offset : offset + limit]
     return list_page(call.request, count, limit, offset, [_listed(receipt) for receipt in receipts])
@@ -92,7 +92,7 @@ async def cancel(call: Call[None]) -> Response:
 
 async def _own_run(services: Services, principal: Principal, run_id: str) -> Receipt:
     for look in range(_LOOKS):
-        receipt = await asyncio.to_thread(services.receipts.get, run_id, principal.user_id)
+        receipt = await services.threads.receipts.call(services.receipts.get, run_id, principal.user_id)
         if receipt is not None:
             return receipt
         if look < _LOOKS - 1:

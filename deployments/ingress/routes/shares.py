@@ -1,6 +1,5 @@
 """Share links: who else may use a dataset."""
 
-import asyncio
 import re
 from typing import Annotated, Any, Final, Literal
 
@@ -95,7 +94,7 @@ async def get(call: Call[None]) -> Response:
     dataset_id = call.path["dataset_id"]
     record = await permitted(call, dataset_id, Access.SHARE, ACTION)
     try:
-        held = await asyncio.to_thread(call.services.shares.get, record.id)
+        held = await call.services.ask(call.services.shares.get, record.id)
     except RecordGone:
         raise NotFound(f"dataset {record.id} not found") from None
     return JSONResponse({"status": "OK", "message": "", "data": _shown(record.id, held)})

@@ -1,7 +1,5 @@
 """The caller's own account."""
 
-import asyncio
-
 from starlette.responses import JSONResponse, Response
 
 from deployments.ingress.callers.call import Call
@@ -16,8 +14,8 @@ routes = Routes()
 @routes.on("GET", "/api/v2/users/me", answers={200: Me})
 async def me(call: Call[None]) -> Response:
     """Get who you are, your organizations, and how much you have stored and may store."""
-    organizations = await asyncio.to_thread(call.services.organizations.of, call.principal)
-    used = await asyncio.to_thread(call.services.stored_bytes.used, call.principal.user_id)
+    organizations = await call.services.ask(call.services.organizations.of, call.principal)
+    used = await call.services.ask(call.services.stored_bytes.used, call.principal.user_id)
     return JSONResponse(
         {
             "success": True,

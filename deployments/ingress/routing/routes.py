@@ -33,6 +33,7 @@ from deployments.ingress.routing.declarations import (
     json_body,
 )
 from deployments.ingress.routing.parameters import IN_PATHS, check_parameters
+from deployments.ingress.sender import sent_by
 from deployments.ingress.services import services_of
 
 CallT = TypeVar("CallT", bound=OpenCall[Any])
@@ -83,6 +84,8 @@ class Operation:
                 return await self.handler(OpenCall(request, services, await self._body_of(request, limit), limit))
             case "optional":
                 caller = await reader(request, services)
+                if caller is not None:
+                    sent_by(caller.user_id)
                 check_parameters(request, self.parameters)
                 body = await self._body_of(request, limit)
                 return await self.handler(OptionalCall(request, services, body, limit, caller))
@@ -91,6 +94,7 @@ class Operation:
             case "admin":
                 find = partial(administrator, request, services)
         caller = await find()
+        sent_by(caller.user_id)
         again = partial(check_again, find, services, caller)
         check_parameters(request, self.parameters)
         async with unless_slow(again):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from deployments.ingress.threads import Pool
 from runtime.datasets.store.durable import begin_fsync
 from runtime.errors import StorageFull
 
@@ -21,7 +22,8 @@ will wait for that; any other file is read once and deleted."""
 class IncomingFile:
     """A new file, for one writer in one event loop."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Pool) -> None:
+        self._disk = disk
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._batch: list[bytes] = []
         self._batch_bytes = 0
@@ -56,8 +58,8 @@ class IncomingFile:
         if not start:
             self._may_stay = b"".join(batch[: len(_MAY_STAY)]).startswith(_MAY_STAY)
         self._batch, self._batch_bytes, self._passed_on = [], 0, start + self._batch_bytes
-        write = asyncio.get_running_loop().run_in_executor
-        self._writing = write(None, _write_all, self._fd, batch, start if self._may_stay else None)
+        write = self._disk.call(_write_all, self._fd, batch, start if self._may_stay else None)
+        self._writing = asyncio.ensure_future(write)
 
     async def _written(self) -> None:
         if self._writing is not None:

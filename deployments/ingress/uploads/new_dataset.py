@@ -1,6 +1,5 @@
 """A new dataset: its body, and the organization, the tables and the end that follow from it (protocol 3.1)."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -66,13 +65,13 @@ async def organization_of(call: Call[None], org_name: str | None) -> int | None:
     organizations = call.services.organizations
     if org_name:
         try:
-            return (await asyncio.to_thread(organizations.enter, call.principal, org_name)).id
+            return (await call.services.ask(organizations.enter, call.principal, org_name)).id
         except Forbidden:
             call.note("dataset.create", f"organization:{org_name}", "refused")
             raise
     if call.services.settings.default_access != "organization":
         return None
-    ours = [item.id for item in await asyncio.to_thread(organizations.of, call.principal) if item.id is not None]
+    ours = [item.id for item in await call.services.ask(organizations.of, call.principal) if item.id is not None]
     return ours[0] if len(ours) == 1 else None
 
 
@@ -112,7 +111,7 @@ async def _objects_of(call: Call[None], items: list[Any]) -> list[ObjectRecord]:
         file_id, index = (item[0], item[1]) if isinstance(item, list) and len(item) == 2 else (item, 0)
         if not isinstance(file_id, str) or index != 0:
             raise InvalidRequest("a file must be given as its id or as [id, 0]")
-        record = await asyncio.to_thread(call.services.files.get, file_id, call.principal.user_id)
+        record = await call.services.ask(call.services.files.get, file_id, call.principal.user_id)
         if record is None:
             raise NotFound(f"file {shown(file_id)} not found")
         if record.object is None:

@@ -11,10 +11,14 @@ from starlette.requests import ClientDisconnect, Request
 
 from deployments.ingress.body import refuse_longer, too_large
 from deployments.ingress.errors import InvalidRequest, NotFound
+from deployments.ingress.refusals import refused
+from deployments.ingress.sender import current_sender
 from deployments.ingress.services import Services
+from deployments.ingress.threads import Pool
 from deployments.ingress.uploads.incoming_file import IncomingFile
 from runtime.datasets.records import ObjectRecord, RecordGone
 from runtime.errors import StorageFull
+from runtime.turns import QueueFull
 
 log = logging.getLogger("graphside.uploads")
 
@@ -29,18 +33,19 @@ class Received:
 
 @asynccontextmanager
 async def received(request: Request, services: Services) -> AsyncIterator[Received]:
-    """Write the request's body to a file, which is deleted when the block ends.
+    """Write the request's body to a file, which is deleted when the block ends. Users upload in turn.
 
     Raises ``TooLarge`` (before reading, if ``Content-Length`` says so), ``StorageFull``, ``InvalidRequest`` if the
     client leaves before the end.
     """
     limit = services.settings.max_upload_bytes
     refuse_longer(request, limit)
-    path = services.store.incoming()
-    try:
-        yield Received(path.name, await _write(request, path, limit))
-    finally:
-        path.unlink(missing_ok=True)
+    async with _turn(services):
+        path = services.store.incoming()
+        try:
+            yield Received(path.name, await _write(request, path, limit, services.threads.disk))
+        finally:
+            path.unlink(missing_ok=True)
 
 
 async def parsed(
@@ -70,9 +75,23 @@ async def kept(services: Services, *tables: ObjectRecord, gone: str) -> AsyncIte
         raise
 
 
-async def _write(request: Request, path: Path, limit: int) -> int:
+@asynccontextmanager
+async def _turn(services: Services) -> AsyncIterator[None]:
+    """Wait until it is the sender's turn to upload. Raise ``TooManyRequests``, ``Overloaded``."""
+    sender = current_sender()
+    try:
+        await services.upload_turns.take(sender)
+    except QueueFull as full:
+        raise refused(full, limit_name="waiting_uploads", limit=2 * services.settings.traffic.uploads) from None
+    try:
+        yield
+    finally:
+        services.upload_turns.give_back(sender)
+
+
+async def _write(request: Request, path: Path, limit: int, disk: Pool) -> int:
     count = 0
-    file = IncomingFile(path)
+    file = IncomingFile(path, disk)
     try:
         async for chunk in request.stream():
             count += len(chunk)

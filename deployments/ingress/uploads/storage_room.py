@@ -1,6 +1,5 @@
 """Checks before an upload is read that its owner may store it, as far as that is known by then."""
 
-import asyncio
 from typing import Final
 
 from starlette.requests import Request
@@ -31,4 +30,4 @@ async def check_room(
     counts = bool(compression) or file_type not in _TEXT_TYPES
     announced = (announced_bytes(request) or 0) if counts else 0
     freed = 0 if replaced is None else replaced.byte_count
-    await asyncio.to_thread(services.stored_bytes.check, owner_id, announced, freed)
+    await services.ask(services.stored_bytes.check, owner_id, announced, freed)

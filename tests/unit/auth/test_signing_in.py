@@ -133,7 +133,7 @@ async def test_older_tokens_are_refused_within_5_s_on_every_replica(
 ) -> None:
     services = site.services
     token = services.tokens.issue(services.users.get("ann"))
-    snapshot = Snapshot(services.catalog)
+    snapshot = Snapshot(services.catalog, services.threads)
     replica: Credentials = replace(services.credentials, snapshot=snapshot)
     snapshot.start()
     assert (await replica.principal_of(token)).username == "ann"

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from auth.errors import InvalidCredentials, TooManyAttempts
+from auth.errors import InvalidCredentials, TooManyAttempts, Unauthenticated
 from auth.throttle import LoginThrottle
 from tests.unit.auth.clock import Clock
 
@@ -122,15 +122,39 @@ async def test_many_right_ones_at_once_all_come_through(clock: Clock) -> None:
     assert len(throttle) == 0
 
 
+async def test_an_address_alone_has_a_limit_too_because_names_cost_nothing(clock: Clock) -> None:
+    throttle = LoginThrottle(clock=clock, address_limit=20)
+    for number in range(20):
+        await fail(throttle, f"nobody{number}")
+    error = await refused(throttle, "ann")
+    assert (error.fields["limit_name"], error.limit, error.is_first) == ("address_login_attempts", 20, True)
+    assert not (await refused(throttle, "bob")).is_first
+    await succeed(throttle, "ann", address="203.0.113.10")
+    clock.now += 60
+    await succeed(throttle, "ann")
+
+
+async def test_personal_keys_are_counted_apart(clock: Clock) -> None:
+    throttle = LoginThrottle(clock=clock, address_limit=2)
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            async with throttle.attempt_with_key("203.0.113.9"):
+                raise Unauthenticated
+    with pytest.raises(TooManyAttempts):
+        async with throttle.attempt_with_key("203.0.113.9"):
+            raise AssertionError("let through")
+    await succeed(throttle)
+
+
 async def test_memory_is_bounded(clock: Clock) -> None:
-    throttle = LoginThrottle(clock=clock, most_pairs=100)
+    throttle = LoginThrottle(clock=clock, most_pairs=100, address_limit=10_000)
     for number in range(1000):
         await fail(throttle, username=f"user{number}" + "x" * 10_000)
         clock.now += 0.001
     assert len(throttle) == 100
     clock.now += 60
     await fail(throttle)
-    assert len(throttle) == 1
+    assert len(throttle) == 2  # the name at its address, and the address alone
 
 
 async def test_a_cancelled_log_in_lets_the_next_one_on(clock: Clock) -> None:

@@ -11,7 +11,7 @@ from typer.main import get_group
 from deployments.cli.app import app
 from deployments.ingress.runs.request import RunRequest
 from deployments.launch.options import _OWN
-from deployments.settings import GpuSettings, LimitSettings, MaximumSettings, Settings
+from deployments.settings import GpuSettings, LimitSettings, MaximumSettings, Settings, TrafficSettings
 from runtime.errors import RuntimeFailure
 from runtime.sandbox.host.scratch import DEEPEST
 from runtime.sandbox.walls import policy
@@ -44,6 +44,11 @@ def test_every_setting_says_what_it_means() -> None:
 def test_every_setting_of_the_gpu_section_stands_there_with_its_default() -> None:
     documented = {code(row["of `gpu`"]): row["default"] for row in rows("docs/operating.md", "of `gpu`")}
     assert documented == {name: written(name, field.default) for name, field in GpuSettings.model_fields.items()}
+
+
+def test_every_setting_of_the_traffic_section_stands_there_with_its_default() -> None:
+    documented = {code(row["of `traffic`"]): row["default"] for row in rows("docs/operating.md", "of `traffic`")}
+    assert documented == {name: written(name, field.default) for name, field in TrafficSettings.model_fields.items()}
 
 
 FIXED = {"scratch_depth": str(DEEPEST), "processes": "1"}

@@ -34,7 +34,10 @@ class Untouched:
 class OneUser:
     """Credentials that take every token for a token of ann, who is not an administrator."""
 
-    async def principal_of(self, _token: str) -> Principal:
+    async def claims_of(self, token: str) -> str:
+        return token
+
+    async def principal_for(self, _claims: str) -> Principal:
         return Principal(1, "ann", "", "", is_admin=False)
 
 

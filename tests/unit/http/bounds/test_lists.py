@@ -94,8 +94,9 @@ def test_a_list_of_runs_shows_the_beginning_of_a_message_and_a_receipt_keeps_no_
             "k" * 1000: {"a": [["deep" * 1000] * 1000] * 1000},
         },
     }
-    receipts.begin(NewRun("1" * 32, owner, "0" * 32, "pandas", "json", "json"))
-    receipts.end("1" * 32, RunEnd("TaskError", failure=failure, versions={"v" * 1000: "1" * 1000}))
+    run = NewRun("1" * 32, owner, "0" * 32, "pandas", "json", "json")
+    receipts.begin(run)
+    receipts.end(run, RunEnd("TaskError", failure=failure, versions={"v" * 1000: "1" * 1000}))
     item = listed(desk, "/api/v2/runs/")["results"][0]
     assert (item["failure"]["type"], len(item["failure"]["message"])) == ("TaskError", 1000)
     told = desk.ann.get(f"/api/v2/runs/{'1' * 32}")

@@ -1,0 +1,89 @@
+"""Notices that a caller's log-in ends while their request is still going on.
+
+A log-in ends when its user is disabled or logs out, when the password changes, or when its personal key is revoked.
+Whenever the catalog changes, each caller who has something to lose is looked up again. A token that merely expires ends
+nothing: it was valid when the request came.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from auth.errors import Unauthenticated
+from catalog.errors import CatalogError
+from deployments.ingress.credentials import AnyClaims, Credentials
+from runtime.errors import RuntimeFailure, TaskCancelled
+
+log = logging.getLogger("graphside.ingress")
+
+T = TypeVar("T")
+
+
+class Standing:
+    """The log-ins of requests that go on for long. Use it in one event loop."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._watched: dict[AnyClaims, list[Callable[[], object]]] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._has_changed = False
+        credentials.snapshot.when_forgotten(self._look_again)
+
+    @contextmanager
+    def watch(self, claims: AnyClaims, end: Callable[[], object]) -> Iterator[None]:
+        """Call ``end`` if the log-in ends while the block lasts."""
+        ends = self._watched.setdefault(claims, [])
+        ends.append(end)
+        try:
+            yield
+        finally:
+            ends.remove(end)
+            if not ends:
+                self._watched.pop(claims, None)
+
+    async def during(self, claims: AnyClaims, run: Awaitable[T]) -> T:
+        """Return what a run returns. Raise ``TaskCancelled``, and cancel the run, if the caller's log-in ends first."""
+        task = asyncio.current_task()
+        assert task is not None
+        has_ended = False
+
+        def end() -> None:
+            nonlocal has_ended
+            has_ended = True
+            task.cancel()
+
+        with self.watch(claims, end):
+            try:
+                return await run
+            except asyncio.CancelledError:
+                if not has_ended or task.uncancel() > 0:
+                    raise
+        raise TaskCancelled("the run was cancelled because your log-in has ended; log in again")
+
+    def _look_again(self) -> None:
+        self._has_changed = True
+        if self._watched and self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        try:
+            while self._has_changed:
+                self._has_changed = False
+                for claims in list(self._watched):
+                    if not await self._is_valid(claims):
+                        log.info("caller.log_in_ended requests=%d", len(self._watched.get(claims, ())))
+                        for end in list(self._watched.get(claims, ())):
+                            end()
+        finally:
+            self._looking = None
+
+    async def _is_valid(self, claims: AnyClaims) -> bool:
+        try:
+            await self._credentials.principal_for(claims)
+        except Unauthenticated:
+            return False
+        except (CatalogError, RuntimeFailure):  # not known now; the next poll asks again
+            return True
+        return True

@@ -1,0 +1,116 @@
+"""The threads of one ingress: a pool for each kind of blocking work, so that no kind waits for another.
+
+The janitor's chores have the loop's own threads, which nothing else uses.
+
+A call waits for its turn before it gets a thread, so a thread never waits for another call. The turn goes by sender
+(``sender.py``): a sender with many calls waits for its own calls, and others pass.
+
+All pools together use fewer connections than the catalog keeps (``catalog/dialects.py``), so no call waits for one.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeVar
+
+from deployments.ingress.refusals import refused
+from deployments.ingress.sender import current_sender
+from runtime.turns import QueueFull, Turns
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PASSWORD_NICENESS: Final = 5
+"""Passwords are hashed at the priority of tasks, behind the processes that answer everybody."""
+
+
+class Pool:
+    """Threads for one kind of work, and the queue before them.
+
+    ``queue``: calls that may wait, in all and of one sender. ``spared``: threads that one sender leaves to others.
+    ``niceness``: how much lower than the process' own the threads' priority is.
+    """
+
+    def __init__(
+        self, name: str, threads: int, *, queue: int, queue_per_sender: int, spared: int = 1, niceness: int = 0
+    ) -> None:
+        self._name = name
+        self._turns = Turns(threads, queue=queue, queue_per_user=queue_per_sender, spared=spared)
+        self._queue_per_sender = queue_per_sender
+        self._threads = ThreadPoolExecutor(threads, f"graphside-{name}", partial(_step_back, niceness))
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what the function returns, called in a thread when it is the sender's turn.
+
+        If the caller is cancelled, the thread goes on and keeps its place until it is done. Raises
+        ``TooManyRequests`` if too many of the sender's calls wait, ``Overloaded`` if too many wait in all.
+        """
+        sender = current_sender()
+        try:
+            await self._turns.take(sender)
+        except QueueFull as full:
+            raise refused(full, limit_name=f"waiting_{self._name}_calls", limit=self._queue_per_sender) from None
+        try:
+            call = partial(copy_context().run, function, *args, **kwargs)
+            work = asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except BaseException:
+            self._turns.give_back(sender)
+            raise
+        work.add_done_callback(partial(self._done, sender))
+        return await asyncio.shield(work)
+
+    def close(self) -> None:
+        """Take no more calls. Those that have a thread go on."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, sender: str, work: "asyncio.Future[Any]") -> None:
+        self._turns.give_back(sender)
+        if not work.cancelled():
+            work.exception()  # mark it as retrieved: perhaps nobody waits for it any more
+
+
+class Threads:
+    """All pools of an ingress.
+
+    - ``passwords``: hashing of passwords, which uses a core and 64 MiB for a third of a second.
+    - ``catalog``: questions to the catalog. ``changes``: writes to it, which wait for each other.
+    - ``receipts``: questions for receipts, which wait until the newest are written.
+    - ``bodies``: large JSON. ``disk``: bytes of uploads. ``store``: stored tables, which may be in a bucket far away.
+    - ``issuer``: tokens of another issuer, whose keys are fetched.
+    - ``watch``: the question whether the catalog has changed, on which revocation relies.
+    """
+
+    def __init__(self) -> None:
+        self.passwords = Pool(
+            "password", password_threads(), queue=128, queue_per_sender=32, niceness=PASSWORD_NICENESS
+        )  # fmt: skip
+        self.catalog = Pool("catalog", 6, queue=1024, queue_per_sender=256)
+        self.changes = Pool("change", 2, queue=512, queue_per_sender=128)
+        self.receipts = Pool("receipt", 2, queue=512, queue_per_sender=128)
+        self.bodies = Pool("body", 2, queue=256, queue_per_sender=64)
+        self.disk = Pool("disk", 4, queue=1024, queue_per_sender=128)
+        self.store = Pool("store", 2, queue=512, queue_per_sender=128)
+        self.issuer = Pool("issuer", 2, queue=128, queue_per_sender=32)
+        self.watch = Pool("watch", 1, queue=1, queue_per_sender=1, spared=0)
+
+    def close(self) -> None:
+        """End all pools."""
+        for pool in vars(self).values():
+            pool.close()
+
+
+def password_threads() -> int:
+    """Return how many passwords are hashed at a time: half of the cores, because the others answer requests."""
+    return max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+def _step_back(niceness: int) -> None:
+    """Lower the priority of this thread. On Linux, a thread has one of its own."""
+    if niceness:
+        thread = threading.get_native_id()
+        lowest = 19
+        os.setpriority(os.PRIO_PROCESS, thread, min(lowest, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
