@@ -11,7 +11,7 @@ import pyarrow.orc
 import pyarrow.parquet
 import pytest
 
-from tests.conftest import SMALL_EDGES, LiveServer, Person
+from tests.conftest import SMALL_EDGES, LiveServer, Person, arrow_file
 from tests.wire.errors import assert_error
 from tests.wire.uploading import BINDINGS, CSV, WHOLE, edges_of, new_dataset, new_file, same, send, stored
 
@@ -118,12 +118,15 @@ def test_node_bindings_may_be_empty(alice: Person, nodes: pa.Table | None) -> No
 
 
 @pytest.mark.protocol("9.6")
-def test_a_binding_may_name_a_column_that_is_not_there(alice: Person) -> None:
-    """The vendor leaves open what happens. Here the task gets what was said, and finds the column missing."""
-    dataset_id = alice.upload(SMALL_EDGES, source="nowhere", node="neither")
-    assert alice.run(dataset_id, "def task(g): return [g._source, g._node]").json() == ["nowhere", "neither"]
-    failed = alice.run(dataset_id, "def task(g): return g._edges[g._source]")
-    assert (failed.status_code, failed.json()["exception_type"]) == (422, "KeyError")
+def test_a_binding_to_a_column_that_is_not_there_is_refused_with_the_columns_that_there_are(alice: Person) -> None:
+    """The vendor leaves open what happens. A node binding without a table of nodes is no mistake."""
+    body = {"edge_encodings": {"bindings": {"source": "nowhere"}}, "node_encodings": {"bindings": {"node": "neither"}}}
+    dataset_id = alice.http.post("/api/v2/upload/datasets/", json=body).json()["data"]["dataset_id"]
+    refused = alice.http.post(f"/api/v2/upload/datasets/{dataset_id}/edges/arrow", content=arrow_file(SMALL_EDGES))
+    assert (refused.status_code, refused.json()["type"]) == (400, "InvalidRequest")
+    assert "edge_encodings.bindings.source names the column 'nowhere'" in refused.json()["error"]
+    assert all(column in refused.json()["error"] for column in SMALL_EDGES.column_names)
+    assert alice.run(alice.upload(SMALL_EDGES, node="neither"), "def task(g): return g._node").json() == "neither"
 
 
 @pytest.mark.protocol("9.6")
