@@ -68,9 +68,12 @@ def write_parquet(frame: "Frame", out: "Sink") -> None:
         Unwritable: two columns have one name, or the values of a column have no type in common, or no form.
     """
     table = _of_pandas(frame) if isinstance(frame, pd.DataFrame) else to_arrow(frame)
-    if any(kind not in _STORABLE for kind in table.schema.types):
-        columns = [_storable(column, name) for name, column in zip(table.column_names, table.columns, strict=True)]
-        table = pa.table(columns, names=table.column_names, metadata=table.schema.metadata)
+    for position, described in enumerate(table.schema):
+        if described.type not in _STORABLE:
+            column = table.column(position)
+            changed = _storable(column, described.name)
+            if changed is not column:
+                table = table.set_column(position, described.name, changed)
     pyarrow.parquet.write_table(_with_notes(table), cast(BinaryIO, out))
 
 
@@ -89,7 +92,8 @@ def _converted(frame: pd.DataFrame, *, with_care: bool) -> pa.Table:
     """Return the frame in columns that Arrow has types for. ``with_care``: Arrow has none for some plain values."""
     changes = {}
     for position, dtype in enumerate(frame.dtypes):
-        if isinstance(dtype, pd.StringDtype) or (isinstance(dtype, np.dtype) and dtype.kind in "biumM"):
+        is_plain = isinstance(dtype, np.dtype) and dtype.kind in "biufmM" and dtype.itemsize <= 8
+        if is_plain or isinstance(dtype, pd.StringDtype):
             continue  # as most columns are
         column = frame.iloc[:, position]
         changed = _convertible(column, with_care)

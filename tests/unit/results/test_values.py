@@ -348,3 +348,16 @@ def test_a_str_is_sent_raw_only_where_text_is_accepted(text: str) -> None:
     plain = str.__str__(text).replace("\udc80", "\ufffd")
     assert sink.getvalue().decode() == plain
     assert orjson.loads(encoded(text)) == plain
+
+
+def test_a_gpu_column_goes_by_arrow_because_pandas_would_make_floats_of_integers_beside_a_gap() -> None:
+    values = pa.array([2**53 + 1, None])
+
+    def on_device(kind: str, **methods: Any) -> object:
+        return type(kind, (), {"__module__": "cudf.core", **methods})()
+
+    by_arrow = {"to_arrow": lambda _: values, "to_pandas": lambda _: values.to_pandas()}
+    assert encoded({"a": on_device("Series", **by_arrow)}) == b'{"a":[9007199254740993,null]}'
+    assert encoded(on_device("Index", **by_arrow)) == b"[9007199254740993,null]"
+    levels = pd.MultiIndex.from_tuples([(1, "a")])
+    assert encoded(on_device("Index", to_pandas=lambda _: levels)) == b'[[1,"a"]]'
