@@ -35,8 +35,9 @@ class Terminal:
         self._ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.shown = ""
+        # A shell without job control starts what it puts into the background with Ctrl-C ignored.
         self._process = subprocess.Popen(
-            ["setsid", "--ctty", sys.executable, "-m", "deployments.cli", *arguments],
+            ["env", "--default-signal=INT", "setsid", "--ctty", sys.executable, "-m", "deployments.cli", *arguments],
             stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, cwd=cwd,
             env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": os.getcwd(), **(variables or {})},
         )  # fmt: skip
