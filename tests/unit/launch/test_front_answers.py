@@ -280,18 +280,22 @@ def test_an_answer_may_take_longer_than_a_client_may_be_idle(tmp_path: Path) -> 
 
 def test_an_address_has_so_many_connections_and_others_have_theirs(tmp_path: Path) -> None:
     with running(tmp_path, lambda _: OK, connections_per_address=3) as found:
-        held = [found.connect() for _ in range(4)]
+        held: list[socket.socket] = []
+
+        def one_more() -> Answer:
+            held.append(found.connect())
+            held[-1].sendall(b"GET /" + HOST + b"\r\n")
+            return answer_on(held[-1])
+
         try:
-            held[3].sendall(b"GET /" + HOST + b"\r\n")
-            refused = answer_on(held[3])
+            assert [one_more().status for _ in range(3)] == [200, 200, 200]
+            refused = one_more()
             with closing(found.connect("127.0.0.2")) as other:
                 other.sendall(b"GET /" + HOST + b"\r\n")
                 assert answer_on(other).status == 200
-            with pytest.raises((ConnectionError, RemoteDisconnected)):
-                for _ in range(6):  # past twice the limit nothing is accepted
-                    held.append(found.connect())
-                held[-1].sendall(b"GET /" + HOST + b"\r\n")
-                answer_on(held[-1])
+            with pytest.raises((ConnectionError, RemoteDisconnected)):  # past twice the limit nothing is accepted
+                held += [found.connect() for _ in range(6)]
+                one_more()
         finally:
             for connection in held:
                 connection.close()
