@@ -112,9 +112,11 @@ def test_the_kernel_ends_a_run_for_memory_before_its_holder_and_that_before_the_
     assert answer(own_rig.run(source, COUNT)) == 3
     template = score(psutil.Process(own_rig.template.pid))
     assert template is not None
-    (holder,) = holders(own_rig)
-    assert template < (score(holder) or 0) == 100
-    eventually(lambda: seats(holder) == {1000})  # the spare seat sets it when it starts
+    assert template < 100
+    # While a holder forks a spare seat it has the seat's score for a moment.
+    eventually(lambda: any(seats(holder) for holder in holders(own_rig)))
+    eventually(lambda: {score(holder) for holder in holders(own_rig)} == {100})
+    assert {found for holder in holders(own_rig) for found in seats(holder)} <= {1000}
 
 
 def test_a_file_descriptor_is_given_back_for_each_one_taken(own_rig: Rig) -> None:
