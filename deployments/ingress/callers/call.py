@@ -4,8 +4,7 @@ The class of the argument follows from the route's ``access``: a route that anyb
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,17 +18,18 @@ from deployments.ingress.services import Services
 SLOW_S: Final = 1.0
 """A caller whose body takes longer is checked again, as changes of rights hold everywhere within seconds."""
 
+T = TypeVar("T")
 BodyT = TypeVar("BodyT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-@asynccontextmanager
-async def unless_slow(check_again: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Enclose the reading of a body, and check the caller again if it took long."""
+async def read_promptly(read: Awaitable[T], check_again: Callable[[], Awaitable[None]]) -> T:
+    """Return a body that is read. If that took long, check the caller again first."""
     started = time.monotonic()
-    yield
+    body = await read
     if time.monotonic() - started > SLOW_S:
         await check_again()
+    return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class Call(OpenCall[BodyT]):
 
     async def read(self, model: type[ModelT], *, is_required: bool = True) -> ModelT:
         """Return the JSON body as ``OpenCall.read`` does. Raises the errors of ``check_again`` if it came slowly."""
-        async with unless_slow(self.check_again):
-            return await read_model(self.request, model, self.most_bytes, is_required=is_required)
+        body = read_model(self.request, model, self.most_bytes, is_required=is_required)
+        return await read_promptly(body, self.check_again)
 
     def note(self, action: str, target: str = "", outcome: str = "ok", **detail: Any) -> None:
         """Add what the caller did, or was refused, to the audit log. Never waits.

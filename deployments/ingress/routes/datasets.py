@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden
 from deployments.ingress.body import read_checked
-from deployments.ingress.callers.call import Call
+from deployments.ingress.callers.call import Call, read_promptly
 from deployments.ingress.callers.dataset_access import find, permitted, reader_of
 from deployments.ingress.callers.finishing import finished
 from deployments.ingress.errors import InvalidRequest, NotFound
@@ -62,7 +62,8 @@ routes = Routes()
 )
 async def create(call: Call[None]) -> Response:
     """Create a dataset from files, or an empty one to which tables are uploaded next."""
-    payload, body = await read_checked(call.request, NewDataset, call.most_bytes)
+    reading = read_checked(call.request, NewDataset, call.most_bytes)
+    payload, body = await read_promptly(reading, call.check_again)
     organization = await organization_of(call, body.org_name)
     tables = await tables_of(call, body, payload)
     expires_at = expiry_of(call.services, payload)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from deployments.ingress.body import read_model
-from deployments.ingress.callers.call import Call, OpenCall, OptionalCall, unless_slow
+from deployments.ingress.callers.call import Call, OpenCall, OptionalCall, read_promptly
 from deployments.ingress.callers.finishing import finished
 from deployments.ingress.callers.session import administrator, check_again, principal, reader
 from deployments.ingress.routing.declarations import (
@@ -97,8 +97,7 @@ class Operation:
         sent_by(caller.user_id)
         again = partial(check_again, find, services, caller)
         check_parameters(request, self.parameters)
-        async with unless_slow(again):
-            body = await self._body_of(request, limit)
+        body = await read_promptly(self._body_of(request, limit), again)
         return await self.handler(Call(request, services, body, limit, caller, self.audit or (), again))
 
     async def _body_of(self, request: Request, limit: int) -> Any:

@@ -81,6 +81,7 @@ def test_a_role_that_was_lost_while_the_request_arrived_changes_nothing(acme: Si
         ("POST", "/api/v2/admin/groups", {"name": "late"}),
         ("POST", "/api/v2/admin/users/bob/password", {"password": PASSWORD + "2"}),
         ("POST", "/api/v2/auth/pkey", {"name": "late"}),
+        ("POST", "/api/v2/upload/datasets", {"name": "late"}),
         ("PUT", MEMBERS + "bob", {"role": "admin"}),
     ],
 )
