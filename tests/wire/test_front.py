@@ -83,7 +83,7 @@ def test_the_secret_is_new_private_and_in_no_command_line(server: LiveServer) ->
     assert (folder / "front_secret").stat().st_mode & 0o777 == 0o600
     key = (folder / "front_secret").read_text().strip()
     assert len(key) == 64
-    (configuration,) = folder.glob("haproxy*.cfg")
+    (configuration,) = folder.glob("*/haproxy.cfg")
     assert all(each not in configuration.read_text() for each in (secret, key))
     for process in server.processes():
         try:
