@@ -125,8 +125,17 @@ def _dtype_differences(dtypes: dict[str, str], rules: dict[str, str]) -> list[st
     return [f"{name}: {dtypes.get(name)}, not {dtype}" for name, dtype in rules.items() if dtypes.get(name) != dtype]
 
 
-@pytest.mark.parametrize("nulls", NULLS)
-@pytest.mark.parametrize("format_", BINARY)
+VARIANTS = {"arrow file, compressed", "arrow stream", "parquet without dictionaries", "parquet, format 2"}
+
+
+@pytest.mark.parametrize(
+    ("format_", "nulls"),
+    [
+        pytest.param(name, nulls, marks=[pytest.mark.soak] if name in VARIANTS and nulls != "between" else [])
+        for name in BINARY
+        for nulls in NULLS
+    ],
+)
 def test_types_of_binary_formats_arrive_as_documented(upload: Upload, format_: str, nulls: str) -> None:
     file_type, encode = BINARY[format_]
     kinds = [kind for kind in KINDS if kind.elsewhere.get(file_type, "") is not None]
