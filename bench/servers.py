@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from deployments.launch.machine.ports import pick
+from deployments.launch.supervisor import NO_DEMO, READY
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "deployments.app:build"
@@ -30,8 +31,8 @@ SMALL_CACHE_BYTES = 420_000_000
 _SETTINGS = {"token_lifetime_s": 86_400, "max_upload_bytes": 8 * 2**30}
 """Settings of every server of ours: a long run takes over an hour, and large datasets come in one upload."""
 
-_READY = "\ngraphside ready at "
-_INTRODUCED = ("\ncurl ", "\nNo demo graph")
+_READY = f"\n{READY} "
+_INTRODUCED = ("\ncurl ", f"\n{NO_DEMO}")
 
 
 class StartFailed(Exception):

@@ -39,6 +39,10 @@ from deployments.replica.flags import fixed_flags
 from runtime.sandbox.walls.delegation import enter_leaf
 
 BUILDER = "deployments.app:build"
+READY = "graphside ready at"
+NO_DEMO = "no demo graph"
+"""How the lines begin that say that the server answers, and that there is no command to paste."""
+
 START_S = 600.0
 STEP_S = 240.0
 """Seconds that one step of a start may take, several times what a slow machine needs. After that Ray starts anew."""
@@ -110,7 +114,7 @@ class Supervisor:
         isolation = self._isolation()
         dashboard = self._come_up(instance, dashboard)
         self._note_leftovers()
-        self._print(f"\ngraphside ready at {self._public_url()}", flush=True)
+        self._print(f"\n{READY} {self._public_url()}", flush=True)
         self._introduce(dashboard, isolation)
         return self._watch(instance)
 
@@ -247,7 +251,7 @@ class Supervisor:
         try:
             line = curl_line(self._options, TASK, is_terminal=sys.stdout.isatty())
         except (LaunchError, DemoFailed) as error:
-            self._print(f"\nno demo graph: {error}", flush=True)
+            self._print(f"\n{NO_DEMO}: {error}", flush=True)
             return
         minutes = self._options.settings.token_lifetime_s // 60
         self._print(f"\nTry it (the token in this command is valid for {minutes} minutes):\n")
