@@ -10,10 +10,11 @@ import re
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _WORTH_IT: Final = 0.9
 
 _THREADS: Final = 2
 _GZIP: Final = zlib.MAX_WBITS | 16
+_USUAL_CHARACTERS: Final = 200
+"""Longer headers are not remembered."""
+
 _QUALITY: Final = re.compile(r"^q=(0(\.\d{0,3})?|1(\.0{0,3})?)$")
 
 
@@ -99,16 +103,30 @@ class Compression:
         if scope["type"] != "http" or self._over_bytes is None or scope["method"] == "HEAD":
             await self._app(scope, receive, send)
             return
-        asked = Headers(scope=scope)
-        accepts = ",".join(asked.getlist("accept-encoding"))
-        coding = None if "range" in asked else accepted(accepts)
-        must = coding is not None and refuses_plain(accepts)
-        if _is_loopback(scope) and not must:
+        asked = _Asked(scope)
+        coding, must = (None, False) if asked.for_range else _wish(asked.accepts)
+        if not must and coding is not None and _is_loopback((scope.get("client") or ("",))[0]):
             coding = None
         answer = _Answer(send, coding, 0 if must else self._over_bytes, self._pool)
-        if coding is not None and "if-none-match" in asked:
+        if coding is not None and asked.for_change:
             answer.is_known = _without_suffix(scope, coding)
         await self._app(scope, receive, answer.send)
+
+
+class _Asked:
+    """What a request says about its answer. One pass over the headers, because every request pays for it."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.for_range = self.for_change = False
+        accepts = []
+        for name, value in scope["headers"]:
+            if name == b"accept-encoding":
+                accepts.append(value)
+            elif name == b"range":
+                self.for_range = True
+            elif name == b"if-none-match":
+                self.for_change = True
+        self.accepts = b",".join(accepts).decode("latin-1")
 
 
 class _Answer:
@@ -183,6 +201,17 @@ class _Answer:
         return {"type": "http.response.body", "body": body, "more_body": not is_last}
 
 
+def _wish(header: str) -> tuple[Coding | None, bool]:
+    """Return the coding that is accepted, and whether the answer must have it."""
+    return _known_wish(header) if len(header) <= _USUAL_CHARACTERS else _known_wish.__wrapped__(header)
+
+
+@lru_cache(maxsize=256)
+def _known_wish(header: str) -> tuple[Coding | None, bool]:
+    coding = accepted(header)
+    return coding, coding is not None and refuses_plain(header)
+
+
 def accepted(header: str) -> Coding | None:
     """Return the coding that an ``Accept-Encoding`` prefers to none; None if that is no coding of ours (RFC 9110)."""
     quality = _qualities(header)
@@ -209,9 +238,10 @@ def _qualities(header: str) -> dict[str, float]:
     return quality
 
 
-def _is_loopback(scope: Scope) -> bool:
+@lru_cache(maxsize=256)
+def _is_loopback(client: str) -> bool:
     try:
-        address = ip_address((scope.get("client") or ("", 0))[0])
+        address = ip_address(client)
     except ValueError:  # a test client, or a socket without an address
         return False
     mapped = getattr(address, "ipv4_mapped", None)

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.errors import BodyTooSlow
 from deployments.ingress.middleware.arrivals import Arrivals, Arriving
+from deployments.ingress.middleware.deadlines import Deadlines
 from deployments.ingress.sender import current_sender
 from deployments.settings import TrafficSettings
 
@@ -49,12 +51,13 @@ class Transfers:
         self._app = app
         self._traffic = traffic
         self._arrivals = Arrivals(traffic.arriving, traffic.arriving_per_sender)
+        self._deadlines = Deadlines(traffic.idle_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        transfer = _Transfer(scope, receive, send, self._traffic, self._arrivals)
+        transfer = _Transfer(scope, receive, send, self._traffic, self._arrivals, self._deadlines)
         scope["state"][_GIVE_UP] = transfer.give_up
         try:
             await self._app(scope, transfer.receive, transfer.send)
@@ -71,18 +74,21 @@ class Transfers:
 class _Pace:
     """When the next bytes have to move: ``bytes_moved`` so far, and the time that was ours."""
 
-    def __init__(self, traffic: TrafficSettings) -> None:
+    def __init__(self, traffic: TrafficSettings, deadlines: Deadlines) -> None:
         self._traffic = traffic
+        self._deadlines = deadlines
         self._spent_s = 0.0
         self.bytes_moved = 0
 
-    async def next(self, move: Awaitable[T]) -> T:
-        """Return what is awaited. Raise ``TimeoutError``."""
+    async def next(self, move: Callable[[], Awaitable[T]]) -> T:
+        """Return what the move returns. Raise ``TimeoutError``."""
+        within_s = self.within_s
+        if within_s == 0:  # many quick moves of a few bytes are too slow, too
+            raise TimeoutError
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            async with asyncio.timeout(self.within_s):
-                return await move
+            return await self._deadlines.within(within_s, move())
         finally:
             self._spent_s += loop.time() - started
 
@@ -113,7 +119,13 @@ class _Transfer:
     """One request's body and answer."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, traffic: TrafficSettings, arrivals: Arrivals
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        traffic: TrafficSettings,
+        arrivals: Arrivals,
+        deadlines: Deadlines,
     ) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -124,7 +136,8 @@ class _Transfer:
         self._send = send
         self._traffic = traffic
         self._arrivals = arrivals
-        self._in = _Pace(traffic)
+        self._deadlines = deadlines
+        self._in = _Pace(traffic, deadlines)
         self._out: _Pace | None = None
         self._arriving: Arriving | None = None
         self._reader: asyncio.Task[object] | None = None
@@ -191,7 +204,7 @@ class _Transfer:
     async def _next_part(self) -> Message:
         self._reader = asyncio.current_task()
         try:
-            return await self._in.next(self._receive())
+            return await self._in.next(self._receive)
         except TimeoutError:
             self._ended = self._in.too_slow()
             raise self._ended from None
@@ -204,9 +217,9 @@ class _Transfer:
 
     async def _take(self, message: Message) -> None:
         if self._out is None:
-            self._out = _Pace(self._traffic)
+            self._out = _Pace(self._traffic, self._deadlines)
         try:
-            await self._out.next(self._send(message))
+            await self._out.next(partial(self._send, message))
         except TimeoutError:
             log.info("answer.not_read path=%r sent_bytes=%d", self._scope["path"], self._out.bytes_moved)
             self.give_up()
