@@ -31,7 +31,8 @@ MOST_INVITES: Final = 1000
 MOST_EMAIL: Final = 320  # characters
 Email = Annotated[str, Field(max_length=MOST_EMAIL)]
 Password = Annotated[str, Field(max_length=PASSWORD_BYTES)]
-Token = Annotated[str, Field(max_length=TOKEN_BYTES)]
+Token = Annotated[str, Field(max_length=TOKEN_BYTES * 3 // 2)]
+"""A token that somebody sends. One that is longer than any can be is told to be invalid, like all others."""
 
 Word = Annotated[str, Field(max_length=64)]
 """One of few words, or an id."""
@@ -43,7 +44,7 @@ Title = Annotated[str, Field(max_length=MOST_TITLE)]
 Agent = Annotated[str, Field(max_length=200)]
 """The name or the version of a client."""
 
-Link = Annotated[str, Field(max_length=20_000)]
+Link = Annotated[str, Field(max_length=8192)]
 """An address of this server, with the query that it was asked with."""
 
 Prose = Annotated[str, Field(max_length=10_000)]

@@ -78,7 +78,7 @@ def test_with_the_token_the_same_call_is_answered(arena: Arena) -> None:
     assert (NODES, grpc.StatusCode.OK) in answers
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer "}, {"Authorization": f"Bearer {'0' * 64}"}])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer 0"}, {"Authorization": f"Bearer {'0' * 64}"}])
 def test_nobody_starts_a_job_without_the_token(arena: Arena, headers: dict[str, str], tmp_path: Path) -> None:
     dashboard = next(line.split()[1] for line in arena.server.output.splitlines() if line.startswith("  dashboard "))
     job = {"entrypoint": f"touch {tmp_path}/it-ran"}

@@ -1,5 +1,27 @@
-"""Tasks that the tests of several runners share."""
+"""Where runs take place, which the tests of several runners ask."""
 
-# As seen from outside: in a namespace of its own a process has other numbers.
-PARENT = "def task(g): return int(open('/proc/self/stat').read().rpartition(')')[2].split()[1])"
-"""Pid of the parent of the process in which the task runs."""
+import os
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import LiveServer
+
+HOLDER = "import os\ndef task(g): return f'{os.readlink(\"/proc/self/ns/pid\")} {os.getppid()}'"
+"""The process that the task's own was forked from, in words that hold inside of a namespace, too."""
+
+
+def template_of(server: LiveServer, holder: str) -> int:
+    """The pid of the template of the runner that a holder belongs to; ``holder`` is what ``HOLDER`` returned."""
+    namespace, inner = holder.split()
+    for process in server.processes():
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            if os.readlink(f"/proc/{process.pid}/ns/pid") != namespace:
+                continue
+        except FileNotFoundError:  # ended meanwhile
+            continue
+        pids = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+        if pids[-1] == inner:
+            return psutil.Process(process.pid).ppid()
+    raise AssertionError(f"no process of the server is {holder}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.conftest import PARENT
+from tests.cluster.conftest import HOLDER, template_of
 from tests.conftest import SMALL_EDGES, LiveServer, Person, free_port
 from tests.waiting import eventually
 
@@ -45,13 +45,13 @@ def lines(server: LiveServer) -> int:
     return len(named) - len(set(named))
 
 
-def one_in_each_of_two(person: Person) -> dict[int, str]:
+def one_in_each_of_two(server: LiveServer, person: Person) -> dict[int, str]:
     """New datasets by the template below which they are; those that were there before stay where they were."""
     homes: dict[int, str] = {}
 
     def both_have_one() -> bool:
         dataset_id = person.upload(SMALL_EDGES)
-        homes[psutil.Process(person.run(dataset_id, PARENT).json()).ppid()] = dataset_id
+        homes[template_of(server, person.run(dataset_id, HOLDER, engine="pandas").json())] = dataset_id
         return len(homes) == 2
 
     eventually(both_have_one, 30, poll_s=0.1)
@@ -82,7 +82,7 @@ def test_runners_come_with_work_and_go_without_it_and_no_run_is_lost(scaled: Liv
         working = [pool.submit(work, dataset_id) for dataset_id in datasets]
         try:
             eventually(lambda: len(replicas(scaled, "Runner")) == 2, 60)
-            homes = one_in_each_of_two(person)
+            homes = one_in_each_of_two(scaled, person)
         finally:
             ending.set()
         assert {status for one in working for status in one.result()} == {200}

@@ -205,7 +205,7 @@ def task(g):
         "scratch": "scratch" in os.getcwd() and not os.listdir("."),
         "landlock": refused(lambda: open("/etc/passwd")),
         "seccomp": int(status["Seccomp"]) == 2 and refused(socket.socket),
-        "namespaces": len(status["NSpid"].split()) > 1,
+        "namespaces": not os.path.exists("/proc/1/stat") or len(status["NSpid"].split()) > 1,
         "throwaway_users": os.getuid() > 1_000_000_000,
     }
 """

@@ -126,7 +126,7 @@ def test_a_binding_to_a_column_that_is_not_there_is_refused_with_the_columns_tha
     assert (refused.status_code, refused.json()["type"]) == (400, "InvalidRequest")
     assert "edge_encodings.bindings.source names the column 'nowhere'" in refused.json()["error"]
     assert all(column in refused.json()["error"] for column in SMALL_EDGES.column_names)
-    assert alice.run(alice.upload(SMALL_EDGES, node="neither"), "def task(g): return g._node").json() == "neither"
+    assert alice.run(alice.upload(SMALL_EDGES, node="neither"), "def task(g): return g._node").text == "neither"
 
 
 @pytest.mark.protocol("9.6")

@@ -143,7 +143,7 @@ def test_no_refusal_of_a_log_in_says_which_part_was_wrong(
     for person in (known, gone):
         person.http.close()
     told = []
-    for username in (known.username, gone.username, f"nobody-{uuid4().hex}", "a b", "ä" * 300, ""):
+    for username in (known.username, gone.username, f"nobody-{uuid4().hex}", "a b", "ä" * 150, ""):
         answer = try_to_log_in(server, username)
         body = answer.json()
         assert body.pop("request_id") == answer.headers["x-request-id"]

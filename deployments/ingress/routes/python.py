@@ -20,7 +20,7 @@ from deployments.ingress.routing.declarations import JSON, unread_body
 from deployments.ingress.routing.routes import Routes
 from deployments.ingress.runs.recording import recorded
 from deployments.ingress.runs.request import run_request_model, to_message, to_receipt
-from deployments.ingress.runs.response import to_response
+from deployments.ingress.runs.response import to_ending, to_response
 from deployments.ingress.services import Services
 from runtime.errors import (
     DatasetTooLarge,
@@ -109,7 +109,10 @@ async def run(call: Call[None]) -> Response:
     # The run counts, and its result is the user's, until the answer was read or given up.
     until_answered(request).enter_context(services.quota.run_of(principal.user_id))
     running = services.standing.during(claims, services.runners.run(message))
-    reply = await recorded(services.receipts, call.note, receipt, running)
+    try:
+        reply = await recorded(services.receipts, call.note, receipt, running)
+    except TaskCancelled as cancelled:  # because the caller's log-in has ended
+        return to_ending(request, message, cancelled)
     await _hold_result(call, message, reply, claims)
     return to_response(request, message, reply, services.runners, fell_back=fell_back)
 

@@ -7,10 +7,10 @@ from deployments.calls.messages import RunCall, RunReply
 from deployments.calls.runner_client import RunnerClient
 from deployments.ingress.error_answers import error_response
 from deployments.ingress.runs.error_text import error_text
-from runtime.errors import RuntimeFailure
+from runtime.errors import RunFailed, RuntimeFailure
 from runtime.results.kinds import RESULT_KINDS
 from runtime.results.notes import LABELS_DROPPED
-from runtime.run_report import phases
+from runtime.run_report import NO_OUTPUT, phases
 
 
 def to_response(
@@ -36,6 +36,14 @@ def to_response(
         return Response(reply["content"], headers=headers)
     headers["Content-Length"] = str(kept["length"])
     return StreamingResponse(runners.fetch(call["engine"], call["run_id"], kept), headers=headers)
+
+
+def to_ending(request: Request, call: RunCall, failure: RunFailed) -> Response:
+    """Return the error for a run that was ended here, so that the runner sent no reply."""
+    failure.fields.update(NO_OUTPUT, run_id=call["run_id"])
+    response = error_response(failure, path=request.url.path, request_id=request.state.request_id)
+    response.headers["X-Run-Id"] = call["run_id"]
+    return response
 
 
 def _failed(request: Request, call: RunCall, reply: RunReply) -> Response:
