@@ -18,5 +18,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     """On a server of their own: administrators' requests close the Python endpoint and lock users out."""
     live = LiveServer(tmp_path_factory.mktemp("schema") / "data", free_port()).start()
-    yield People.of(live)
+    people = People.of(live)
+    yield people
+    for person in (people.admin, people.ann):
+        person.http.close()
     live.stop()

@@ -25,3 +25,4 @@ def test_a_run_ends_when_its_user_is_disabled(admin: Person, make_user: Callable
         answer = running.result(20)
     assert (answer.status_code, answer.json()["type"]) == (422, "TaskCancelled")
     assert answer.headers["x-run-id"] == answer.json()["run_id"] == run_id
+    leaver.http.close()

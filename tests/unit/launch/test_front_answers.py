@@ -294,7 +294,8 @@ def test_an_address_has_so_many_connections_and_others_have_theirs(tmp_path: Pat
                 other.sendall(b"GET /" + HOST + b"\r\n")
                 assert answer_on(other).status == 200
             with pytest.raises((ConnectionError, RemoteDisconnected)):  # past twice the limit nothing is accepted
-                held += [found.connect() for _ in range(6)]
+                for _ in range(6):
+                    held.append(found.connect())
                 one_more()
         finally:
             for connection in held:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,10 +68,11 @@ def test_a_parser_that_computes_goes_to_the_back(taken_up: Path, rig: Rig) -> No
 
 
 @pytest.fixture
-def taken_up(rig: Rig) -> Path:
+def taken_up(rig: Rig) -> Iterator[Path]:
     path = rig.store.incoming()
     path.write_bytes(b"a,b\n" + b"x,1\n" * 12_000_000)
-    return path
+    yield path
+    path.unlink()
 
 
 def parsers(rig: Rig) -> list[int]:

@@ -68,7 +68,7 @@ class TestDatasets:
     def test_pages_hold_the_owners_own_newest_first_with_their_tables(
         self, datasets: Datasets, ann: int, bob: int
     ) -> None:
-        made = [datasets.create(ann, str(number), "", {}, {"edges": a_table()}) for number in range(5)]
+        made = [datasets.create(ann, str(number), "", {}, {"edges": a_table(dtypes={})}) for number in range(5)]
         datasets.create(bob, "", "", {}, {})
         count, first = datasets.page(Reader(ann), limit=2, offset=0)
         _, rest = datasets.page(Reader(ann), limit=10, offset=2)
