@@ -132,9 +132,10 @@ VARIANTS: Final = (
         below=("no_new_privs",),
     ),
     Variant(
-        "hidden memory, throwaway users, landlock",
+        "hidden memory, throwaway users, landlock, namespaces",
         ("looks into its holder",),
         walls=("throwaway_users", "landlock"),
+        template="no namespaces",
         below=("hidden memory",),
         needs=_USERS,
     ),
