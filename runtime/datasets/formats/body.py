@@ -49,6 +49,9 @@ _SIGNATURES = (
     Signature(b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     Signature(b"%PDF-", "a PDF document"),
 )
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+"""Bytes that no text has, and that every binary format has near its beginning."""
+
 _HEAD_BYTES = 4096
 _TEXT_FORMATS = (
     (re.compile(rb"<[^>]*html", re.I), "an HTML page"),
@@ -162,7 +165,9 @@ class Body:
 
         ``zeros``: allow zero bytes, which occur in UTF-16.
         """
-        if self.signature() is not None:
+        found = self.signature()
+        # A text may begin like a binary file: ``PARENT,CHILD``, ``ORCID,name``.
+        if found is not None and not (found.magic.isalnum() and not _CONTROL.search(self.head(200))):
             raise self.refuse(expected)
         if zeros:
             return

@@ -109,7 +109,8 @@ def _is_for_arrow(options: Options, dtype: Any, header: Any, separator: Separato
     return (
         set(options) <= _FAST
         and not isinstance(dtype, str)
-        and header in (None, "infer", 0)
+        and "names" not in options  # Arrow would apply types and columns to the names in the file
+        and ("header" not in options or header == "infer" or (type(header) is int and header == 0))
         and only_names
         and separator.is_plain
     )
@@ -176,15 +177,10 @@ def _parse(body: Body, options: Options, types: dict[str, pa.DataType]) -> pa.Ta
 
 
 def _parse_blocks(body: Body, options: Options, types: dict[str, pa.DataType], block_bytes: int) -> pa.Table:
-    names = words(options, "names")
-    replaces_header = names is not None and structure(options, "header") == 0
-    first_is_data = names is None and "header" in options and structure(options, "header") is None
-    table = pacsv.read_csv(
+    return pacsv.read_csv(
         body.reader(),  # type: ignore[arg-type]  # the stubs forget Arrow's own files
         read_options=pacsv.ReadOptions(
             use_threads=False,
-            column_names=None if replaces_header else names,
-            autogenerate_column_names=first_is_data,
             encoding=charsets.checked(text(options, "encoding")),
             block_size=block_bytes,
         ),
@@ -202,16 +198,9 @@ def _parse_blocks(body: Body, options: Options, types: dict[str, pa.DataType], b
             true_values=list(text_values.TRUE),
             false_values=list(text_values.FALSE),
             column_types=types,
-            include_columns=None if replaces_header or first_is_data else words(options, "usecols"),
+            include_columns=words(options, "usecols"),
         ),
     )
-    if first_is_data:
-        return table.rename_columns([str(position) for position in range(table.num_columns)])
-    if names is not None and replaces_header:
-        if len(names) != table.num_columns:
-            raise InvalidTable(f"option 'names' has {len(names)} names for {table.num_columns} columns")
-        return table.rename_columns(names)
-    return table
 
 
 def _date_columns(options: Options) -> list[str]:

@@ -83,6 +83,9 @@ def _fields(body: Body, options: Options, nulls: list[str]) -> pd.DataFrame:
             raise
         if "out of memory" in str(error):  # pandas' tokenizer says so only in its text
             raise MemoryError from error
+        if str(error).startswith(_LONG_FIRST_LINE) and "names" in options:
+            count = len(words(options, "names") or ())
+            raise InvalidTable(f"option 'names' has {count} names, and the first line of values has more") from error
         raise InvalidTable(f"the body is not a readable CSV file: {_sentence(error)}") from error
 
 

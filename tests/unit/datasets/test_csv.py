@@ -198,7 +198,11 @@ def test_csv_dates_with_offsets_are_times_in_utc(upload: Upload, more: dict[str,
         (b"a,b\nx,2\n", {"parse_dates": ["a"]}, "column 'a' cannot be read as dates"),
         (b"a,b\nx,2\n", {"parse_dates": ["a"], "nrows": 2}, "column 'a' cannot be read as dates"),
         (b"a\n2024-01-01T00:00Z\n2024-01-01\n", {"parse_dates": ["a"]}, "only some values have an offset from UTC"),
-        (b"a,b\n1,2\n", {"names": ["x"], "header": 0}, "1 names for 2 columns"),
+        (
+            b"a,b\n1,2\n",
+            {"names": ["x"], "header": 0},
+            "option 'names' has 1 names, and the first line of values has more",
+        ),
         (b"a,b\n1,2\n", {"sep": 7}, "option 'sep' must be a string"),
         (b"a,b\n1,2\n", {"quotechar": "''"}, "option 'quotechar' must be one character"),
         (b"a,b\n1,2\n", {"nrows": "many"}, "option 'nrows' must be a whole number"),
@@ -231,3 +235,29 @@ def test_csv_dates_with_offsets_are_times_in_utc(upload: Upload, more: dict[str,
 def test_csv_that_cannot_be_read_as_asked(upload: Upload, content: bytes, options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidTable, match=words):
         upload(content, "csv", options)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        ("1,max\n2,y\n", {"header": "none"}, {"0": [1, 2], "1": ["max", "y"]}),
+        ("01,02\n", {"header": "none", "dtype": {"0": "str"}}, {"0": ["01"], "1": [2]}),
+        ("a,b\n1,02\n", {"names": ["b", "a"], "header": 0, "dtype": {"a": "str"}}, {"b": [1], "a": ["02"]}),
+        ("1,2\n", {"names": ["s", "d"], "usecols": ["d"]}, {"d": [2]}),
+        ("a,b\n1,2\n", {"header": 0}, {"a": [1], "b": [2]}),
+    ],
+)
+def test_options_for_columns_hold_for_the_names_that_they_get(
+    upload: Upload, content: str, options: dict[str, Any], expected: dict[str, list[Any]]
+) -> None:
+    assert upload(content.encode(), "csv", options).table.to_pydict() == expected
+
+
+def test_a_header_that_is_no_row_is_refused(upload: Upload) -> None:
+    with pytest.raises(InvalidTable, match="'header' must be a row number"):
+        upload(b"a,b\n1,2\n", "csv", {"header": False})
+
+
+@pytest.mark.parametrize("word", ["PARENT", "PAR1", "ORCID", "ORC", "BZh9"])
+def test_a_header_may_begin_like_a_binary_file(upload: Upload, word: str) -> None:
+    assert upload(f"{word},name\n1,2\n".encode(), "csv").table.to_pydict() == {word: [1], "name": [2]}
