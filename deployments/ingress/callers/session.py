@@ -84,5 +84,11 @@ async def reader(request: Request, services: Services) -> Principal | None:
         return None
 
 
+async def has_key_token(request: Request, services: Services) -> bool:
+    """Return True if the caller signed in with a personal key."""
+    credential = credential_of(request)
+    return credential is not None and await services.credentials.is_from_key(credential.token)
+
+
 def _is_bearer(header: str) -> bool:
     return header.lstrip()[:6].lower() == "bearer"

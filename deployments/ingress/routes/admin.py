@@ -21,6 +21,7 @@ from auth.errors import (
 from auth.names import MOST_CHARACTERS
 from auth.principal import Principal
 from deployments.ingress.callers.call import Call
+from deployments.ingress.callers.session import has_key_token
 from deployments.ingress.errors import InvalidRequest
 from deployments.ingress.fields import Email, Name, Password, Title
 from deployments.ingress.paging import list_page, page_of
@@ -111,7 +112,8 @@ async def list_users(call: Call[None]) -> Response:
 async def set_password(call: Call[None]) -> Response:
     """Set your own password, or as an administrator the password of any user.
 
-    All earlier tokens of that user end. If ``current_password`` is sent, it must be right.
+    All earlier tokens of that user end. If ``current_password`` is sent, it must be right. A token that was given for a
+    personal key needs it for one's own password, because a stolen key must not be able to take over the account.
     """
     username = call.path["username"]
     if not call.principal.is_admin and call.principal.username != username:
@@ -120,6 +122,9 @@ async def set_password(call: Call[None]) -> Response:
     body = await call.read(NewPassword)
     if body.current_password is not None:
         await _check_password(call, username, body.current_password)
+    elif call.principal.username == username and await has_key_token(call.request, call.services):
+        call.note("user.password", f"user:{username}", "refused")
+        raise Forbidden("send current_password, or sign in with your password, to set your own password")
     password = await call.services.credentials.hashed(body.password)
     await call.services.change(call.services.users.set_password, username, password)
     call.note("user.password", f"user:{username}")

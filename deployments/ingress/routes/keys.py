@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from auth.errors import Forbidden, UnknownKey
 from auth.keys import NAME_CHARACTERS, PersonalKey
 from deployments.ingress.callers.call import Call
-from deployments.ingress.callers.session import credential_of
+from deployments.ingress.callers.session import has_key_token
 from deployments.ingress.fields import CutAt
 from deployments.ingress.routes.shapes.keys import KeyList, KeyMade
 from deployments.ingress.routing.declarations import JSON, json_answer, link, unread_body
@@ -40,8 +40,7 @@ async def create(call: Call[None]) -> Response:
 
     A token that was given for a personal key is refused, because a stolen key must not be able to make another key.
     """
-    credential = credential_of(call.request)
-    if credential is not None and await call.services.credentials.is_from_key(credential.token):
+    if await has_key_token(call.request, call.services):
         raise Forbidden("sign in with your password to make a personal key")
     body = await call.read(NewKeyBody, is_required=False)
     made = await call.services.change(call.services.keys.create, call.principal.user_id, body.name)

@@ -50,6 +50,20 @@ class TestPersonalKeys:
             assert client.post("/api/v2/auth/pkey/", json={}, headers=headers).status_code == status
         assert client.get("/api/v2/organizations/", headers=header).status_code == 401
 
+    def test_a_key_does_not_take_over_its_account(self, client: Browser) -> None:
+        made = make_key(client, bearer(client))
+        token = client.post("/api/v2/auth/pkey/jwt", headers={"Authorization": KEY_HEADER.format(**made)}).json()[
+            "token"
+        ]
+        change = {"password": "another long password"}
+        path, by_key = "/api/v2/admin/users/ann/password", {"Authorization": f"Bearer {token}"}
+        refused = client.post(path, json=change, headers=by_key)
+        assert (refused.status_code, refused.json()["type"]) == (403, "Forbidden")
+        assert "send current_password" in refused.json()["error"]
+        wrong = client.post(path, json={**change, "current_password": "a wrong password"}, headers=by_key)
+        assert wrong.status_code == 400
+        assert client.post(path, json=change, headers=bearer(client)).status_code == 200
+
     @pytest.mark.parametrize("header", ["", "PersonalKey", "PersonalKey x:y", "Bearer x", f"PersonalKey {'0' * 32}:x"])
     def test_a_bad_key_is_401(self, client: Browser, header: str) -> None:
         answer = client.post("/api/v2/auth/pkey/jwt/", headers={"Authorization": header} if header else {})
