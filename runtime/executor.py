@@ -7,8 +7,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -91,7 +91,7 @@ class Executor:
             try:
                 if run.cancelled:
                     raise asyncio.CancelledError
-                async with self._turn_of(spec.user):
+                async with self._turns.place(spec.user, _queue_full):
                     started = time.perf_counter()
                     outcome, seat_s = await self._run(source, spec, run)
             except asyncio.CancelledError:
@@ -192,21 +192,13 @@ class Executor:
         if self._draining:
             raise Overloaded("this server is stopping; try again later", retry_after_s=1)
 
-    @asynccontextmanager
-    async def _turn_of(self, user: str) -> AsyncIterator[None]:
-        """Wait for the user's turn and hold it while the block lasts. Raise ``Overloaded`` if the queue is full."""
-        try:
-            await self._turns.take(user)
-        except QueueFull as full:
-            runs = "1 run is" if full.waiting == 1 else f"{full.waiting} runs are"
-            text = f"the queue is full ({runs} waiting, {full.own} of them yours); try again later"
-            raise Overloaded(text, retry_after_s=1) from None
-        try:
-            yield
-        finally:
-            self._turns.give_back(user)
-
     def _give_back_later(self, dataset: LoadedDataset, seat: SeatProcess, spec: TaskSpec) -> None:
         task = asyncio.create_task(dataset.give_back(seat, spec))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _queue_full(full: QueueFull) -> Overloaded:
+    runs = "1 run is" if full.waiting == 1 else f"{full.waiting} runs are"
+    text = f"the queue is full ({runs} waiting, {full.own} of them yours); try again later"
+    return Overloaded(text, retry_after_s=1)

@@ -10,7 +10,7 @@ Nothing here looks at a clock, and each step takes the same time however many wa
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 
 
@@ -42,9 +42,14 @@ class Turns:
         self._by_queue = _Ranks()
 
     @asynccontextmanager
-    async def place(self, user: Hashable) -> AsyncIterator[None]:
-        """Wait for a place and hold it while the block lasts. Raise ``QueueFull``."""
-        await self.take(user)
+    async def place(
+        self, user: Hashable, refusal: Callable[[QueueFull], Exception] = lambda full: full
+    ) -> AsyncIterator[None]:
+        """Wait for a place and hold it while the block lasts. Raise what ``refusal`` makes of ``QueueFull``."""
+        try:
+            await self.take(user)
+        except QueueFull as full:
+            raise refusal(full) from None
         try:
             yield
         finally:

@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -148,21 +146,8 @@ class Uploads:
             # Mapped files are not the parser's own memory, but the limit counts them.
             memory_bytes=self._memory_bytes + mapped + scratch_bytes,
         )
-        async with self._turn_of(user):
+        async with self._turns.place(user, _queue_full):
             return await run_job(self._template, request, (out_fd, *inputs), limits)
-
-    @asynccontextmanager
-    async def _turn_of(self, user: str) -> AsyncIterator[None]:
-        """Wait for the user's turn and hold it while the block lasts. Raise ``Overloaded`` if too many wait."""
-        try:
-            await self._turns.take(user)
-        except QueueFull as full:
-            text = f"{full.waiting} uploads are waiting, {full.own} of them yours; try again later"
-            raise Overloaded(text, retry_after_s=5) from None
-        try:
-            yield
-        finally:
-            self._turns.give_back(user)
 
     def _scratch(self) -> int:
         """Return a descriptor of a new unnamed file for decompressed data."""
@@ -170,3 +155,7 @@ class Uploads:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         path.unlink()
         return fd
+
+
+def _queue_full(full: QueueFull) -> Overloaded:
+    return Overloaded(f"{full.waiting} uploads are waiting, {full.own} of them yours; try again later", retry_after_s=5)

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from deployments.ingress.threads import Pool
 from deployments.ingress.uploads.incoming_file import IncomingFile
 from runtime.datasets.records import ObjectRecord, RecordGone
 from runtime.errors import StorageFull
-from runtime.turns import QueueFull
 
 log = logging.getLogger("graphside.uploads")
 
@@ -75,18 +75,10 @@ async def kept(services: Services, *tables: ObjectRecord, gone: str) -> AsyncIte
         raise
 
 
-@asynccontextmanager
-async def _turn(services: Services) -> AsyncIterator[None]:
+def _turn(services: Services) -> AbstractAsyncContextManager[None]:
     """Wait until it is the sender's turn to upload. Raise ``TooManyRequests``, ``Overloaded``."""
-    sender = current_sender()
-    try:
-        await services.upload_turns.take(sender)
-    except QueueFull as full:
-        raise refused(full, limit_name="waiting_uploads", limit=2 * services.settings.traffic.uploads) from None
-    try:
-        yield
-    finally:
-        services.upload_turns.give_back(sender)
+    refusal = partial(refused, limit_name="waiting_uploads", limit=2 * services.settings.traffic.uploads)
+    return services.upload_turns.place(current_sender(), refusal)
 
 
 async def _write(request: Request, path: Path, limit: int, disk: Pool) -> int:

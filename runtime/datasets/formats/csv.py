@@ -35,6 +35,7 @@ from runtime.datasets.formats.options import (
 from runtime.datasets.formats.separators import Separator
 from runtime.errors import InvalidTable
 
+# Without ``names``: Arrow would apply types and columns to the names in the file.
 _FAST = {
     "sep",
     "delimiter",
@@ -42,7 +43,6 @@ _FAST = {
     "doublequote",
     "escapechar",
     "header",
-    "names",
     "usecols",
     "dtype",
     "encoding",
@@ -109,7 +109,6 @@ def _is_for_arrow(options: Options, dtype: Any, header: Any, separator: Separato
     return (
         set(options) <= _FAST
         and not isinstance(dtype, str)
-        and "names" not in options  # Arrow would apply types and columns to the names in the file
         and ("header" not in options or header == "infer" or (type(header) is int and header == 0))
         and only_names
         and separator.is_plain
