@@ -59,6 +59,7 @@ async def test_made_up_names_hold_up_neither_a_list_nor_anothers_log_in(site: Si
     with sent_from(QUIET):
         assert await site.services.ask(site.services.users.count) == 1
     quiet = asyncio.create_task(sign_in(credentials, "ann", QUIET))
+    await eventually_async(lambda: f"address {QUIET}" in credentials.threads.passwords._turns._users)  # it has come
     before = len(users.checked)
     users.go_on.set()
     assert await quiet == "ann"
