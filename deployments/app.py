@@ -11,7 +11,7 @@ from catalog.engine import open_catalog
 from catalog.errors import CatalogError
 from deployments.calls.affinity import DatasetAffinityRouter
 from deployments.ingress.deployment import Ingress
-from deployments.runner.budget import usual_seats
+from deployments.runner.budget import executor_settings, usual_seats
 from deployments.runner.deployment import Runner
 from deployments.runner.gpu import GpuRunner
 from deployments.settings import Settings
@@ -51,7 +51,7 @@ def most_calls(settings: Settings) -> int:
 
     More than may run and wait there: the runner knows whose turn it is, and Serve's queue does not.
     """
-    runs = settings.queue + max(settings.seats or 0, usual_seats())
+    runs = settings.queue + max(executor_settings(settings).most_runs, usual_seats())
     return runs + CONCURRENT_PARSES + WAITING_PARSES + OTHER_CALLS
 
 

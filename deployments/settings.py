@@ -173,6 +173,11 @@ class Settings(_Frozen):
     seats: int | None = Field(
         None, ge=1, description="Concurrent runs of a runner; absent: twice the cores, at least 4."
     )
+    extra_seats: int | None = Field(
+        None,
+        ge=0,
+        description="Seats beside those, for users who have no run and find all taken; absent: a quarter, at least 1.",
+    )
     isolation: Isolation = Field(
         "standard",
         description="Walls of runs: strict, standard, minimal or off. No start if one is missing.",

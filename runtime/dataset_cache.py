@@ -15,9 +15,13 @@ from runtime.engines.base import DatasetSource, LoadedDataset, MakeRoom
 from runtime.errors import DatasetTooLarge, Overloaded
 
 ROOM_TIMEOUT_S: Final = 30.0
-"""How long a load waits for runs to release the datasets that fill the cache."""
+"""How long a run waits for others to release the datasets that fill the cache."""
 
 Load = Callable[[DatasetSource, MakeRoom], Awaitable[LoadedDataset]]
+
+
+class NoRoom(Exception):
+    """Runs use the datasets that fill the cache. ``DatasetCache.room_for`` waits until there is room."""
 
 
 @dataclass(slots=True)
@@ -67,9 +71,9 @@ class DatasetCache:
     async def pinned(self, source: DatasetSource) -> AsyncIterator[LoadedDataset]:
         """Yield the loaded dataset, which stays in the cache while the block runs.
 
-        Raises ``DatasetTooLarge``, ``Overloaded``, and what the engine's load raises.
+        Raises ``DatasetTooLarge``, ``NoRoom``, and what the engine's load raises.
         """
-        entry = await self._entry(source)
+        entry = self._entry(source)
         entry.pins += 1
         try:
             yield await self._wait_loaded(source.key, entry)
@@ -77,6 +81,15 @@ class DatasetCache:
             entry.pins -= 1
             async with self._changed:
                 self._changed.notify_all()
+
+    async def room_for(self, source: DatasetSource, until: float) -> None:
+        """Return once the dataset may have room, by ``until`` on the loop's clock. Raise ``Overloaded``."""
+        try:
+            async with asyncio.timeout_at(until), self._changed:
+                await self._changed.wait_for(lambda: self._may_have_room(source))
+        except TimeoutError:
+            text = "the dataset cache is full and every dataset in it is in use; try again later"
+            raise Overloaded(text, retry_after_s=10) from None
 
     async def evict(self, dataset_id: str) -> None:
         """Forget a dataset. Runs that use it finish first."""
@@ -92,7 +105,7 @@ class DatasetCache:
         loaded = [entry.loaded for entry in entries if entry.loaded is not None]
         await asyncio.gather(*(dataset.close() for dataset in loaded), *self._closing, return_exceptions=True)
 
-    async def _entry(self, source: DatasetSource) -> _Entry:
+    def _entry(self, source: DatasetSource) -> _Entry:
         if source.byte_count > self.budget_bytes:
             raise DatasetTooLarge(
                 f"dataset {source.dataset_id} has {source.byte_count} bytes; the dataset cache of this server has only "
@@ -102,20 +115,19 @@ class DatasetCache:
                 limit=self.budget_bytes,
                 observed=source.byte_count,
             )
-        while True:
-            entry = self._entries.get(source.key)
-            if entry is not None and not self._is_dead(entry):
-                self._entries.move_to_end(source.key)
-                self.counts.hits += 1
-                return entry
-            if entry is not None:
-                self._discard(source.key, entry)
-            if self._make_room(source.byte_count):
-                self.counts.loads += 1
-                entry = _Entry(source.byte_count, asyncio.create_task(self._loaded(source)))
-                self._entries[source.key] = entry
-                return entry
-            await self._wait_for_room()
+        entry = self._entries.get(source.key)
+        if entry is not None and not self._is_dead(entry):
+            self._entries.move_to_end(source.key)
+            self.counts.hits += 1
+            return entry
+        if entry is not None:
+            self._discard(source.key, entry)
+        if not self._make_room(source.byte_count):
+            raise NoRoom
+        self.counts.loads += 1
+        entry = _Entry(source.byte_count, asyncio.create_task(self._loaded(source)))
+        self._entries[source.key] = entry
+        return entry
 
     async def _wait_loaded(self, key: str, entry: _Entry) -> LoadedDataset:
         waiter = object()
@@ -168,13 +180,9 @@ class DatasetCache:
                 return True
         return False
 
-    async def _wait_for_room(self) -> None:
-        try:
-            async with asyncio.timeout(ROOM_TIMEOUT_S), self._changed:
-                await self._changed.wait()
-        except TimeoutError:
-            text = "the dataset cache is full and every dataset in it is in use; try again later"
-            raise Overloaded(text, retry_after_s=10) from None
+    def _may_have_room(self, source: DatasetSource) -> bool:
+        in_use = sum(entry.charge_bytes for entry in self._entries.values() if entry.pins or not entry.loading.done())
+        return source.key in self._entries or in_use + source.byte_count <= self.budget_bytes
 
     def _discard(self, key: str, entry: _Entry) -> None:
         del self._entries[key]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from runtime.dataset_cache import DatasetCache
+from runtime.dataset_cache import ROOM_TIMEOUT_S, DatasetCache, NoRoom
 from runtime.engines.base import DatasetSource, Engine, LoadedDataset
 from runtime.errors import EngineUnavailable, Overloaded, RunExists, RunInterrupted, TaskCancelled
 from runtime.run_report import RunCost
@@ -33,11 +33,22 @@ REMEMBERED_CANCELS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
-    """``seats`` runs at a time; ``queue`` more may wait. ``cache_bytes`` is the budget of the dataset cache."""
+    """``seats`` runs at a time; ``queue`` more may wait. ``cache_bytes`` is the budget of the dataset cache.
+
+    Users who have no run may find all seats taken by runs that take long. ``spared_seats`` of the seats are left to
+    such users, and ``extra_seats`` are there for them beside the seats.
+    """
 
     seats: int
     queue: int
     cache_bytes: int
+    spared_seats: int = 1
+    extra_seats: int = 0
+
+    @property
+    def most_runs(self) -> int:
+        """The most runs at a time."""
+        return self.seats + self.extra_seats
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +69,9 @@ class Executor:
         self._group = group
         self.settings = settings
         self.cache = DatasetCache(engine.load, settings.cache_bytes)
-        self._turns = Turns(settings.seats, queue=settings.queue)
+        self._turns = Turns(
+            settings.seats, queue=settings.queue, spared=settings.spared_seats, extra=settings.extra_seats
+        )
         self._draining = False
         self._closing: set[asyncio.Task[None]] = set()
         self._runs: dict[str, _Run] = {}
@@ -91,9 +104,16 @@ class Executor:
             try:
                 if run.cancelled:
                     raise asyncio.CancelledError
-                async with self._turns.place(spec.user, _queue_full):
-                    started = time.perf_counter()
-                    outcome, seat_s = await self._run(source, spec, run)
+                room_until: float | None = None
+                while True:
+                    try:
+                        async with self._turns.place(spec.user, _queue_full):
+                            started = time.perf_counter()
+                            outcome, seat_s = await self._run(source, spec, run)
+                        break
+                    except NoRoom:  # wait without a place, which runs on other datasets can use meanwhile
+                        room_until = room_until or asyncio.get_running_loop().time() + ROOM_TIMEOUT_S
+                        await self.cache.room_for(source, room_until)
             except asyncio.CancelledError:
                 if not run.cancelled or run.task.uncancel() > 0:
                     raise

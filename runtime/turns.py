@@ -2,8 +2,9 @@
 
 The next place goes to the waiting user who holds the fewest, and among equals to the one who had a turn longest ago.
 Places may be given back late, so some stay free for users who come then: a user gets no more than are free, and the
-last free places only if they hold none. Of four places a single user holds three at most, of a hundred half. If the
-queue is full, a user with a longer queue gives way to one with a shorter.
+last free places only if they hold none. Of four places a single user holds three at most, of a hundred half. A few
+users could hold all places for long, so there may be extra places, for users who hold none and find all others taken.
+If the queue is full, a user with a longer queue gives way to one with a shorter.
 
 Nothing here looks at a clock, and each step takes the same time however many wait.
 """
@@ -26,10 +27,13 @@ class QueueFull(Exception):
 class Turns:
     """Places with a queue for each user. Use it in one event loop only."""
 
-    def __init__(self, places: int, *, queue: int, queue_per_user: int | None = None, spared: int = 1) -> None:
+    def __init__(
+        self, places: int, *, queue: int, queue_per_user: int | None = None, spared: int = 1, extra: int = 0
+    ) -> None:
         """``queue``: how many may wait in all. ``queue_per_user``: how many of one user's; None: as many as in all.
 
-        ``spared``: how many free places are kept for users who hold none.
+        ``spared``: how many free places are kept for users who hold none. ``extra``: how many more places there are for
+        such users when none is free.
         """
         self.places = places
         self.in_use = 0
@@ -37,6 +41,7 @@ class Turns:
         self._queue = queue
         self._queue_per_user = queue if queue_per_user is None else queue_per_user
         self._spared = spared
+        self._extra = extra
         self._users: dict[Hashable, _User] = {}  # those who hold a place or wait
         self._by_places = _Ranks()
         self._by_queue = _Ranks()
@@ -97,7 +102,7 @@ class Turns:
 
     def _may_have_one(self, one: "_User") -> bool:
         free = self.places - self.in_use
-        return free > 0 and (not one.held or one.held <= free > self._spared)
+        return one.held <= free > self._spared if one.held else free > -self._extra
 
     def _make_room(self, one: "_User") -> None:
         """Let another user's last give way, if the queue is full and theirs is longer. Raise ``QueueFull``."""

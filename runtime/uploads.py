@@ -26,6 +26,9 @@ BYTES_PER_S: Final = 4_000_000
 CONCURRENT_PARSES: Final = 3
 """Parsers at a time. One user has two at most, so that another user's upload does not wait for them."""
 
+EXTRA_PARSES: Final = 1
+"""Parsers beside those, for users who have none and find all taken."""
+
 WAITING_PARSES: Final = 64
 """Uploads that may wait for a parser, of all users."""
 
@@ -61,7 +64,7 @@ class Uploads:
     def __init__(self, store: Store, template: TemplateProcess, max_upload_bytes: int) -> None:
         self._store = store
         self._template = template
-        self._turns = Turns(CONCURRENT_PARSES, queue=WAITING_PARSES)
+        self._turns = Turns(CONCURRENT_PARSES, queue=WAITING_PARSES, extra=EXTRA_PARSES)
         self._decompressed_bytes = DECOMPRESSED_FACTOR * max_upload_bytes
         self._file_bytes = MEMORY_FACTOR * max_upload_bytes
         self._memory_bytes = max(LEAST_MEMORY_BYTES, min(self._file_bytes, memory_bytes() // MEMORY_SHARE))

@@ -28,20 +28,34 @@ def usual_seats() -> int:
     return max(4, 2 * (os.cpu_count() or 1))
 
 
+def executor_settings(settings: Settings) -> ExecutorSettings:
+    """Return the settings of a CPU runner's executor. ``cache_bytes`` counts this machine's memory.
+
+    Runs that sleep use no core, so there are more seats for users who have no run.
+    """
+    seats = settings.seats or usual_seats()
+    return ExecutorSettings(
+        seats=seats,
+        queue=settings.queue,
+        cache_bytes=settings.cache_bytes or memory_bytes() // 2,
+        extra_seats=max(1, seats // 4) if settings.extra_seats is None else settings.extra_seats,
+    )
+
+
 def threads_of_a_run(settings: Settings) -> int:
     """Return the threads of a run whose request names none: the setting, or what the cores of this machine can use."""
     return settings.limits.threads or min(usual_threads(), settings.maximum.threads)
 
 
-def most_memory_of_a_run(settings: Settings, seats: int) -> int:
-    """Return the memory limit that no request may exceed: the setting, or a seat's share of this machine."""
-    return settings.maximum.memory_bytes or int(memory_bytes() * RUNS_SHARE) // seats
+def most_memory_of_a_run(settings: Settings, runs: int) -> int:
+    """Return the memory limit that no request may exceed: the setting, or the share of one of so many runs."""
+    return settings.maximum.memory_bytes or int(memory_bytes() * RUNS_SHARE) // runs
 
 
-def most_kept_bytes(settings: Settings, seats: int) -> int:
-    """Return how many bytes of results may wait to be fetched: one result of each seat, or a share of the memory."""
+def most_kept_bytes(settings: Settings, runs: int) -> int:
+    """Return how many bytes of results may wait to be fetched: one result of each run, or a share of the memory."""
     share = int(memory_bytes() * KEPT_SHARE)
-    return max(settings.maximum.result_bytes, min(seats * settings.maximum.result_bytes, share))
+    return max(settings.maximum.result_bytes, min(runs * settings.maximum.result_bytes, share))
 
 
 def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_bytes: int) -> GroupLimits:
@@ -49,12 +63,12 @@ def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_byt
 
     ``most_memory_bytes`` is for one run. Its result is in memory too, until it is fetched.
     """
-    runs_bytes = executor.seats * (most_memory_bytes + settings.maximum.result_bytes)
+    runs_bytes = executor.most_runs * (most_memory_bytes + settings.maximum.result_bytes)
     holders = executor.cache_bytes // HOLDER_BYTES
     enough_bytes = min(runs_bytes + executor.cache_bytes + GROUP_MARGIN_BYTES, int(SHARE * memory_bytes()))
     return GroupLimits(
         memory_bytes=settings.tasks_memory_bytes or enough_bytes,
-        pids=executor.seats * settings.maximum.threads
+        pids=executor.most_runs * settings.maximum.threads
         + holders * (1 + settings.spare_seats + settings.reused_seats)
         + GROUP_MARGIN_PIDS,
     )

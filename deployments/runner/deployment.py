@@ -18,12 +18,12 @@ from deployments.calls.direct.server import DirectServer
 from deployments.calls.messages import KeptResult, RunCall, RunReply, SlotOffer, refused
 from deployments.replica.start import begin_replica
 from deployments.runner.budget import (
+    executor_settings,
     group_limits,
     most_kept_bytes,
     most_memory_of_a_run,
     seat_settings,
     threads_of_a_run,
-    usual_seats,
 )
 from deployments.runner.kept_results import KeptResults
 from deployments.runner.metrics import RunnerMetrics
@@ -34,7 +34,6 @@ from runtime.engines.base import DatasetSource, Engine
 from runtime.engines.pandas import PandasEngine
 from runtime.errors import Fields, LimitTooHigh, Overloaded, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
-from runtime.memory import memory_bytes
 from runtime.run_report import RunOutput, phases
 from runtime.sandbox.host.environment import template_environment
 from runtime.sandbox.host.large_result import LargeResult
@@ -69,17 +68,17 @@ class Runner:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch = ScratchRoot(home, for_other_users=walls.throwaway_users)
         store = open_store(self._settings.data_dir, self._settings.store_options)
-        executor_settings = self._executor_settings()
-        self._maximum_memory = most_memory_of_a_run(self._settings, executor_settings.seats)
+        executor = self._executor_settings()
+        self._maximum_memory = most_memory_of_a_run(self._settings, executor.most_runs)
         self._usual_threads = threads_of_a_run(self._settings)
-        limits = group_limits(self._settings, executor_settings, self._maximum_memory)
+        limits = group_limits(self._settings, executor, self._maximum_memory)
         group = standing_group(limits) if walls.cgroup else None
-        self._template, engine, cache_bytes = self._make_engine(store, walls, group, executor_settings)
-        self._executor = Executor(engine, replace(executor_settings, cache_bytes=cache_bytes), group)
+        self._template, engine, cache_bytes = self._make_engine(store, walls, group, executor)
+        self._executor = Executor(engine, replace(executor, cache_bytes=cache_bytes), group)
         self._uploads = Uploads(store, self._template, self._settings.max_upload_bytes)
         self._metrics = RunnerMetrics()
         self._versions = library_versions()
-        self._results = KeptResults(most_kept_bytes(self._settings, executor_settings.seats))
+        self._results = KeptResults(most_kept_bytes(self._settings, executor.most_runs))
         self._direct = DirectServer(self.run)
         self._ready = asyncio.create_task(self._start())
         self._sampler = asyncio.create_task(self._sample())
@@ -197,11 +196,7 @@ class Runner:
         self._scratch.close()
 
     def _executor_settings(self) -> ExecutorSettings:
-        """Return the executor's settings. ``cache_bytes`` counts this machine's memory."""
-        settings = self._settings
-        seats = settings.seats or usual_seats()
-        cache_bytes = settings.cache_bytes or memory_bytes() // 2
-        return ExecutorSettings(seats=seats, queue=settings.queue, cache_bytes=cache_bytes)
+        return executor_settings(self._settings)
 
     def _make_engine(
         self, store: Store, walls: Walls, group: TaskGroup | None, executor: ExecutorSettings

@@ -56,9 +56,12 @@ class GpuRunner(Runner):
         return CudaDriver()
 
     def _executor_settings(self) -> ExecutorSettings:
-        """Return the executor's settings. Datasets take none of this machine's memory."""
-        settings = self._settings
-        return ExecutorSettings(seats=gpu_section(settings).seats, queue=settings.queue, cache_bytes=0)
+        """Return the executor's settings. Datasets take none of this machine's memory.
+
+        Each seat has memory of the card for itself, so none can be added, and more of them are left to others.
+        """
+        seats = gpu_section(self._settings).seats
+        return ExecutorSettings(seats, self._settings.queue, cache_bytes=0, spared_seats=max(1, seats // 2))
 
     def _make_engine(
         self, store: Store, walls: Walls, group: TaskGroup | None, executor: ExecutorSettings

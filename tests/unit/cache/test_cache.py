@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from runtime.dataset_cache import DatasetCache
+from runtime.dataset_cache import DatasetCache, NoRoom
 from runtime.engines.base import DatasetSource, MakeRoom
-from runtime.errors import DatasetTooLarge, DatasetUnreadable
+from runtime.errors import DatasetTooLarge, DatasetUnreadable, Overloaded
 from runtime.sandbox.host.seat import SeatProcess
 from runtime.task import TaskSpec
 from tests.waiting import eventually_async, turns
@@ -91,13 +91,25 @@ async def test_a_pinned_dataset_is_not_evicted() -> None:
         assert "a" in cache.dataset_ids
 
 
-async def test_a_load_waits_for_a_pin_to_go() -> None:
+async def test_a_load_finds_room_when_a_pin_goes() -> None:
     cache = DatasetCache(Loads(), 10)
+    later = asyncio.get_running_loop().time() + 10
     async with cache.pinned(source("a")):
-        waiting = asyncio.create_task(use(cache, "b"))
+        with pytest.raises(NoRoom):
+            await use(cache, "b")
+        await cache.room_for(source("a"), later)
+        waiting = asyncio.create_task(cache.room_for(source("b"), later))
         await turns()
         assert not waiting.done()
-    await asyncio.wait_for(waiting, 2)
+    await waiting
+    await use(cache, "b")
+
+
+async def test_who_waits_for_room_waits_so_long_only() -> None:
+    cache = DatasetCache(Loads(), 10)
+    async with cache.pinned(source("a")):
+        with pytest.raises(Overloaded, match="every dataset in it is in use"):
+            await cache.room_for(source("b"), asyncio.get_running_loop().time())
 
 
 async def test_a_dataset_over_the_budget_is_refused_by_name() -> None:

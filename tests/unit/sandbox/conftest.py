@@ -108,6 +108,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
     def make(
         *,
         seats: int = 4,
+        extra_seats: int = 0,
         queue: int = 200,
         cache_bytes: int = 1 << 30,
         spares: int = 2,
@@ -134,7 +135,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
                 reused=reused,
             )  # fmt: skip
             engine = build_engine(store, template, settings, cache_bytes)
-            executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes), group)
+            executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes, 1, extra_seats), group)
             await executor.start()
             await template.ready()
             return Rig(root, loop, thread, executor, template, store, Uploads(store, template, 64 * MIB), scratch.path)

@@ -32,6 +32,37 @@ def test_a_run_does_not_wait_for_another_user_s_runs(make_rig: Callable[..., Rig
     assert (rig.executor.running, rig.executor.waiting) == (0, 0)
 
 
+def test_a_run_does_not_wait_for_two_other_users_who_have_all_seats(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(seats=2, extra_seats=1)
+    source = rig.dataset()
+    flood = [
+        rig.begin(source, SLEEP, user=user, run_id=f"{user}{number}") for number in "012" for user in ("ann", "bob")
+    ]
+    eventually(lambda: (rig.executor.running, rig.executor.waiting) == (2, 4))
+    for _ in range(2):
+        assert answer(rig.run(source, "def task(g): return 1", user="cleo")) == 1
+    for number in "210":
+        for user in ("ann", "bob"):
+            rig.loop.call_soon_threadsafe(rig.executor.cancel, f"{user}{number}")
+    assert {run.result(20)[0].cause for run in flood} == {"TaskCancelled"}
+
+
+def test_a_run_that_waits_for_room_in_the_cache_holds_no_seat(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(seats=2)
+    small, other = rig.dataset(), rig.dataset()
+    rig.run(small, "def task(g): return 1")
+    rig.executor.cache.budget_bytes = rig.executor.cache.used_bytes + 1
+    holding = rig.begin(small, SLEEP, user="ann", run_id="holding")
+    eventually(lambda: rig.executor.states().get("holding") == "running")
+    waiting = rig.begin(other, "def task(g): return 2", user="bob", run_id="waiting")
+    eventually(lambda: rig.executor.states().get("waiting") == "queued" and rig.executor.running == 1)
+    assert answer(rig.run(small, "def task(g): return 3", user="cleo")) == 3
+    assert not waiting.done()
+    rig.loop.call_soon_threadsafe(rig.executor.cancel, "holding")
+    assert holding.result(20)[0].cause == "TaskCancelled"
+    assert answer(waiting.result(20)[0]) == 2
+
+
 def test_a_full_queue_refuses_the_user_who_fills_it(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(seats=1, queue=3)
     source = rig.dataset()

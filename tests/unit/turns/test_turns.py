@@ -58,8 +58,8 @@ class Floor:
 
 @pytest.fixture
 def floor() -> Callable[..., Floor]:
-    def make(places: int, queue: int = 100, queue_per_user: int | None = None) -> Floor:
-        return Floor(Turns(places, queue=queue, queue_per_user=queue_per_user))
+    def make(places: int, queue: int = 100, queue_per_user: int | None = None, **more: int) -> Floor:
+        return Floor(Turns(places, queue=queue, queue_per_user=queue_per_user, **more))
 
     return make
 
@@ -109,6 +109,28 @@ async def test_each_further_flood_gets_a_part_of_what_is_left(floor: Callable[..
     assert flooded.served[-2:] == ["c1", "d1"]
     assert flooded.turns.in_use == 7, "one is free for whoever comes next"
     await flooded.empty()
+
+
+async def test_two_users_who_hold_all_places_for_long_do_not_keep_a_third_waiting(floor: Callable[..., Floor]) -> None:
+    taken = floor(4, extra=1)
+    await taken.come(*(f"{user}{number}" for user in "ab" for number in range(8)))
+    assert Counter(name[0] for name in taken.served) == {"a": 3, "b": 1}
+    await taken.come("c0", "c1", "d0")
+    assert taken.served[-1] == "c0", "in the extra place, which is for one who holds none"
+    await taken.leave("c0")
+    assert taken.served[-1] == "d0", "and not for those who hold some"
+    await taken.leave("a0")
+    assert taken.served[-1] == "c1", "who holds none now"
+    await taken.leave("a1", "b0")
+    assert Counter(name[0] for name in taken.served) == {"a": 3, "b": 2, "c": 2, "d": 1}
+    await taken.empty()
+
+
+async def test_with_more_places_spared_more_users_find_one(floor: Callable[..., Floor]) -> None:
+    spared = floor(4, spared=2)
+    await spared.come(*(f"{user}{number}" for user in "abcd" for number in range(4)))
+    assert Counter(name[0] for name in spared.served) == {"a": 2, "b": 1, "c": 1}
+    await spared.empty()
 
 
 async def test_equal_users_have_turns_in_a_circle(floor: Callable[..., Floor]) -> None:
