@@ -18,11 +18,15 @@ reached from here, or has no wheel for this Python and machine. Set PIP_INDEX_UR
 this network needs them), then run the same command again." >&2; exit 1; }
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 PYTEST = $(BIN)/python -m pytest -q -m "not soak and not gpu"
+PARTS := part-live part-wire part-processes part-units
+PARTS_FOLDER := .test-parts
+run_part = @echo $@; mkdir -p $(PARTS_FOLDER)/$@; $(PYTEST) -o cache_dir=$(PARTS_FOLDER)/$@ $(1); status=$$?; \
+  echo $$status >$(PARTS_FOLDER)/$@/status; exit $$status
 PROCESSES := tests/unit/sandbox tests/unit/engines tests/unit/datasets
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-clients serve test test-unit part-live part-wire part-processes part-units \
+.PHONY: help install install-dev install-clients serve test test-unit $(PARTS) \
 	soak lint bench bench-kept peers test-peers lock clean gpu-names gpu-probe gpu-trace gpu-bundle test-gpu bench-gpu
 
 help: ## show this list
@@ -37,24 +41,26 @@ install-clients: $(CLIENTS)/pygraphistry/$(OLDEST)/.installed $(JS)/node_modules
 serve: install ## run a server on this machine, in the foreground (GRAPHSIDE_PORT, GRAPHSIDE_HOST, GRAPHSIDE_DATA)
 	@exec $(BIN)/python -m deployments.launch
 
-test: install-dev install-clients ## run the tests that CI runs, two of four parts at a time; all four, even if one fails
-	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target part-live part-wire part-processes part-units
+test: install-dev install-clients ## run the tests that CI runs, two of four parts at a time; what failed is tried once more, alone
+	@rm -rf $(PARTS_FOLDER)
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target $(PARTS) || \
+	  $(BIN)/python -m tools.second_try $(PARTS_FOLDER) $(PARTS)
 
 test-unit: install-dev ## run the tests that start no server
 	$(PYTEST) tests/unit
 
-# The parts that start servers come first, because they take the longest. Tests of one server are in one part.
+# The longest come first. Tests of one server are in one part.
 part-live:
-	$(PYTEST) tests --ignore tests/unit --ignore tests/wire --ignore tests/clients
+	$(call run_part,tests --ignore tests/unit --ignore tests/wire --ignore tests/clients)
 
 part-wire:
-	$(PYTEST) tests/wire tests/clients
+	$(call run_part,tests/wire tests/clients)
 
 part-processes:
-	$(PYTEST) $(PROCESSES)
+	$(call run_part,$(PROCESSES))
 
 part-units:
-	$(PYTEST) tests/unit $(addprefix --ignore ,$(PROCESSES))
+	$(call run_part,tests/unit $(addprefix --ignore ,$(PROCESSES)))
 
 soak: install-dev install-clients $(CLIENTS)/.installed-releases ## run the tests that take longer, and the attacks in every mode
 	$(BIN)/python -m pytest -q -m "soak or attack"
@@ -109,7 +115,7 @@ lock: ## write new locks from pyproject.toml (needs uv)
 	for lock in $(PEER_LOCKS); do $(COMPILE) $${lock%.lock}.in -o $$lock || exit 1; done
 
 clean: ## delete what was installed or built; keep data
-	rm -rf $(VENV) $(CLIENTS) $(PEERS) $(GPUENV) .gpu1 .gpu2 .gpusite $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CLIENTS) $(PEERS) $(GPUENV) .gpu1 .gpu2 .gpusite $(JS)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache $(PARTS_FOLDER)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-base: requirements/base.lock pyproject.toml | $(BIN)/python

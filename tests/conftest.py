@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from tests.conformance import HeldClient
 from tests.free_ports import free_port
 from tests.postgresql_server import PACKAGE, PostgresServer, find_binaries, postgresql_server
 from tests.s3_server import S3Server, s3_server
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 __all__ = ["ADMIN", "PASSWORD", "SMALL_EDGES", "LiveServer", "Person", "arrow_file", "free_port"]
 
 ADMIN = "admin"
 PASSWORD = "correct horse battery"
+_FAILED_AFTERWARDS = pytest.StashKey[bool]()
 START_TIMEOUT_S = 600  # as long as the launcher itself waits
 
 
@@ -73,7 +74,7 @@ class LiveServer:
         self.output = log.read_text()
         return self
 
-    def stop(self, signal_number: int = signal.SIGINT, timeout_s: float = 60) -> int:
+    def stop(self, signal_number: int = signal.SIGINT, timeout_s: float = WITHIN_S) -> int:
         """Send the launcher a signal and wait for its end; its exit status."""
         assert self.process is not None
         if self.process.poll() is None:
@@ -104,7 +105,7 @@ class LiveServer:
 
     def log_in(self, username: str = ADMIN, password: str = PASSWORD) -> "Person":
         """A signed-in user of this server."""
-        client = HeldClient(base_url=self.url, timeout=120, trust_env=False)
+        client = HeldClient(base_url=self.url, timeout=WITHIN_S, trust_env=False)
         answer = client.post("/api-token-auth/", json={"username": username, "password": password})
         assert answer.status_code == 200, answer.text
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
@@ -187,6 +188,20 @@ SMALL_EDGES = pa.table({"s": ["a", "b", "c"], "d": ["b", "c", "d"], "w": [1.0, 2
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that fork this process come first, while it is small: the kernel refuses to fork a large one."""
     items.sort(key=lambda item: "tests/unit/sandbox/" not in item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "teardown" and report.failed:
+        item.config.stash[_FAILED_AFTERWARDS] = True
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What fails after tests (a secret in a log, say) may be due to any of them, so no second try decides about it."""
+    if session.config.stash.get(_FAILED_AFTERWARDS, False):
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,10 @@ from sqlalchemy import URL
 from sqlalchemy.exc import OperationalError
 
 from tests.free_ports import free_port
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 PACKAGE = "postgresql"
 _USER = "graphside"
-_START_S = 60
 
 # Tests need no durability, and a machine whose disk is slow would spend their time on it.
 _FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200")
@@ -82,13 +81,13 @@ def postgresql_server(binaries: Path) -> Iterator[PostgresServer]:
     process = None
     try:
         started = process = _start(binaries, folder, server)
-        eventually(lambda: server.answers() or started.poll() is not None, _START_S, 0.05, (folder / "log").read_text)
+        eventually(lambda: server.answers() or started.poll() is not None, WITHIN_S, 0.05, (folder / "log").read_text)
         assert started.poll() is None, f"PostgreSQL ended:\n{(folder / 'log').read_text()}"
         yield server
     finally:
         if process is not None:
             process.send_signal(signal.SIGQUIT)  # at once; nothing in it is to be kept
-            process.wait(30)
+            process.wait(WITHIN_S)
         shutil.rmtree(folder)
 
 

@@ -70,7 +70,7 @@ def s3_server(log: Path) -> Iterator[S3Server]:
         )
     server = S3Server(port, process)
     try:
-        eventually(lambda: process.poll() is not None or _answers(server), 60)
+        eventually(lambda: process.poll() is not None or _answers(server))
         assert process.poll() is None, f"the S3 server ended:\n{log.read_text()}"
         yield server
     finally:

@@ -7,6 +7,7 @@ from deployments.calls.messages import RunCall, RunReply
 from deployments.settings import LimitSettings
 from runtime.run_report import RunCost
 from runtime.task import EngineName, Limits, Task, TaskSpec
+from tests.waiting import WITHIN_S
 
 COST: RunCost = {
     "queue_s": 0.001,
@@ -19,8 +20,8 @@ COST: RunCost = {
 
 
 def limits(**changed: Any) -> Limits:
-    """The default limits, with changes."""
-    return Limits(**(LimitSettings().model_dump() | {"threads": 64} | changed))
+    """The default limits, but with time enough on any machine, and with changes."""
+    return Limits(**(LimitSettings().model_dump() | {"threads": 64, "timeout_s": WITHIN_S} | changed))
 
 
 def task(source: str = "", **changed: Any) -> Task:

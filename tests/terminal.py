@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-_DEADLINE_S = 60
+from tests.waiting import WITHIN_S
+
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -61,7 +62,7 @@ class Terminal:
 
     def until(self, text: str) -> None:
         """Returns once that was shown."""
-        deadline = time.monotonic() + _DEADLINE_S
+        deadline = time.monotonic() + WITHIN_S
         while text not in self.text:
             assert time.monotonic() < deadline, f"{text!r} did not come: {self.text[-2000:]}"
             assert self._read(), f"it ended without {text!r}: {self.text[-2000:]}"
@@ -72,10 +73,10 @@ class Terminal:
 
     def end(self) -> int:
         """Its exit status, once it has ended and all that it wrote was read."""
-        deadline = time.monotonic() + _DEADLINE_S
+        deadline = time.monotonic() + WITHIN_S
         while self._read():
             assert time.monotonic() < deadline, f"it does not end: {self.text[-2000:]}"
-        return self._process.wait(_DEADLINE_S)
+        return self._process.wait(WITHIN_S)
 
     def _read(self) -> bool:
         """Takes what there is; False once nobody can write any more."""

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-WITHIN_S = 30.0
-SLOW_S = 20.0
+WITHIN_S = 300.0
+SLOW_S = 60.0
 """What a slow and busy machine may add to the time of anything that is quick."""
 
 _POLL_S = 0.01

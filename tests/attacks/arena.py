@@ -18,7 +18,7 @@ from tests.attacks.modes import Mode
 from tests.attacks.report import Ended
 from tests.attacks.state import Place, State
 from tests.conftest import LiveServer, Person
-from tests.waiting import eventually, settled
+from tests.waiting import SLOW_S, eventually, settled
 
 TIMEOUT_S = 2.0
 MEMORY_BYTES = 700 * 2**20
@@ -153,9 +153,9 @@ class Arena:
 
     def check(self, outcome: Outcome) -> None:
         """Check every invariant of the suite; fail with the name of the first that does not hold."""
-        deadline = time.monotonic() + GONE_S + outcome_slack()
+        deadline = time.monotonic() + GONE_S + SLOW_S
         assert self.canary.encode() not in outcome.raw, "the canary is in the answer"
-        assert outcome.seconds < TIMEOUT_S + 0.5 + outcome_slack(), f"the answer took {outcome.seconds:.2f} s"
+        assert outcome.seconds < TIMEOUT_S + 0.5 + SLOW_S, f"the answer took {outcome.seconds:.2f} s"
         left_s = deadline - time.monotonic()
         now = settled(lambda: State.of(self.place), lambda state: state.settled(self.before), left_s)
         now.compare(self.before)
@@ -179,7 +179,7 @@ def _calm(place: Place) -> State:
         now = seen[-1]
         return len(seen) > 1 and now.seats == seen[-2].seats >= 2 and not now.zombies and not now.strangers
 
-    eventually(is_calm, 20, 0.3, lambda: f"the server does not come to rest: {seen[-1]}")
+    eventually(is_calm, poll_s=0.3, explain=lambda: f"the server does not come to rest: {seen[-1]}")
     return seen[-1]
 
 
@@ -189,11 +189,6 @@ def _walls_line(server: LiveServer) -> str:
         if log.is_file() and (found := re.search(r"isolation \w+: .*", log.read_text(errors="replace"))):
             return found.group()
     return ""
-
-
-def outcome_slack() -> float:
-    """A busy machine answers later, a slow one always; the bound of the suite is for a fast and calm one."""
-    return 3.0 + 0.5 * max(0.0, os.getloadavg()[0] - (os.cpu_count() or 1))
 
 
 def kind_of(answer: httpx.Response) -> str:

@@ -13,7 +13,7 @@ import pytest
 from tests.attacks import reaches
 from tests.attacks.arena import Arena
 from tests.conftest import PASSWORD, Person
-from tests.waiting import eventually
+from tests.waiting import SLOW_S, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -72,7 +72,7 @@ def running(
 
 
 def looked(person: Person, arena: Arena, code: str) -> list[object]:
-    answer = person.run(arena.dataset_id, code, timeout_s=30)
+    answer = person.run(arena.dataset_id, code, timeout_s=SLOW_S)
     assert answer.status_code == 200, answer.text
     found: list[object] = answer.json()
     return found
@@ -148,7 +148,7 @@ def test_a_run_that_is_killed_beside_another_leaves_it_alone(arena: Arena, bob: 
 
 def test_cancelling_one_run_leaves_the_others_alone(arena: Arena, bob: Person) -> None:
     one, other = uuid4().hex, uuid4().hex
-    with running(arena, arena.person, one) as (_, kept), running(arena, bob, other, seconds=20) as (run_id, ended):
+    with running(arena, arena.person, one) as (_, kept), running(arena, bob, other, seconds=50) as (run_id, ended):
         assert bob.http.post(f"/api/v2/runs/{run_id}/cancel").status_code == 200
     assert kept[0].text == one
     assert ended[0].json()["type"] == "TaskCancelled"

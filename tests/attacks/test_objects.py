@@ -11,6 +11,7 @@ import pytest
 
 from tests.attacks.arena import MEMORY_BYTES, Arena, Outcome, kind_of
 from tests.attacks.objects import EVIL, FORMS, PATCHES, PLACES, TABLES, tasks
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +28,7 @@ def thoroughly(items: Sequence[Any]) -> list[Any]:  # pytest names the type of i
 def http(arena: Arena) -> Iterator[httpx.Client]:
     """A client without checks against the document, because a task decides what its result contains."""
     headers = {"Authorization": arena.person.http.headers["Authorization"]}
-    with httpx.Client(base_url=arena.server.url, headers=headers, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=arena.server.url, headers=headers, timeout=WITHIN_S, trust_env=False) as client:
         yield client
 
 

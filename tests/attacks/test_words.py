@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.attacks.arena import Arena
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.e2e
 
@@ -32,7 +33,7 @@ WORDS = {
 def http(arena: Arena) -> Iterator[httpx.Client]:
     """A client that sends text which other clients refuse to send."""
     headers = {"Authorization": arena.person.http.headers["Authorization"]}
-    with httpx.Client(base_url=arena.server.url, headers=headers, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=arena.server.url, headers=headers, timeout=WITHIN_S, trust_env=False) as client:
         yield client
 
 

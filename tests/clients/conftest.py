@@ -15,11 +15,12 @@ from uuid import uuid4
 
 import pytest
 
+from tests.waiting import WITHIN_S
+
 if TYPE_CHECKING:
     from tests.conftest import Person
 
 ROOT = Path(__file__).parents[2]
-CLIENT_TIMEOUT_S = 120
 
 
 def absent(what: str) -> None:
@@ -33,7 +34,7 @@ def absent(what: str) -> None:
 def run_client(command: list[str], told: dict[str, Any], **environment: str) -> Any:
     """What a client prints as its last line, as JSON. ``told`` is its standard input; else it knows nothing of us."""
     ended = subprocess.run(
-        command, input=json.dumps(told), capture_output=True, text=True, timeout=CLIENT_TIMEOUT_S, cwd="/",
+        command, input=json.dumps(told), capture_output=True, text=True, timeout=WITHIN_S, cwd="/",
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "NO_PROXY": "*", **environment},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout[-5000:] + ended.stderr[-5000:]

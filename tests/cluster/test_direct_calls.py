@@ -54,7 +54,7 @@ def one_in_each_of_two(server: LiveServer, person: Person) -> dict[int, str]:
         homes[template_of(server, person.run(dataset_id, HOLDER, engine="pandas").json())] = dataset_id
         return len(homes) == 2
 
-    eventually(both_have_one, 30, poll_s=0.1)
+    eventually(both_have_one, poll_s=0.1)
     return homes
 
 
@@ -81,7 +81,7 @@ def test_runners_come_with_work_and_go_without_it_and_no_run_is_lost(scaled: Liv
     with ThreadPoolExecutor(6) as pool:
         working = [pool.submit(work, dataset_id) for dataset_id in datasets]
         try:
-            eventually(lambda: len(replicas(scaled, "Runner")) == 2, 60)
+            eventually(lambda: len(replicas(scaled, "Runner")) == 2)
             homes = one_in_each_of_two(scaled, person)
         finally:
             ending.set()
@@ -92,6 +92,6 @@ def test_runners_come_with_work_and_go_without_it_and_no_run_is_lost(scaled: Liv
         # As little to do as one runner can: the other one is to end, and has one of these.
         long = [pool.submit(person.run, dataset_id, AWHILE.format(15), timeout_s=30) for dataset_id in homes.values()]
         assert {answer.result().status_code for answer in long} == {200}
-    eventually(lambda: len(replicas(scaled, "Runner")) == 1, 60)
+    eventually(lambda: len(replicas(scaled, "Runner")) == 1)
     for dataset_id in datasets:
         in_a_row(person, dataset_id)

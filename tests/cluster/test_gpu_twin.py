@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import SMALL_EDGES, LiveServer, Person, free_port
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
@@ -19,7 +19,7 @@ GPU = {"num_gpus": 0.5, "seats": 2, "spare_seats": 1, "seat_bytes": 256 * MIB, "
 ON_TWIN = "def task(g):\n    import builtins\n    return [hasattr(builtins, 'twin'), len(g._edges)]"
 """The twin leaves its name with every run that it has."""
 
-DEADLINE_S = 60.0
+DEADLINE_S = WITHIN_S
 
 
 @pytest.fixture(scope="module")

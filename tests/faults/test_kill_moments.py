@@ -28,7 +28,7 @@ from runtime.datasets.records import Datasets
 from runtime.datasets.store.local import LocalStore
 from runtime.datasets.store.sweep import sweep
 from tests.conftest import LiveServer, Person, arrow_file, free_port
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 KILLS = int(os.environ.get("GRAPHSIDE_SOAK_KILLS", "50"))
 SEED = int(os.environ.get("GRAPHSIDE_SOAK_SEED", str(random.SystemRandom().randrange(2**31))))
@@ -186,7 +186,7 @@ def load_and_kill(server: LiveServer, clients: list[Client], moments: random.Ran
     before = [client.acknowledged for client in clients]
     with ThreadPoolExecutor(len(clients)) as pool:
         working = [pool.submit(client.work, killing) for client in clients]
-        eventually(lambda: before != [client.acknowledged for client in clients], 60)
+        eventually(lambda: before != [client.acknowledged for client in clients])
         time.sleep(moments.uniform(0, LONGEST_LOAD_S))  # the moment is what this test varies
         everything = server.processes()
         moments.shuffle(everything)
@@ -197,10 +197,10 @@ def load_and_kill(server: LiveServer, clients: list[Client], moments: random.Ran
             except psutil.NoSuchProcess:
                 continue
         for worker in working:
-            worker.result(60)
+            worker.result(WITHIN_S)
     assert server.process is not None
-    server.process.wait(30)
-    psutil.wait_procs(everything, timeout=30)
+    server.process.wait(WITHIN_S)
+    psutil.wait_procs(everything, timeout=WITHIN_S)
 
 
 def check(person: Person, client: Client) -> int:

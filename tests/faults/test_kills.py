@@ -16,7 +16,7 @@ import pytest
 
 from runtime.sandbox.walls.namespaces import inhabitant
 from tests.conftest import SMALL_EDGES, START_TIMEOUT_S, LiveServer, Person, arrow_file, free_port
-from tests.waiting import SLOW_S, eventually
+from tests.waiting import SLOW_S, WITHIN_S, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -40,7 +40,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
     with ThreadPoolExecutor(1) as pool:
         killing = pool.submit(kill_the_first_try, live)
         live.start()
-    live.first_try = killing.result(60)
+    live.first_try = killing.result(WITHIN_S)
     yield live
     live.stop()
 
@@ -135,7 +135,7 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
         eventually(lambda: is_running(person, run_id))
         replica(victim, deployment).kill()
         try:
-            answer = in_flight.result(30)
+            answer = in_flight.result(WITHIN_S)
         except httpx.RemoteProtocolError:
             assert deployment == "Ingress"  # nobody was left to say anything
         else:
@@ -144,7 +144,7 @@ def test_a_killed_replica_costs_only_the_calls_that_it_served(
                 assert answer.status_code == 503
                 assert answer.json()["type"] == "RunInterrupted"
                 assert "Retry-After" in answer.headers
-    eventually(lambda: works(person, dataset_id), 60)
+    eventually(lambda: works(person, dataset_id))
     if deployment == "Runner":
         eventually(lambda: not any(process.is_running() for process in below))
 
@@ -168,7 +168,7 @@ def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
     def slow_body() -> Iterator[bytes]:
         whole = arrow_file(pa.table({"x": list(range(200_000))}))
         yield whole[:65536]
-        killed.wait(30)
+        killed.wait(WITHIN_S)
         yield whole[65536:]
 
     def upload_slowly(path: str) -> None:
@@ -189,11 +189,11 @@ def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
             process.kill()
         killed.set()
         for upload in uploads:
-            upload.result(30)
+            upload.result(WITHIN_S)
         with pytest.raises(httpx.TransportError):
-            run.result(30)
+            run.result(WITHIN_S)
     assert victim.process is not None
-    victim.process.wait(60)
+    victim.process.wait(WITHIN_S)
     eventually(lambda: not any(is_alive(process) for process in everything))
 
     victim.start()

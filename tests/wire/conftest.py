@@ -16,6 +16,8 @@ import pyarrow as pa
 import pytest
 from graphistry.ArrowFileUploader import _CACHE as FILES_OF_THIS_PROCESS
 
+from tests.waiting import WITHIN_S
+
 if TYPE_CHECKING:
     from tests.conftest import LiveServer, Person
 
@@ -37,7 +39,7 @@ def try_to_log_in(
 ) -> httpx.Response:
     """A log-in from any of this machine's loopback addresses: failures are counted for each."""
     transport = httpx.HTTPTransport(local_address=address)
-    with httpx.Client(base_url=server.url, transport=transport, timeout=60) as http:
+    with httpx.Client(base_url=server.url, transport=transport, timeout=WITHIN_S) as http:
         return http.post("/api-token-auth/", json={"username": username, "password": password})
 
 
@@ -92,7 +94,7 @@ def graphside(tmp_path: Path) -> Command:
     def run(*arguments: str, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "deployments.cli", *arguments],
-            input=typed, capture_output=True, text=True, timeout=60, check=False,
+            input=typed, capture_output=True, text=True, timeout=WITHIN_S, check=False,
             env={**kept, "XDG_CONFIG_HOME": str(tmp_path / "config"), **variables},
         )  # fmt: skip
 

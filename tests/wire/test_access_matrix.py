@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.conftest import PASSWORD, SMALL_EDGES, arrow_file
+from tests.waiting import WITHIN_S
 from tests.wire.conftest import new_client
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def circle(server: LiveServer, admin: Person, make_user: Callable[..., Person]) 
         for name in members:
             member = f"/api/v2/o/{slug}/members/{people[name].username}/"
             assert admin.http.put(member, json={"role": "admin"}).is_success
-    with httpx.Client(base_url=server.url, timeout=120, trust_env=False) as nobody:
+    with httpx.Client(base_url=server.url, timeout=WITHIN_S, trust_env=False) as nobody:
         http = {name: person.http for name, person in people.items()} | {"admin": admin.http, "nobody": nobody}
         yield Circle(http, {name: person.username for name, person in people.items()}, f"lab-{made}")
     for person in people.values():

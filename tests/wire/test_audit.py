@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.conftest import PASSWORD, SMALL_EDGES, LiveServer, Person
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 from tests.wire.conftest import try_to_log_in
 
 pytestmark = pytest.mark.e2e
@@ -107,7 +107,8 @@ def test_each_run_and_each_cancellation_leaves_a_line(admin: Person, jim: Person
     jim.http.post(f"/api/v2/runs/{ran.headers['x-run-id']}/cancel")  # it has ended: nothing happens, and is noted
     cancelled = uuid4().hex
     with ThreadPoolExecutor(1) as caller:
-        waiting = caller.submit(jim.run, dataset, "import time\ndef task(g): time.sleep(60)", run_id=cancelled)
+        sleeps = "import time\ndef task(g): time.sleep(1000)"
+        waiting = caller.submit(jim.run, dataset, sleeps, run_id=cancelled, timeout_s=WITHIN_S)
         eventually(lambda: jim.http.get(f"/api/v2/runs/{cancelled}").json().get("state") == "running")
         assert jim.http.post(f"/api/v2/runs/{cancelled}/cancel").is_success
         assert waiting.result().json()["type"] == "TaskCancelled"

@@ -18,6 +18,7 @@ import pytest
 from auth import csrf
 from tests.conftest import PASSWORD, SMALL_EDGES, LiveServer, Person
 from tests.unit.http.site import Site
+from tests.waiting import WITHIN_S
 from tests.wire.tokens import bearer_of
 
 pytestmark = pytest.mark.e2e
@@ -54,7 +55,7 @@ def sign_in(http: httpx.Client, person: Person) -> dict[str, Any]:
 @pytest.fixture
 def browser(server: LiveServer, person: Person) -> Iterator[httpx.Client]:
     """A browser of gina's with a session."""
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=WITHIN_S) as http:
         sign_in(http, person)
         server.secrets |= {http.cookies[SESSION], http.cookies[SECRET]}
         yield http
@@ -226,7 +227,7 @@ def test_a_bearer_token_needs_no_csrf_token_and_decides_over_cookies(
     No page can make a browser send one. The cookie beside it is then ignored, a good one as well as a bad one.
     """
     evil = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
-    with httpx.Client(base_url=browser.base_url, trust_env=False, timeout=60) as bare:
+    with httpx.Client(base_url=browser.base_url, trust_env=False, timeout=WITHIN_S) as bare:
         assert bare.post(run_path, json=COUNT, headers={**evil, **bearer_of(person)}).json() == 3
     assert browser.post(run_path, json=COUNT, headers={**evil, **bearer_of(person)}).json() == 3
     assert browser.post(run_path, json=COUNT, headers=bearer_of(bob)).status_code == 404  # not as gina

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import SMALL_EDGES, LiveServer, Person
 from tests.terminal import Terminal
-from tests.waiting import SLOW_S
+from tests.waiting import SLOW_S, WITHIN_S
 from tests.wire.conftest import Command, variables_of
 
 pytestmark = pytest.mark.e2e
@@ -77,7 +77,7 @@ class TestCancelling:
         task.write_text(SLEEPING)
         command = ("run", str(task), "--dataset", people, "--label", label)
         with Terminal(*command, variables=variables_of(server, alice), columns=150) as terminal:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + WITHIN_S
             while not (rows := as_alice("runs", "list", "--label", label, "--state", "running").stdout):
                 assert time.monotonic() < deadline, terminal.text
             yield terminal, rows.partition("\t")[0]

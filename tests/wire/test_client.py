@@ -16,6 +16,7 @@ import pytest
 from graphistry.compute.exceptions import GFQLRemoteError
 
 from tests.conftest import LiveServer, Person
+from tests.waiting import WITHIN_S
 from tests.wire.conftest import new_client
 
 pytestmark = pytest.mark.e2e
@@ -216,7 +217,7 @@ print(json.dumps(graph.python_remote_json("def task(g): return len(g._edges)", e
 def in_python(code: str, environment: dict[str, str]) -> Any:
     """What a PyGraphistry of its own, which knows nothing but this environment, prints."""
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120,
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=WITHIN_S,
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "NO_PROXY": "*", **environment}, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-3000:]

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from tests.conftest import LiveServer, Person
 from tests.unit.http.site import Site, TestClient
+from tests.waiting import WITHIN_S
 from tests.wire.errors import NOWHERE, REPOSITORY, assert_error
 
 pytestmark = pytest.mark.e2e
@@ -119,7 +120,7 @@ def test_an_announced_length_is_refused_before_the_body_comes(server: LiveServer
     for path in (f"/api/v2/upload/datasets/{people}/edges/arrow", f"/api/v2/datasets/{people}/python"):
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\n"
         head += f"Content-Length: {too_long}\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=WITHIN_S) as connection:
             connection.sendall(head.encode())
             answer = connection.recv(65536)  # nothing of the body has been sent
         assert answer.startswith(b"HTTP/1.1 413 "), answer

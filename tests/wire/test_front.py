@@ -17,6 +17,7 @@ import pytest
 from deployments.replica.front_headers import SECRET_FILE, front_secret
 from tests.attacks.surroundings import Surroundings
 from tests.conftest import LiveServer, Person
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.e2e
 
@@ -28,7 +29,7 @@ def ways_past_the_front(server: LiveServer) -> list[str]:
         for host, port in Surroundings(server).listening(word):
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             try:
-                httpx.get(f"{url}/-/healthz", timeout=5, trust_env=False)
+                httpx.get(f"{url}/-/healthz", timeout=WITHIN_S, trust_env=False)
             except httpx.HTTPError:  # gRPC
                 continue
             found.append(url)
@@ -114,7 +115,7 @@ def test_the_client_is_whom_the_front_saw(server: LiveServer, admin: Person) -> 
 def test_a_body_that_is_too_large_is_refused_at_once(server: LiveServer, length: int) -> None:
     """Nothing of the body is sent."""
     head = f"POST /api-token-auth/ HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
-    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=8)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=WITHIN_S)) as connection:
         connection.sendall(head.encode())
         answer = HTTPResponse(connection)
         answer.begin()
@@ -129,7 +130,7 @@ def test_a_thousand_requests_whose_bodies_never_come_keep_nobody_out(
     with ExitStack() as open_ones:
         for number in range(1001):
             source = (f"127.0.0.{2 + number % 3}", 0)
-            connection = socket.create_connection(("127.0.0.1", server.port), timeout=10, source_address=source)
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=WITHIN_S, source_address=source)
             open_ones.callback(connection.close)
             connection.sendall(head)
         assert admin.run(small, "def task(g): return 1").json() == 1
@@ -138,7 +139,7 @@ def test_a_thousand_requests_whose_bodies_never_come_keep_nobody_out(
 
 @pytest.mark.parametrize("method", ["BREW", "get", "PROPFIND", "TRACE"])
 def test_an_unknown_method_is_refused_in_our_shape(server: LiveServer, method: str) -> None:
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=WITHIN_S)) as connection:
         connection.request(method, "/api/v2/datasets/")
         answer = connection.getresponse()
         assert (answer.status, json.loads(answer.read())["type"]) == (405, "MethodNotAllowed")
@@ -167,7 +168,7 @@ def test_the_server_runs_at_its_starters_priority_and_tasks_behind_it(
 def test_the_command_that_the_start_printed_works_as_pasted_and_shows_no_token(server: LiveServer) -> None:
     """The output of this server is a file."""
     command = next(line for line in server.output.splitlines() if line.startswith("curl "))
-    printed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    printed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=WITHIN_S, check=True)
     assert json.loads(printed.stdout)[0] == {"name": "John A.", "degree": 17}
     token = (server.data / "demo_token").read_text().split()[-1]
     assert (server.data / "demo_token").stat().st_mode & 0o777 == 0o600

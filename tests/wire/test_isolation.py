@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SMALL_EDGES, LiveServer, free_port
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.e2e
 
@@ -62,7 +63,7 @@ sys.exit(serve(os.environ))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "GRAPHSIDE_"))}
     environment |= {"GRAPHSIDE_DATA": str(tmp_path / "data"), "GRAPHSIDE_PORT": str(free_port())}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=WITHIN_S, check=False
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.conftest import SMALL_EDGES, LiveServer, Person
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -23,7 +23,7 @@ def test_logs_hold_no_authorization_cookie_password_or_code(server: LiveServer, 
         return secret
 
     seen = f"seen-{uuid4().hex}"  # this one is logged: the proof that we look where requests are written down
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=WITHIN_S) as http:
         http.get("/nowhere", headers={"Authorization": f"Bearer {canary('bearer')}", "X-Request-Id": seen})
         for scheme in ("Basic", "PersonalKey", "Other"):
             http.get("/api/v2/datasets/", headers={"Authorization": f"{scheme} {canary('authorization')}"})

@@ -9,7 +9,7 @@ import pyarrow.orc
 import pytest
 
 from tests.conftest import LiveServer, Person
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 from tests.wire.errors import assert_error
 from tests.wire.uploading import (
     BINDINGS,
@@ -120,7 +120,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: LiveServer, alice: Per
         f"POST /api/v2/upload/files/{file_id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\n"
         "Content-Length: 1000000\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=WITHIN_S) as connection:
         connection.sendall(head.encode() + CSV)
         alice.http.get("/healthz")  # the server has seen the beginning by now, or never will
     eventually(lambda: not coming_in(server))

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 
 from tests.conftest import LiveServer, Person
-from tests.waiting import SLOW_S, eventually
+from tests.waiting import SLOW_S, WITHIN_S, eventually
 from tests.wire.errors import assert_error
 
 pytestmark = pytest.mark.e2e
@@ -92,7 +92,7 @@ def test_three_endless_loops_end_on_time_and_leave_no_process(alice: Person, peo
 
 def test_a_run_within_its_deadline_is_not_disturbed(alice: Person, people: str) -> None:
     source = "import time\ndef task(g):\n    time.sleep(0.4)\n    return 'done'"
-    assert alice.run(people, source, timeout_s=5).text == "done"
+    assert alice.run(people, source, timeout_s=SLOW_S).text == "done"
 
 
 # Crashes
@@ -115,7 +115,7 @@ def test_a_crash_is_named(alice: Person, people: str, source: str, expected: dic
 
 @pytest.mark.claim(7)
 def test_memory_beyond_the_limit_is_refused_by_name(alice: Person, people: str) -> None:
-    answer = alice.run(people, HOG, memory_bytes=100 * MIB, timeout_s=30)
+    answer = alice.run(people, HOG, memory_bytes=100 * MIB)
     body = assert_error(answer, 422, "TaskMemoryExceeded")
     assert (body["limit_name"], body["limit"]) == ("memory_bytes", 100 * MIB)
 
@@ -132,9 +132,9 @@ def test_ten_gigabytes_are_refused_without_any_limit_asked_for(alice: Person, pe
 @pytest.mark.claim(10)
 def test_the_scratch_directory_has_its_limit(alice: Person, people: str) -> None:
     source = (
-        "import time\ndef task(g):\n    for name in 'abcde': open(name, 'wb').write(bytes(2**20))\n    time.sleep(10)"
+        "import time\ndef task(g):\n    for name in 'abcde': open(name, 'wb').write(bytes(2**20))\n    time.sleep(1000)"
     )
-    answer = alice.run(people, source, scratch_bytes=MIB, timeout_s=8)
+    answer = alice.run(people, source, scratch_bytes=MIB)
     body = assert_error(answer, 422, "TaskScratchExceeded")
     assert body["limit_name"] == "scratch_bytes"
     assert body["observed"] > body["limit"]
@@ -199,7 +199,7 @@ def test_a_run_ends_when_its_client_leaves(server: LiveServer, alice: Person, pe
         f"POST /api/v2/datasets/{people}/python HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=WITHIN_S) as connection:
         connection.sendall(head.encode() if apart else head.encode() + body)
         if apart:
             time.sleep(0.1)  # the pause between the two parts is what this row tests
@@ -221,7 +221,7 @@ def test_runs_leave_no_process_behind(server: LiveServer, alice: Person, people:
     for source in ("def task(g): return 1", CRASH, LOOP, HOG, "def task(g): 1 / 0"):
         for _ in range(3):
             alice.run(people, source, timeout_s=0.3)
-    eventually(lambda: running() <= before + 2, 5)  # spare seats come and go
+    eventually(lambda: running() <= before + 2)  # spare seats come and go
 
 
 # Many at once
@@ -244,7 +244,8 @@ def test_failures_do_not_disturb_the_runs_beside_them(alice: Person, people: str
     kinds = [None, "TaskCrashed", "TaskError", "TaskTimeout"]
 
     def one(number: int) -> str | None:
-        answer = alice.run(people, sources[number % 4], timeout_s=1)
+        source = sources[number % 4]
+        answer = alice.run(people, source, timeout_s=1 if source is LOOP else SLOW_S)
         return None if answer.status_code == 200 and answer.json() == 4 else answer.json().get("type")
 
     with ThreadPoolExecutor(8) as pool:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.waiting import WITHIN_S
+
 if TYPE_CHECKING:
     from tests.conftest import LiveServer, Person
 
@@ -45,7 +47,7 @@ def type_into_shell(line: str, server: LiveServer, person: Person, dataset_id: s
     ):
         assert placeholder in line
         line = line.replace(placeholder, value)
-    typed = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=True)
+    typed = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=WITHIN_S, check=True)
 
     def refuse(literal: str) -> None:
         raise AssertionError(f"{literal} is not JSON")

@@ -24,6 +24,7 @@ from auth.tokens import LEEWAY_S
 from tests.conftest import PASSWORD, LiveServer, Person
 from tests.unit.auth import foreign_tokens as foreign
 from tests.unit.http.site import Site
+from tests.waiting import WITHIN_S
 from tests.wire.tokens import Forger, ask, bearer
 
 pytestmark = pytest.mark.e2e
@@ -165,7 +166,7 @@ def test_a_key_of_less_than_256_bits_starts_no_server(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GRAPHSIDE_", "RAY_"))}
     environment |= {"GRAPHSIDE_DATA": str(tmp_path / "data"), "GRAPHSIDE_JWT_SECRET": "x" * 31}
     ended = subprocess.run(
-        [sys.executable, "-m", "deployments.launch"], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "deployments.launch"], env=environment, capture_output=True, text=True, timeout=WITHIN_S
     )
     assert ended.returncode != 0
     assert "256 bits" in ended.stderr

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import SMALL_EDGES, Person
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -18,11 +18,9 @@ MANY = 20
 def test_a_run_goes_before_another_user_s_waiting_runs(alice: Person, bob: Person, people: str) -> None:
     own = bob.upload(SMALL_EDGES)
     ids = [uuid4().hex for _ in range(MANY)]
+    sleeps = "import time\ndef task(g): time.sleep(1000)"
     with ThreadPoolExecutor(MANY) as callers:
-        flood = [
-            callers.submit(alice.run, people, "import time\ndef task(g): time.sleep(60)", run_id=run_id)
-            for run_id in ids
-        ]
+        flood = [callers.submit(alice.run, people, sleeps, run_id=run_id, timeout_s=WITHIN_S) for run_id in ids]
         try:
             eventually(lambda: alice.http.get("/api/v2/runs?state=running").json()["count"] >= 3)
             assert [bob.run(own, "def task(g): return 1").text for _ in range(3)] == ["1"] * 3

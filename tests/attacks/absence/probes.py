@@ -168,7 +168,7 @@ return 'waiting'
     ),
     Probe(
         "starts more threads than its limit",
-        _THREADS.format(count=20) + "time.sleep(0.5)",
+        _THREADS.format(count=20) + "time.sleep(2)",
         "threads",
         cause="TaskCrashed",
         limits={"threads": 8},
@@ -177,7 +177,7 @@ return 'waiting'
     Probe("prints without end", "print('x' * 5_000_000); return 1", 1, most_output=MIB + 1000, slow=True),
     Probe(
         "copies the dataset",
-        "w = g._edges['w'].to_numpy()\nw.flags.writeable = True\nw[:] = 1.0\ntime.sleep(0.3)\nreturn 'copied'",
+        "w = g._edges['w'].to_numpy()\nw.flags.writeable = True\nw[:] = 1.0\ntime.sleep(2)\nreturn 'copied'",
         "memory_bytes",
         cause="TaskMemoryExceeded",
         limits={"memory_bytes": 64 * MIB},
@@ -185,7 +185,7 @@ return 'waiting'
     ),
     Probe(
         "takes longer than its time",
-        "time.sleep(0.8)",
+        "time.sleep(2)",
         "timeout_s",
         cause="TaskTimeout",
         limits={"timeout_s": 0.3},
@@ -193,7 +193,7 @@ return 'waiting'
     ),
     Probe(
         "computes longer than its time",
-        "end = time.monotonic() + 4\nwhile time.monotonic() < end and time.process_time() < 1: pass",
+        "end = time.monotonic() + 60\nwhile time.monotonic() < end and time.process_time() < 1: pass",
         "cpu_s",
         cause="TaskTimeout",
         limits={"cpu_s": 0.2},
@@ -201,7 +201,7 @@ return 'waiting'
     ),
     Probe(
         "fills its scratch",
-        "for name in 'abcd': open(name, 'wb').write(bytes(2**20))\ntime.sleep(0.5)",
+        "for name in 'abcd': open(name, 'wb').write(bytes(2**20))\ntime.sleep(2)",
         "scratch_bytes",
         cause="TaskScratchExceeded",
         limits={"scratch_bytes": MIB},

@@ -36,6 +36,7 @@ from tests.attacks.absence.probes import Probe
 from tests.attacks.listeners import Listener
 from tests.attacks.modes import ROOT
 from tests.unit.sandbox.conftest import Rig
+from tests.waiting import WITHIN_S
 
 ROWS = 10_000_000
 _NUMBERS = pa.array(np.zeros(ROWS, dtype=np.int8))
@@ -149,16 +150,16 @@ def weak_rig(
         return Rig(folder, loop, thread, executor, template, store, Uploads(store, template, 2**20), scratch.path)
 
     try:
-        rig = asyncio.run_coroutine_threadsafe(build(), loop).result(120)
+        rig = asyncio.run_coroutine_threadsafe(build(), loop).result(WITHIN_S)
         object_id = rig.dataset(EDGES).tables["edges"]
         yield WeakRig(rig, walls, template, told, object_id, _tokens(folder, scratch, listeners))
-        asyncio.run_coroutine_threadsafe(rig.executor.close(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(rig.executor.close(), loop).result(WITHIN_S)
         scratch.close()
     finally:
         for listener in listeners:
             listener.close()
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(WITHIN_S)
         loop.close()
 
 

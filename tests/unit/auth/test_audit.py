@@ -13,6 +13,7 @@ from auth.audit import Audit, one_line
 from auth.principal import Principal
 from catalog.engine import Catalog
 from catalog.errors import CatalogUnavailable
+from tests.waiting import WITHIN_S
 
 ANN = Principal(user_id=7, username="ann", email="", name="", is_admin=True)
 
@@ -124,7 +125,7 @@ def test_lines_wait_for_a_catalog_that_is_away(catalog: Catalog, monkeypatch: py
     with monkeypatch.context() as patched:
         patched.setattr(catalog, "append", away)
         audit.append(ANN, "", "first")
-        assert tried.wait(60)
+        assert tried.wait(WITHIN_S)
         audit.append(ANN, "", "second")
     assert audit.flush()
     assert [line.action for line in audit.list(10, 0)[1]] == ["second", "first"]

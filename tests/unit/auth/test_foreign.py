@@ -23,7 +23,7 @@ from tests.unit.auth.foreign_tokens import (
     public_pem,
     token,
 )
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_key_server_that_drips_has_a_deadline_and_holds_up_no_known_key(
         tokens.verify(token())
         assert not made_up.done(), "the known key was found while another thread waited for keys"
         with pytest.raises(TokenInvalid):
-            made_up.result(timeout=10)
+            made_up.result(timeout=WITHIN_S)
     assert tokens.verify(token()).username == "ann", "a failed look for new keys takes the known ones from nobody"
 
 

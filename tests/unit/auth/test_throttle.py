@@ -7,6 +7,7 @@ import pytest
 from auth.errors import InvalidCredentials, TooManyAttempts, Unauthenticated
 from auth.throttle import LoginThrottle
 from tests.unit.auth.clock import Clock
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.anyio
 
@@ -170,4 +171,4 @@ async def test_a_cancelled_log_in_lets_the_next_one_on(clock: Clock) -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     hanging.cancel()
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, WITHIN_S)

@@ -16,6 +16,7 @@ import bench.gpu
 from bench.gpu_tasks import ENDLESS, TASKS, edges
 from tests.gpu import twin
 from tests.unit.docs.markdown import ROOT
+from tests.waiting import WITHIN_S
 
 
 class BarePandas:
@@ -56,7 +57,9 @@ async def test_it_measures_each_task_and_finds_the_results_of_all_three_the_same
 
 
 def test_without_a_device_it_says_so() -> None:
-    done = subprocess.run([sys.executable, "-m", "bench.gpu"], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.gpu"], capture_output=True, text=True, cwd=ROOT, timeout=WITHIN_S
+    )
     if done.returncode == 0:
         pytest.skip("there is a GPU here")
     assert "no device to measure" in json.loads(done.stdout)["error"]

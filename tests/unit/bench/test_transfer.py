@@ -10,6 +10,7 @@ import pytest
 
 from bench.client import BadAnswer, Call
 from bench.transfer import download, upload
+from tests.waiting import WITHIN_S
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def answering(answer: bytes, took: list[bytes] | None = None) -> Iterator[int]:
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(10)
+        thread.join(WITHIN_S)
 
 
 def answer_of(body: bytes, *headers: str, status: str = "200 OK") -> bytes:

@@ -1,7 +1,6 @@
 """Rows are written together, and at once where somebody waits for them."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy import Connection
 
 from catalog.batches import BatchedWriter, Row
 from catalog.engine import Catalog
+from tests.waiting import WITHIN_S
 
 LONG_S = 600
 """A period that no test waits for."""
@@ -75,17 +75,15 @@ def test_closing_does_not_wait_the_period_out(opened: Callable[..., BatchedWrite
 
 
 def test_a_backlog_is_written_without_pauses(opened: Callable[..., BatchedWriter], written: Written) -> None:
-    writer = opened(period_s=0.5)
+    writer = opened(period_s=LONG_S)
     for number in range(10_000):
         writer.put({"number": number})
-    start = time.monotonic()
-    assert writer.flush(60)
+    assert writer.flush(WITHIN_S)
     assert sum(len(batch) for batch in written) == 10_000
     assert [row["number"] for batch in written for row in batch] == list(range(10_000))
-    assert time.monotonic() - start < 0.5 * 20
 
 
 def test_a_row_is_written_though_nobody_waits(opened: Callable[..., BatchedWriter], written: Written) -> None:
     opened(period_s=0.01).put({"number": 1})
-    assert written.any.wait(60)
+    assert written.any.wait(WITHIN_S)
     assert written == [[{"number": 1}]]

@@ -19,6 +19,7 @@ from catalog import dialects
 from catalog.engine import Catalog, migrate, open_catalog, sqlite_url
 from catalog.errors import CatalogFull, CatalogUnavailable, SchemaMismatch
 from catalog.tables import datasets, files, flags, users
+from tests.waiting import WITHIN_S
 
 
 def add_user(connection: sa.Connection, username: str, **other: object) -> int:
@@ -130,7 +131,7 @@ def test_read_then_write_loses_no_update_between_threads_and_openings(catalog: C
 def test_a_writer_that_waits_too_long_is_told_so(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialects, "LOCK_WAIT_S", 0.05)
     with catalog.write(), ThreadPoolExecutor(1) as pool, pytest.raises(CatalogUnavailable):
-        pool.submit(lambda: catalog.write().__enter__()).result(timeout=60)
+        pool.submit(lambda: catalog.write().__enter__()).result(timeout=WITHIN_S)
 
 
 def test_broken_constraints_pass_as_they_are(catalog: Catalog) -> None:
@@ -214,7 +215,7 @@ def test_many_threads_share_one_catalog(catalog: Catalog) -> None:
     start = threading.Barrier(24)
 
     def poll(_: int) -> int:
-        start.wait(timeout=60)
+        start.wait(timeout=WITHIN_S)
         return catalog.version()
 
     with ThreadPoolExecutor(24) as pool:

@@ -18,6 +18,7 @@ from catalog import dialects
 from catalog.engine import Catalog, migrate, open_catalog
 from catalog.errors import SchemaMismatch
 from catalog.tables import REVISION, datasets, files, metadata, users, version
+from tests.waiting import WITHIN_S
 
 MIGRATIONS = Path(catalog_package.__path__[0]) / "migrations"
 
@@ -96,7 +97,7 @@ def test_processes_that_migrate_at_once_all_succeed(empty_database: str) -> None
         racer.stdin.write(b"\n")
         racer.stdin.flush()
     for racer in racers:
-        _, errors = racer.communicate(timeout=60)
+        _, errors = racer.communicate(timeout=WITHIN_S)
         assert (racer.returncode, errors) == (0, b"")
     opened = open_catalog(empty_database)
     with opened.read() as connection:

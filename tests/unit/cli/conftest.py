@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from deployments.cli.app import app
 from deployments.cli.session import Session, save_session
+from tests.waiting import WITHIN_S
 
 Cli = Callable[..., Result]
 
@@ -74,7 +75,7 @@ class SmallServer:
     def first(self, method: str, path: str) -> Call:
         """The first call of a route, once it comes."""
         with self.news:
-            assert self.news.wait_for(lambda: self.called(method, path), 30), f"{method} {path} was not called"
+            assert self.news.wait_for(lambda: self.called(method, path), WITHIN_S), f"{method} {path} was not called"
         return self.called(method, path)[0]
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
@@ -96,7 +97,7 @@ class SmallServer:
 
             def answer(self, answer: Answer) -> None:
                 if answer.held is not None:
-                    answer.held.wait(30)
+                    answer.held.wait(WITHIN_S)
                 if answer.frees is not None:
                     answer.frees.set()
                 content = b"" if answer.status == 204 else answer.content
@@ -109,7 +110,7 @@ class SmallServer:
                 except OSError:  # nobody waits for it any more
                     pass
                 if answer.lasts is not None:
-                    answer.lasts.wait(30)
+                    answer.lasts.wait(WITHIN_S)
 
             do_GET = do_POST = do_PUT = do_DELETE = handle_one  # noqa: N815  the base class's names
 

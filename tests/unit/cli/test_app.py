@@ -13,6 +13,7 @@ from typer.main import get_group
 from deployments.cli import signing_in
 from deployments.cli.app import app
 from tests.unit.cli.conftest import Cli, complaint
+from tests.waiting import WITHIN_S
 
 HEAVY = ("ray", "pandas", "numpy", "pyarrow", "fastapi", "starlette", "pydantic", "sqlalchemy", "httpx", "graphistry")
 
@@ -20,7 +21,7 @@ HEAVY = ("ray", "pandas", "numpy", "pyarrow", "fastapi", "starlette", "pydantic"
 @pytest.mark.parametrize("module", ["deployments.cli", "deployments.cli.app"])
 def test_starting_imports_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=WITHIN_S, check=True)
     assert done.stdout == "[]\n"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.terminal import Terminal
 from tests.unit.cli.conftest import Cli, SmallServer, complaint
+from tests.waiting import WITHIN_S
 
 PYTHON = "/api/v2/datasets/0123/python"
 SOURCE = "def task(g):\n    return {'a': [1, 2.50]}\n"
@@ -194,7 +195,7 @@ class TestFile:
         reader.start()
         signed_in.on("POST", PYTHON, body=b"through", **JSON)
         assert cli("run", str(task), "--dataset", "0123", "-o", str(pipe)).exit_code == 0
-        reader.join(30)
+        reader.join(WITHIN_S)
         assert got == [b"through"]
         assert pipe.is_fifo()
 

@@ -17,10 +17,11 @@ import pytest
 
 from runtime.errors import InvalidTable
 from tests.unit.datasets.workbooks import NAMESPACE, sheet, sheet_xml, xlsx
+from tests.waiting import WITHIN_S
 
 Parse = Callable[..., pa.Table]
 MIB = 1 << 20
-SOON_S = 120.0  # on a very busy machine; alone, each takes a few seconds at most
+SOON_S = WITHIN_S  # on a very busy machine; alone, each takes a few seconds at most
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import pytest
 from runtime.datasets.store.descriptors import opened
 from runtime.datasets.store.local import LocalStore
 from runtime.errors import DatasetUnreadable
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ class SlowStore(LocalStore):
 
     def open_object(self, object_id: str) -> int:
         self.asked.set()
-        assert self.may_open.wait(60)
+        assert self.may_open.wait(WITHIN_S)
         self.opened.append(super().open_object(object_id))
         return self.opened[-1]
 
@@ -79,7 +80,7 @@ async def test_what_opens_after_its_caller_has_gone_is_closed(store: SlowStore) 
     with pytest.raises(asyncio.CancelledError):
         await task
     store.may_open.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while not store.opened or is_open(store.opened[0]):
             await asyncio.sleep(0.01)
     assert len(store.opened) == 1

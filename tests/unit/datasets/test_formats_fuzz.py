@@ -25,11 +25,12 @@ from runtime.datasets.tables import write_canonical
 from runtime.errors import InvalidTable
 from tests.unit.datasets.compressions import compressed
 from tests.unit.datasets.workbooks import DATE, XLS, cell, sheet, xlsx
+from tests.waiting import SLOW_S
 
 Parse = Callable[..., pa.Table]
 Edit = tuple[str, float, int, bytes]
 
-HANG_S = 5.0
+HANG_S = SLOW_S
 CRASHED = "the reader of this file ended"
 SAMPLE = pa.table(
     {

@@ -15,7 +15,7 @@ import pytest
 
 from runtime.datasets.store.node_cache import NodeCache
 from runtime.errors import DatasetTooLarge, Overloaded, StoreUnavailable
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 BUDGET = 1000
 
@@ -104,15 +104,15 @@ def test_one_who_fetches_holds_up_nobody_who_wants_another(source: Source) -> No
     def hold() -> None:
         if source.fetched == [slow]:
             going.set()
-            assert done.wait(60)
+            assert done.wait(WITHIN_S)
 
     source.before_end = hold
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(source.read, slow)
-        assert going.wait(60)
+        assert going.wait(WITHIN_S)
         assert source.read(other) == b"other"
         done.set()
-        assert waiting.result(60) == b"slow"
+        assert waiting.result(WITHIN_S) == b"slow"
 
 
 def test_room_is_made_at_the_expense_of_what_was_used_longest_ago(source: Source, root: Path) -> None:
@@ -151,16 +151,16 @@ def test_fetches_reserve_their_room_beforehand(source: Source) -> None:
 
     def hold() -> None:
         going.set()
-        assert done.wait(60)
+        assert done.wait(WITHIN_S)
 
     source.before_end = hold
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(source.read, slow)
-        assert going.wait(60)
+        assert going.wait(WITHIN_S)
         with pytest.raises(Overloaded):
             source.read(other)
         done.set()
-        waiting.result(60)
+        waiting.result(WITHIN_S)
     assert source.read(other) == source.contents[other]
 
 
@@ -250,7 +250,7 @@ def test_processes_of_a_node_fetch_once_between_them_and_outlive_the_death_of_on
         assert _line(second) == "fetching"
         _tell(second, "on")
         assert _line(second) == "done"
-        assert second.wait(60) == 0
+        assert second.wait(WITHIN_S) == 0
     finally:
         for process in processes:
             process.kill()

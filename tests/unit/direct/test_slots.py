@@ -7,7 +7,7 @@ import pytest
 
 from deployments.calls.direct.client import DirectCalls
 from tests.unit.direct.wired import ABOUT, Request, answer, ask, wired
-from tests.waiting import eventually_async, turns
+from tests.waiting import WITHIN_S, eventually_async, turns
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ class TestSlots:
         async with wired() as both:
             await ask(await both.slot(), {})
             asked = len(both.serve.calls)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(WITHIN_S):
                 while len(both.serve.calls) == asked:
                     if (slot := both.calls.take("d")) is not None:
                         await ask(slot, {})

@@ -12,6 +12,7 @@ import pytest
 from deployments.calls.direct.frames import encode
 from deployments.calls.direct.line import connect
 from tests.unit.direct.wired import Request, ask, wired
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,7 @@ class TestStrangers:
 
         async with wired(run) as both:
             assert both.runner.address is not None
-            assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
+            assert await asyncio.wait_for(self.said_to(both.runner.address, data), WITHIN_S) == b""
             assert ran == []
 
     @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ class TestStrangers:
         async with wired() as both:
             assert both.runner.address is not None
             data = encode({"secret": both.runner.address["secret"]}) + encode(message)
-            assert await asyncio.wait_for(self.said_to(both.runner.address, data), 5) == b""
+            assert await asyncio.wait_for(self.said_to(both.runner.address, data), WITHIN_S) == b""
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "direct.bad_message" in caplog.text
 
@@ -83,14 +84,14 @@ class TestStrangers:
             assert both.runner.address is not None
             call = encode({"run": 1, "call": {"length": 3, "source": "#" * 5000}})
             data = encode({"secret": both.runner.address["secret"]}) + call + encode({"run": "the end"})
-            answer = await asyncio.wait_for(self.said_to(both.runner.address, data), 5)
+            answer = await asyncio.wait_for(self.said_to(both.runner.address, data), WITHIN_S)
         assert answer == b"" or answer.endswith(bytes(3))  # the call was taken: what came after it ended the connection
 
     async def test_a_flood_of_strangers_is_one_line_of_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
         async with wired() as both:
             assert both.runner.address is not None
             for _ in range(50):
-                await asyncio.wait_for(self.said_to(both.runner.address, b"\xff" * 100), 5)
+                await asyncio.wait_for(self.said_to(both.runner.address, b"\xff" * 100), WITHIN_S)
             assert both.calls.take("d") is None
             assert await ask(await both.slot(), {}) == {"echo": {}, "content": b""}
         assert caplog.text.count("direct.") == 1
@@ -100,7 +101,7 @@ class TestStrangers:
         monkeypatch.setattr("deployments.calls.direct.server.GREETING_S", 0.1)
         async with wired() as both:
             assert both.runner.address is not None
-            assert await asyncio.wait_for(self.said_to(both.runner.address, b""), 5) == b""
+            assert await asyncio.wait_for(self.said_to(both.runner.address, b""), WITHIN_S) == b""
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
     async def test_a_process_of_another_user_is_sent_away_though_it_knows_the_secret(self) -> None:
@@ -120,7 +121,7 @@ except ConnectionError:
             assert both.runner.address is not None
             said = encode({"secret": both.runner.address["secret"]}) + encode({"run": 1, "call": {}})
             command = [sys.executable, "-c", code, both.runner.address["name"], said.hex()]
-            done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=30)
+            done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=WITHIN_S)
             assert done.stdout.strip() == "sent away", done.stderr
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

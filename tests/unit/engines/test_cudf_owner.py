@@ -15,7 +15,7 @@ from tests.gpu import no_device
 from tests.gpu.twin import MIB, HostDriver
 from tests.unit.engines.conftest import SEAT_BYTES, DeviceRig, MakeDeviceRig
 from tests.unit.sandbox.conftest import answer
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 COUNT = "def task(g): return len(g._edges)"
 GIB = 1024 * MIB
@@ -128,7 +128,7 @@ class TestDatasets:
         run = rig.begin(source, "import time\ndef task(g):\n    time.sleep(0.5)\n    return len(g._edges)")
         eventually(lambda: rig.executor.running)
         rig.wait(rig.executor.evict(source.dataset_id))
-        assert answer(run.result(30)[0]) == 3
+        assert answer(run.result(WITHIN_S)[0]) == 3
         eventually(lambda: not device_rig.driver.live and not device_rig.engine.blocks.used_bytes)
 
     def test_a_driver_that_fails_is_an_error_and_leaves_nothing(self, device_rig: DeviceRig) -> None:
@@ -217,7 +217,7 @@ def task(g):
         run = rig.begin(source, "def task(g):\n    while True: pass")
         seat: Any = eventually(lambda: next((one.seat for one in rig.executor._runs.values()), None))
         device_rig.driver.used[seat.pid] = 1 << 30
-        failure = run.result(30)[0].failure
+        failure = run.result(WITHIN_S)[0].failure
         assert failure is not None
         assert (failure.type, failure.fields["observed"]) == ("TaskMemoryExceeded", 1 << 30)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.docs.markdown import ROOT
+from tests.waiting import WITHIN_S
 from tools.gpu.questions.questions import NEEDS_A_DEVICE, QUESTIONS
 
 PROBE = ROOT / "tools" / "gpu" / "probe.py"
@@ -16,7 +17,7 @@ PROBE = ROOT / "tools" / "gpu" / "probe.py"
 
 def probe(*arguments: str) -> tuple[int, dict[str, Any]]:
     """Run by path, as people run it. Its status and answers."""
-    done = subprocess.run([sys.executable, str(PROBE), *arguments], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, str(PROBE), *arguments], capture_output=True, text=True, timeout=WITHIN_S)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.unit.docs.markdown import ROOT
+from tests.waiting import WITHIN_S
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
     command = [sys.executable, str(ROOT / "tools" / "gpu" / "trace.py"), "--dry"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S)
     assert done.stdout, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     if "OSError" in answer.get("error", "") or "PermissionError" in answer.get("error", ""):

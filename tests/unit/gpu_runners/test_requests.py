@@ -12,6 +12,7 @@ from deployments.calls.messages import KeptResult, RunCall, RunReply
 from deployments.calls.runner_handle import not_running
 from tests.tasks import run_reply
 from tests.unit.http.app import opened, run
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +50,7 @@ async def answered(
     data: Path, runners: Runners, asked: str | None, **settings: Any
 ) -> tuple[httpx.Response, dict[str, Any]]:
     """The response, and the run's receipt once it has been written."""
-    async with opened(data, runners, **settings) as (http, dataset_id), asyncio.timeout(10):
+    async with opened(data, runners, **settings) as (http, dataset_id), asyncio.timeout(WITHIN_S):
         answer = await run(http, dataset_id, **({} if asked is None else {"engine": asked}))
         while True:
             results = (await http.get("/api/v2/runs")).json()["results"]

@@ -21,7 +21,7 @@ from runtime.receipts import NewRun
 from runtime.run_report import COST_KEYS, RunCost
 from tests.unit.http.bounds.fields import operations
 from tests.unit.http.site import PASSWORD, Site
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 CHANGES_NOTHING = {
     "POST /api/v2/auth/token/refresh": "a refreshed token is of the same log-in, and is not stored",
@@ -191,7 +191,7 @@ async def test_a_change_goes_on_to_its_line_when_its_caller_leaves() -> None:
 
     def write() -> None:
         written.set()
-        go_on.wait(10)
+        go_on.wait(WITHIN_S)
 
     async def change() -> None:
         await asyncio.to_thread(write)

@@ -13,6 +13,7 @@ from deployments.ingress.threads import Pool
 from deployments.ingress.uploads import incoming_file
 from deployments.ingress.uploads.incoming_file import BATCH_BYTES, BATCH_CHUNKS, IncomingFile
 from runtime.errors import StorageFull
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +97,7 @@ async def test_a_descriptor_stays_open_until_its_thread_has_written(
     def slow(descriptor: int, views: Sequence[memoryview]) -> int:
         used.append(descriptor)
         began.set()
-        assert go_on.wait(60)
+        assert go_on.wait(WITHIN_S)
         return write(descriptor, views)
 
     monkeypatch.setattr("os.writev", slow)
@@ -107,7 +108,7 @@ async def test_a_descriptor_stays_open_until_its_thread_has_written(
         await taking
     os.fstat(used[0])
     go_on.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while (tmp_path / "file").stat().st_size < BATCH_BYTES or _is_open(used[0]):
             await asyncio.sleep(0.001)
 

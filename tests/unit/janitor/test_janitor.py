@@ -23,7 +23,7 @@ from deployments.ingress.janitor import INCOMING_KEPT_S, Chore, Janitor, chores,
 from runtime.datasets.store.sweep import claim
 from runtime.receipts import NewRun, RunEnd
 from tests.unit.http.site import Site
-from tests.waiting import eventually_async
+from tests.waiting import WITHIN_S, eventually_async
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +76,7 @@ async def test_a_slow_chore_holds_up_neither_the_loop_nor_the_others() -> None:
             may_end.set()
         return may_end.is_set()
 
-    await rounds(Chore("slow", 0.001, lambda: int(may_end.wait(30))), quick.chore, until=quick_was_done)
+    await rounds(Chore("slow", 0.001, lambda: int(may_end.wait(WITHIN_S))), quick.chore, until=quick_was_done)
 
 
 async def test_a_janitor_that_has_stopped_does_nothing_more() -> None:

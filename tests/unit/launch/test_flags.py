@@ -8,6 +8,7 @@ import pytest
 from deployments.launch import flags
 from deployments.replica.flags import ONE_MACHINE, fixed_flags, missing_flags
 from deployments.replica.front_headers import front_secret
+from tests.waiting import WITHIN_S
 
 
 def test_a_server_of_make_serve_misses_nothing(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_a_reader_that_leaves_early_sees_no_error(tmp_path: Path) -> None:
     printing = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert printing.stdout is not None
     printing.stdout.close()
-    assert printing.communicate(timeout=60)[1] == ""
+    assert printing.communicate(timeout=WITHIN_S)[1] == ""
 
 
 def test_a_folder_that_runs_no_programs_is_refused(

@@ -14,6 +14,7 @@ from ray.serve.config import HTTPOptions
 from deployments.launch import front, haproxy_config
 from deployments.launch.haproxy_config import FrontOptions
 from deployments.replica.front_headers import SECRET_FILE, front_secret
+from tests.waiting import WITHIN_S
 
 Lines = list[str]
 
@@ -105,7 +106,7 @@ def test_haproxy_accepts_the_result(with_app: bool, options: FrontOptions, tmp_p
     (tmp_path / "h.cfg").write_text(haproxy_config.corrected(rendered(tmp_path, with_app), options))
     checked = subprocess.run(
         [front._haproxy(), "-c", "-f", str(tmp_path / "h.cfg")],
-        capture_output=True, text=True, timeout=30, check=False, env={haproxy_config.SECRET: "5" * 64},
+        capture_output=True, text=True, timeout=WITHIN_S, check=False, env={haproxy_config.SECRET: "5" * 64},
     )  # fmt: skip
     assert checked.returncode == 0, checked.stderr
     assert "[ALERT]" not in checked.stderr
@@ -204,7 +205,7 @@ def test_the_wrapper_corrects_the_file_and_becomes_the_program(original: str, tm
             [str(wrapper), "-db", "-f", str(configuration)], stdout=subprocess.PIPE, text=True,
             env={**os.environ, SECRET_FILE: str(key), "GRAPHSIDE_CONNECTIONS_PER_ADDRESS": "7"},
         )  # fmt: skip
-        assert started.communicate(timeout=30)[0] == f"{started.pid} {secret} -db -f {configuration}\n"
+        assert started.communicate(timeout=WITHIN_S)[0] == f"{started.pid} {secret} -db -f {configuration}\n"
         result = configuration.read_text()
         assert binds(result).count("0.0.0.0:8000") == 1
         assert "sc0_conn_cur gt 7 " in result
@@ -220,7 +221,7 @@ def test_without_the_secret_that_is_named_no_front_starts(content: str | None, o
     (tmp_path / "haproxy.cfg").write_text(original)
     started = subprocess.run(
         [str(wrapper), "-c", "-f", str(tmp_path / "haproxy.cfg")],
-        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, SECRET_FILE: str(key)},
+        capture_output=True, text=True, timeout=WITHIN_S, check=False, env={**os.environ, SECRET_FILE: str(key)},
     )  # fmt: skip
     assert started.returncode != 0
     assert (tmp_path / "haproxy.cfg").read_text() == original

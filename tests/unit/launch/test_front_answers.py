@@ -21,7 +21,7 @@ from deployments.launch.haproxy_config import FrontOptions
 from tests.document import openapi
 from tests.free_ports import free_port
 from tests.unit.launch.test_front import rendered
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 Serving = Callable[[bytes], bytes]
 SECRET = "5" * 64
@@ -45,7 +45,7 @@ class Front:
         self.seen: list[bytes] = []
 
     def connect(self, address: str = "127.0.0.1") -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30, source_address=(address, 0))
+        return socket.create_connection(("127.0.0.1", self.port), timeout=WITHIN_S, source_address=(address, 0))
 
     def ask(self, request: bytes) -> Answer:
         with closing(self.connect()) as connection:
@@ -271,10 +271,10 @@ def test_a_large_body_is_handed_on_once_it_has_begun(tmp_path: Path) -> None:
 
 def test_an_answer_may_take_longer_than_a_client_may_be_idle(tmp_path: Path) -> None:
     def slow(_: bytes) -> bytes:
-        time.sleep(1.5)
+        time.sleep(2.5)
         return OK
 
-    with running(tmp_path, slow, change=("timeout client 120s", "timeout client 300ms")) as found:
+    with running(tmp_path, slow, change=("timeout client 120s", "timeout client 1s")) as found:
         assert found.ask(b"POST /" + HOST + b"Content-Length: 2\r\n\r\nab").status == 200
 
 

@@ -15,6 +15,7 @@ from deployments.launch import datadir, demo, greeting
 from deployments.launch.datadir import FirstAdmin
 from deployments.launch.demo import Demo
 from deployments.launch.options import Options, read_options
+from tests.waiting import WITHIN_S
 
 ADMIN = FirstAdmin("ann", SecretStr("aaaaa-bbbbb-ccccc"))
 TASK = "def task(g): return {'it': \"'works'\"}"
@@ -54,7 +55,7 @@ def options(tmp_path: Path, asked: tuple[int, object], monkeypatch: pytest.Monke
 
 
 def paste(line: str) -> None:
-    subprocess.run(["bash", "-c", line], check=True, timeout=30, capture_output=True)
+    subprocess.run(["bash", "-c", line], check=True, timeout=WITHIN_S, capture_output=True)
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

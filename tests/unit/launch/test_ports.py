@@ -8,6 +8,7 @@ import pytest
 
 from deployments.launch.errors import LaunchError
 from deployments.launch.machine import ports
+from tests.waiting import WITHIN_S
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_a_claimed_port_is_not_given_to_a_second_server() -> None:
     preferred = ports.pick()
     claim = f"from deployments.launch.machine.ports import claim; print(claim({preferred}))"
     assert ports.claim(preferred) == preferred
-    second = subprocess.run([sys.executable, "-c", claim], capture_output=True, text=True, check=True, timeout=60)
+    second = subprocess.run([sys.executable, "-c", claim], capture_output=True, text=True, check=True, timeout=WITHIN_S)
     assert int(second.stdout) != preferred
 
 

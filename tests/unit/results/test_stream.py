@@ -15,6 +15,7 @@ import pytest
 
 from runtime.errors import ResultNotSerializable
 from runtime.results.encoding import encode
+from tests.waiting import WITHIN_S
 
 LONG = 'ä\n"\\x' * 400_000
 
@@ -153,5 +154,5 @@ LONG_DOCUMENTS: dict[str, tuple[str, int]] = {
 def test_a_document_much_larger_than_free_memory_is_written(value: str, length: int) -> None:
     """orjson alone crashes here: it does not survive a buffer that cannot grow."""
     script = SCARCE.replace("VALUE", value)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=WITHIN_S, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(length), "")

@@ -29,6 +29,7 @@ from runtime.task import MIB
 from runtime.uploads import Uploads
 from tests.tasks import spec
 from tests.unit.standing_walls import walls
+from tests.waiting import WITHIN_S
 
 T = TypeVar("T")
 EDGES = pa.table({"s": ["a", "b", "c"], "d": ["b", "c", "d"], "w": [1.0, 2.0, 3.0]})
@@ -86,7 +87,7 @@ class Rig:
             return
         self.wait(self.executor.close(), 30)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
+        self.thread.join(WITHIN_S)
         self.loop.close()
 
     def scratch_dirs(self) -> set[str]:
@@ -142,7 +143,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
 
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("GRAPHSIDE_CANARY", "secret")  # what a server has when it starts its template
-            rig = asyncio.run_coroutine_threadsafe(build(), loop).result(60)
+            rig = asyncio.run_coroutine_threadsafe(build(), loop).result(WITHIN_S)
 
         closers.append(rig.close)
         return rig

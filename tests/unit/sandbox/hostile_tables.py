@@ -40,7 +40,7 @@ def used(rig: Rig, content: bytes, file_type: str, payload: Any = PAYLOAD) -> st
     try:
         made = rig.wait(rig.uploads.parse(incoming.name, file_type, "", {}, user="1"))
         source = DatasetSource(uuid4().hex, {"edges": made["id"]}, made["byte_count"], dict(payload))
-        outcome = rig.run(source, LOOK, timeout_s=30)
+        outcome = rig.run(source, LOOK)
         assert outcome.cause != "TaskCrashed", outcome.failure
         return outcome.cause
     except RuntimeFailure as failure:

@@ -14,6 +14,7 @@ from runtime.sandbox.walls.rules import DENY, OWN_PID, PRETEND, AtMost, Check, E
 from runtime.sandbox.walls.syscalls import ARCHITECTURES, NEWEST_CALL, number_of
 from tests.unit.sandbox.bpf_machine import ALLOW, KILL, verdict
 from tests.unit.sandbox.filters import PID, POLICIES, Filter, says
+from tests.waiting import WITHIN_S
 
 EVERY = [(kind, machine) for kind in POLICIES for machine in ARCHITECTURES]
 X32 = 0x40000000
@@ -207,6 +208,6 @@ os.write(1, repr([tried(os.fork), tried(lambda: os.kill(os.getppid(), 0)), tried
     tried(lambda: kernel.syscall(0x40000000)), tried(lambda: kernel.syscall(460))]).encode())
 """
     done = subprocess.run(
-        [sys.executable, "-c", code.replace("POLICIES", stacked)], capture_output=True, timeout=60, check=True
+        [sys.executable, "-c", code.replace("POLICIES", stacked)], capture_output=True, timeout=WITHIN_S, check=True
     )
     assert done.stdout == repr([errno.EPERM, errno.EPERM, 0, errno.ENOSYS, errno.EPERM]).encode()

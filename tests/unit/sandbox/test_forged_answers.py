@@ -32,7 +32,8 @@ FORGED = {
 @pytest.mark.parametrize("answer_by_hand", FORGED.values(), ids=FORGED)
 def test_an_answer_made_by_hand_is_a_crash(rig: Rig, source: DatasetSource, answer_by_hand: dict[str, Any]) -> None:
     body = orjson.dumps({"run_s": 0, **answer_by_hand})
-    code = f"import os, time\ndef task(g):\n    os.write(4, {len(body).to_bytes(4, 'big') + body!r})\n    time.sleep(9)"
+    code = f"import os, time\ndef task(g):\n    os.write(4, {len(body).to_bytes(4, 'big') + body!r})"
+    code += "\n    time.sleep(1000)"
     assert rig.run(source, code).cause == "TaskCrashed"
 
 
@@ -43,7 +44,7 @@ def task(g):
     deep = b'[' * 200 + b']' * 200
     body = b'{"status":"failed","run_s":0,"failure":{"type":"TaskError","message":"x","fields":{"frames":%s}}}' % deep
     os.write(4, len(body).to_bytes(4, 'big') + body)
-    time.sleep(9)
+    time.sleep(1000)
 """
     assert rig.run(source, code).cause == "TaskCrashed"
 

@@ -249,7 +249,7 @@ def test_bytes_that_rot_are_told_or_read(rig: Rig, neighbour: DatasetSource) -> 
         rig.store.commit(path, object_id)
         source = DatasetSource(uuid4().hex, {"edges": object_id}, len(rotten), dict(PAYLOAD))
         try:
-            came.add(rig.run(source, LOOK, timeout_s=10).cause)
+            came.add(rig.run(source, LOOK).cause)
         except RuntimeFailure as failure:
             came.add(failure.type)
     assert came <= {"ok", "TaskError", "TaskCrashed", "DatasetUnreadable", "DatasetTooLarge", "RunInterrupted",

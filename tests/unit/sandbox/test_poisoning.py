@@ -148,7 +148,7 @@ def before(rig: Rig, source: DatasetSource) -> Any:
 @pytest.mark.parametrize("poison", POISONS)
 def test_what_a_run_does_the_next_does_not_see(rig: Rig, source: DatasetSource, before: Any, poison: str) -> None:
     code = POISONS[poison]
-    outcome = rig.run(source, code if "def task" in code else f"{code}\ndef task(g): return 1", timeout_s=10)
+    outcome = rig.run(source, code if "def task" in code else f"{code}\ndef task(g): return 1")
     # What it does to itself may be its own end; that it was done at all is what matters.
     assert outcome.failure is None or outcome.cause in ("TaskError", "TaskCrashed"), outcome.failure
     after = rig.run(source, LOOK)

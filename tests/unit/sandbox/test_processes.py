@@ -12,7 +12,7 @@ import pytest
 
 from runtime.errors import InvalidTable, Overloaded
 from tests.unit.sandbox.conftest import Rig, answer
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 COUNT = "def task(g): return len(g._edges)"
 
@@ -49,10 +49,10 @@ def test_a_run_whose_holder_is_killed_is_interrupted_by_name(own_rig: Rig) -> No
     source = own_rig.dataset()
     own_rig.run(source, COUNT)
     holder = holders(own_rig)[-1]
-    run = own_rig.begin(source, "import time\ndef task(g):\n    open('begun', 'w').close()\n    time.sleep(20)")
+    run = own_rig.begin(source, "import time\ndef task(g):\n    open('begun', 'w').close()\n    time.sleep(1000)")
     eventually(lambda: any(own_rig.scratch.glob("*/begun")))
     holder.kill()
-    assert run.result(30)[0].cause == "RunInterrupted"
+    assert run.result(WITHIN_S)[0].cause == "RunInterrupted"
 
 
 def test_a_killed_template_is_replaced_and_running_tasks_go_on(own_rig: Rig) -> None:
@@ -64,7 +64,7 @@ def test_a_killed_template_is_replaced_and_running_tasks_go_on(own_rig: Rig) -> 
     run = own_rig.begin(source, code)
     eventually(lambda: any(own_rig.scratch.glob("*/begun")))
     os.kill(old, signal.SIGKILL)
-    assert answer(run.result(30)[0]) == 7
+    assert answer(run.result(WITHIN_S)[0]) == 7
     assert answer(own_rig.run(own_rig.dataset(), COUNT)) == 3
     assert own_rig.template.pid != old
 
@@ -72,8 +72,15 @@ def test_a_killed_template_is_replaced_and_running_tasks_go_on(own_rig: Rig) -> 
 @pytest.mark.claim(6)
 def test_a_full_queue_refuses_at_once(own_rig: Rig) -> None:
     source = own_rig.dataset()
-    runs = [own_rig.begin(source, "import time\ndef task(g): time.sleep(0.3)") for _ in range(6)]
-    assert sum(isinstance(run.exception(30), Overloaded) for run in runs) == 2
+    sleeps = "import time\ndef task(g): time.sleep(1000)"
+    runs = {run_id: own_rig.begin(source, sleeps, run_id=run_id) for run_id in "abcdef"}
+    eventually(lambda: sum(run.done() for run in runs.values()) == 2)
+    for run_id, run in runs.items():
+        if run.done():
+            assert isinstance(run.exception(), Overloaded)
+        else:
+            own_rig.loop.call_soon_threadsafe(own_rig.executor.cancel, run_id)
+    eventually(lambda: all(run.done() for run in runs.values()))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +101,7 @@ def test_a_hundred_first_calls_load_a_dataset_once(make_rig: Callable[..., Rig])
     rig = make_rig(queue=200)
     source = rig.dataset()
     runs = [rig.begin(source, COUNT) for _ in range(100)]
-    assert [answer(run.result(60)[0]) for run in runs] == [3] * 100
+    assert [answer(run.result(WITHIN_S)[0]) for run in runs] == [3] * 100
     assert rig.executor.cache.counts.loads == 1
 
 

@@ -25,6 +25,7 @@ from runtime.sandbox.host.scratch import (
     scratch_use,
 )
 from tests.unit.sandbox.forked import as_user
+from tests.waiting import WITHIN_S
 
 OTHER = 12345
 """A user id other than ours."""
@@ -256,7 +257,7 @@ class TestRoot:
             "import os, sys\nfrom pathlib import Path\nfrom runtime.sandbox.host.scratch import ScratchRoot\n"
             "root = ScratchRoot(Path(sys.argv[1]), for_other_users=False)\nroot.make(None)\nos.kill(os.getpid(), 9)"
         )
-        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60, check=False)
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=WITHIN_S, check=False)
         assert done.returncode == -9
         assert len(list(tmp_path.iterdir())) == 1
         ScratchRoot(tmp_path, for_other_users=False).close()

@@ -38,7 +38,7 @@ import ctypes, time
 def task(g):
     libc = ctypes.CDLL(None)
     for _ in range(20): libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pause, None)
-    time.sleep(9)
+    time.sleep(1000)
 """
     outcome = rig.run(source, code, threads=8)
     assert outcome.failure is not None
@@ -50,10 +50,10 @@ def test_a_run_whose_first_thread_ends_is_ended(rig: Rig, source: DatasetSource)
     code = """
 import ctypes, os, threading, time
 def task(g):
-    threading.Thread(target=time.sleep, args=(9,)).start()
+    threading.Thread(target=time.sleep, args=(1000,)).start()
     ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)
 """
-    outcome = rig.run(source, code, timeout_s=8)
+    outcome = rig.run(source, code)
     assert outcome.cause == "TaskCrashed"
     assert outcome.failure is not None
     assert "main thread" in outcome.failure.message
@@ -64,7 +64,7 @@ def test_threads_that_outlive_the_answer_do_not_spoil_it(rig: Rig, source: Datas
 import threading, time
 def task(g):
     for _ in range(30): threading.Thread(target=bytearray, args=(2**21,)).start()
-    for _ in range(20): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()
+    for _ in range(20): threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
     time.sleep(0.02)
     return 1
 """

@@ -5,6 +5,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Scope
 
+from tests.waiting import WITHIN_S
+
 
 class Connection:
     """A request whose body comes when the test says so, and whose answer is taken when the test says so."""
@@ -44,7 +46,7 @@ class Connection:
         return b"".join(message.get("body", b"") for message in self.sent)
 
     async def answered(self) -> "Connection":
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_S):
             await self.task
         return self
 

@@ -16,7 +16,7 @@ from deployments.ingress.credentials import Credentials
 from deployments.ingress.errors import TooManyRequests
 from deployments.ingress.sender import sent_from
 from tests.unit.http.site import PASSWORD, Site
-from tests.waiting import eventually_async
+from tests.waiting import WITHIN_S, eventually_async
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ class SlowUsers(Users):
 
     def check(self, claim: Claim, password: str) -> Claim:
         self.checked.append(claim.username)
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(WITHIN_S)
         return super().check(claim, password)
 
 

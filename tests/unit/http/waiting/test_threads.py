@@ -11,6 +11,7 @@ from deployments.ingress.errors import TooManyRequests
 from deployments.ingress.sender import current_sender, sent_by, sent_from
 from deployments.ingress.threads import PASSWORD_NICENESS, Pool, Threads
 from runtime.errors import Overloaded
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,7 @@ class Gate:
 
     def enter(self, name: str = "") -> str:
         self.entered.append(name)
-        assert self._open.wait(10)
+        assert self._open.wait(WITHIN_S)
         return name
 
     def open(self) -> None:

@@ -18,7 +18,7 @@ from runtime.sandbox.host.template import TemplateProcess
 from tests.attacks import takeover
 from tests.unit.sandbox.conftest import PAYLOAD, Rig, answer
 from tests.unit.standing_walls import walls
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 
 JOB = "\ndef attack(request, *descriptors):\n    return {'through': task(None)}\n"
 HOLDER = (
@@ -64,7 +64,7 @@ def upload(rig: Rig, code: str, content: bytes = b"bytes") -> dict[str, Any]:
         incoming.unlink()
 
 
-def job(rig: Rig, code: str, *, timeout_s: float = 20, output: Path | None = None) -> Any:
+def job(rig: Rig, code: str, *, timeout_s: float = WITHIN_S, output: Path | None = None) -> Any:
     """Return the answer of a job that runs ``code``."""
     given = [os.open(output or os.devnull, os.O_RDWR | os.O_CREAT), os.open(UPLOADED, os.O_RDONLY)]
     given.append(os.memfd_create("scratch"))

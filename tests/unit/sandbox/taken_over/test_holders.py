@@ -26,7 +26,7 @@ HOLDER_LIES = {
 
 @pytest.mark.parametrize("lie", HOLDER_LIES)
 def test_a_holder_that_lies_is_a_dataset_that_cannot_be_read(taken: Rig, neighbour: DatasetSource, lie: str) -> None:
-    code = f"import os\ndef attack(*_):\n    os.write(3, {HOLDER_LIES[lie]!r})\n    import time; time.sleep(60)"
+    code = f"import os\ndef attack(*_):\n    os.write(3, {HOLDER_LIES[lie]!r})\n    import time; time.sleep(1000)"
     loads = taken.executor.cache.counts.loads
     with pytest.raises(RuntimeFailure) as told:
         taken.run(hostile_dataset(taken, code), GOOD)
@@ -54,7 +54,7 @@ def attack(*_):
             for fd in given: socket.send_fds(channel, [body], [fd])
         except OSError:
             break
-    time.sleep(60)
+    time.sleep(1000)
 """
 GIVEN_AWAY = {
     "the-template": "[os.pidfd_open(os.getppid())]",

@@ -94,11 +94,11 @@ def test_a_job_has_its_descriptors_and_does_with_them_what_they_are_for(taken: R
     "code",
     [
         "while True: pass",
-        "import signal, time\nfor n in set(signal.Signals) - {9, 19}: signal.signal(n, signal.SIG_IGN)\ntime.sleep(60)",
+        "import signal, time\nfor n in set(signal.Signals) - {9, 19}: signal.signal(n, signal.SIG_IGN)\ntime.sleep(99)",
         "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
-        "import threading, time\n[threading.Thread(target=time.sleep, args=(60,)).start() for _ in range(20)]",
-        "import os\nos.close(3)\nimport time; time.sleep(60)",
-        "import os\nos.write(3, b'\\0\\1')\nimport time; time.sleep(60)",
+        "import threading, time\n[threading.Thread(target=time.sleep, args=(1000,)).start() for _ in range(20)]",
+        "import os\nos.close(3)\nimport time; time.sleep(1000)",
+        "import os\nos.write(3, b'\\0\\1')\nimport time; time.sleep(1000)",
         "import os\nwhile True: os.write(3, b'\\0\\0')",
     ],
     ids=["loops", "ignores", "stops", "threads", "hangs-up", "half-a-frame", "talks-on"],
@@ -129,7 +129,7 @@ import os, time
 def attack(*_):
     data = {len(data).to_bytes(4, "big") + data!r}
     while data: data = data[os.write(3, data):]
-    time.sleep(60)
+    time.sleep(1000)
 """
 
 
