@@ -35,6 +35,7 @@ _ITEMS: Final = 50
 _SHORT_ITEMS: Final = 10
 _DEPTH: Final = 3
 _DETAIL_BYTES: Final = 16 * 1024
+_SURELY_SHORT: Final = 1000  # characters, of which each takes at most 12 bytes
 _ESCAPED_CATEGORIES: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _SECRETS: Final = frozenset(("password", "token", "secret", "code", "source", "execute", "authorization", "cookie"))
 
@@ -162,10 +163,16 @@ def _escaped(character: str) -> str:
 
 def _bounded(detail: dict[str, Any]) -> dict[str, Any]:
     """Return the detail, or what is short of it if it is long, with the names of what was left out."""
-    if len(json.dumps(detail)) <= _DETAIL_BYTES:
+    if _is_surely_short(detail) or len(json.dumps(detail)) <= _DETAIL_BYTES:
         return detail
     short = {name: value for name, value in detail.items() if not isinstance(value, dict | list)}
     return {**dict(list(short.items())[:_SHORT_ITEMS]), "left_out": sorted(detail.keys() - short.keys())[:_SHORT_ITEMS]}
+
+
+def _is_surely_short(detail: dict[str, Any]) -> bool:
+    """Return True for nearly every detail: a few short texts, which need not be encoded to know that."""
+    values = detail.values()
+    return all(type(value) is str for value in values) and sum(map(len, (*detail, *values))) <= _SURELY_SHORT
 
 
 def _plain(value: object, depth: int) -> Any:

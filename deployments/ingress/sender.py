@@ -3,9 +3,7 @@
 Everything that senders share is served in turn by this key (``threads.py``, ``runtime/turns.py``).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Final
 
 from auth.addresses import network_of
@@ -18,14 +16,19 @@ def current_sender() -> str:
     return _SENDER.get()
 
 
-@contextmanager
-def sent_from(address: str) -> Iterator[None]:
+class sent_from:  # noqa: N801  # a context manager, and no generator, because every request enters it
     """Let the block work for whoever is at an address."""
-    before = _SENDER.set(f"address {network_of(address)}")
-    try:
-        yield
-    finally:
-        _SENDER.reset(before)
+
+    __slots__ = ("_before", "_sender")
+
+    def __init__(self, address: str) -> None:
+        self._sender = f"address {network_of(address)}"
+
+    def __enter__(self) -> None:
+        self._before: Token[str] = _SENDER.set(self._sender)
+
+    def __exit__(self, *_: object) -> None:
+        _SENDER.reset(self._before)
 
 
 def sent_by(user_id: int) -> None:

@@ -7,8 +7,7 @@ nothing: it was valid when the request came.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from auth.errors import Unauthenticated
@@ -26,22 +25,14 @@ class Standing:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
-        self._watched: dict[AnyClaims, list[Callable[[], object]]] = {}
+        self._watched: dict[_Watched, None] = {}
         self._looking: asyncio.Task[None] | None = None
         self._has_changed = False
         credentials.snapshot.when_forgotten(self._look_again)
 
-    @contextmanager
-    def watch(self, claims: AnyClaims, end: Callable[[], object]) -> Iterator[None]:
+    def watch(self, claims: AnyClaims, end: Callable[[], object]) -> "_Watched":
         """Call ``end`` if the log-in ends while the block lasts."""
-        ends = self._watched.setdefault(claims, [])
-        ends.append(end)
-        try:
-            yield
-        finally:
-            ends.remove(end)
-            if not ends:
-                self._watched.pop(claims, None)
+        return _Watched(self._watched, claims, end)
 
     async def during(self, claims: AnyClaims, run: Awaitable[T]) -> T:
         """Return what a run returns. Raise ``TaskCancelled``, and cancel the run, if the caller's log-in ends first."""
@@ -71,11 +62,12 @@ class Standing:
         try:
             while self._has_changed:
                 self._has_changed = False
-                for claims in list(self._watched):
+                for claims in dict.fromkeys(watched.claims for watched in self._watched):
                     if not await self._is_valid(claims):
-                        log.info("caller.log_in_ended requests=%d", len(self._watched.get(claims, ())))
-                        for end in list(self._watched.get(claims, ())):
-                            end()
+                        lost = [watched for watched in self._watched if watched.claims == claims]
+                        log.info("caller.log_in_ended requests=%d", len(lost))
+                        for watched in lost:
+                            watched.end()
         finally:
             self._looking = None
 
@@ -87,3 +79,20 @@ class Standing:
         except (CatalogError, RuntimeFailure):  # not known now; the next poll asks again
             return True
         return True
+
+
+class _Watched:
+    """A request that goes on. It is no generator, because every run is watched."""
+
+    __slots__ = ("_all", "claims", "end")
+
+    def __init__(self, others: "dict[_Watched, None]", claims: AnyClaims, end: Callable[[], object]) -> None:
+        self._all = others
+        self.claims = claims
+        self.end = end
+
+    def __enter__(self) -> None:
+        self._all[self] = None
+
+    def __exit__(self, *_: object) -> None:
+        del self._all[self]

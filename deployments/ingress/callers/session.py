@@ -33,10 +33,12 @@ def credential_of(request: Request) -> Credential | None:
     header was meant for a proxy that asks for a password.
     """
     header = request.headers.get("authorization")
-    session = read_cookie(request, SESSION)
-    if header is not None and (session is None or _is_bearer(header)):
+    if header is not None and _is_bearer(header):
         return Credential(bearer(header), from_cookie=False)
-    return None if session is None else Credential(session, from_cookie=True)
+    session = read_cookie(request, SESSION)
+    if session is not None:
+        return Credential(session, from_cookie=True)
+    return None if header is None else Credential(bearer(header), from_cookie=False)
 
 
 async def principal(request: Request, services: Services) -> Principal:

@@ -152,6 +152,9 @@ class _Answer:
             await self._send(message)
 
     async def _begin(self, head: Message) -> None:
+        if head["status"] == 200 and self._is_small(head):
+            await self._send(head)
+            return
         headers = MutableHeaders(raw=head.setdefault("headers", []))
         if head["status"] == 304 and self.is_known and self._coding is not None:
             _add_suffix(headers, self._coding)
@@ -164,12 +167,16 @@ class _Answer:
         else:
             self._head = head
 
+    def _is_small(self, head: Message) -> bool:
+        for name, value in head.get("headers", ()):
+            if name == b"content-length":
+                return value.isdigit() and int(value) < self._over_bytes
+        return False
+
     def _may_shrink(self, status: int, headers: MutableHeaders) -> bool:
-        length = headers.get("content-length", "")
-        is_large = not length.isdigit() or int(length) >= self._over_bytes
+        """Return whether an answer that is not small may become smaller."""
         return (
             status == 200
-            and is_large
             and headers.get("content-type", "").startswith(_KINDS)
             and "content-encoding" not in headers
             and "no-transform" not in headers.get("cache-control", "")

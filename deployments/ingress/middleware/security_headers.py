@@ -61,19 +61,21 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         page = self._viewer if scope["path"].rstrip("/") == VIEWER_PATH else self._others
-        rules = page["https" if scope["scheme"] == "https" else "http"]
+        names, rules = page["https" if scope["scheme"] == "https" else "http"]
 
         async def send_with_rules(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.get("headers", [])
                 own = {name for name, _ in headers}
-                message["headers"] = [*headers, *(rule for rule in rules if rule[0] not in own)]
+                added = rules if names.isdisjoint(own) else [rule for rule in rules if rule[0] not in own]
+                message["headers"] = [*headers, *added]
             await send(message)
 
         await self._app(scope, receive, send_with_rules)
 
 
-def _encoded(rules: Mapping[str, str], scheme: str) -> tuple[Header, ...]:
-    """Return the headers in the form of ASGI, made once for all answers."""
+def _encoded(rules: Mapping[str, str], scheme: str) -> tuple[frozenset[bytes], tuple[Header, ...]]:
+    """Return the names, and the headers in the form of ASGI, made once for all answers."""
     added = _HTTPS_ANSWER if scheme == "https" else {}
-    return tuple((name.lower().encode(), value.encode()) for name, value in {**rules, **added}.items())
+    headers = tuple((name.lower().encode(), value.encode()) for name, value in {**rules, **added}.items())
+    return frozenset(name for name, _ in headers), headers

@@ -167,6 +167,8 @@ def _engine(asked: EngineName | None, services: Services) -> tuple[EngineName, b
 
 def _accepts_text(request: Request) -> bool:
     """Return True if ``Accept`` allows text. If it allows JSON only, a string becomes a JSON string."""
-    accept = request.headers.get("accept", "*/*")
+    accept = request.headers.get("accept")
+    if accept is None:
+        return True
     kinds = [item.partition(";")[0].strip() for item in accept.split(",")]
     return any(kind in ("*/*", "text/*", "text/plain") for kind in kinds)

@@ -1,6 +1,7 @@
 """Parameters that several routes take. A name in a path means the same in every path."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
@@ -25,14 +26,30 @@ def _path(name: str, description: str, schema: Schema, example: str) -> Paramete
     return Parameter(name, description, schema, example, "path", is_required=True)
 
 
-def check_parameters(request: Request, parameters: Iterable[Parameter]) -> None:
-    """Raise ``NotFound`` or ``InvalidRequest`` for a text in path or query that is longer than its parameter may be."""
-    for parameter in parameters:
-        most = _most_characters(parameter.schema)
-        if parameter.location == "path" and len(request.path_params[parameter.name]) > most:
-            raise NotFound(f"no {parameter.name} has more than {most} characters")
-        if parameter.location == "query" and len(request.query_params.get(parameter.name, "")) > most:
-            raise InvalidRequest(f"{parameter.name} must have at most {most} characters")
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most characters of each parameter of a route, by name."""
+
+    path: tuple[tuple[str, int], ...]
+    query: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def of(cls, parameters: Iterable[Parameter]) -> "Bounds":
+        """Return the bounds of these parameters. Raises ``KeyError`` for a parameter that has none."""
+        most = [(one.location, one.name, _most_characters(one.schema)) for one in parameters]
+        return cls(
+            path=tuple((name, count) for location, name, count in most if location == "path"),
+            query=tuple((name, count) for location, name, count in most if location == "query"),
+        )
+
+    def check(self, request: Request) -> None:
+        """Raise ``NotFound`` or ``InvalidRequest`` for a text that is longer than its parameter may be."""
+        for name, most in self.path:
+            if len(request.path_params[name]) > most:
+                raise NotFound(f"no {name} has more than {most} characters")
+        for name, most in self.query:
+            if len(request.query_params.get(name, "")) > most:
+                raise InvalidRequest(f"{name} must have at most {most} characters")
 
 
 def _most_characters(schema: Schema) -> int:

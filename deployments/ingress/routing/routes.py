@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from deployments.ingress.body import read_model
 from deployments.ingress.callers.call import Call, OpenCall, OptionalCall, read_promptly
@@ -32,7 +33,7 @@ from deployments.ingress.routing.declarations import (
     json_answer,
     json_body,
 )
-from deployments.ingress.routing.parameters import IN_PATHS, check_parameters
+from deployments.ingress.routing.parameters import IN_PATHS, Bounds
 from deployments.ingress.sender import sent_by
 from deployments.ingress.services import services_of
 
@@ -64,6 +65,12 @@ class Operation:
     answers_page: bool
     audit: tuple[str, ...] | None
     ends_with_caller: bool
+    bounds: Bounds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as plain ASGI. Errors are answered outside, in one place for all routes."""
+        response = await self.serve(Request(scope, receive, send))
+        await response(scope, receive, send)
 
     async def serve(self, request: Request) -> Response:
         """Call the handler for a caller who may call it, with the body that it takes.
@@ -80,13 +87,13 @@ class Operation:
         limit = SMALL_BODY_BYTES if self.body is None else self.body.limit(services.settings)
         match self.access:
             case "open" | "key" | "credential":
-                check_parameters(request, self.parameters)
+                self.bounds.check(request)
                 return await self.handler(OpenCall(request, services, await self._body_of(request, limit), limit))
             case "optional":
                 caller = await reader(request, services)
                 if caller is not None:
                     sent_by(caller.user_id)
-                check_parameters(request, self.parameters)
+                self.bounds.check(request)
                 body = await self._body_of(request, limit)
                 return await self.handler(OptionalCall(request, services, body, limit, caller))
             case "user":
@@ -96,8 +103,9 @@ class Operation:
         caller = await find()
         sent_by(caller.user_id)
         again = partial(check_again, find, services, caller)
-        check_parameters(request, self.parameters)
-        body = await read_promptly(self._body_of(request, limit), again)
+        self.bounds.check(request)
+        has_body = self.body is not None and self.body.model is not None
+        body = await read_promptly(self._body_of(request, limit), again) if has_body else None
         return await self.handler(Call(request, services, body, limit, caller, self.audit or (), again))
 
     async def _body_of(self, request: Request, limit: int) -> Any:
@@ -201,19 +209,21 @@ class Routes:
 
         def register(handler: Handler[Any]) -> Handler[Any]:
             for path in paths:
+                taken = (*_parameters_in(path), *parameters)
                 for method in methods.split():
                     operation = Operation(
                         method=method,
                         path=path,
                         handler=handler,
                         access=access,
-                        parameters=(*_parameters_in(path), *parameters),
+                        parameters=taken,
                         body=json_body(body) if isinstance(body, type) else body,
                         answers=described,
                         errors=errors,
                         answers_page=answers_page,
                         audit=audit,
                         ends_with_caller=ends_with_caller,
+                        bounds=Bounds.of(taken),
                     )
                     self.operations.append(operation)
             return handler
@@ -224,7 +234,7 @@ class Routes:
     def routes(self) -> list[Route]:
         """Return a route for each operation and slash form."""
         return [
-            Route(form, operation.serve, methods=[operation.method])
+            Route(form, operation, methods=[operation.method])
             for operation in self.operations
             for form in dict.fromkeys((operation.path, operation.path.rstrip("/") + "/"))
         ]
