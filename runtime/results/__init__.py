@@ -2,6 +2,7 @@
 
 - ``kinds``: the formats, the kinds of result and their media types.
 - ``encoding``: the entrance, ``encode``. ``returned`` finds the tables in what the task returned, or refuses it.
+- ``record_frames``: a list of records as a frame.
 - ``csv_tables``, ``parquet_tables``: a frame as CSV or Parquet. ``sink``: the file that every writer writes to.
 - ``object_columns``: which columns of Python objects Arrow keeps as they are. ``cell_texts``: the others as text.
 - ``stream``: JSON of any size, in pieces. ``survey`` says which values are too large for one piece.

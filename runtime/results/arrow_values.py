@@ -1,7 +1,10 @@
 """Arrow arrays as lists of Python values, without a digit lost: no integer passes through a float on its way."""
 
+import contextlib
 from typing import Any, Final
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
@@ -19,7 +22,6 @@ _LISTS: Final = (
     types.is_large_list_view,
 )
 TEXTS: Final = (types.is_string, types.is_large_string, types.is_string_view)
-run_end_decode: Final = getattr(pc, "run_end_decode")  # noqa: B009  # its stubs lack it
 
 _READABLE: Final = frozenset({"arrow.uuid", "arrow.json", "arrow.bool8"})
 """Extension types whose Python values say more than their storage does."""
@@ -32,8 +34,11 @@ def arrow_values(array: Array) -> list[Any]:
     """
     kind = array.type
     if is_plain(kind):
-        values: list[Any] = array.to_pylist()
-        return values
+        with contextlib.suppress(OverflowError):  # a date after the year 9999
+            values: list[Any] = array.to_pylist()
+            return values
+    if types.is_run_end_encoded(kind):
+        return arrow_values(decoded(array))
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
         if isinstance(array, pa.ChunkedArray):  # no chunk at all, or more than fit into one
@@ -42,6 +47,9 @@ def arrow_values(array: Array) -> list[Any]:
         return _of_extension(array)
     if types.is_timestamp(kind):
         return list(iso_datetimes(array.to_pandas()))
+    if types.is_date(kind):
+        midnights = iso_datetimes(array.cast(pa.timestamp("s")).to_pandas())
+        return [None if text is None else text.partition("T")[0] for text in midnights]
     if types.is_duration(kind):
         return list(array.to_pandas().tolist())
     if types.is_time64(kind):
@@ -49,8 +57,6 @@ def arrow_values(array: Array) -> list[Any]:
     if types.is_dictionary(kind):
         choices = arrow_values(array.dictionary)
         return [None if index is None else choices[index] for index in array.indices.to_pylist()]
-    if types.is_run_end_encoded(kind):
-        return arrow_values(run_end_decode(array))
     if types.is_interval(kind):
         return [None if value is None else tuple(value) for value in array.to_pylist()]
     if types.is_map(kind):
@@ -60,7 +66,10 @@ def arrow_values(array: Array) -> list[Any]:
         return _of_struct(array)
     if types.is_union(kind):
         return [arrow_values(pa.array([scalar.value], scalar.value.type))[0] for scalar in array]
-    return [None if row.values is None else arrow_values(row.values) for row in array]
+    if is_list(kind):
+        return [None if row.values is None else arrow_values(row.values) for row in array]
+    plain: list[Any] = array.to_pylist()
+    return plain
 
 
 def is_plain(kind: Type) -> bool:
@@ -86,11 +95,44 @@ def is_list(kind: Type) -> bool:
 
 
 def decoded(column: Array) -> Array:
-    """Return a dictionary's values as a column of the type that they have."""
-    kind: Type = column.type
+    """Return a dictionary's values, or those of runs, as a column of the type that they have without views."""
+    kind: Type = without_views(column.type.value_type)
     if hasattr(column, "chunks"):
-        return pa.chunked_array([decoded(chunk) for chunk in column.chunks], kind.value_type)
-    return column.dictionary.take(column.indices)
+        return pa.chunked_array([decoded(chunk) for chunk in column.chunks], kind)
+    if types.is_dictionary(column.type):
+        return column.dictionary.cast(kind).take(column.indices)
+    rows = np.arange(column.offset, column.offset + len(column))
+    runs = np.searchsorted(column.run_ends.to_numpy(), rows, side="right")
+    return column.values.cast(kind).take(pa.array(runs))
+
+
+def without_views(kind: Type) -> Type:
+    """Return the type with plain texts and bytes for views of them, and in lists for bytes of one length.
+
+    Arrow writes, cuts and picks few columns of views, and pandas reads no such lists.
+    """
+    if types.is_string_view(kind):
+        return pa.large_string()
+    if types.is_binary_view(kind):
+        return pa.large_binary()
+    if types.is_struct(kind):
+        return pa.struct([_field_without_views(kind.field(index)) for index in range(kind.num_fields)])
+    if types.is_map(kind):
+        return pa.map_(without_views(kind.key_type), without_views(kind.item_type))
+    if not is_list(kind):
+        return kind
+    item = _field_without_views(kind.value_field)
+    if types.is_fixed_size_binary(item.type):
+        item = item.with_type(pa.binary())
+    if types.is_fixed_size_list(kind):
+        return pa.list_(item, kind.list_size)
+    if types.is_list_view(kind) or types.is_large_list_view(kind):
+        return pa.list_view(item) if types.is_list_view(kind) else pa.large_list_view(item)
+    return pa.large_list(item) if types.is_large_list(kind) else pa.list_(item)
+
+
+def _field_without_views(field: Any) -> Any:
+    return field.with_type(without_views(field.type))
 
 
 def is_of_pandas(kind: Type) -> bool:
@@ -98,8 +140,21 @@ def is_of_pandas(kind: Type) -> bool:
     return isinstance(kind, pa.BaseExtensionType) and kind.extension_name.startswith("pandas.")
 
 
+def are_intervals_with_a_gap(array: Array) -> bool:
+    """Return True for intervals of integers of which one is missing: pandas makes up an interval in its place."""
+    kind: Type = array.type
+    return bool(
+        array.null_count
+        and kind.extension_name == "pandas.interval"
+        and types.is_integer(kind.storage_type.field("left").type)
+    )
+
+
 def _of_extension(array: Array) -> list[Any]:
     if is_of_pandas(array.type):
+        if are_intervals_with_a_gap(array):
+            rows, closed = array.storage.to_pylist(), array.type.closed
+            return [None if row is None else pd.Interval(row["left"], row["right"], closed) for row in rows]
         return list(array.to_pandas().tolist())
     return arrow_values(array.storage)
 

@@ -1,5 +1,6 @@
 """Frames of pandas, Arrow and cuDF, behind the few functions that the writers need."""
 
+import operator
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.pandas_compat  # else the first conversion of a run would import it
 from pyarrow import types
 
-from runtime.results.arrow_values import TEXTS, decoded, is_of_pandas
+from runtime.results.arrow_values import TEXTS, are_intervals_with_a_gap, arrow_values, decoded, is_of_pandas
 from runtime.results.values import Unwritable, key_text
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def to_pandas(frame: "Frame") -> pd.DataFrame:
     if isinstance(frame, pd.DataFrame):
         return frame
     table = frame if isinstance(frame, (pa.Table, pa.RecordBatch)) else to_arrow(frame)
-    if any(_is_no_category(column) for column in table.columns):
-        columns = [decoded(column) if _is_no_category(column) else column for column in table.columns]
-        table = pa.table(columns, names=table.schema.names)
+    columns = table.columns
+    convertible = list(map(_convertible, columns))
+    if any(map(operator.is_not, convertible, columns)):
+        table = pa.table(convertible, names=table.schema.names)
     converted: pd.DataFrame = table.to_pandas(types_mapper=_dtype_of, ignore_metadata=True)
     return converted
 
@@ -71,15 +73,26 @@ def _dtype_of(kind: pa.DataType) -> pd.ArrowDtype | None:
     return None if held else pd.ArrowDtype(kind)
 
 
+def _convertible(column: Any) -> Any:
+    """Return a column that pandas does not change."""
+    if isinstance(column.type, pa.BaseExtensionType) and are_intervals_with_a_gap(column):
+        return pa.array([None if value is None else str(value) for value in arrow_values(column)], pa.string())
+    return decoded(column) if types.is_run_end_encoded(column.type) or _is_no_category(column) else column
+
+
 def _is_no_category(column: Any) -> bool:
-    """Return True for a dictionary that pandas cannot make categories of, or not without losing digits."""
+    """Return True for a dictionary that pandas cannot make categories of, or not without losing digits or a zone."""
     if not types.is_dictionary(column.type):
         return False
     kind = column.type.value_type
-    if not (types.is_primitive(kind) or any(is_text(kind) for is_text in TEXTS)):
+    if not (types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind)):
         return True
     chunks = column.chunks if hasattr(column, "chunks") else [column]
-    return any(chunk.dictionary.null_count for chunk in chunks)
+    return any(chunk.dictionary.null_count or _repeats(chunk.dictionary) for chunk in chunks)
+
+
+def _repeats(values: Any) -> bool:
+    return len(values.unique()) < len(values)
 
 
 def to_arrow(frame: "Frame") -> pa.Table:

@@ -10,7 +10,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyarrow import types
+
+from runtime.results.nested_values import contents_of
 
 Column: TypeAlias = "pd.Series[Any]"
 Array = Any  # pa.Array or pa.ChunkedArray
@@ -31,6 +32,10 @@ _TOGETHER: Final[tuple[tuple[type, ...], ...]] = (
 )
 """Types that a column may mix. Arrow takes others for one another: a UUID beside a number for a number."""
 
+_KEPT: Final = frozenset({"string", "integer", "boolean", "bytes"})
+"""What pandas calls values that Arrow keeps as they are, or refuses."""
+
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset, np.ndarray)
 _UNRELIABLE: Final = (np.datetime64, np.timedelta64, memoryview)
 
 
@@ -45,23 +50,35 @@ def kinds_of(column: Column) -> set[type]:
 
 def array_of(column: Column) -> Array | None:
     """Return the values of a column of objects as Arrow keeps them; None if Arrow has no type for all of them."""
-    kinds = kinds_of(column)
+    is_kept = pd.api.types.infer_dtype(column, skipna=True) in _KEPT
+    kinds: set[type] = set() if is_kept else kinds_of(column)
     if kinds and kinds <= _PANDAS_TIMES:
         column = column.where(column.notna(), pd.NaT).infer_objects()
         if column.dtype == object:
             return None
-    elif not _are_alike(column, kinds):
+    elif not is_kept and not _are_alike(column, kinds):
+        return None
+    is_checked = len(kinds) > 1 or any(issubclass(kind, _CONTAINERS) for kind in kinds)
+    found = contents_of(column.tolist()) if is_checked else None
+    if is_checked and (found is None or found.would_crash()):
         return None
     try:
         array = pa.array(column, from_pandas=True)
     except MemoryError:
         raise
-    except REFUSALS:
-        return None
-    is_nested = types.is_nested(array.type)
-    if (is_nested or len(kinds) > 1) and not all(map(_is_same, column, array.to_pylist())):
+    except REFUSALS as refusal:
+        return _unsigned(column) if isinstance(refusal, OverflowError) else None
+    if found is not None and not found.are_kept() and not all(map(_is_same, column, array.to_pylist())):
         return None
     return array
+
+
+def _unsigned(column: Column) -> Array | None:
+    """Return integers as ``uint64``; None if one does not fit. By itself Arrow tries no type but ``int64``."""
+    try:
+        return pa.array(column, pa.uint64(), from_pandas=True)
+    except REFUSALS:
+        return None
 
 
 def _are_alike(column: Column, kinds: set[type]) -> bool:

@@ -12,7 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 from pyarrow import types
 
-from runtime.results.arrow_values import TEXTS, arrow_values, decoded, is_list, is_of_pandas, run_end_decode
+from runtime.results.arrow_values import (
+    are_intervals_with_a_gap,
+    arrow_values,
+    decoded,
+    is_list,
+    is_of_pandas,
+    without_views,
+)
 from runtime.results.cell_texts import text_column
 from runtime.results.frames import column_names, to_arrow
 from runtime.results.object_columns import REFUSALS, array_of, kinds_of
@@ -48,9 +55,6 @@ _STORABLE: Final = frozenset(
 )
 """Types that Parquet has, and readers read. Most columns are of one of them."""
 
-_KEPT: Final = ({str}, {int}, {bool})
-"""Types of the values of an object column that Arrow converts as they are, or refuses."""
-
 _EXACT: Final = frozenset({*_NULLABLE.values(), *(f"{kind}[pyarrow]" for kind in _NULLABLE)})
 _NO_INDEX: Final = b'"index_columns": [],'
 _NOTHING_SAID: Final = {
@@ -58,7 +62,7 @@ _NOTHING_SAID: Final = {
     "creator": {"library": "pyarrow", "version": pa.__version__},
     "pandas_version": pd.__version__,
 }
-_FOR_DICTIONARIES: Final = (*TEXTS, types.is_binary, types.is_large_binary)
+_FOR_DICTIONARIES: Final = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
 
 
 def write_parquet(frame: "Frame", out: "Sink") -> None:
@@ -78,67 +82,70 @@ def write_parquet(frame: "Frame", out: "Sink") -> None:
 
 
 def _of_pandas(frame: pd.DataFrame) -> pa.Table:
+    """Return the frame in columns that Arrow has types for."""
     frame = frame.set_axis(column_names(frame), axis=1)
     frame.attrs = {}  # they would have to be JSON, and no reader uses them
-    try:
-        return _converted(frame, with_care=False)
-    except MemoryError:
-        raise
-    except REFUSALS:  # an integer over 64 bits, a lone surrogate
-        return _converted(frame, with_care=True)
-
-
-def _converted(frame: pd.DataFrame, *, with_care: bool) -> pa.Table:
-    """Return the frame in columns that Arrow has types for. ``with_care``: Arrow has none for some plain values."""
-    changes = {}
+    changes: dict[int, Any] = {}
+    arrays: dict[int, Column] = {}
     for position, dtype in enumerate(frame.dtypes):
         is_plain = isinstance(dtype, np.dtype) and dtype.kind in "biufmM" and dtype.itemsize <= 8
         if is_plain or isinstance(dtype, pd.StringDtype):
             continue  # as most columns are
         column = frame.iloc[:, position]
-        changed = _convertible(column, with_care)
-        if changed is not column:
+        changed = _convertible(column)
+        if not isinstance(changed, pd.Series):
+            arrays[position] = changed
+            changes[position] = np.full(len(frame), None, object)
+        elif changed is not column:
             changes[position] = changed.array
     if changes:
         frame = frame.copy(deep=False)
         for position, values in changes.items():
             frame.isetitem(position, values)
     # one thread: a seat has one core's worth of time, and a pool would start here
-    return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
+    table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
+    for position, array in arrays.items():
+        table = table.set_column(position, table.column_names[position], array)
+    return table
 
 
-def _convertible(column: "pd.Series[Any]", with_care: bool) -> "pd.Series[Any]":
-    """Return the column, or one of the same values that Arrow has a type for."""
+def _convertible(column: "pd.Series[Any]") -> "pd.Series[Any] | Column":
+    """Return the column, or one of the same values that Arrow has a type for, or their array."""
     dtype = column.dtype
     if isinstance(dtype, pd.SparseDtype):
         return column.astype(dtype.subtype)
     if isinstance(dtype, pd.CategoricalDtype):
         labels = pd.Series(dtype.categories)
         return column if labels.dtype != object or _is_kept(labels) else _as_text(column, labels)
+    if isinstance(dtype, pd.ArrowDtype):
+        return pa.array(column, from_pandas=True) if _is_unknown_to_pandas(dtype.pyarrow_dtype) else column
     if pd.api.types.is_object_dtype(dtype):
-        return _of_objects(column, with_care)
+        return _of_objects(column)
     if isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize > np.dtype(np.float64).itemsize:
         return column.astype(np.float64)
     return _as_text(column, column) if isinstance(dtype, np.dtype) and dtype.kind in "cV" else column
 
 
-def _of_objects(column: "pd.Series[Any]", with_care: bool) -> "pd.Series[Any]":
-    kinds = kinds_of(column)
-    if kinds in _KEPT and not with_care:
-        return column
-    if kinds and all(issubclass(kind, _SIMPLER) for kind in kinds):
-        column = pd.Series([plain(value) for value in column], column.index, object, column.name)
+def _is_unknown_to_pandas(kind: Any) -> bool:
+    """Return True for a type of Arrow of which pandas cannot say which dtype of numpy is nearest."""
+    return bool(types.is_nested(kind) or types.is_run_end_encoded(kind) or without_views(kind) != kind)
+
+
+def _of_objects(column: "pd.Series[Any]") -> "pd.Series[Any] | Column":
     array = array_of(column)
-    if array is None and kinds <= {list}:
-        array = _map_of(column)
-        if array is not None:
-            return pd.Series(array, column.index, pd.ArrowDtype(array.type), column.name)
+    if array is None:
+        kinds = kinds_of(column)
+        if kinds and all(issubclass(kind, _SIMPLER) for kind in kinds):
+            column = pd.Series([plain(value) for value in column], column.index, object, column.name)
+            array = array_of(column)
+        elif kinds <= {list}:
+            array = _map_of(column)
     if array is None or (_has_no_place(array.type) and not isinstance(array.type, pa.BaseExtensionType)):
         return _as_text(column, column)
     # A dtype of Arrow's would be noted, and come back, where objects were.
     if types.is_timestamp(array.type) or types.is_duration(array.type):
         return pd.Series(array.to_pandas().array, column.index)
-    return column
+    return array
 
 
 def _map_of(column: "pd.Series[Any]") -> Any | None:
@@ -182,13 +189,13 @@ def _storable(column: Column, name: str) -> Column:
     """Return a column of a type that Parquet has, and that readers read."""
     kind: Any = column.type
     if types.is_dictionary(kind):
-        kept = any(is_one(kind.value_type) for is_one in _FOR_DICTIONARIES)
-        return column if kept else _storable(decoded(column), name)
+        return column if _is_kept_dictionary(column) else _storable(decoded(column), name)
     if types.is_run_end_encoded(kind):
-        chunks = [run_end_decode(chunk) for chunk in column.chunks]
-        return _storable(pa.chunked_array(chunks, kind.value_type), name)
+        return _storable(decoded(column), name)
     if isinstance(kind, pa.BaseExtensionType):
-        if is_of_pandas(kind) or kind.extension_name in _KEPT_EXTENSIONS:
+        if is_of_pandas(kind):
+            return text_column(arrow_values(column), name) if are_intervals_with_a_gap(column) else column
+        if kind.extension_name in _KEPT_EXTENSIONS:
             return column
         if kind.extension_name == "arrow.bool8":
             return column.cast(pa.int8()).cast(pa.bool_())
@@ -199,7 +206,18 @@ def _storable(column: Column, name: str) -> Column:
     if types.is_time64(kind) and kind.unit == "ns":  # pandas reads no time of day with nanoseconds
         whole = not pc.any(pc.not_equal(_rest(column.cast(pa.int64()), 1000), pa.scalar(0, pa.int64()))).as_py()
         return column.cast(pa.time64("us")) if whole else text_column(arrow_values(column), name)
-    return column
+    simpler = without_views(kind)
+    if simpler == kind:
+        return column
+    try:
+        return column.cast(simpler)
+    except pa.ArrowNotImplementedError:  # a view of lists
+        return pa.chunked_array([pa.array(column.to_pylist(), simpler)])
+
+
+def _is_kept_dictionary(column: Column) -> bool:
+    is_kept = any(is_one(column.type.value_type) for is_one in _FOR_DICTIONARIES)
+    return is_kept and not any(chunk.dictionary.null_count for chunk in column.chunks)
 
 
 def _rest(numbers: Column, divisor: int) -> Column:
@@ -210,13 +228,18 @@ def _rest(numbers: Column, divisor: int) -> Column:
 def _has_no_place(kind: Any) -> bool:
     """Return True for a type that has none in Parquet, or that readers do not read."""
     if types.is_struct(kind):
-        return kind.num_fields == 0 or any(_has_no_place(kind.field(index).type) for index in range(kind.num_fields))
+        inner = [kind.field(index).type for index in range(kind.num_fields)]
+        return not inner or any(map(_has_no_place_within, inner))
     if is_list(kind):
-        return _has_no_place(kind.value_type)
+        return _has_no_place_within(kind.value_type)
     if types.is_map(kind):
-        return _has_no_place(kind.key_type) or _has_no_place(kind.item_type)
+        return _has_no_place_within(kind.key_type) or _has_no_place_within(kind.item_type)
     nested = isinstance(kind, pa.BaseExtensionType) or types.is_dictionary(kind) or types.is_run_end_encoded(kind)
     return nested or types.is_union(kind) or types.is_interval(kind)
+
+
+def _has_no_place_within(kind: Any) -> bool:
+    return _has_no_place(kind) or (types.is_time64(kind) and kind.unit == "ns")
 
 
 def _is_beyond_milliseconds(column: Column) -> bool:
@@ -238,7 +261,7 @@ def _with_notes(table: pa.Table) -> pa.Table:
     described = table.schema.pandas_metadata or {}
     notes = {note["field_name"]: note for note in described.get("columns", ())}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if name in notes and not _is_read_by_pandas(notes[name]["numpy_type"]):
+        if name in notes and not _is_read_by_pandas(notes[name]["numpy_type"], column.type):
             notes[name] = _note(name, "object", "object")
         nullable = _NULLABLE.get(column.type)
         if nullable is not None and column.null_count and notes.get(name, {}).get("numpy_type") not in _EXACT:
@@ -257,12 +280,12 @@ def _note(name: str, pandas_type: str, numpy_type: str) -> dict[str, Any]:
     return {"name": name, "field_name": name, "pandas_type": pandas_type, "numpy_type": numpy_type, "metadata": None}
 
 
-def _is_read_by_pandas(dtype: str) -> bool:
-    """Return False for a dtype that pandas writes the name of, but cannot read the name of."""
+def _is_read_by_pandas(dtype: str, kind: Any) -> bool:
+    """Return False for a dtype that pandas writes the name of, but cannot read the name of, or no longer from text."""
     if not dtype.endswith("[pyarrow]"):
         return True
     try:
         pd.api.types.pandas_dtype(dtype)
     except (TypeError, NotImplementedError):
         return False
-    return True
+    return not types.is_large_string(kind) or dtype in ("string[pyarrow]", "large_string[pyarrow]")

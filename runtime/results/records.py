@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from runtime.results.arrow_values import arrow_values
-from runtime.results.frames import column_names, is_cudf, to_arrow, to_pandas
+from runtime.results.frames import column_names, is_cudf, to_arrow
 from runtime.results.times import iso_datetimes
 
 if TYPE_CHECKING:
@@ -25,23 +25,26 @@ _PART_VALUES: Final = 1_000_000
 _PART_BYTES: Final = 16 * 1024 * 1024
 
 
-def parts(frame: "Frame", names: list[str]) -> Iterator[pd.DataFrame]:
+def parts(frame: "Frame", names: list[str]) -> "Iterator[Frame]":
     """Yield the rows of a frame in parts, so that a large frame never exists as Python objects or text as a whole."""
     if is_cudf(frame, "DataFrame"):
         frame = to_arrow(frame)  # copied from the device once, not part by part
     count = _part_rows(frame, names)
     if 0 < len(frame) <= count:
-        yield to_pandas(frame)
+        yield frame
         return
     for start in range(0, len(frame), count):
         rows = slice(start, start + count)
         # Arrow tables slice by position; on frames that would go by label
-        yield to_pandas(frame.iloc[rows] if hasattr(frame, "iloc") else frame[rows])
+        yield frame.iloc[rows] if hasattr(frame, "iloc") else frame[rows]
 
 
-def records(part: pd.DataFrame, names: list[str]) -> Records:
+def records(part: "Frame", names: list[str]) -> Records:
     """Return the rows of a part as dicts without the index. Their values are for ``document.simplify``."""
-    columns = [column_values(column) for _, column in part.items()]
+    if isinstance(part, pd.DataFrame):
+        columns = [column_values(column) for _, column in part.items()]
+    else:
+        columns = [arrow_values(column) for column in part.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 

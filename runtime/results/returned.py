@@ -8,6 +8,7 @@ import pandas as pd
 from runtime.errors import ResultNotSerializable
 from runtime.results.frames import is_cudf, is_frame
 from runtime.results.kinds import OutputType
+from runtime.results.record_frames import frame_of_records
 from runtime.text import type_name
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def shape_of(graph: Graph) -> pd.DataFrame:
 
 def as_frame(part: "Frame") -> "Frame":
     """Return a frame for the writers of CSV and Parquet. Records become a frame."""
-    return pd.DataFrame(part) if isinstance(part, list) else part
+    return frame_of_records(part) if isinstance(part, list) else part
 
 
 def _is_table(value: object) -> "TypeGuard[Frame]":

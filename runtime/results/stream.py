@@ -8,7 +8,7 @@ import orjson
 
 from runtime.results.columns import joined_rows
 from runtime.results.document import DEPTH, contains_itself, dumps, dumps_slowly, same_key, simplify, too_deep
-from runtime.results.frames import column_names, is_frame
+from runtime.results.frames import column_names, is_frame, to_pandas
 from runtime.results.records import FEW_ROWS, parts, records
 from runtime.results.survey import TooDeep, is_large
 from runtime.results.values import Unwritable, key_text
@@ -90,7 +90,7 @@ def _write_frame(frame: "Frame", out: Writable, parents: list[object]) -> None:
     first = 0
     out.write(b"[")
     for part in parts(frame, names) if names else ():
-        text = joined_rows(part, names) if by_column else None
+        text = joined_rows(to_pandas(part), names) if by_column else None
         by_column = text is not None
         if text is None:
             out.write(b"," if first else b"")
