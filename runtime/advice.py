@@ -1,4 +1,4 @@
-"""What to do instead, for errors that a task gets because of what tasks cannot do: a sentence beside the raw error.
+"""What to do instead, for errors of a task: a sentence beside the raw error. Here: because of what tasks cannot do.
 
 Everything about the exception may be hostile, as for ``traceback``: whatever fails here, there is no advice.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Final
 
+from runtime.mistakes import advice_on_mistake, no_library
 from runtime.source import FILENAME
 from runtime.task import GPU_ENGINE, send_with
 from runtime.text import legal_text, type_name
@@ -21,9 +22,11 @@ PROCESSES: Final = "tasks start no processes: use threads, or numpy, pandas and 
 CLIENT: Final = "tasks have no network and no log-in: return the graph, and plot or upload it in the client"
 FILES: Final = "tasks open no files of the server: they read and write only below their current directory"
 INPUT: Final = "tasks have no input: put the values into the source"
+PANDAS: Final = "the graph's tables are frames of pandas here, so use pandas, numpy or Arrow"
+THREADS: Final = "a run has a limit of threads: use fewer, or ask for more with the option threads"
 
 _SERVERS_OWN: Final = frozenset({"auth", "catalog", "deployments", "runtime", "ray"})
-_OF_DEVICES: Final = frozenset({"cudf", "cupy"})
+_OF_DEVICES: Final = frozenset({"cudf", "cupy", "cuml", "cugraph", "cuxfilter", "dask_cudf", "rmm"})
 _CHAIN: Final = 20
 _FRAMES: Final = 200
 
@@ -37,9 +40,9 @@ _REFUSED: Final = (errno.EPERM, errno.EACCES, errno.ENOSYS)
 
 
 def advice_for(exc: BaseException) -> str | None:
-    """Return a sentence that says what to do instead; None if the error has nothing to do with a task's walls."""
+    """Return a sentence that says what to do instead; None if the error says enough."""
     try:
-        return next(filter(None, map(_advice, _chain(exc))), None)
+        return _advice(exc) or advice_on_mistake(exc) or next(filter(None, map(_advice, _chain(exc))), None)
     except BaseException:  # the task's own classes
         return None
 
@@ -83,7 +86,10 @@ def _advice(exc: BaseException) -> str | None:
         name = exc.name  # type: ignore[attr-defined]
         if not isinstance(name, str) or clear_sentence(exc) is not None:
             return None
-        return f"this server has no library {legal_text(name.partition('.')[0])}; its operator can install it"
+        name = legal_text(name.partition(".")[0])
+        return f"{name} needs a GPU, and this run has none: {PANDAS}" if name in _OF_DEVICES else no_library(name)
+    if kind is RuntimeError and str(exc) == "can't start new thread":
+        return THREADS
     if issubclass(kind, OSError) and exc.errno in _REFUSED:  # type: ignore[attr-defined]
         return _of_refused_call(exc)
     return None

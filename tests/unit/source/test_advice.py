@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.advice import CLIENT, FILES, INPUT, NETWORK, PROCESSES, advice_for, clear_sentence
+from runtime.advice import CLIENT, FILES, INPUT, NETWORK, PANDAS, PROCESSES, THREADS, advice_for, clear_sentence
 
 
 def caught(source: str) -> BaseException:
@@ -40,7 +40,11 @@ def of_library(path: str, error: str = "PermissionError(1, 'no')") -> BaseExcept
         (PermissionError(errno.EACCES, "Permission denied", "/etc/passwd"), FILES),
         (Exception("Must call login() first"), CLIENT),
         (EOFError("EOF when reading a line"), INPUT),
-        (ModuleNotFoundError("No module named 'sklearn'", name="sklearn.cluster"), "sklearn; its operator can install"),
+        (ModuleNotFoundError("No module named 'igraph'", name="igraph.drawing"), "igraph; its operator can install"),
+        (ModuleNotFoundError("No module named 'sklearn'", name="sklearn.cluster"), "scikit-learn; its operator"),
+        (ModuleNotFoundError("No module named 'cudf'", name="cudf"), "cudf needs a GPU, and this run has none"),
+        (ModuleNotFoundError("No module named 'cugraph'", name="cugraph"), PANDAS),
+        (RuntimeError("can't start new thread"), THREADS),
     ],
     ids=str,
 )
@@ -63,7 +67,7 @@ def test_the_cause_of_an_error_counts() -> None:
     [
         KeyError("nope"),
         PermissionError(errno.EPERM, "no", "relative"),
-        FileNotFoundError(errno.ENOENT, "no", "/etc/x"),
+        FileExistsError(errno.EEXIST, "no", "x"),
         EOFError("Ran out of input"),
         Exception("other"),
         ImportError("cannot import name 'x'"),
