@@ -6,6 +6,7 @@ AuthError
 │   └── TokenExpired        the token has expired; clients then sign in again (protocol 1.3)
 ├── InvalidCredentials      the name is unknown or the password is wrong; the error never says which
 ├── TooManyAttempts         too many recent log-ins for this name from this address have failed
+│   └── TooManyWaiting      too many log-ins from this address wait, or this one has waited too long
 ├── Forbidden               the caller is signed in but may not do this
 │   └── EndpointDisabled    the Python endpoint is off for this user (protocol 4.8)
 ├── Taken                   the name is in use
@@ -87,6 +88,14 @@ class TooManyAttempts(AuthError):
         self.retry_after_s = retry_after_s
         self.is_first = is_first
         self.fields = {"limit_name": limit_name, "limit": limit, "retry_after_s": retry_after_s}
+
+
+class TooManyWaiting(TooManyAttempts):
+    """Too many log-ins from one address wait for each other, or one of them has waited too long."""
+
+    def __init__(self, message: str, limit: int, is_first: bool) -> None:
+        super().__init__(limit, 1, is_first, limit_name="waiting_log_ins")
+        self.args, self.message = (message,), message
 
 
 class Forbidden(AuthError):
@@ -196,8 +205,10 @@ class InvalidName(AuthError):
 class InvalidUsername(InvalidName):
     """No account can have this name. The error sentence says which names are valid."""
 
-    def __init__(self, username: str, *, mixes_scripts: bool = False) -> None:
+    def __init__(self, username: str, *, mixes_scripts: bool = False, unusual: str | None = None) -> None:
         told = "a username has 1 to 150 characters: letters, digits and @ . + - _"
+        if unusual is not None:
+            told = f"a new username has letters and digits of scripts in everyday use: U+{ord(unusual):04X} is not one"
         if mixes_scripts:
             told = "a word in a username has letters of one script: this one mixes letters that look like each other"
         super().__init__(told)

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from auth.errors import TokenExpired, TokenInvalid
 from auth.jose import read_unverified
+from auth.names import email_key, is_normal
 
 log = logging.getLogger("graphside.auth")
 
@@ -42,6 +43,7 @@ UNKNOWN_IDS_EVERY_S: Final = 30
 MOST_KEY_BYTES: Final = 1024**2
 MOST_KEYS: Final = 200
 _RSA_BITS: Final = 2048
+_TITLE_CHARACTERS: Final = 200
 _NO_KEYS: Final = "the issuer's keys cannot be fetched"
 _TYPES: Final = (None, "jwt", "at+jwt")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -122,8 +124,8 @@ class ForeignTokens:
     def _claims(self, payload: dict[str, Any], token: str) -> ForeignClaims:
         username = payload[self.issuer.username_claim]
         issued_at, expires_at = payload["iat"], payload["exp"]
-        if not isinstance(username, str) or not username:
-            raise TokenInvalid("the username claim holds no name")
+        if not isinstance(username, str) or not is_normal(username):
+            raise TokenInvalid("the username claim holds no name in its normal form")
         if not all(isinstance(time_, int | float) and not isinstance(time_, bool) for time_ in (issued_at, expires_at)):
             raise TokenInvalid("a time is not a number")
         signed_part = token.rpartition(".")[0]  # without the signature: some algorithms allow several
@@ -131,8 +133,8 @@ class ForeignTokens:
         email, name = payload.get("email"), payload.get("name")
         return ForeignClaims(
             username,
-            email if isinstance(email, str) and payload.get("email_verified") is True else "",
-            name if isinstance(name, str) else "",
+            email if isinstance(email, str) and email_key(email) and payload.get("email_verified") is True else "",
+            name[:_TITLE_CHARACTERS] if isinstance(name, str) else "",
             float(issued_at),
             float(expires_at),
             session,

@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from auth.errors import GroupExists, InvalidName, UnknownGroup
+from auth.folds import fold, mixes_scripts, unusual_character
 from auth.listing import MOST_LISTED
+from auth.names import is_normal
 from auth.users import user_row
 from catalog.engine import Catalog
 from catalog.tables import flags, group_members, groups, users
@@ -31,11 +33,13 @@ class Groups:
         self._catalog = catalog
 
     def add(self, name: str) -> None:
-        """Add a group without members. Raises ``InvalidName``, ``GroupExists``."""
-        if not _NAME.fullmatch(name):
+        """Add a group without members. Raises ``InvalidName``; ``GroupExists``, also for a name that looks the same."""
+        if not _NAME.fullmatch(name) or not is_normal(name):
             raise InvalidName("a group's name has 1 to 150 characters: letters, digits and @ . + - _")
+        if unusual_character(name) is not None or mixes_scripts(name):
+            raise InvalidName("a word in a new group's name has letters of one script, which is in everyday use")
         with self._catalog.write() as connection:
-            if _row(connection, name) is not None:
+            if any(fold(known) == fold(name) for known in connection.execute(sa.select(groups.c.name)).scalars()):
                 raise GroupExists(name)
             connection.execute(sa.insert(groups).values(name=name))
 

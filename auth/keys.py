@@ -10,7 +10,7 @@ from typing import Any, Final  # Any: Row[Any], read by column name
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from auth.errors import Forbidden, TokenInvalid, Unauthenticated, UnknownKey
 from auth.listing import MOST_LISTED
@@ -20,7 +20,7 @@ from catalog.engine import Catalog
 from catalog.tables import personal_keys
 
 MOST_KEYS: Final = 100
-"""The most keys that a user can have; revoked keys do not count."""
+"""The most keys that a user can have. Beside them the list has as many revoked keys; older ones are forgotten."""
 
 _SECRET_BYTES: Final = 32
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -74,6 +74,7 @@ class PersonalKeys:
         with self._catalog.write() as connection:
             if connection.execute(living).scalar_one() >= MOST_KEYS:
                 raise Forbidden(f"you have {MOST_KEYS} personal keys, the most that are allowed; revoke one first")
+            _forget_revoked(connection, user_id)
             row = {"id": key.id, "user_id": user_id, "name": key.name, "created_at": key.created_at}
             connection.execute(sa.insert(personal_keys).values(**row, secret_hash=_hash(secret)))
         return NewKey(key, secret)
@@ -129,6 +130,17 @@ def read_header(header: str) -> tuple[str, str]:
     if scheme.lower() != "personalkey" or not _ID.fullmatch(key_id) or not _SECRET.fullmatch(secret):
         raise TokenInvalid("not a personal key")
     return key_id, secret
+
+
+def _forget_revoked(connection: Connection, user_id: int) -> None:
+    """Delete a user's revoked keys but the newest. A key that is gone is worth as little as one that is revoked."""
+    revoked = sa.select(personal_keys.c.id).where(
+        personal_keys.c.user_id == user_id, personal_keys.c.revoked_at.is_not(None)
+    )
+    old = revoked.order_by(personal_keys.c.revoked_at.desc(), personal_keys.c.id).limit(MOST_LISTED).offset(MOST_KEYS)
+    ids = list(connection.execute(old).scalars())
+    if ids:
+        connection.execute(sa.delete(personal_keys).where(personal_keys.c.id.in_(ids)))
 
 
 def _hash(secret: str) -> str:

@@ -130,9 +130,10 @@ class Organizations:
             connection.execute(sa.insert(memberships).values(**pair, role=role))
 
     def remove_member(self, slug: str, username: str, by: Principal | None = None) -> None:
-        """Remove a user from the organization, if they are in it. Raises as ``set_member``."""
+        """Remove a user from the organization, if they are in it. Raises as ``set_member``; anybody can leave."""
         with self._catalog.write() as connection:
-            _check_admin(connection, slug, by)
+            if by is None or by.username != username:
+                _check_admin(connection, slug, by)
             connection.execute(sa.delete(memberships).filter_by(**_pair(connection, slug, username)))
 
 

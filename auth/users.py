@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from auth.errors import Forbidden, InvalidCredentials, InvalidUsername, Unauthenticated, UnknownUser, UserExists
-from auth.folds import fold, mixes_scripts
+from auth.folds import fold, kept_fold, kept_folds, mixes_scripts, unusual_character
 from auth.listing import MOST_LISTED
 from auth.names import normal
 from auth.passwords import Passwords, check_strength
@@ -199,7 +199,7 @@ class Users:
         username = normal(username)
         account = {
             "username": username,
-            "fold": fold(username),
+            "fold": kept_fold(username),
             "email": email,
             "name": name,
             "password_hash": password_hash,
@@ -232,19 +232,23 @@ def check_username(username: str) -> None:
 
 
 def check_new_username(username: str) -> None:
-    """Raise ``InvalidUsername`` if no new account can have this name: it is no name, or it mixes scripts."""
+    """Raise ``InvalidUsername`` if no new account can have this name: it is no name, or other names look like it."""
     check_username(username)
+    unusual = unusual_character(username)
+    if unusual is not None:
+        raise InvalidUsername(username, unusual=unusual)
     if mixes_scripts(username):
         raise InvalidUsername(username, mixes_scripts=True)
 
 
 def user_like(connection: Connection, name: str) -> str | None:
     """Return the name of a user who has this name or one that looks like it, within a transaction that writes."""
-    unfolded = connection.execute(sa.select(users.c.id, users.c.username).where(users.c.fold.is_(None))).all()
-    if unfolded:  # from before there were folds
+    other_rules = users.c.fold.is_(None) | ~users.c.fold.startswith(kept_folds(), autoescape=True)
+    unfolded = connection.execute(sa.select(users.c.id, users.c.username).where(other_rules)).all()
+    if unfolded:  # from before there were folds, or before they were what they are
         of_user = sa.update(users).where(users.c.id == sa.bindparam("user_id")).values(fold=sa.bindparam("folded"))
-        connection.execute(of_user, [{"user_id": row.id, "folded": fold(row.username)} for row in unfolded])
-    found = sa.select(users.c.username).where(users.c.fold == fold(name))
+        connection.execute(of_user, [{"user_id": row.id, "folded": kept_fold(row.username)} for row in unfolded])
+    found = sa.select(users.c.username).where(users.c.fold == kept_fold(name))
     return connection.execute(found.order_by(users.c.id).limit(1)).scalar()
 
 

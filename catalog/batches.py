@@ -41,7 +41,8 @@ class BatchedWriter:
     """One writer thread for one catalog. Threads may share it; each process has its own.
 
     ``store`` writes a batch within one transaction (``Catalog.append``). ``lost`` is told of rows that could not be
-    written: too many waited, the database refused them, or it was away at the end.
+    written: too many waited, the database refused them, or it was away at the end. If rows can be large, ``size`` tells
+    the bytes of one, and rows of ``most_bytes`` may wait.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class BatchedWriter:
         lost: Callable[[Iterable[Row]], None],
         period_s: float = PERIOD_S,
         most_waiting: int = MOST_WAITING,
+        size: Callable[[Row], int] | None = None,
+        most_bytes: int = 0,
     ) -> None:
         self._catalog = catalog
         self._name = name
@@ -59,6 +62,9 @@ class BatchedWriter:
         self._lost = lost
         self._period_s = period_s
         self._most_waiting = most_waiting
+        self._size = size or (lambda _: 0)
+        self._most_bytes = most_bytes
+        self._waiting_bytes = 0
         self._waiting: deque[Row] = deque()
         lock = threading.Lock()
         self._work = threading.Condition(lock)  # the thread has nothing to do
@@ -73,10 +79,11 @@ class BatchedWriter:
         with self._work:
             if self._closing:
                 raise RuntimeError(f"the {self._name} writer is closed")
-            if len(self._waiting) >= self._most_waiting:
+            if len(self._waiting) >= self._most_waiting or self._waiting_bytes + self._size(row) > self._most_bytes > 0:
                 self._lost([row])
                 return
             self._waiting.append(row)
+            self._waiting_bytes += self._size(row)
             self._put += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_until_closed, name=self._name, daemon=True)
@@ -113,6 +120,7 @@ class BatchedWriter:
                 else:
                     self._hurry.wait_for(lambda: self._closing, RETRY_S)
                 batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+                self._waiting_bytes -= sum(map(self._size, batch))
             stored = self._stored(batch)
             with self._written:
                 if stored:
@@ -120,6 +128,7 @@ class BatchedWriter:
                     self._written.notify_all()
                 else:
                     self._waiting.extendleft(reversed(batch))
+                    self._waiting_bytes += sum(map(self._size, batch))
                     if self._closing:
                         return
 

@@ -26,6 +26,9 @@ LOCK_WAIT_S = 10
 MIGRATION_WAIT_S = 60
 STATEMENT_LIMIT_S = 30
 _CONNECT_LIMIT_S = 10
+_SILENCE_S = 20
+"""A database from which nothing comes, not even an acknowledgment, is away. By itself TCP waits for up to two hours."""
+
 _CONNECTIONS = 8
 _MORE_CONNECTIONS = 16
 """Made when they are needed: all threads of an ingress (``deployments/ingress/threads.py``) can have one."""
@@ -187,5 +190,12 @@ def _postgresql_engine(url: URL) -> Engine:
         max_overflow=_MORE_CONNECTIONS,
         pool_timeout=LOCK_WAIT_S,
         pool_pre_ping=True,
-        connect_args={"options": options.strip(), "connect_timeout": _CONNECT_LIMIT_S},
+        connect_args={
+            "options": options.strip(),
+            "connect_timeout": _CONNECT_LIMIT_S,
+            "keepalives_idle": _SILENCE_S // 2,
+            "keepalives_interval": _SILENCE_S // 4,
+            "keepalives_count": 2,
+            "tcp_user_timeout": _SILENCE_S * 1000,
+        },
     )

@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table
 
 from catalog.column_types import OrderedJSON, UserText, UtcDateTime
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration. ``open_catalog`` requires it."""
 
 ID_LENGTH = 32
@@ -35,6 +35,7 @@ version = Table(
 identity = Table("identity", metadata, Column("catalog_id", String(ID_LENGTH), primary_key=True))
 
 # ``fold`` is what look-alikes of the name share (``auth/folds.py``), null for a name from before there were folds.
+# It begins with the version of the rules, so that names are folded again when these change.
 # sqlite_autoincrement: the id of a removed user is never given to another, whose tokens would then match.
 users = Table(
     "users",
@@ -174,8 +175,8 @@ files = Table(
     Index(None, "owner_id", "created_at"),
 )
 
-# ``payload`` is the body that created it, verbatim (protocol 3.4). A deleted dataset keeps its row, and no
-# tables. ``payload_bytes`` is its length.
+# ``payload`` is the body that created it, verbatim (protocol 3.4). A deleted dataset keeps its row, without
+# texts and tables. ``payload_bytes`` is its length.
 datasets = Table(
     "datasets",
     metadata,
@@ -225,7 +226,8 @@ share_invites = Table(
 )
 
 # A receipt. ``state`` is "queued", "running" or "ended"; ``cause`` says how it ended. ``source`` is set only if
-# the operator keeps it. No foreign key to the dataset: a receipt outlives it.
+# the operator keeps it. ``kept_bytes`` is about what the row takes. No foreign key to the dataset: a receipt outlives
+# it.
 runs = Table(
     "runs",
     metadata,
@@ -254,7 +256,9 @@ runs = Table(
     Column("failure", OrderedJSON, nullable=True),
     Column("versions", OrderedJSON, nullable=True),
     Column("source", UserText, nullable=True),
+    Column("kept_bytes", sa.BigInteger, nullable=True),
     Index(None, "owner_id", "created_at"),
+    Index(None, "owner_id", "kept_bytes"),
 )
 
 # Append-only: no code updates or deletes a row. ``actor`` is a name and ``actor_id`` no foreign key, because a line

@@ -108,7 +108,11 @@ class ForeignTokenSettings(_Frozen):
 class TrafficSettings(_Frozen):
     """What requests share at one ingress replica, and the pace at which bodies and answers must move."""
 
-    requests: int = Field(1000, ge=10, description="Requests in progress; one address has at most nine tenths.")
+    requests: int = Field(
+        1000,
+        ge=10,
+        description="Requests in progress; one address has at most nine tenths, callers without a log-in at most half.",
+    )
     arriving: int = Field(256, ge=2, description="Requests whose bodies are still arriving.")
     arriving_per_sender: int = Field(64, ge=1, description="The same of one user, or of one address before a log-in.")
     uploads: int = Field(32, ge=2, description="Uploads in progress; one user has at most three quarters.")
@@ -227,6 +231,9 @@ class Settings(_Frozen):
         64 * 1024,
         ge=0,
         description="Most bytes of stdout, and of stderr, in a receipt; longer output loses its middle.",
+    )
+    user_receipt_bytes: int = Field(
+        256 * MIB, ge=MIB, description="Most bytes of one user's receipts; past that, the oldest are deleted."
     )
     keep_source: bool = Field(False, description="True keeps the source text of runs in their receipts.")
 

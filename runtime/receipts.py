@@ -41,6 +41,16 @@ INTERRUPTED: Final = "RunInterrupted"
 SEEN_WITHIN_S: Final = PERIOD_S
 """Other processes see a row this long after it was noted, and the time of one statement later."""
 
+USER_BYTES: Final = 256 * 1024**2
+ROW_BYTES: Final = 512
+"""What a receipt takes beside its long texts, about."""
+
+_LOOKS: Final = 16
+"""What a user has is summed up when they have added this part of what they may have."""
+
+_MOST_WAITING_BYTES: Final = 64 * 1024**2
+"""Receipts that wait in memory while the catalog does not answer; further ones are only logged."""
+
 _LABEL: Final = 1000
 _BATCH: Final = 500
 FAILURE_BYTES: Final = 64 * 1024
@@ -120,22 +130,33 @@ class Receipt:
 
 
 class Receipts:
-    """The receipts in one catalog. A user finds only their own. ``output_bytes`` bounds stdout and stderr each."""
+    """The receipts in one catalog. A user finds only their own.
 
-    def __init__(self, catalog: Catalog, output_bytes: int = 64 * 1024) -> None:
+    ``output_bytes`` bounds stdout and stderr each. ``user_bytes``: about what all receipts of a user may take. If they
+    take more, those of the runs that were sent first are deleted.
+    """
+
+    def __init__(self, catalog: Catalog, output_bytes: int = 64 * 1024, user_bytes: int = USER_BYTES) -> None:
         self._catalog = catalog
         self._output_bytes = output_bytes
-        self._writer = BatchedWriter(catalog, "receipts", _store, _lost)
+        self._user_bytes = user_bytes
+        self._added: dict[int, int] = {}  # bytes of each user since theirs were summed up
+        self._writer = BatchedWriter(
+            catalog, "receipts", self._store, _lost, size=_waiting_bytes, most_bytes=_MOST_WAITING_BYTES
+        )
 
     def begin(self, run: NewRun) -> None:
         """Note a run that was accepted."""
         label = None if run.run_label is None else run.run_label[:_LABEL]
         values = {name: getattr(run, name) for name in NewRun.__dataclass_fields__}
-        self._writer.put({**values, "run_label": label, "state": "queued"})
+        self._writer.put({**values, "run_label": label, "state": "queued", "kept_bytes": _begun_bytes(run)})
 
     def end(self, run: NewRun, end: RunEnd) -> None:
         """Note how a run ended. A receipt that has ended never changes."""
-        self._writer.put({**_attempt(run), "state": "ended", **_columns(end, self._output_bytes)})
+        columns = _columns(end, self._output_bytes)
+        self._writer.put(
+            {**_attempt(run), "state": "ended", **columns, "kept_bytes": _begun_bytes(run) + _ended_bytes(columns)}
+        )
 
     def get(self, run_id: str, owner_id: int) -> Receipt | None:
         """Return the owner's run of this id, if there is one. Blocks on SQL."""
@@ -172,7 +193,7 @@ class Receipts:
             wanted.append(runs.c.dataset_id == dataset_id)
         if run_label is not None:
             wanted.append(runs.c.run_label == run_label[:_LABEL])
-        columns = [_LONG[c.name].label(c.name) if c.name in _LONG else c for c in runs.c]
+        columns = [_LONG[c.name].label(c.name) if c.name in _LONG else c for c in runs.c if c is not runs.c.kept_bytes]
         of_failure = [_of_failure(name).label(f"failure_{name}_") for name in ("type", "message")]
         query = sa.select(*columns, *of_failure).where(*wanted).order_by(runs.c.created_at.desc(), runs.c.id)
         with self._catalog.read() as connection:
@@ -201,6 +222,17 @@ class Receipts:
     def close(self) -> None:
         """Write what waits."""
         self._writer.close()
+
+    def _store(self, connection: Connection, rows: list[Values]) -> None:
+        """Write a batch, and delete what its users have too much."""
+        _store(connection, rows)
+        for row in rows:
+            owner = row["owner_id"]
+            self._added[owner] = self._added.get(owner, self._user_bytes) + row["kept_bytes"]
+        for owner in {row["owner_id"] for row in rows}:
+            if self._added[owner] >= self._user_bytes // _LOOKS:
+                self._added[owner] = 0
+                _trim(connection, owner, self._user_bytes)
 
     def _in_batches(self, query: sa.Select[Any], change: Any) -> int:
         """Use many short transactions, because on SQLite every writer waits for a long one."""
@@ -233,6 +265,37 @@ def _store(connection: Connection, rows: list[Values]) -> None:
         connection.execute(
             _END, [{f"its_{name}" if name in _ATTEMPT else name: value for name, value in row.items()} for row in ended]
         )
+
+
+def _trim(connection: Connection, owner_id: int, most: int) -> None:
+    """Delete a user's oldest receipts of ended runs, if all together take more than ``most``."""
+    own = runs.c.owner_id == owner_id
+    total = connection.execute(sa.select(sa.func.sum(runs.c.kept_bytes)).where(own)).scalar_one() or 0
+    oldest = sa.select(runs.c.id, runs.c.kept_bytes).where(own, runs.c.state == "ended").order_by(runs.c.created_at)
+    while total > most - most // _LOOKS:
+        gone = []
+        for row in connection.execute(oldest.limit(_BATCH)):
+            if total <= most - most // _LOOKS:
+                break
+            gone.append(row.id)
+            total -= row.kept_bytes or 0
+        if not gone:
+            return
+        connection.execute(sa.delete(runs).where(runs.c.id.in_(gone)))
+
+
+def _begun_bytes(run: NewRun) -> int:
+    return ROW_BYTES + len(run.source or "")
+
+
+def _ended_bytes(columns: Values) -> int:
+    failure = columns["failure"]
+    texts = len(columns["stdout"].encode("utf-8", "replace")) + len(columns["stderr"].encode("utf-8", "replace"))
+    return texts + (0 if failure is None else len(json.dumps(failure)))
+
+
+def _waiting_bytes(row: Values) -> int:
+    return int(row["kept_bytes"])
 
 
 def _attempt(run: NewRun) -> Values:
@@ -314,6 +377,7 @@ def _listed(row: sa.Row[Any]) -> Receipt:
 
 
 def _receipt(values: Values) -> Receipt:
+    values.pop("kept_bytes", None)
     cost = {name: values.pop(name) for name in COST_KEYS}
     output = {name: values.pop(name) for name in NO_OUTPUT}
     started = any(value is not None for value in cost.values())

@@ -1,5 +1,6 @@
 """Tokens: whose they are, how users get them, and how they end. Every way of signing in uses this."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -11,9 +12,9 @@ from auth.jose import read_unverified
 from auth.keys import PersonalKeys, read_header
 from auth.principal import Principal
 from auth.revocations import Revocations
-from auth.throttle import LoginThrottle
+from auth.throttle import Attempt, LoginThrottle
 from auth.tokens import Claims, Tokens
-from auth.users import HashedPassword, Users
+from auth.users import Claim, HashedPassword, Users
 from deployments.ingress.snapshot import Snapshot
 from deployments.ingress.threads import Threads
 
@@ -78,15 +79,25 @@ class Credentials:
             if error.is_first:
                 self.audit.append(None, address, LOG_IN, outcome="throttled")
             raise
+        except asyncio.CancelledError:
+            self.audit.append(None, address, LOG_IN, outcome="left")
+            raise
         self.audit.append(principal, address, LOG_IN, detail={"with": "password"})
         return SignedIn(principal, self.tokens.issue(principal, at=began))
 
     async def check_password(self, username: str, password: str, address: str) -> Principal:
-        """Return the user with this name and password. Raises ``InvalidCredentials``, ``TooManyAttempts``."""
-        async with self.throttle.attempt(username, address):
+        """Return the user with this name and password. Raises ``InvalidCredentials``, ``TooManyAttempts``.
+
+        A caller who leaves waits no more. If a thread hashes the password already, that counts as a failure.
+        """
+        async with self.throttle.attempt(username, address) as attempt:
             claim = await self.threads.catalog.call(self.users.claim, username)
-            claim = await self.threads.passwords.call(self.users.check, claim, password)
+            claim = await self.threads.passwords.call(self._begin_check, attempt, claim, password)
             return await self.threads.catalog.call(self.users.confirm, claim)
+
+    def _begin_check(self, attempt: Attempt, claim: Claim, password: str) -> Claim:
+        attempt.has_begun = True
+        return self.users.check(claim, password)
 
     async def hashed(self, password: str) -> HashedPassword:
         """Return the hash of a new password. Raises ``WeakSecret``."""

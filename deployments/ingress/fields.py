@@ -15,7 +15,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from auth.jose import MAXIMUM_BYTES as TOKEN_BYTES
-from auth.names import MOST_CHARACTERS
+from auth.names import MOST_CHARACTERS, MOST_EMAIL
 from auth.passwords import MAXIMUM_BYTES as PASSWORD_BYTES
 from runtime.uploads import MOST_PARTS
 
@@ -28,7 +28,6 @@ Name = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 MOST_INVITES: Final = 1000
 """The most invitations to one dataset."""
 
-MOST_EMAIL: Final = 320  # characters
 Email = Annotated[str, Field(max_length=MOST_EMAIL)]
 Password = Annotated[str, Field(max_length=PASSWORD_BYTES)]
 Token = Annotated[str, Field(max_length=TOKEN_BYTES * 3 // 2)]

@@ -79,6 +79,7 @@ def chores(services: Services) -> list[Chore]:
         Chore("dead uploads", HOUR_S, lambda: store.forget_incoming(INCOMING_KEPT_S)),
         Chore("copies on this node", HOUR_S, store.tidy),
         Chore("ended log-ins", HOUR_S, services.credentials.forget_expired),
+        Chore("counted refusals", MINUTE_S, services.audit.tell_left_out),
         Chore("expired datasets", MINUTE_S, partial(_expire, services)),
         Chore("old receipts", HOUR_S / 6, lambda: services.receipts.forget(_ago(services.settings.run_retention_s))),
         Chore("lost runs", HOUR_S / 6, lambda: services.receipts.interrupt(_ago(_longest_run_s(services)))),

@@ -1,12 +1,14 @@
 """Who pays for the work of the current request: its user, or before the user is known the address it came from.
 
+An IPv6 address counts as its site (a /48): who has a site has 65,536 networks, and would take as many turns.
+
 Everything that senders share is served in turn by this key (``threads.py``, ``runtime/turns.py``).
 """
 
 from contextvars import ContextVar, Token
 from typing import Final
 
-from auth.addresses import network_of
+from auth.addresses import site_of
 
 _SENDER: Final[ContextVar[str]] = ContextVar("sender", default="server")
 
@@ -22,7 +24,7 @@ class sent_from:  # noqa: N801  # a context manager, and no generator, because e
     __slots__ = ("_before", "_sender")
 
     def __init__(self, address: str) -> None:
-        self._sender = f"address {network_of(address)}"
+        self._sender = f"address {site_of(address)}"
 
     def __enter__(self) -> None:
         self._before: Token[str] = _SENDER.set(self._sender)

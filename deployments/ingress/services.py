@@ -127,7 +127,7 @@ class Services:
                 queue_per_user=2 * traffic.uploads,
                 spared=traffic.uploads // 4,
             ),
-            receipts=Receipts(catalog, settings.receipt_output_bytes),
+            receipts=Receipts(catalog, settings.receipt_output_bytes, settings.user_receipt_bytes),
             run_request=run_request_model(settings),
         )
 

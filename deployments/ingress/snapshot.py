@@ -16,6 +16,9 @@ from deployments.ingress.threads import Threads
 log = logging.getLogger("graphside.catalog")
 
 POLL_S: Final = 1.0
+ANSWER_S: Final = 5.0
+"""A catalog that does not say within this time whether it has changed may have changed."""
+
 MOST_ENTRIES: Final = 50_000
 MOST_BYTES: Final = 32 * 1024 * 1024
 """The most bytes of remembered answers that tell their size. As objects they take several times as much memory."""
@@ -74,7 +77,8 @@ class Snapshot:
     async def _poll(self) -> None:
         while True:
             try:
-                version = await self._threads.watch.call(self._catalog.version)
+                async with asyncio.timeout(ANSWER_S):
+                    version = await self._threads.watch.call(self._catalog.version)
                 if version != self._version:
                     self._version = version
                     self.forget()

@@ -38,6 +38,8 @@ _BUFFER_BYTES = 72 * 1024
 _MOST_CONNECTIONS = 20_000
 _DESCRIPTORS_A_CONNECTION = 3  # both ends, and half a pipe: HAProxy splices bodies
 _SPARE_DESCRIPTORS = 256
+_SHARE_OF_ADDRESS = 4
+"""One address has at most this part of all connections, however few the limit of open files allows."""
 
 
 def _answer(error: str, kind: str, headers: str = "") -> str:
@@ -155,6 +157,11 @@ class FrontOptions(NamedTuple):
         """The most connections that the limit of open files allows HAProxy."""
         return min(_MOST_CONNECTIONS, max(64, (self.descriptors - _SPARE_DESCRIPTORS) // _DESCRIPTORS_A_CONNECTION))
 
+    @property
+    def most_of_address(self) -> int:
+        """The most connections of one address; 0: any. Twice as many are accepted, so half of all is left to others."""
+        return min(self.connections_per_address, self.most_connections // _SHARE_OF_ADDRESS)
+
 
 def corrected(configuration: str, options: FrontOptions = FrontOptions()) -> str:  # noqa: B008  (immutable)
     """Return Serve's configuration with the front where ``options`` say and every other port on loopback.
@@ -230,11 +237,11 @@ def _front(found: re.Match[str], options: FrontOptions) -> str:
 
 
 def _limit_of_addresses(options: FrontOptions) -> list[str]:
-    """Return the rules for one address's connections (IPv6: those of one /64), as the log-in throttle counts them.
+    """Return the rules for one address's connections (IPv6: those of a site, as ``auth/addresses.py`` says).
 
     Past the limit a request is answered 429 and its connection closed; past twice the limit nothing is accepted.
     """
-    most = options.connections_per_address
+    most = options.most_of_address
     if most == 0:
         return []
     counted = f" unless {{ src {' '.join(options.trusted_forwarders)} }}" if options.trusted_forwarders else ""
@@ -244,7 +251,7 @@ def _limit_of_addresses(options: FrontOptions) -> list[str]:
         " hdr Retry-After 1",
     )
     return [
-        f"tcp-request connection track-sc0 src,ipmask(32,64) table {_ADDRESSES}{counted}",
+        f"tcp-request connection track-sc0 src,ipmask(32,48) table {_ADDRESSES}{counted}",
         f"tcp-request connection reject if {{ sc0_conn_cur gt {2 * most} }}",
         f"http-request return status 429 {answer} if {{ sc0_conn_cur gt {most} }}",
     ]

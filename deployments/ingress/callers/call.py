@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from auth.names import normal
 from auth.principal import Principal
 from deployments.ingress.body import read_model
 from deployments.ingress.services import Services
@@ -48,6 +49,11 @@ class OpenCall(Generic[BodyT]):
     def path(self) -> Mapping[str, str]:
         """The parameters in the path, by name."""
         return self.request.path_params
+
+    @property
+    def username(self) -> str:
+        """The user that the path names, in the form that accounts have: two forms of a name are one user."""
+        return normal(self.path["username"])
 
     async def read(self, model: type[ModelT], *, is_required: bool = True) -> ModelT:
         """Return the JSON body, which the routing has not read, as ``model``; an absent one is ``{}`` if it may be.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from auth.errors import Forbidden
+from auth.names import email_key
 from auth.principal import Principal
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import NotFound
@@ -68,7 +69,7 @@ def reader_of(caller: Principal | None) -> Reader:
     """Return how invitations know the caller: one with an @ means an e-mail address, any other a username."""
     if caller is None:
         return NOBODY
-    names = [caller.email.lower()] if "@" in caller.email else []
+    names = [email] if (email := email_key(caller.email)) else []
     if "@" not in caller.username:
         names.append(caller.username)
     return Reader(caller.user_id, tuple(names))

@@ -1,7 +1,8 @@
-"""Bounds how many requests are in this replica at a time, in all and from one address.
+"""Bounds how many requests are in this replica at a time: in all, from one address, and of callers without a log-in.
 
 A request holds its place from its head to the last byte of its answer. One that finds no place is answered at once with
-503, before its body is read. An address leaves a tenth of the places to others.
+503, before its body is read. Callers who have not proved who they are leave half of the places to those who have. An
+address (IPv6: a site) leaves a tenth of the places to others, and a tenth of that half.
 """
 
 from collections import Counter
@@ -11,13 +12,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth.addresses import network_of
+from auth.addresses import site_of
 from deployments.ingress.error_answers import error_response
 from deployments.ingress.errors import TooManyRequests
 from deployments.ingress.sender import sent_from
 from runtime.errors import Overloaded
 
 _UNTIL_ANSWERED: Final = "until_answered"
+_STRANGERS: Final = "strangers"
 
 
 def until_answered(request: Request) -> ExitStack:
@@ -26,49 +28,89 @@ def until_answered(request: Request) -> ExitStack:
     return held
 
 
+def count_as_stranger(request: Request) -> None:
+    """Count a request, until it is answered, among those whose callers have not proved who they are.
+
+    Raises ``TooManyRequests`` (429) if its address has too many of them, ``Overloaded`` (503) if there are too many.
+    """
+    strangers: _Places = request.scope["state"][_STRANGERS]
+    until_answered(request).enter_context(strangers.take(_site(request.scope)))
+
+
 class Admission:
     """Plain ASGI, inside ``Forwarding``, which says where a request comes from, and inside ``RequestIds``."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
-        self._most = most
-        self._most_of_one = max(1, most - most // 10)
-        self._count = 0
-        self._by_network: Counter[str] = Counter()
+        self._all = _Places(most)
+        self._strangers = _Places(most // 2, " of callers who are not logged in")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        client = scope.get("client")
-        address = client[0] if client is not None else ""
-        network = network_of(address)
-        refusal = self._refusal(network)
-        if refusal is not None:
+        site = _site(scope)
+        try:
+            place = self._all.take(site)
+        except (TooManyRequests, Overloaded) as refusal:
             response = error_response(refusal, path=scope["path"], request_id=scope["state"]["request_id"])
             await response(scope, receive, send)
             return
-        self._count += 1
-        self._by_network[network] += 1
-        try:
-            with sent_from(address), ExitStack() as until_answered:
-                scope["state"][_UNTIL_ANSWERED] = until_answered
-                await self._app(scope, receive, send)
-        finally:
-            self._count -= 1
-            self._by_network[network] -= 1
-            if not self._by_network[network]:
-                del self._by_network[network]
+        with place, sent_from(site), ExitStack() as until_answered:
+            scope["state"][_UNTIL_ANSWERED] = until_answered
+            scope["state"][_STRANGERS] = self._strangers
+            await self._app(scope, receive, send)
 
-    def _refusal(self, network: str) -> Exception | None:
-        own = self._by_network.get(network, 0)
+
+class _Places:
+    """Places for requests. ``whose``: the words for a kind of requests."""
+
+    def __init__(self, most: int, whose: str = "") -> None:
+        self._most = most
+        self._most_of_one = max(1, most - most // 10)
+        self._whose = whose
+        self._count = 0
+        self._by_site: Counter[str] = Counter()
+
+    def take(self, site: str) -> "_Place":
+        """Return a place, which is given back at the end of a block. Raise ``TooManyRequests``, ``Overloaded``."""
+        own = self._by_site.get(site, 0)
         if own >= self._most_of_one:
-            text = f"{own} requests from your address are in progress; wait for their answers, then try again"
-            return TooManyRequests(
-                text, limit_name="requests_of_an_address", limit=self._most_of_one, observed=own, retry_after_s=1
-            )
+            text = f"{own} requests{self._whose} from your address are in progress"
+            raise TooManyRequests(
+                f"{text}; wait for their answers, then try again", limit_name="requests_of_an_address",
+                limit=self._most_of_one, observed=own, retry_after_s=1,
+            )  # fmt: skip
         if self._count >= self._most:
-            return Overloaded(
-                f"the server is busy ({self._count} requests are in progress); try again later", retry_after_s=1
-            )
-        return None
+            text = f"the server is busy ({self._count} requests{self._whose} are in progress); try again later"
+            raise Overloaded(text, retry_after_s=1)
+        self._count += 1
+        self._by_site[site] += 1
+        return _Place(self, site)
+
+    def give_back(self, site: str) -> None:
+        self._count -= 1
+        self._by_site[site] -= 1
+        if not self._by_site[site]:
+            del self._by_site[site]
+
+
+class _Place:
+    """A place that is taken. It is no generator, because every request has one."""
+
+    __slots__ = ("_places", "_site")
+
+    def __init__(self, places: _Places, site: str) -> None:
+        self._places = places
+        self._site = site
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._places.give_back(self._site)
+
+
+def _site(scope: Scope) -> str:
+    client = scope.get("client")
+    return site_of(client[0]) if client is not None else ""

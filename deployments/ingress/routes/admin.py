@@ -115,7 +115,7 @@ async def set_password(call: Call[None]) -> Response:
     All earlier tokens of that user end. If ``current_password`` is sent, it must be right. A token that was given for a
     personal key needs it for one's own password, because a stolen key must not be able to take over the account.
     """
-    username = call.path["username"]
+    username = call.username
     if not call.principal.is_admin and call.principal.username != username:
         call.note("user.password", f"user:{username}", "refused")
         raise Forbidden
@@ -144,7 +144,7 @@ async def disable_user(call: Call[None]) -> Response:
 
     The last active administrator cannot be locked out.
     """
-    user = await call.services.change(call.services.users.disable, call.path["username"])
+    user = await call.services.change(call.services.users.disable, call.username)
     call.note("user.disable", f"user:{user.username}")
     return JSONResponse({"success": True})
 
@@ -159,7 +159,7 @@ async def disable_user(call: Call[None]) -> Response:
 )
 async def enable_user(call: Call[None]) -> Response:
     """Let a user sign in again."""
-    user = await call.services.change(call.services.users.enable, call.path["username"])
+    user = await call.services.change(call.services.users.enable, call.username)
     call.note("user.enable", f"user:{user.username}")
     return JSONResponse({"success": True})
 

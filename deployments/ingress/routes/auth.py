@@ -58,6 +58,7 @@ class TokenBody(BaseModel):
     answers={200: LoggedIn},
     errors=(InvalidCredentials, TooManyAttempts, *_CATALOG),
     audit=("log_in",),
+    ends_with_caller=True,
 )
 async def log_in(call: OpenCall[LogIn]) -> Response:
     """Get a token for a username and a password."""
@@ -73,6 +74,7 @@ async def log_in(call: OpenCall[LogIn]) -> Response:
     answers={200: LoggedIn},
     errors=(InvalidRequest, TooLarge, BodyTooSlow),
     audit=("log_in",),
+    ends_with_caller=True,
 )
 @routes.on(
     "POST",
@@ -81,6 +83,7 @@ async def log_in(call: OpenCall[LogIn]) -> Response:
     body=unread_body({JSON: KeyLogIn}, is_required=False),
     answers={200: LoggedIn},
     audit=("log_in",),
+    ends_with_caller=True,
 )
 async def log_in_with_key(call: OpenCall[None]) -> Response:
     """Get a token for a personal key: ``Authorization: PersonalKey <id>:<secret>``.
@@ -162,7 +165,7 @@ async def log_out_user(call: Call[None]) -> Response:
     credential = credential_of(call.request)
     if call.request.method != "POST" and credential is not None and credential.from_cookie:
         raise Forbidden("send a Bearer token with this request, or send a POST: a browser sends cookies with any link")
-    user = await call.services.change(call.services.users.end_sessions, call.path["username"])
+    user = await call.services.change(call.services.users.end_sessions, call.username)
     call.note("user.log_out", f"user:{user.username}")
     return JSONResponse({"status": "OK"})
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import GroupExists, InvalidName, UnknownFlag, UnknownGroup, UnknownUser
+from auth.names import normal
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest
 from deployments.ingress.fields import Name
@@ -63,7 +64,9 @@ async def set_flag(call: Call[FlagChange]) -> Response:
     scopes = [body.user is not None, body.group is not None, body.staff, body.percent is not None]
     if sum(scopes) > 1:
         raise InvalidRequest("give only one of user, group, staff and percent")
+    told = body.model_dump(exclude_defaults=True)
     if body.user is not None:
+        told["user"] = normal(body.user)
         await call.services.change(flags.set_for_user, flag, body.user, body.value)
     elif body.group is not None:
         await call.services.change(flags.set_for_group, flag, body.group, body.value)
@@ -73,7 +76,7 @@ async def set_flag(call: Call[FlagChange]) -> Response:
         await call.services.change(flags.set_for_percent, flag, body.percent, body.value)
     else:
         await call.services.change(flags.set_for_everyone, flag, body.value)
-    call.note("flag.set", f"flag:{flag}", **body.model_dump(exclude_defaults=True))
+    call.note("flag.set", f"flag:{flag}", **told)
     return JSONResponse({"success": True})
 
 
@@ -128,7 +131,7 @@ async def remove_group(call: Call[None]) -> Response:
 )
 async def add_member(call: Call[None]) -> Response:
     """Add a user to a group. Idempotent."""
-    group, username = call.path["group"], call.path["username"]
+    group, username = call.path["group"], call.username
     await call.services.change(call.services.groups.add_member, group, username)
     call.note("group.add_member", f"group:{group}", username=username)
     return JSONResponse({"success": True})
@@ -144,7 +147,7 @@ async def add_member(call: Call[None]) -> Response:
 )
 async def remove_member(call: Call[None]) -> Response:
     """Remove a user from a group. Idempotent."""
-    group, username = call.path["group"], call.path["username"]
+    group, username = call.path["group"], call.username
     await call.services.change(call.services.groups.remove_member, group, username)
     call.note("group.remove_member", f"group:{group}", username=username)
     return Response(status_code=204)

@@ -1,6 +1,7 @@
 """Health checks, without authentication."""
 
 import asyncio
+from typing import Final
 
 from starlette.responses import JSONResponse, Response
 
@@ -11,8 +12,13 @@ from runtime.errors import Overloaded, RuntimeFailure
 
 routes = Routes()
 
+READY_WITHIN_S: Final = 5.0
 
-@routes.on("GET", "/healthz", "/ht", "/healthcheck", "/caddy/health", access="open", answers={200: Done})
+
+@routes.on(
+    "GET", "/healthz", "/ht", "/healthcheck", "/caddy/health", access="open", answers={200: Done},
+    answers_at_once=True,
+)  # fmt: skip
 async def alive(_: OpenCall[None]) -> Response:
     """Check that the ingress answers."""
     return JSONResponse({"success": True})
@@ -22,8 +28,8 @@ async def alive(_: OpenCall[None]) -> Response:
 async def ready(call: OpenCall[None]) -> Response:
     """Check that the catalog answers and that a runner can run tasks."""
     try:
-        await call.services.ask(call.services.catalog.version)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(READY_WITHIN_S):
+            await call.services.ask(call.services.catalog.version)
             await call.services.runners.ready()
     except (RuntimeFailure, TimeoutError):
         raise Overloaded("no runner is ready yet; try again in a moment", retry_after_s=1) from None

@@ -142,7 +142,7 @@ async def set_member(call: Call[None]) -> Response:
     """Add a member or change their role; for admins of the organization and for administrators."""
     await _check_role(call, ("admin",))
     body = await call.read(NewRole, is_required=False)
-    slug, username = call.path["slug"], call.path["username"]
+    slug, username = call.path["slug"], call.username
     await call.services.change(call.services.organizations.set_member, slug, username, body.role, call.principal)
     call.note("organization.set_member", f"organization:{slug}", username=username, role=body.role)
     return JSONResponse({"success": True, "status": "OK"})
@@ -156,9 +156,10 @@ async def set_member(call: Call[None]) -> Response:
     audit=("organization.remove_member", "organization.members"),
 )
 async def remove_member(call: Call[None]) -> Response:
-    """Remove a member; for admins of the organization and for administrators."""
-    await _check_role(call, ("admin",))
-    slug, username = call.path["slug"], call.path["username"]
+    """Remove a member; for admins of the organization and for administrators. Members can remove themselves."""
+    leaves = call.username == call.principal.username
+    await _check_role(call, ("admin", "member") if leaves else ("admin",))
+    slug, username = call.path["slug"], call.username
     await call.services.change(call.services.organizations.remove_member, slug, username, call.principal)
     call.note("organization.remove_member", f"organization:{slug}", username=username)
     return Response(status_code=204)

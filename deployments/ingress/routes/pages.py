@@ -103,6 +103,7 @@ async def sign_in_page(call: OptionalCall[None]) -> Response:
     errors=(InvalidCredentials, CsrfFailed, TooManyAttempts, CatalogUnavailable, CatalogFull),
     answers_page=True,
     audit=("log_in",),
+    ends_with_caller=True,
 )
 async def sign_in(call: OpenCall[None]) -> Response:
     """Sign in with a form or JSON. Sets the session cookie and a new CSRF secret.

@@ -7,11 +7,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from auth.errors import Forbidden
-from auth.names import normal
+from auth.names import email_key, normal
 from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import permitted
 from deployments.ingress.errors import InvalidRequest, NotFound
-from deployments.ingress.fields import MOST_EMAIL, MOST_INVITES, Email, Prose, Word
+from deployments.ingress.fields import MOST_INVITES, Email, Prose, Word
 from deployments.ingress.routes.shapes.datasets import Shared
 from deployments.ingress.routing.declarations import json_answer, json_body
 from deployments.ingress.routing.routes import Routes
@@ -113,8 +113,8 @@ def _name(text: str) -> str:
     """Return an e-mail address in lower case, or a username in the form that accounts have."""
     text = text.strip()
     if "@" in text:
-        name = text.lower()
-        valid = len(name) <= MOST_EMAIL and name.isprintable() and _EMAIL.fullmatch(name) is not None
+        name = email_key(text)
+        valid = name.isprintable() and _EMAIL.fullmatch(name) is not None
     else:
         name = normal(text)
         valid = _USERNAME.fullmatch(name) is not None

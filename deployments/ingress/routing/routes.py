@@ -19,6 +19,7 @@ from deployments.ingress.body import read_model
 from deployments.ingress.callers.call import Call, OpenCall, OptionalCall, read_promptly
 from deployments.ingress.callers.finishing import finished
 from deployments.ingress.callers.session import administrator, check_again, principal, reader
+from deployments.ingress.middleware.admission import count_as_stranger
 from deployments.ingress.routing.declarations import (
     NO_CONTENT,
     SMALL_BODY_BYTES,
@@ -52,6 +53,7 @@ class Operation:
     ``answers_page``: errors too are pages if ``Accept`` names ``text/html``. ``audit`` has the actions of the
     lines that it may add to the audit log; it is empty if the operation changes nothing that is kept.
     ``ends_with_caller``: a caller who leaves ends it; any other operation that changes something goes on to its line.
+    ``answers_at_once``: it waits for nothing, so it needs none of the places of callers who are not logged in.
     """
 
     method: str
@@ -65,6 +67,7 @@ class Operation:
     answers_page: bool
     audit: tuple[str, ...] | None
     ends_with_caller: bool
+    answers_at_once: bool
     bounds: Bounds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,11 +90,15 @@ class Operation:
         limit = SMALL_BODY_BYTES if self.body is None else self.body.limit(services.settings)
         match self.access:
             case "open" | "key" | "credential":
+                if not self.answers_at_once:
+                    count_as_stranger(request)
                 self.bounds.check(request)
                 return await self.handler(OpenCall(request, services, await self._body_of(request, limit), limit))
             case "optional":
                 caller = await reader(request, services)
-                if caller is not None:
+                if caller is None:
+                    count_as_stranger(request)
+                else:
                     sent_by(caller.user_id)
                 self.bounds.check(request)
                 body = await self._body_of(request, limit)
@@ -123,6 +130,7 @@ class Declared(TypedDict, total=False):
     answers_page: bool
     audit: tuple[str, ...]
     ends_with_caller: bool
+    answers_at_once: bool
 
 
 class Routes:
@@ -200,6 +208,7 @@ class Routes:
         answers_page: bool = False,
         audit: tuple[str, ...] | None = None,
         ends_with_caller: bool = False,
+        answers_at_once: bool = False,
     ) -> Register[Any]:
         """Serve ``methods`` (space-separated) of every path, in both slash forms.
 
@@ -224,6 +233,7 @@ class Routes:
                         audit=audit,
                         ends_with_caller=ends_with_caller,
                         bounds=Bounds.of(taken),
+                        answers_at_once=answers_at_once,
                     )
                     self.operations.append(operation)
             return handler

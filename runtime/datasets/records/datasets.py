@@ -243,10 +243,11 @@ def _put_table(connection: Connection, dataset_id: str, role: Role, table: str |
 
 
 def _bury(connection: Connection, dataset_ids: list[str]) -> None:
-    """Mark datasets as deleted. Only their rows stay, without tables and without names of invited users."""
+    """Mark datasets as deleted. Ids, owners and times stay; texts, tables and invitations do not."""
     now = datetime.now(UTC)
-    gone = sa.update(datasets).where(datasets.c.id.in_(dataset_ids)).values(deleted_at=now, updated_at=now)
-    connection.execute(gone)
+    nothing = {"name": "", "description": "", "payload": {}, "payload_bytes": 0}
+    gone = sa.update(datasets).where(datasets.c.id.in_(dataset_ids))
+    connection.execute(gone.values(deleted_at=now, updated_at=now, **nothing))
     connection.execute(sa.delete(dataset_tables).where(dataset_tables.c.dataset_id.in_(dataset_ids)))
     forget_share(connection, dataset_ids)
 

@@ -11,8 +11,10 @@ from sqlalchemy import Connection
 
 from auth.audit import Audit, one_line
 from auth.principal import Principal
+from auth.refusals import Refusals
 from catalog.engine import Catalog
 from catalog.errors import CatalogUnavailable
+from tests.unit.auth.clock import Clock
 from tests.waiting import WITHIN_S
 
 ANN = Principal(user_id=7, username="ann", email="", name="", is_admin=True)
@@ -45,6 +47,9 @@ def test_a_line_says_who_when_whence_what_and_how_it_ended(audit: Audit) -> None
         ("a\r\n\x1b[2Jb\0", "a\\u000d\\u000a\\u001b[2Jb\\u0000"),
         ("\u2028\u2029\x85", "\\u2028\\u2029\\u0085"),
         ("\u202eann", "\\u202eann"),  # written backwards
+        ("ann\u3164\uffa0\u115f", "ann\\u3164\\uffa0\\u115f"),  # Hangul fillers, which cannot be seen
+        ("ann\u2800\u00a0\u034f\ufe0f", "ann\\u2800\\u00a0\\u034f\\ufe0f"),  # blanks
+        ("\ua4ee\uff41\u1d00", "\\ua4ee\\uff41\\u1d00"),  # Lisu, full width, a small capital
         ("\ud800", "\\ud800"),
         ("\\u000a", "\\\\u000a"),
         ("naïve 名前", "naïve 名前"),
@@ -162,5 +167,77 @@ def test_lines_are_found_by_actor_action_and_time_and_come_in_pages(audit: Audit
     assert audit.list(9, 0, until=datetime.now(UTC) + timedelta(hours=1))[0] == 5
 
 
+class TestRefusals:
+    """A flood of them is a few lines: the first ones, and then how many more there were."""
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock(1000.0)
+
+    @pytest.fixture
+    def audit(self, catalog: Catalog, clock: Clock) -> Iterator[Audit]:
+        opened = Audit(catalog, 0.01, refusals=lambda: Refusals(most_equal=3, most=10, clock=clock))
+        yield opened
+        opened.close()
+
+    def lines(self, audit: Audit) -> list[tuple[str, str, str, dict[str, object]]]:
+        assert audit.flush()
+        return [(line.actor, line.address, line.outcome, dict(line.detail)) for line in reversed(audit.list(99, 0)[1])]
+
+    def test_equal_ones_of_a_minute_are_counted(self, audit: Audit, clock: Clock) -> None:
+        for number in range(500):
+            audit.append(f"name{number}", "203.0.113.9", "log_in", outcome="refused")
+        audit.append(None, "203.0.113.9", "log_in", outcome="throttled")  # another outcome
+        audit.append(None, "203.0.113.10", "log_in", outcome="refused")  # another address
+        assert len(self.lines(audit)) == 5
+        clock.now += 60
+        audit.append(ANN, "203.0.113.9", "log_in", outcome="refused")
+        assert self.lines(audit)[5:] == [
+            ("", "203.0.113.9", "refused", {"more": 497, "within_s": 60}),
+            ("ann", "203.0.113.9", "refused", {}),
+        ]
+
+    def test_a_user_is_one_from_many_addresses_and_a_site_is_one_address(self, audit: Audit) -> None:
+        for number in range(5):
+            audit.append(ANN, f"203.0.113.{number}", "admin", f"/{number}", "refused")
+            audit.append(None, f"2001:db8:1:{number}::1", "log_in", outcome="refused")
+        assert audit.tell_left_out() == 0
+        assert audit.tell_left_out(now=True) == 2
+        more = {"more": 2, "within_s": 60}
+        assert self.lines(audit)[6:] == [("", "2001:db8:1::/48", "refused", more), ("ann", "", "refused", more)]
+
+    def test_there_are_so_many_in_all_and_those_of_strangers_take_no_lines_of_users(
+        self, audit: Audit, clock: Clock
+    ) -> None:
+        for number in range(1000):
+            audit.append(None, f"10.0.{number // 250}.{number % 250}", "log_in", outcome="refused")
+        audit.append(ANN, "203.0.113.9", "admin", "/", "refused")
+        assert len(self.lines(audit)) == 11
+        clock.now += 60
+        assert audit.tell_left_out() == 1  # as the janitor does
+        assert self.lines(audit)[11] == ("", "", "refused", {"more": 990, "within_s": 60})
+        assert audit._of_strangers._lines == {}
+
+    def test_what_changed_something_is_never_left_out(self, audit: Audit) -> None:
+        for _ in range(100):
+            audit.append(ANN, "203.0.113.9", "flag.set", "flag:f")
+            audit.append(ANN, "203.0.113.9", "run", "dataset:d", "TaskError")
+        assert audit.flush()
+        assert audit.list(0, 0)[0] == 200
+
+    def test_what_was_counted_is_told_at_the_end(self, catalog: Catalog) -> None:
+        audit = Audit(catalog, refusals=lambda: Refusals(most_equal=1))
+        for _ in range(3):
+            audit.append(None, "203.0.113.9", "log_in", outcome="refused")
+        audit.close()
+        assert audit.list(1, 0)[1][0].detail["more"] == 2
+
+
 def test_nothing_here_alters_or_removes_a_line() -> None:
-    assert {name for name in vars(Audit) if not name.startswith("_")} == {"append", "flush", "close", "list"}
+    assert {name for name in vars(Audit) if not name.startswith("_")} == {
+        "append",
+        "flush",
+        "close",
+        "list",
+        "tell_left_out",
+    }

@@ -23,6 +23,15 @@ SAME = [
     ("istanbul", "\u0130stanbul"),
     ("user1", "user\u0661"),  # an Arabic digit
     ("caf\u00e9", "CAFE\u0301"),
+    ("\u0433\u043e\u0442", "rot"),  # Cyrillic
+    ("soo", "s\u05e1\u0585"),  # Hebrew, Armenian
+    ("ba\u0142", "BA\u0141"),
+    ("\u03b2eta".replace("eta", ""), "\u0432"),  # Greek and Cyrillic, which both look like B
+    ("\u30cb\u30ab", "\u4e8c\u529b"),  # Katakana and Han
+    ("\u3078\u308a", "\u30d8\u30ea"),  # Hiragana and Katakana
+    ("\u304d\u3063\u3066", "\u304d\u3064\u3066"),  # a small Kana and a large one
+    ("\uff76\uff84", "\u30ab\u30c8"),  # half width
+    ("\u5024", "\u503c"),  # two Han characters
 ]
 DIFFERENT = [
     ("bob1", "bobl"),
@@ -37,6 +46,65 @@ NOT_MIXED = [
     "alice", "\u0430\u043b\u0438\u0441\u0430", "\u0430\u043b\u0438\u0441\u0430@example.org", "\u6771\u4eactokyo",
     "\u3072\u30ab\u6f22a", "\ud55c\uae00abc", "\u30b3\u30fc\u30c9", "user\u0661", "caf\u00e9",
 ]  # fmt: skip
+
+
+UNUSUAL = {
+    "\u3164": "1160",  # Hangul fillers, which cannot be seen
+    "ann\uffa0": "1160",
+    "\u115fann": "115F",
+    "\ua4d0\ua4f3": "A4D0",  # Lisu, all of it like Latin capitals
+    "\u13aa\u13bb": "13AA",  # Cherokee
+    "\u1d00\u0274\u0274": "1D00",  # small capitals
+    "bo\u0299": "0299",
+    "\u2c80\u2c9f": "2C80",  # Coptic
+    "\U00010400": "10400",  # Deseret
+    "\u16b7": "16B7",  # runes
+    "\U0001d7d8".replace("\U0001d7d8", "\u0b85\u0bf1"): "0BF1",  # a sign for a hundred
+    "\u0501\u043e\u0433": "0501",  # Komi
+}
+
+
+@pytest.mark.parametrize(("name", "code"), UNUSUAL.items())
+def test_a_new_name_has_no_letter_that_cannot_be_seen_or_is_not_in_everyday_use(
+    users: Users, name: str, code: str
+) -> None:
+    with pytest.raises(InvalidUsername, match=f"U\\+{code} is not one"):
+        users.add(name, PASSWORD)
+    with pytest.raises(InvalidUsername):
+        users.add_without_password(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ann", "Bj\u00f6rk", "\u0141ukasz", "\u0430\u043b\u0438\u0441\u0430", "\u039c\u03b1\u03c1\u03af\u03b1",
+     "\u05d3\u05d5\u05d3", "\u0645\u0631\u064a\u0645", "\u738b\u5c0f\u660e", "\u9ad9\u6a4b", "\uae40\ubbfc\uc900",
+     "\u3055\u304f\u3089", "\u30bf\u30ed\u30fc", "\u0905\u0928\u0928", "\u0e2a\u0e21", "a.b-c+d@e_f9"],
+)  # fmt: skip
+def test_names_in_everyday_scripts_can_be_made(users: Users, name: str) -> None:
+    assert users.add(name, PASSWORD).username == name
+
+
+def test_names_that_no_new_account_can_have_go_on(catalog: Catalog, users: Users) -> None:
+    users.add("ann", PASSWORD)
+    with catalog.write() as connection:
+        connection.execute(sa.update(table).values(username="\u115f\ua4d0", fold="ann"))
+    assert users.authenticate("\u115f\ua4d0", PASSWORD).username == "\u115f\ua4d0"
+    users.set_password("\u115f\ua4d0", PASSWORD * 2)
+
+
+def test_folds_of_earlier_rules_are_made_again(catalog: Catalog, users: Users) -> None:
+    users.add("ann", PASSWORD)
+    with catalog.write() as connection:
+        connection.execute(sa.update(table).values(fold="1 of other rules"))
+    with pytest.raises(UserExists, match="looks like ann"):
+        users.add("ANN", PASSWORD)
+    users.add("bob", PASSWORD)
+
+
+def test_folding_is_idempotent() -> None:
+    """So that a look-alike of a look-alike is one."""
+    for name in (name for pair in SAME for name in pair):
+        assert fold(fold(name)) == fold(name)
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)

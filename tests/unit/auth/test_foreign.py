@@ -50,6 +50,24 @@ def test_a_token_of_the_issuer_counts_and_keys_are_fetched_once(
     assert foreign.verify(first).session == foreign.verify(first).session != foreign.verify(again).session
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["\uff41dmin", "adm\u2170n", "e\u0301lodie", "\u017fam", "admin\u3164", "\u1d43dmin", "x" * 151, "", None, 7],
+)
+def test_a_claim_that_only_becomes_a_name_is_nobodys(foreign: ForeignTokens, name: object) -> None:
+    with pytest.raises(TokenInvalid):
+        foreign.verify(token(sub=name))
+
+
+@pytest.mark.parametrize("email", ["jac\u212a@example.org", "ann\uff20example.org", "a" * 320 + "@x", "ann"])
+def test_an_address_that_only_becomes_anothers_in_lower_case_is_nobodys(foreign: ForeignTokens, email: str) -> None:
+    assert foreign.verify(token(email=email, email_verified=True)).email == ""
+
+
+def test_what_is_kept_of_a_claim_is_bounded(foreign: ForeignTokens) -> None:
+    assert len(foreign.verify(token(name="x" * 5000)).name) == 200
+
+
 @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_a_forgery_is_invalid(foreign: ForeignTokens, forge: Callable[[], str]) -> None:

@@ -109,6 +109,19 @@ def test_a_user_has_so_many_keys_and_no_more(
     keys.create(ann.user_id, "x" * 1000)
 
 
+def test_revoked_keys_are_kept_up_to_a_number(
+    keys: PersonalKeys, ann: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auth.keys.MOST_KEYS", 2)
+    made = [keys.create(ann.user_id, str(number)) for number in range(1)]
+    for number in range(1, 6):
+        keys.revoke(ann.user_id, made[-1].key.id)
+        made.append(keys.create(ann.user_id, str(number)))
+    assert [key.name for key in keys.list(ann.user_id)] == ["5", "4", "3"]  # one that lives, two that are revoked
+    with pytest.raises(Unauthenticated):
+        keys.authenticate(made[0].key.id, made[0].secret)
+
+
 ID = "0123456789abcdef" * 2
 
 

@@ -87,3 +87,20 @@ def test_a_row_is_written_though_nobody_waits(opened: Callable[..., BatchedWrite
     opened(period_s=0.01).put({"number": 1})
     assert written.any.wait(WITHIN_S)
     assert written == [[{"number": 1}]]
+
+
+def test_rows_that_wait_are_bounded_in_bytes(catalog: Catalog) -> None:
+    lost: list[Row] = []
+    written = Written()
+    writer = BatchedWriter(
+        catalog, "test", written.store, lost.extend, LONG_S, size=lambda row: int(row["bytes"]), most_bytes=100
+    )
+    with catalog.write():  # holds the database
+        for size in (60, 40, 1, 0):
+            writer.put({"bytes": size})
+    assert writer.flush()
+    writer.put({"bytes": 100})
+    assert writer.flush()
+    assert lost == [{"bytes": 1}]
+    assert [row["bytes"] for batch in written for row in batch] == [60, 40, 0, 100]
+    writer.close()

@@ -122,6 +122,18 @@ def test_the_front_takes_as_many_connections_as_its_descriptors_allow(
     assert f"    maxconn {connections}\n" in result
 
 
+@pytest.mark.parametrize(
+    ("descriptors", "most"), [(1_048_576, 500), (20_000, 500), (1_755, 124), (1_024, 64), (256, 16)]
+)
+def test_few_descriptors_leave_room_for_others_than_one_address(descriptors: int, most: int, original: str) -> None:
+    """IPv6 addresses count by site, because who has a site has 65,536 networks."""
+    options = FrontOptions(connections_per_address=500, descriptors=descriptors)
+    result = haproxy_config.corrected(original, options)
+    assert "track-sc0 src,ipmask(32,48) " in result
+    assert f"sc0_conn_cur gt {most} " in result
+    assert 2 * most <= options.most_connections // 2
+
+
 def test_a_number_that_the_operator_chose_for_serve_stays(original: str) -> None:
     chosen = original.replace("maxconn 4096", "maxconn 77").replace("timeout client 3600s", "timeout client 5s")
     result = haproxy_config.corrected(chosen)

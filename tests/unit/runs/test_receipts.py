@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from auth.users import Users
 from catalog.engine import Catalog
 from catalog.tables import runs
-from runtime.receipts import INTERRUPTED, NewRun, Receipts, RunEnd
+from runtime.receipts import INTERRUPTED, ROW_BYTES, NewRun, Receipts, RunEnd
 from runtime.run_report import NO_OUTPUT
 from tests.tasks import COST
 
@@ -111,6 +111,34 @@ def test_the_end_of_an_attempt_that_was_refused_does_not_touch_the_run_with_the_
     receipts.end(run, RunEnd("ok"))
     assert receipts.get(run.id, ann).cause == "ok"  # type: ignore[union-attr]
     assert receipts.get(run.id, ben) is None
+
+
+def test_of_a_user_with_many_the_newest_are_kept(catalog: Catalog, ann: int, ben: int) -> None:
+    receipts = Receipts(catalog, output_bytes=1000, user_bytes=32 * ROW_BYTES)
+    bens, open_run = new(ben), new(ann, created_at=datetime.now(UTC) - timedelta(days=1))
+    receipts.begin(open_run)
+    receipts.begin(bens)
+    receipts.end(bens, ENDED)
+    sent = [new(ann, created_at=datetime.now(UTC) + timedelta(seconds=number)) for number in range(40)]
+    for run in sent:
+        receipts.begin(run)
+        receipts.end(run, RunEnd("ok", output={**NO_OUTPUT, "stdout": "x" * ROW_BYTES}))
+        receipts.get(run.id, ann)  # a batch for each
+    kept = receipts.page(ann, 100, 0)[1]
+    assert [receipt.id for receipt in kept[:-1]] == [run.id for run in reversed(sent[-len(kept) + 1 :])]
+    assert kept[-1].id == open_run.id  # it has not ended
+    assert 14 <= len(kept) <= 17  # two rows' worth each
+    assert receipts.page(ben, 100, 0)[0] == 1
+    receipts.close()
+
+
+def test_what_a_receipt_takes_counts_its_source_and_its_failure(receipts: Receipts, catalog: Catalog, ann: int) -> None:
+    run = new(ann, source="x" * 5000)
+    receipts.begin(run)
+    receipts.end(run, RunEnd("TaskError", failure={"message": "y" * 3000}))
+    assert receipts.get(run.id, ann) is not None
+    with catalog.read() as connection:
+        assert 8000 < connection.execute(sa.select(runs.c.kept_bytes)).scalar_one() < 8000 + 2 * ROW_BYTES
 
 
 def test_long_output_keeps_both_its_ends(receipts: Receipts, ann: int) -> None:

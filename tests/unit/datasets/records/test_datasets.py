@@ -3,7 +3,10 @@
 import json
 
 import pytest
+import sqlalchemy as sa
 
+from catalog.engine import Catalog
+from catalog.tables import datasets as table
 from runtime.datasets.records import Access, Datasets, Files, Reader, RecordGone
 from tests.unit.datasets.records.conftest import BAD_IDS, a_table, an_uploaded_file
 
@@ -55,6 +58,14 @@ class TestDatasets:
             datasets.attach(made.id, "edges", late)
         assert (raised.value.kind, raised.value.record_id) == ("dataset", made.id)
         assert datasets.known_objects([late.id]) == set()
+
+    def test_nothing_long_is_kept_of_a_deleted_dataset(self, datasets: Datasets, catalog: Catalog, ann: int) -> None:
+        made = datasets.create(ann, "name", "x" * 10_000, {"metadata": "x" * 10_000}, {"edges": a_table()})
+        datasets.delete(made.id)
+        with catalog.read() as connection:
+            row = connection.execute(sa.select(table).where(table.c.id == made.id)).one()
+        assert (row.name, row.description, row.payload, row.payload_bytes) == ("", "", {}, 0)
+        assert (row.owner_id, row.deleted_at is None) == (ann, False)
 
     @pytest.mark.parametrize("dataset_id", BAD_IDS)
     def test_invalid_ids_are_not_found(self, datasets: Datasets, ann: int, dataset_id: str) -> None:

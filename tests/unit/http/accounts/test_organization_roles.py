@@ -34,7 +34,7 @@ def roles(site: Site) -> dict[str, str]:
         ("PUT", MEMBERS + "ann", {"role": "member"}),
         ("PUT", MEMBERS + "root", None),
         ("DELETE", MEMBERS + "ann", None),
-        ("DELETE", MEMBERS + "bob", None),
+        ("DELETE", "/api/v2/o/other/members/bob", None),
         ("PUT", "/api/v2/o/other/members/bob", {"role": "admin"}),
         ("PUT", "/api/v2/o/%61cme/members/bob", {"role": "admin"}),
         ("PUT", "/api/v2/o/ACME/members/bob", {"role": "admin"}),
@@ -51,6 +51,16 @@ def test_a_member_changes_nothing(
     answer = client.request(method, path, json=body, headers=bearer(client, "bob"))
     assert answer.status_code in (403, 404), answer.text
     assert roles(acme) == before
+
+
+def test_a_member_can_leave_because_nobody_asked_them_to_come_in(acme: Site, client: Browser) -> None:
+    bob = bearer(client, "bob")
+    assert client.delete(MEMBERS + "bob", headers=bob).status_code == 204
+    assert roles(acme) == {"ann": "admin"}
+    assert client.delete(MEMBERS + "bob", headers=bob).status_code == 403
+    assert acme.services.audit.flush()
+    line = acme.services.audit.list(1, 0, action="organization.remove_member")[1][0]
+    assert (line.actor, line.target, line.detail) == ("bob", "organization:acme", {"username": "bob"})
 
 
 def test_an_admin_of_one_organization_is_none_of_another_and_no_administrator(acme: Site, client: Browser) -> None:

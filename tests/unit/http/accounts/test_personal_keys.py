@@ -64,6 +64,20 @@ class TestPersonalKeys:
         assert wrong.status_code == 400
         assert client.post(path, json=change, headers=bearer(client)).status_code == 200
 
+    def test_a_key_of_an_administrator_takes_over_nothing_in_another_form_of_their_name(
+        self, client: Browser, site: Site
+    ) -> None:
+        made = site.services.keys.create(site.services.users.get("root").user_id, "laptop")
+        by_key = {"Authorization": KEY_HEADER.format(id=made.key.id, secret=made.secret)}
+        token = client.get("/api/v2/auth/pkey/jwt/", headers=by_key).json()["token"]
+        change = {"password": "a stolen password"}
+        for name in ("\uff52oot", "r\u00baot"):
+            answer = client.post(
+                f"/api/v2/admin/users/{name}/password", json=change, headers={"Authorization": f"Bearer {token}"}
+            )
+            assert answer.status_code == 403
+            assert "send current_password" in answer.json()["error"]
+
     @pytest.mark.parametrize("header", ["", "PersonalKey", "PersonalKey x:y", "Bearer x", f"PersonalKey {'0' * 32}:x"])
     def test_a_bad_key_is_401(self, client: Browser, header: str) -> None:
         answer = client.post("/api/v2/auth/pkey/jwt/", headers={"Authorization": header} if header else {})

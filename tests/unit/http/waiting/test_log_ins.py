@@ -1,7 +1,6 @@
 """A flood of log-ins holds up nobody: not another's list, and not another's log-in for longer than a turn."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,33 +8,18 @@ from pathlib import Path
 import pytest
 
 from auth.errors import InvalidCredentials, TooManyAttempts, Unauthenticated
-from auth.passwords import Passwords
 from auth.throttle import LoginThrottle
-from auth.users import Claim, Users
 from deployments.ingress.credentials import Credentials
 from deployments.ingress.errors import TooManyRequests
 from deployments.ingress.sender import sent_from
 from tests.unit.http.site import PASSWORD, Site
-from tests.waiting import WITHIN_S, eventually_async
+from tests.unit.http.waiting.slow_users import SlowUsers
+from tests.waiting import eventually_async, turns
 
 pytestmark = pytest.mark.anyio
 
 FLOOD = "198.51.100.1"
 QUIET = "198.51.100.2"
-
-
-class SlowUsers(Users):
-    """Users whose passwords take until the test says so. ``checked``: the names, in order."""
-
-    def __init__(self, site: Site) -> None:
-        super().__init__(site.services.catalog, Passwords(time_cost=1, memory_cost_kib=8))
-        self.go_on = threading.Event()
-        self.checked: list[str] = []
-
-    def check(self, claim: Claim, password: str) -> Claim:
-        self.checked.append(claim.username)
-        assert self.go_on.wait(WITHIN_S)
-        return super().check(claim, password)
 
 
 @pytest.fixture
@@ -66,6 +50,25 @@ async def test_made_up_names_hold_up_neither_a_list_nor_anothers_log_in(site: Si
     assert users.checked.index("ann") <= before + 1
     ends = [type(error) for error in await asyncio.gather(*flood, return_exceptions=True)]
     assert set(ends) == {InvalidCredentials, TooManyRequests}  # more than the queue holds are refused at once
+
+
+async def test_a_log_in_whose_caller_has_left_takes_no_turn_and_leaves_a_line(site: Site) -> None:
+    users = SlowUsers(site)
+    credentials = replace(site.services.credentials, users=users)
+    checked = asyncio.create_task(sign_in(credentials, "ann", FLOOD))
+    await eventually_async(lambda: users.checked)
+    waiting = [asyncio.create_task(sign_in(credentials, "ann", FLOOD)) for _ in range(20)]
+    await turns()
+    for task in (*waiting, checked):
+        task.cancel()
+    ends = await asyncio.gather(*waiting, checked, return_exceptions=True)
+    assert {type(end) for end in ends} == {asyncio.CancelledError}
+    users.go_on.set()
+    await sign_in(credentials, "ann", QUIET)
+    assert len(users.checked) <= 1 + credentials.threads.passwords._turns.places
+    assert site.services.audit.flush()
+    lines = site.services.audit.list(100, 0)[1]
+    assert {(line.actor, line.address, line.outcome) for line in lines} == {("", FLOOD, "left"), ("ann", QUIET, "ok")}
 
 
 async def test_an_address_has_so_many_failures_whatever_the_names(site: Site) -> None:

@@ -146,7 +146,7 @@ async def test_passwords_are_hashed_behind_everybody_else() -> None:
 async def test_a_sender_is_an_address_until_it_is_a_user() -> None:
     assert current_sender() == "server"
     with sent_from("2001:db8:1:2::3"):
-        assert current_sender() == "address 2001:db8:1:2::/64"
+        assert current_sender() == "address 2001:db8:1::/48"
         sent_by(7)
         assert current_sender() == "user 7"
     assert current_sender() == "server"
