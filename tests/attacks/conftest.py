@@ -52,10 +52,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if mode.missing:
             marks.append(pytest.mark.skip(reason=f"mode {mode.name}: {mode.missing}"))
         parameters.append(pytest.param(mode, id=mode.name, marks=marks))
-    metafunc.parametrize("arena", parameters, indirect=True, scope="session")
+    metafunc.parametrize("arena", parameters, indirect=True, scope="package")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
     """A server in a mode, with a canary in its environment and in a file of its own."""
     mode: Mode = request.param

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 
 OWN_NAMESPACE = Path("/proc/self/ns/pid").readlink()
 COUNT = "def task(g): return len(g._edges)"
-SLEEP = "import time\ndef task(g): time.sleep(20)"
+SLEEP = "import time\ndef task(g): time.sleep(1000)"
 
 
 @dataclass

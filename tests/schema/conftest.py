@@ -14,7 +14,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == "test_at_length.py" and "not soak" in config.option.markexpr else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     """On a server of their own: administrators' requests close the Python endpoint and lock users out."""
     live = LiveServer(tmp_path_factory.mktemp("schema") / "data", free_port()).start()
