@@ -11,6 +11,7 @@ from auth.passwords import Passwords
 from auth.users import Users
 from catalog.engine import Catalog, migrate, open_catalog
 from catalog.tables import REVISION, identity, metadata, version
+from tests.catalogs import new_catalog
 from tests.postgresql_server import PostgresServer
 
 DATABASES = ("sqlite", "postgresql")
@@ -33,7 +34,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a migrated database without users. On PostgreSQL it is always the same one, emptied before each test."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/data/catalog.sqlite"
-        migrate(url)
+        new_catalog(url)
         return url
     shared: str = request.getfixturevalue("shared_database")
     _empty(shared)
@@ -56,10 +57,17 @@ def catalog(database_url: str) -> Iterator[Catalog]:
     opened.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_hashed_cheaply() -> Iterator[None]:
+    """Unless it is said how to hash them; the hash has tests of its own."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Passwords.__init__, "__defaults__", (1, 8))
+        yield
+
+
 @pytest.fixture
 def users(catalog: Catalog) -> Users:
-    """Accounts whose passwords are hashed cheaply; the hash has tests of its own."""
-    return Users(catalog, Passwords(time_cost=1, memory_cost_kib=8))
+    return Users(catalog)
 
 
 def _empty(url: str) -> None:

@@ -106,8 +106,9 @@ def test_a_key_server_that_is_away_is_asked_once_in_a_while(server: KeyServer, m
 def test_a_key_server_that_drips_has_a_deadline_and_holds_up_no_known_key(
     server: KeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign_module, "FETCH_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(foreign_module, "FETCH_TIMEOUT_S", WITHIN_S)
     monkeypatch.setattr(foreign_module, "UNKNOWN_IDS_EVERY_S", 0)
+    monkeypatch.setattr(foreign_module, "AFTER_FAILURE_S", 0)
     tokens = ForeignTokens(ForeignIssuer(ISSUER, AUDIENCE, jwks_url=server.url))
     tokens.verify(token())
     server.drips = True
@@ -116,8 +117,14 @@ def test_a_key_server_that_drips_has_a_deadline_and_holds_up_no_known_key(
         eventually(lambda: server.asked == 2)
         tokens.verify(token())
         assert not made_up.done(), "the known key was found while another thread waited for keys"
+        server.drips = False
         with pytest.raises(TokenInvalid):
             made_up.result(timeout=WITHIN_S)
+    server.drips = True
+    monkeypatch.setattr(foreign_module, "FETCH_TIMEOUT_S", 0.3)
+    with pytest.raises(TokenInvalid):
+        tokens.verify(token("made up", key=RSA, algorithm="RS256"))
+    assert server.asked == 3
     assert tokens.verify(token()).username == "ann", "a failed look for new keys takes the known ones from nobody"
 
 

@@ -56,6 +56,7 @@ async def test_it_measures_each_task_and_finds_the_results_of_all_three_the_same
     assert answer["deadlines"]["computing"]["reclaimed"]
 
 
+@pytest.mark.soak
 def test_without_a_device_it_says_so() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.gpu"], capture_output=True, text=True, cwd=ROOT, timeout=WITHIN_S

@@ -12,6 +12,7 @@ from tests.unit.docs.markdown import ROOT
 from tests.waiting import WITHIN_S
 from tools.gpu.questions.questions import NEEDS_A_DEVICE, QUESTIONS
 
+pytestmark = pytest.mark.soak  # it asks each question in several processes
 PROBE = ROOT / "tools" / "gpu" / "probe.py"
 
 

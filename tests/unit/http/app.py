@@ -11,11 +11,11 @@ from typing import Any, cast
 import httpx
 
 from auth.flags import ENABLED_USERS
-from catalog.engine import migrate
 from deployments.calls.messages import RunCall, RunReply
 from deployments.ingress.app import build_asgi_app
 from deployments.ingress.services import Services
 from deployments.settings import Settings
+from tests.catalogs import new_catalog
 from tests.tasks import run_reply
 
 
@@ -44,7 +44,7 @@ class Runners:
 async def opened(data: Path, runners: Any = None, **settings: Any) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
     """A client of an app with these settings, signed in as a user who may run Python, and the id of their dataset."""
     configured = Settings(data_dir=data, **settings)
-    migrate(configured.catalog_url)
+    new_catalog(configured.catalog_url)
     services = Services.open(configured, runners or cast(Any, Runners()))
     services.store.prepare()
     ann = services.users.add("ann", "correct horse battery")

@@ -9,12 +9,12 @@ from typing import Any, cast
 from auth.passwords import Passwords
 from auth.principal import Principal
 from auth.users import Users
-from catalog.engine import migrate
 from deployments.calls.runner_client import RunnerClient
 from deployments.ingress.app import build_asgi_app
 from deployments.ingress.services import Services
 from deployments.settings import Settings
 from runtime.datasets.records import DatasetRecord, ObjectRecord, Role
+from tests.catalogs import new_catalog
 from tests.conformance import own_document
 
 with warnings.catch_warnings():
@@ -46,7 +46,7 @@ class Site:
     @classmethod
     def open(cls, data_dir: Path, **settings: Any) -> "Site":
         made = Settings(data_dir=data_dir, **settings)
-        migrate(made.catalog_url)
+        new_catalog(made.catalog_url)
         services = Services.open(made, cast(RunnerClient, object()))
         users = Users(services.catalog, Passwords(time_cost=1, memory_cost_kib=8))
         return cls(replace(services, users=users, credentials=replace(services.credentials, users=users)))

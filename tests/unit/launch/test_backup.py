@@ -21,7 +21,14 @@ from runtime.datasets.store.base import Store
 from tests.unit.launch.installation import NOW, PLACES, Install, fill
 
 
-@pytest.mark.parametrize(("source", "target"), [*zip(PLACES, reversed(PLACES), strict=True), (PLACES[0], PLACES[0])])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (PLACES[0], PLACES[1]),
+        (PLACES[1], PLACES[0]),
+        *(pytest.param(*pair, marks=pytest.mark.soak) for pair in zip(PLACES, reversed(PLACES), strict=True)),
+    ],
+)
 def test_every_row_and_byte_comes_back_on_another_database_and_store(
     install: Install, tmp_path: Path, source: tuple[str, str], target: tuple[str, str]
 ) -> None:
