@@ -15,7 +15,9 @@ from runtime.sandbox.protocol import Message, ProtocolError, close_all, recv_pac
 
 log = logging.getLogger("graphside.sandbox")
 
-FORK_TIMEOUT_S = 10.0
+FORK_TIMEOUT_S = 30.0
+"""A fork takes milliseconds. On a machine that is very busy a run would rather wait than begin anew."""
+
 EXIT_REPORT_TIMEOUT_S = 1.0
 MOST_SIGNAL = 64
 MOST_EXIT_CODE = 255
@@ -119,11 +121,11 @@ class ForkerClient:
             await self._send({**message, "child": number}, fds)
             async with asyncio.timeout(FORK_TIMEOUT_S):
                 return await asyncio.shield(future)
-        except TimeoutError:
-            raise self._gone() from None
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as error:
             # The forker may still report the child. Nobody waits for it, so it is killed then.
             future.add_done_callback(_kill_unwanted)
+            if isinstance(error, TimeoutError):
+                raise self._gone() from None
             raise
         finally:
             self._forks.pop(number, None) if future.done() else None

@@ -75,7 +75,7 @@ async def test_what_opens_after_its_caller_has_gone_is_closed(store: SlowStore) 
             raise AssertionError("it was cancelled")
 
     task = asyncio.create_task(use())
-    await asyncio.to_thread(store.asked.wait, 10)
+    await asyncio.to_thread(store.asked.wait, WITHIN_S)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

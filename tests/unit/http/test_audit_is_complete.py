@@ -198,7 +198,7 @@ async def test_a_change_goes_on_to_its_line_when_its_caller_leaves() -> None:
         lines.append("line")
 
     request = asyncio.create_task(finished(change()))
-    await asyncio.to_thread(written.wait, 10)
+    await asyncio.to_thread(written.wait, WITHIN_S)
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
         await request

@@ -102,7 +102,7 @@ async def test_a_descriptor_stays_open_until_its_thread_has_written(
 
     monkeypatch.setattr("os.writev", slow)
     taking = asyncio.create_task(_take_all(tmp_path / "file", [ONE_BATCH] * 3))
-    await asyncio.to_thread(began.wait, 10)
+    await asyncio.to_thread(began.wait, WITHIN_S)
     taking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await taking

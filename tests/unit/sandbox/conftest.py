@@ -54,7 +54,7 @@ class Rig:
     uploads: Uploads
     scratch: Path
 
-    def wait(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = 60) -> T:
+    def wait(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = WITHIN_S) -> T:
         """Run a coroutine on the rig's loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout_s)
 
@@ -85,7 +85,7 @@ class Rig:
         """End all that it has; it may have been ended already."""
         if self.loop.is_closed():
             return
-        self.wait(self.executor.close(), 30)
+        self.wait(self.executor.close())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(WITHIN_S)
         self.loop.close()
