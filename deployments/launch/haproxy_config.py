@@ -94,7 +94,7 @@ _REFUSED = (
         ),
     ),
     (
-        f"if {{ req.hdrs,length gt {_HEAD_BYTES} }} or {{ req.hdr_cnt() gt {_HEADERS} }}",
+        f"if {{ req.hdrs,length gt {_HEAD_BYTES} }} or {{ req.fhdr_cnt() gt {_HEADERS} }}",
         "431",
         _answer(
             f"the headers are longer than {_HEAD_BYTES} bytes, or more than {_HEADERS}; send fewer cookies and headers",

@@ -195,6 +195,11 @@ def test_what_no_route_takes_is_refused_in_our_shape(
         assert answer.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
+def test_values_between_commas_are_no_headers(before_a_server: Front) -> None:
+    many = b"Accept-Language: " + b",".join([b"en"] * 300) + b"\r\n\r\n"
+    assert before_a_server.ask(b"GET /commas" + HOST + many).status == 200
+
+
 @pytest.mark.parametrize("length", [2**31 - 1, 2**31, 2**32, 2**32 + 5, 2**33 + 1, 10**17 - 1])
 def test_a_huge_body_is_announced_to_the_app_at_once_which_refuses_it(length: int, before_a_server: Front) -> None:
     assert before_a_server.ask(b"POST /huge" + HOST + b"Content-Length: %d\r\n\r\n" % length).status == 200
