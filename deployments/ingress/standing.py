@@ -8,14 +8,17 @@ nothing: it was valid when the request came.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from contextvars import Context
+from typing import Final, TypeVar
 
 from auth.errors import Unauthenticated
-from catalog.errors import CatalogError
 from deployments.ingress.credentials import AnyClaims, Credentials
-from runtime.errors import RuntimeFailure, TaskCancelled
+from runtime.errors import TaskCancelled
 
 log = logging.getLogger("graphside.ingress")
+
+LOOK_AGAIN_S: Final = 1.0
+"""Pause before the next look if the catalog did not answer."""
 
 T = TypeVar("T")
 
@@ -28,6 +31,7 @@ class Standing:
         self._watched: dict[_Watched, None] = {}
         self._looking: asyncio.Task[None] | None = None
         self._has_changed = False
+        self._is_unsure = False
         credentials.snapshot.when_forgotten(self._look_again)
 
     def watch(self, claims: AnyClaims, end: Callable[[], object]) -> "_Watched":
@@ -56,29 +60,33 @@ class Standing:
     def _look_again(self) -> None:
         self._has_changed = True
         if self._watched and self._looking is None:
-            self._looking = asyncio.get_running_loop().create_task(self._look())
+            # In a context of its own: in that of whoever changed the catalog, it would wait in their queues.
+            self._looking = asyncio.get_running_loop().create_task(self._look(), context=Context())
 
     async def _look(self) -> None:
         try:
-            while self._has_changed:
+            while self._has_changed and self._watched:
                 self._has_changed = False
                 for claims in dict.fromkeys(watched.claims for watched in self._watched):
-                    if not await self._is_valid(claims):
-                        lost = [watched for watched in self._watched if watched.claims == claims]
-                        log.info("caller.log_in_ended requests=%d", len(lost))
-                        for watched in lost:
-                            watched.end()
+                    await self._look_at(claims)
+                if self._is_unsure:
+                    self._is_unsure, self._has_changed = False, True
+                    await asyncio.sleep(LOOK_AGAIN_S)
         finally:
             self._looking = None
 
-    async def _is_valid(self, claims: AnyClaims) -> bool:
+    async def _look_at(self, claims: AnyClaims) -> None:
         try:
             await self._credentials.principal_for(claims)
         except Unauthenticated:
-            return False
-        except (CatalogError, RuntimeFailure):  # not known now; the next poll asks again
-            return True
-        return True
+            lost = [watched for watched in self._watched if watched.claims == claims]
+            log.info("caller.log_in_ended requests=%d", len(lost))
+            for watched in lost:
+                watched.end()
+        except Exception as error:  # whatever it is: whoever may have lost their log-in is looked at again
+            if not self._is_unsure:
+                log.warning("caller.log_in_unknown %s: %s", type(error).__name__, error)
+            self._is_unsure = True
 
 
 class _Watched:

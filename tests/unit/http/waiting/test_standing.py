@@ -8,7 +8,12 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from auth.errors import Unauthenticated
 from deployments.calls.messages import RunCall, RunReply
+from deployments.ingress import standing
+from deployments.ingress.credentials import AnyClaims, Credentials
+from deployments.ingress.errors import TooManyRequests
+from deployments.ingress.sender import current_sender, sent_from
 from deployments.ingress.services import Services
 from tests.unit.http import app
 from tests.waiting import eventually_async
@@ -91,3 +96,25 @@ async def test_a_run_counts_against_its_users_quota_until_its_answer_was_read(tm
         runners.free.set()
         assert (await running).status_code == 200
         assert (await app.run(http, dataset_id)).status_code == 200
+
+
+async def test_a_look_that_fails_is_made_again_and_waits_in_nobodys_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "LOOK_AGAIN_S", 0.01)
+    runners, senders = Runners(), list[str]()
+    failures = [TooManyRequests("your queue is full"), RuntimeError("the catalog is gone"), Unauthenticated()]
+    async with app.opened(tmp_path / "data", runners) as (http, dataset_id):
+        services = services_of(http)
+        running = asyncio.create_task(app.run(http, dataset_id))
+        await eventually_async(lambda: runners.asked)
+
+        async def look(_: Credentials, claims: AnyClaims) -> Any:
+            senders.append(current_sender())
+            raise failures.pop(0)
+
+        monkeypatch.setattr(Credentials, "principal_for", look)
+        with sent_from("198.51.100.1"):
+            services.snapshot.forget()  # as somebody does who changes something
+        assert (await running).json()["type"] == "TaskCancelled"
+        assert senders == ["server"] * 3
