@@ -4,18 +4,18 @@ Compression costs time: a core compresses about 50 MB/s with gzip and 200 MB/s w
 whose connection carries less than that, which loopback never does. Answers with credentials are never large.
 """
 
-import asyncio
 import io
 import re
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.ingress.threads import Pool
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -29,6 +29,7 @@ _WORTH_IT: Final = 0.9
 """The first piece must shrink to this part of its size; a zip of Parquet files does not."""
 
 _THREADS: Final = 2
+_MOST_WAITING: Final = 100_000
 _GZIP: Final = zlib.MAX_WBITS | 16
 _USUAL_CHARACTERS: Final = 200
 """Longer headers are not remembered."""
@@ -97,7 +98,8 @@ class Compression:
     def __init__(self, app: ASGIApp, over_bytes: int | None) -> None:
         self._app = app
         self._over_bytes = over_bytes
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="compress")
+        # A request has one piece in the queue at most, so the number of requests bounds it.
+        self._pool = Pool("compression", _THREADS, queue=_MOST_WAITING, queue_per_sender=_MOST_WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._over_bytes is None or scope["method"] == "HEAD":
@@ -132,7 +134,7 @@ class _Asked:
 class _Answer:
     """One answer on its way out. Its head waits for the first piece of the body, which shows if it shrinks."""
 
-    def __init__(self, send: Send, coding: Coding | None, over_bytes: int, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, send: Send, coding: Coding | None, over_bytes: int, pool: Pool) -> None:
         self._send = send
         self._coding = coding
         self._over_bytes = over_bytes
@@ -198,13 +200,13 @@ class _Answer:
         await self._send(message)
 
     async def _compressed(self, compressor: _Compressor, message: Message) -> Message:
-        """Return a piece of the body in its coding. The event loop does other work meanwhile."""
+        """Return a piece of the body in its coding, which is made in a thread when it is the sender's turn."""
         data, is_last = message.get("body", b""), not message.get("more_body", False)
 
         def work() -> bytes:
             return compressor.compress(data) + compressor.flush(zlib.Z_FINISH if is_last else zlib.Z_SYNC_FLUSH)
 
-        body = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        body = await self._pool.call(work)
         return {"type": "http.response.body", "body": body, "more_body": not is_last}
 
 

@@ -1,6 +1,8 @@
 """Which answers are compressed, for whom, and how."""
 
+import asyncio
 import random
+import threading
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,8 +14,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from deployments.ingress.middleware import compression
 from deployments.ingress.middleware.compression import Compression, accepted
+from deployments.ingress.sender import current_sender, sent_from
+from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.anyio
 
@@ -153,3 +159,33 @@ async def test_each_coding_has_an_etag_that_is_recognized() -> None:
 async def test_a_head_is_not_touched() -> None:
     response = await answer("/plain", method="HEAD", **{"accept-encoding": "gzip"})
     assert int(response.headers["content-length"]) == len(TEXT)
+
+
+async def test_who_compresses_much_waits_for_nobody_but_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads go to senders in turn."""
+    go_on, began = threading.Event(), list[str]()
+
+    class Slow:
+        def compress(self, data: bytes) -> bytes:
+            began.append(current_sender())
+            assert go_on.wait(10)
+            return b""
+
+        def flush(self, mode: int = 0) -> bytes:
+            return b""
+
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        with sent_from(scope["path"]):
+            await Response(TEXT, media_type="text/plain")(scope, receive, send)
+
+    monkeypatch.setitem(compression._COMPRESSORS, "gzip", Slow)
+    app: Any = Compression(whole, OVER)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app, client=("203.0.113.7", 1)), base_url="http://here",
+                                 headers={"accept-encoding": "gzip"}) as http:  # fmt: skip
+        flood = [asyncio.create_task(http.get("/flood")) for _ in range(4)]
+        await eventually_async(lambda: began)
+        quiet = asyncio.create_task(http.get("/quiet"))
+        await eventually_async(lambda: len(began) == 2)
+        assert began == ["address /flood", "address /quiet"]
+        go_on.set()
+        await asyncio.gather(quiet, *flood)
