@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from catalog.engine import sqlite_url
 from runtime.datasets.store.location import StoreLocation, StoreOptions
 from runtime.sandbox.walls.isolation import Isolation
-from runtime.task import MIB
+from runtime.task import MIB, MOST_SOURCE_BYTES
 
 DEFAULT_FRAME_ANCESTORS: Final = ("'self'", "http://localhost:*", "http://127.0.0.1:*")
 """Notebooks on the reader's own machine."""
@@ -115,6 +115,11 @@ class TrafficSettings(_Frozen):
     )
     arriving: int = Field(256, ge=2, description="Requests whose bodies are still arriving.")
     arriving_per_sender: int = Field(64, ge=1, description="The same of one user, or of one address before a log-in.")
+    body_bytes: int = Field(
+        256 * MIB,
+        ge=16 * MIB,
+        description="Bytes of bodies in memory; uploads, which go to disk, do not count.",
+    )
     uploads: int = Field(32, ge=2, description="Uploads in progress; one user has at most three quarters.")
     idle_s: float = Field(20.0, gt=0, description="Longest pause of a body, or of the reader of an answer.")
     grace_s: float = Field(30.0, gt=0, description="Seconds before the least rate holds.")
@@ -122,7 +127,7 @@ class TrafficSettings(_Frozen):
         4096, ge=0, description="Least average rate of a body or a reader after that; 0: any."
     )
     unread_bytes: int | None = Field(
-        None, ge=1024, description="Bytes of results that are being sent; absent: a quarter of the memory."
+        None, ge=1024, description="Bytes of answers that are being sent; absent: a quarter of the memory."
     )
 
 
@@ -170,7 +175,12 @@ class Settings(_Frozen):
         256 * 1024, ge=1024, description="Smallest answer that is compressed for a client that accepts it; null: none."
     )
     max_upload_bytes: int = Field(1024 * MIB, ge=1024, description="Largest body of one upload.")
-    max_source_bytes: int = Field(1 * MIB, ge=1024, description="Longest source text of a task.")
+    max_source_bytes: int = Field(
+        1 * MIB,
+        ge=1024,
+        le=MOST_SOURCE_BYTES,
+        description="Most characters of a task's source, which may have twice as many bytes as JSON.",
+    )
     limits: LimitSettings = LimitSettings()
     maximum: MaximumSettings = MaximumSettings()
     cache_bytes: int | None = Field(None, ge=1, description="Dataset cache of a runner; absent: half of its memory.")

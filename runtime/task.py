@@ -18,6 +18,9 @@ ENGINES: Final[tuple[EngineName, ...]] = get_args(EngineName)
 MIB: Final = 1024 * 1024
 
 
+MOST_SOURCE_BYTES: Final = 2 * MIB - 32 * 1024
+"""The longest source that an operator may allow. As JSON, twice as long at most, it fits into a frame to a seat."""
+
 SPARE_THREADS: Final = 10
 """Threads of a run besides one for each core: its first, and those that wait: of Python's own thread pools, of
 duckdb (8) and polars (5)."""

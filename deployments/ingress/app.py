@@ -4,6 +4,7 @@ from functools import cache
 from types import ModuleType
 from typing import Final
 
+import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -49,6 +50,7 @@ from deployments.ingress.routes import (
 )
 from deployments.ingress.services import Services
 from deployments.ingress.texts import published
+from deployments.ingress.web.reference import reference_of
 from deployments.settings import Settings
 from runtime.errors import RuntimeFailure
 
@@ -79,8 +81,10 @@ def build_asgi_app(services: Services) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.services = services
-    # Made on the first demand: it takes a tenth of a second, and most apps are never asked for it.
+    # Made on the first demand: each takes a tenth of a second, and most apps are never asked for them.
     app.state.document = cache(lambda: document_of(tags(), services.settings))
+    app.state.document_json = cache(lambda: orjson.dumps(app.state.document()))
+    app.state.reference = cache(lambda: reference_of(app.state.document()))
     return app
 
 

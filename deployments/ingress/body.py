@@ -3,6 +3,7 @@
 The limit of a body is the one that its route declares (``routing/declarations.py``).
 """
 
+from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -10,15 +11,18 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from deployments.ingress.errors import InvalidRequest, TooLarge
+from deployments.ingress.json_answers import INLINE_BYTES
+from deployments.ingress.middleware.transfers import end_arrival
 from deployments.ingress.problems import sentence_of
+from deployments.ingress.sender import current_sender
 from deployments.ingress.services import services_of
 from runtime.datasets.file_types import COMPRESSIONS
 
-INLINE_BYTES: Final = 64 * 1024
-"""A longer body is decoded and checked in a thread, so that the event loop serves others meanwhile."""
-
 MOST_CONTAINERS: Final = 20_000
 """The most lists and objects in a body. More would hold the interpreter for seconds while they are made."""
+
+MOST_ITEMS: Final = 100_000
+"""The most items of all lists and objects in a body, for the same reason."""
 
 MOST_KEYS: Final = 1000
 """The most keys of a body."""
@@ -46,33 +50,44 @@ def too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is larger than the limit of {limit} bytes", limit_name="body_bytes", limit=limit)
 
 
-async def read_bytes(request: Request, limit: int) -> bytes:
-    """Return the body. Raises ``TooLarge`` as soon as it is known to be longer than ``limit`` bytes."""
+async def read_bytes(request: Request, limit: int, held: ExitStack) -> bytes:
+    """Return the body, whose bytes count until what is ``held`` is let go (``held_bodies.py``).
+
+    Raises ``TooLarge`` as soon as it is known to be longer than ``limit`` bytes, and ``TooManyRequests``.
+    """
     refuse_longer(request, limit)
     data = bytearray()
+    is_counted = False
     async for chunk in request.stream():
         data += chunk
         if len(data) > limit:
             raise too_large(limit)
+        if len(data) > INLINE_BYTES and not is_counted:
+            is_counted = True
+            size = announced_bytes(request) or limit
+            held.enter_context(services_of(request).bodies.holding(current_sender(), size, end_arrival(request)))
     return bytes(data)
 
 
 async def read_checked(
-    request: Request, model: type[Model], limit: int, *, is_required: bool = True
+    request: Request, model: type[Model], limit: int, *, is_required: bool = True, most_items: int = MOST_ITEMS
 ) -> tuple[dict[str, Any], Model]:
     """Return the body as the JSON object that was sent and as ``model``, whatever ``Content-Type`` says (protocol 2.2).
 
-    An absent body is ``{}`` unless it ``is_required``. Raises ``InvalidRequest``, ``TooLarge``.
+    An absent body is ``{}`` unless it ``is_required``. Raises ``InvalidRequest``, ``TooLarge``, ``TooManyRequests``.
     """
-    data = await read_bytes(request, limit)
-    if len(data) <= INLINE_BYTES:
-        return _decoded(data, model, is_required)
-    return await services_of(request).threads.bodies.call(_decoded, data, model, is_required)
+    with ExitStack() as held:
+        data = await read_bytes(request, limit, held)
+        if len(data) <= INLINE_BYTES:
+            return _decoded(data, model, is_required, most_items)
+        return await services_of(request).threads.bodies.call(_decoded, data, model, is_required, most_items)
 
 
-async def read_model(request: Request, model: type[Model], limit: int, *, is_required: bool = True) -> Model:
+async def read_model(
+    request: Request, model: type[Model], limit: int, *, is_required: bool = True, most_items: int = MOST_ITEMS
+) -> Model:
     """Return the JSON body as ``model``, as ``read_checked`` does."""
-    return (await read_checked(request, model, limit, is_required=is_required))[1]
+    return (await read_checked(request, model, limit, is_required=is_required, most_items=most_items))[1]
 
 
 def checked(model: type[Model], body: dict[str, Any]) -> Model:
@@ -83,11 +98,9 @@ def checked(model: type[Model], body: dict[str, Any]) -> Model:
         raise InvalidRequest(sentence_of(error, body)) from None
 
 
-def json_object(data: bytes) -> dict[str, Any]:
+def json_object(data: bytes, most_items: int = MOST_ITEMS) -> dict[str, Any]:
     """Return the object that the bytes are as JSON. Raises ``InvalidRequest``."""
-    count = _container_count(data)
-    if count > MOST_CONTAINERS:
-        raise InvalidRequest(f"the body has {count} lists and objects; at most {MOST_CONTAINERS} are allowed")
+    count = _checked_count(data, most_items)
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -104,19 +117,36 @@ def json_object(data: bytes) -> dict[str, Any]:
     return body
 
 
-def _decoded(data: bytes, model: type[Model], is_required: bool) -> tuple[dict[str, Any], Model]:
-    body = {} if not data and not is_required else json_object(data)
+def _decoded(data: bytes, model: type[Model], is_required: bool, most_items: int) -> tuple[dict[str, Any], Model]:
+    body = {} if not data and not is_required else json_object(data, most_items)
     return body, checked(model, body)
 
 
-def _container_count(data: bytes) -> int:
-    """Return how many lists and objects the bytes open; brackets in texts count only if there are few of them."""
-    count = data.count(b"[") + data.count(b"{")
-    if count > MOST_CONTAINERS:
+def _checked_count(data: bytes, most_items: int) -> int:
+    """Return how many lists and objects the bytes open; brackets in texts count only if there are few of them.
+
+    Raises ``InvalidRequest`` for too many of them, and for too many items, before any is made.
+    """
+    containers, items = _counts(data)
+    if containers > MOST_CONTAINERS or items > most_items:
         plain = data.replace(rb"\\", b"").replace(rb"\"", b"")
-        data = b"".join(plain.split(b'"')[::2])  # what is outside of texts
-        count = data.count(b"[") + data.count(b"{")
-    return count
+        if plain.count(b'"') > 4 * (most_items + MOST_CONTAINERS):  # an item has a key and a value at most
+            raise _too_many_items(most_items)
+        containers, items = _counts(b"".join(plain.split(b'"')[::2]))  # what is outside of texts
+    if containers > MOST_CONTAINERS:
+        raise InvalidRequest(f"the body has {containers} lists and objects; at most {MOST_CONTAINERS} are allowed")
+    if items > most_items:
+        raise _too_many_items(most_items)
+    return containers
+
+
+def _counts(data: bytes) -> tuple[int, int]:
+    """Return how many lists and objects, and how many items at least, the bytes have if they are JSON."""
+    return data.count(b"[") + data.count(b"{"), data.count(b",") + 1
+
+
+def _too_many_items(most: int) -> InvalidRequest:
+    return InvalidRequest(f"the lists and objects of the body have too many items; at most {most} are allowed in all")
 
 
 def _is_deep(body: Any) -> bool:  # Any: JSON

@@ -70,7 +70,9 @@ class MostJson:
 
     def _checked(self, value: Any) -> Any:
         if isinstance(value, dict | list | str) and json_bytes(value) > self.byte_count:
-            raise PydanticCustomError("json_too_long", "must have at most {most} bytes", {"most": self.byte_count})
+            raise PydanticCustomError(
+                "json_too_long", "must have at most {most} bytes as JSON", {"most": self.byte_count}
+            )
         return value
 
 

@@ -7,6 +7,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest
 from runtime.datasets.records.paging import MAXIMUM_PAGE
 
@@ -30,8 +31,15 @@ def page_of(request: Request, most: int = MAXIMUM_PAGE) -> tuple[int, int]:
     return min(values[0], most), values[1]
 
 
-def list_page(request: Request, count: int, limit: int, offset: int, results: Iterable[Any]) -> Response:
-    """Return a page of a list (protocol 2.3, 3.3). It ends early where it would be too long; ``next`` goes on there."""
+async def list_page(call: Call[None], count: int, limit: int, offset: int, results: Iterable[Any]) -> Response:
+    """Return a page of a list (protocol 2.3, 3.3). It ends early where it would be too long; ``next`` goes on there.
+
+    The page is made in a thread, in which ``results`` are iterated.
+    """
+    return await call.services.threads.bodies.call(_page, call.request, count, limit, offset, results)
+
+
+def _page(request: Request, count: int, limit: int, offset: int, results: Iterable[Any]) -> Response:
     shown: list[bytes] = []
     size = 0
     for item in results:

@@ -59,7 +59,8 @@ def sentence_of(error: ValidationError, body: Mapping[str, Any]) -> str:
         if saying not in sayings:
             sayings.append(saying)
     # Something of several possible types is told by what is wrong inside it, if one of the types fits so far.
-    inner = {place: sayings for place, sayings in wanted.items() if not _goes_on(place, wanted)}
+    outer = {place[:length] for place in wanted for length in range(len(place))}
+    inner = {place: sayings for place, sayings in wanted.items() if place not in outer}
     problems = [f"{_shown(place)} {_joined(sayings)}" for place, sayings in inner.items()]
     more = len(problems) - MOST_PROBLEMS
     return "; ".join(problems[:MOST_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
@@ -78,10 +79,6 @@ def _place(detail: ErrorDetails, body: Any) -> tuple[str, ...]:
             place.append(str(part))
             here = here[part]
     return tuple(place)
-
-
-def _goes_on(place: tuple[str, ...], places: Mapping[tuple[str, ...], object]) -> bool:
-    return any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
 def _saying(detail: ErrorDetails) -> str:

@@ -21,18 +21,20 @@ from auth.tokens import ISSUER, Tokens
 from auth.users import Users
 from catalog.engine import Catalog, open_catalog
 from deployments.ingress.credentials import Credentials
+from deployments.ingress.errors import TooManyRequests
+from deployments.ingress.held_bodies import HeldBodies
 from deployments.ingress.runs.quota import RunQuota
 from deployments.ingress.runs.request import RunRequest, run_request_model
-from deployments.ingress.runs.unread import UnreadResults
 from deployments.ingress.snapshot import Snapshot
 from deployments.ingress.standing import Standing
 from deployments.ingress.threads import Threads
+from deployments.ingress.unread import UnreadAnswers
 from deployments.settings import Settings
 from runtime.datasets.records import Datasets, Files, ObjectRecord, Shares, StoredBytes
 from runtime.datasets.store.base import Store
 from runtime.datasets.store.opening import open_store
 from runtime.datasets.store.sweep import forget_unreferenced
-from runtime.errors import StoreUnavailable
+from runtime.errors import Overloaded, StoreUnavailable
 from runtime.memory import memory_bytes
 from runtime.receipts import Receipts
 from runtime.turns import Turns
@@ -46,6 +48,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PREVIOUS_KEY_NAME = "jwt.previous.key"
+
+_NO_STORE = (StoreUnavailable, TooManyRequests, Overloaded)
+"""The store does not answer, or too many calls to it wait."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ class Services:
     store: Store
     runners: "RunnerClient"
     quota: RunQuota
-    unread: UnreadResults
+    unread: UnreadAnswers
+    bodies: HeldBodies
     upload_turns: Turns
     receipts: Receipts
     run_request: type[RunRequest]
@@ -120,7 +126,8 @@ class Services:
             store=open_store(settings.data_dir, settings.store_options),
             runners=runners,
             quota=RunQuota(settings.user_runs, settings.user_runs_per_minute),
-            unread=UnreadResults(traffic.unread_bytes or memory_bytes() // 4),
+            bodies=HeldBodies(traffic.body_bytes),
+            unread=UnreadAnswers(traffic.unread_bytes or memory_bytes() // 4),
             upload_turns=Turns(
                 traffic.uploads,
                 queue=8 * traffic.uploads,
@@ -167,21 +174,21 @@ class Services:
         self.catalog.close()
 
     async def discard(self, table: ObjectRecord) -> None:
-        """Delete a stored table that nothing refers to. If the store does not answer, the janitor deletes it later."""
+        """Delete a stored table that nothing refers to. If the store is out of reach, the janitor deletes it later."""
         try:
             await self.threads.store.call(self.store.delete, table.id)
-        except StoreUnavailable:
-            log.warning("garbage.left the store does not answer")
+        except _NO_STORE as error:
+            log.warning("garbage.left %s", error)
 
     async def collect_garbage(self) -> None:
         """Delete stored tables that nothing refers to any more. A process that has one mapped keeps it until it ends.
 
-        If the store does not answer, the janitor deletes them later: for the caller they are gone already.
+        If the store is out of reach, the janitor deletes them later: for the caller they are gone already.
         """
         try:
             await self.threads.store.call(forget_unreferenced, self.store, self.datasets)
-        except StoreUnavailable:
-            log.warning("garbage.left the store does not answer")
+        except _NO_STORE as error:
+            log.warning("garbage.left %s", error)
 
 
 def services_of(request: Request) -> Services:

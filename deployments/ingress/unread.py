@@ -1,13 +1,13 @@
-"""Bounds the results that are in memory because their readers have not taken them yet, in all and of one user.
+"""Bounds the answers that are in memory because their readers have not taken them yet, in all and of one sender.
 
-A result counts until its last byte was sent or its reader was given up. A user has half of the room at most, and the
-last quarter is for users who have no other result here. Whatever its size, a user's only result may have all that is
-free.
+An answer counts until its last byte was sent or its reader was given up. A sender (``sender.py``) has half of the room
+at most, and the last quarter is for senders who have no other answer here. Whatever its size, a sender's only answer
+may have all that is free.
 
-Small results are not counted, because the number of a user's runs bounds them. Each ingress replica counts by itself.
+Small answers are not counted, because the number of requests bounds them. Each ingress replica counts by itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -18,44 +18,51 @@ SMALL_BYTES: Final = 64 * 1024
 _LIMIT_NAME: Final = "unread_bytes"
 
 
-class UnreadResults:
-    """Counts bytes of results."""
+class UnreadAnswers:
+    """Counts bytes of answers."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._most_of_one = most // 2
         self._all = 0
-        self._by_user: dict[int, int] = {}
+        self._by_sender: dict[Hashable, int] = {}
 
-    def check(self, user_id: int) -> None:
-        """Raise ``TooManyRequests`` if the user has so many unread results that another would find no room."""
-        own = self._by_user.get(user_id, 0)
+    def check(self, sender: Hashable) -> None:
+        """Raise ``TooManyRequests`` if the sender has so many unread answers that another would find no room."""
+        own = self._by_sender.get(sender, 0)
         if own >= self._most_of_one:
             raise self._too_many(own)
 
     @contextmanager
-    def holding(self, user_id: int, byte_count: int) -> Iterator[None]:
-        """Count a result while the block lasts. Raise ``TooManyRequests``, ``Overloaded``."""
+    def holding(self, sender: Hashable, byte_count: int, *, must: bool = False) -> Iterator[None]:
+        """Count an answer while the block lasts. Raise ``TooManyRequests``, ``Overloaded`` unless it ``must`` be sent.
+
+        An answer must be sent if it tells of a change, which a refusal would deny.
+        """
         if byte_count <= SMALL_BYTES:
             yield
             return
-        own = self._by_user.get(user_id, 0)
-        if own and own + byte_count > self._most_of_one:
-            raise self._too_many(own)
-        most = self._most - self._most // 4 if own else self._most
-        if self._all and self._all + byte_count > most:
-            text = f"{self._all} bytes of results wait for their readers, and there is no room for this one; try later"
-            raise Overloaded(text, retry_after_s=5)
+        own = self._by_sender.get(sender, 0)
+        if not must:
+            self._find_room(own, byte_count)
         self._all += byte_count
-        self._by_user[user_id] = own + byte_count
+        self._by_sender[sender] = own + byte_count
         try:
             yield
         finally:
             self._all -= byte_count
-            self._by_user[user_id] -= byte_count
-            if not self._by_user[user_id]:
-                del self._by_user[user_id]
+            self._by_sender[sender] -= byte_count
+            if not self._by_sender[sender]:
+                del self._by_sender[sender]
+
+    def _find_room(self, own: int, byte_count: int) -> None:
+        if own and own + byte_count > self._most_of_one:
+            raise self._too_many(own)
+        most = self._most - self._most // 4 if own else self._most
+        if self._all and self._all + byte_count > most:
+            text = f"{self._all} bytes of answers wait for their readers, and there is no room for this one; try later"
+            raise Overloaded(text, retry_after_s=5)
 
     def _too_many(self, own: int) -> TooManyRequests:
-        text = f"{own} bytes of your results are waiting to be read; read them, then try again"
+        text = f"{own} bytes of your answers are waiting to be read; read them, then try again"
         return TooManyRequests(text, limit_name=_LIMIT_NAME, limit=self._most_of_one, observed=own, retry_after_s=5)

@@ -13,7 +13,10 @@ KEEP_S: Final = 60.0
 
 
 class KeptResults:
-    """Results by run. A user has half of the room at most, unless it is for a single result."""
+    """Results by run. A user has half of the room at most, unless it is for a single result.
+
+    The last quarter is for users who have no other result here.
+    """
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -26,7 +29,8 @@ class KeptResults:
         if own and own + length > self._most_bytes // 2:
             text = f"{own} bytes of your results wait to be read; read them, then send the run again"
             raise Overloaded(text, retry_after_s=5)
-        if self._by_user.total() + length > self._most_bytes:
+        most = self._most_bytes - self._most_bytes // 4 if own else self._most_bytes
+        if self._by_user.total() + length > most:
             text = "too many results wait to be read, and there is no room for this one; send the run again later"
             raise Overloaded(text, retry_after_s=5)
         forgetting = asyncio.get_running_loop().call_later(KEEP_S, self.take, run_id)

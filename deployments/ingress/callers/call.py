@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from auth.names import normal
 from auth.principal import Principal
-from deployments.ingress.body import read_model
+from deployments.ingress.body import MOST_ITEMS, read_model
 from deployments.ingress.services import Services
 
 SLOW_S: Final = 1.0
@@ -55,12 +55,12 @@ class OpenCall(Generic[BodyT]):
         """The user that the path names, in the form that accounts have: two forms of a name are one user."""
         return normal(self.path["username"])
 
-    async def read(self, model: type[ModelT], *, is_required: bool = True) -> ModelT:
+    async def read(self, model: type[ModelT], *, is_required: bool = True, most_items: int = MOST_ITEMS) -> ModelT:
         """Return the JSON body, which the routing has not read, as ``model``; an absent one is ``{}`` if it may be.
 
-        Raises ``InvalidRequest``, ``TooLarge``.
+        Raises ``InvalidRequest``, ``TooLarge``, ``TooManyRequests``.
         """
-        return await read_model(self.request, model, self.most_bytes, is_required=is_required)
+        return await read_model(self.request, model, self.most_bytes, is_required=is_required, most_items=most_items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ class Call(OpenCall[BodyT]):
     actions: tuple[str, ...]
     check_again: Callable[[], Awaitable[None]]
 
-    async def read(self, model: type[ModelT], *, is_required: bool = True) -> ModelT:
+    async def read(self, model: type[ModelT], *, is_required: bool = True, most_items: int = MOST_ITEMS) -> ModelT:
         """Return the JSON body as ``OpenCall.read`` does. Raises the errors of ``check_again`` if it came slowly."""
-        body = read_model(self.request, model, self.most_bytes, is_required=is_required)
+        body = read_model(self.request, model, self.most_bytes, is_required=is_required, most_items=most_items)
         return await read_promptly(body, self.check_again)
 
     def note(self, action: str, target: str = "", outcome: str = "ok", **detail: Any) -> None:

@@ -34,11 +34,18 @@ _LEFT: Final = 499
 """The status in the log for a request whose client left, as Serve and HAProxy write it."""
 
 _GIVE_UP: Final = "give_up"
+_END_ARRIVAL: Final = "end_arrival"
 
 
 def give_up(request: Request) -> Callable[[], None]:
     """Return a function that ends the request and closes its connection, whatever has been answered so far."""
     function: Callable[[], None] = request.scope["state"][_GIVE_UP]
+    return function
+
+
+def end_arrival(request: Request) -> Callable[[Exception], None]:
+    """Return a function that ends the request with an error if its body is still arriving."""
+    function: Callable[[Exception], None] = request.scope["state"][_END_ARRIVAL]
     return function
 
 
@@ -57,6 +64,7 @@ class Transfers:
             return
         transfer = _Transfer(scope, receive, send, self._traffic, self._arrivals)
         scope["state"][_GIVE_UP] = transfer.give_up
+        scope["state"][_END_ARRIVAL] = transfer.end_arrival
         self._looks.begin(transfer)
         try:
             await self._app(scope, transfer.receive, transfer.send)
@@ -152,7 +160,7 @@ class _Transfer:
         if self._ended is not None:
             raise self._ended
         if self._arriving is None:
-            self._arriving = self._arrivals.begin(current_sender(), self._end)
+            self._arriving = self._arrivals.begin(current_sender(), self.end_arrival)
         message = await self._next_part()
         self._in.bytes_moved += len(message.get("body", b""))
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
@@ -183,7 +191,7 @@ class _Transfer:
         """End what takes too long. If the body is there and the answer takes its time, see whether the client left."""
         if self._until <= now:
             if self._reader is not None:
-                self._end(self._in.too_slow(now - self._since))
+                self.end_arrival(self._in.too_slow(now - self._since))
             else:
                 self._not_read()
         if self._is_complete and self._leaving is None and not self._is_answered:
@@ -249,9 +257,9 @@ class _Transfer:
         log.info("answer.not_read path=%r sent_bytes=%d", self._scope["path"], self._out.bytes_moved)
         self.give_up()
 
-    def _end(self, reason: Exception) -> None:
-        """End the request, which is arriving, with an error."""
-        if self._ended is None:
+    def end_arrival(self, reason: Exception) -> None:
+        """End the request with an error if it is still arriving."""
+        if self._ended is None and not self._is_complete:
             self._ended = reason
             if self._reader is not None:
                 self._reader.cancel()

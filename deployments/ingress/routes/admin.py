@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from auth.audit import AuditLine
 from auth.errors import (
@@ -24,6 +24,7 @@ from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.session import has_key_token
 from deployments.ingress.errors import InvalidRequest
 from deployments.ingress.fields import Email, Name, Password, Title
+from deployments.ingress.json_answers import JsonAnswer, json_answer_of
 from deployments.ingress.paging import list_page, page_of
 from deployments.ingress.routes.shapes.administration import AuditPage
 from deployments.ingress.routes.shapes.base import Done
@@ -90,15 +91,19 @@ async def add_user(call: Call[NewUser]) -> Response:
         call.services.users.add, body.username, password, body.email, body.name, body.admin
     )
     call.note("user.add", f"user:{added.username}", is_admin=body.admin)
-    return JSONResponse({"success": True, "user": shown_account(added)}, 201)
+    return JsonAnswer({"success": True, "user": shown_account(added)}, 201)
 
 
 @routes.on("GET", "/api/v2/admin/users", access="admin", answers={200: AccountList})
 async def list_users(call: Call[None]) -> Response:
     """List all users."""
     accounts = await call.services.ask(call.services.users.list)
-    shown = [{**shown_account(account.principal), "is_active": account.is_active} for account in accounts]
-    return JSONResponse({"success": True, "users": shown})
+
+    def content() -> dict[str, Any]:
+        shown = [{**shown_account(account.principal), "is_active": account.is_active} for account in accounts]
+        return {"success": True, "users": shown}
+
+    return await json_answer_of(call.services, content)
 
 
 @routes.on(
@@ -128,7 +133,7 @@ async def set_password(call: Call[None]) -> Response:
     password = await call.services.credentials.hashed(body.password)
     await call.services.change(call.services.users.set_password, username, password)
     call.note("user.password", f"user:{username}")
-    return JSONResponse({"success": True})
+    return JsonAnswer({"success": True})
 
 
 @routes.on(
@@ -146,7 +151,7 @@ async def disable_user(call: Call[None]) -> Response:
     """
     user = await call.services.change(call.services.users.disable, call.username)
     call.note("user.disable", f"user:{user.username}")
-    return JSONResponse({"success": True})
+    return JsonAnswer({"success": True})
 
 
 @routes.on(
@@ -161,7 +166,7 @@ async def enable_user(call: Call[None]) -> Response:
     """Let a user sign in again."""
     user = await call.services.change(call.services.users.enable, call.username)
     call.note("user.enable", f"user:{user.username}")
-    return JSONResponse({"success": True})
+    return JsonAnswer({"success": True})
 
 
 @routes.on(
@@ -194,8 +199,8 @@ async def list_audit(call: Call[None]) -> Response:
         return call.services.audit.list(limit, offset, actor=actor, action=action, since=since, until=until)
 
     count, lines = await call.services.ask(ask)
-    results = [{**asdict(line), "at": line.at.isoformat()} for line in lines]
-    return list_page(call.request, count, limit, offset, results)
+    results = ({**asdict(line), "at": line.at.isoformat()} for line in lines)
+    return await list_page(call, count, limit, offset, results)
 
 
 async def _check_password(call: Call[None], username: str, password: str) -> None:

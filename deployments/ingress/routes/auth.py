@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from auth.errors import Forbidden, InvalidCredentials, TooManyAttempts, Unauthenticated, UnknownUser
 from catalog.errors import CatalogFull, CatalogUnavailable
@@ -12,6 +12,7 @@ from deployments.ingress.callers.session import credential_of
 from deployments.ingress.credentials import SignedIn
 from deployments.ingress.errors import BodyTooSlow, InvalidRequest, TooLarge
 from deployments.ingress.fields import Name, Password, Token
+from deployments.ingress.json_answers import JsonAnswer
 from deployments.ingress.routes.admin import shown_user
 from deployments.ingress.routes.organizations import active_organization
 from deployments.ingress.routes.shapes.base import StatusOk
@@ -111,7 +112,7 @@ async def refresh(call: OpenCall[TokenBody]) -> Response:
 
     Clients call this before nearly every other call. Tokens can be refreshed until a day after the log-in.
     """
-    return JSONResponse({"token": await call.services.credentials.refresh(call.body.token.strip())})
+    return JsonAnswer({"token": await call.services.credentials.refresh(call.body.token.strip())})
 
 
 @routes.on(
@@ -129,7 +130,7 @@ async def verify(call: OpenCall[TokenBody]) -> Response:
         await call.services.credentials.principal_of(call.body.token.strip())
     except Unauthenticated as error:
         raise InvalidRequest(error.message) from None
-    return JSONResponse({"token": call.body.token.strip()})
+    return JsonAnswer({"token": call.body.token.strip()})
 
 
 @routes.on(
@@ -143,7 +144,7 @@ async def log_out(call: Call[None]) -> Response:
     credential = credential_of(call.request)
     assert credential is not None, "a request without a credential has no principal"
     await call.services.credentials.sign_out(credential.token, address_of(call.request))
-    response = JSONResponse({"success": True, "status": "OK"})
+    response = JsonAnswer({"success": True, "status": "OK"})
     if credential.from_cookie:
         forget_both(call.request, response)
     return response
@@ -167,7 +168,7 @@ async def log_out_user(call: Call[None]) -> Response:
         raise Forbidden("send a Bearer token with this request, or send a POST: a browser sends cookies with any link")
     user = await call.services.change(call.services.users.end_sessions, call.username)
     call.note("user.log_out", f"user:{user.username}")
-    return JSONResponse({"status": "OK"})
+    return JsonAnswer({"status": "OK"})
 
 
 async def _answer(services: Services, signed_in: SignedIn, org_name: str | None) -> Response:
@@ -176,4 +177,4 @@ async def _answer(services: Services, signed_in: SignedIn, org_name: str | None)
     organization = await active_organization(services, signed_in.principal, org_name)
     if organization is not None:
         answer["active_organization"] = organization
-    return JSONResponse(answer)
+    return JsonAnswer(answer)

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from auth.errors import Forbidden
 from deployments.ingress.body import read_checked
@@ -12,6 +12,7 @@ from deployments.ingress.callers.dataset_access import find, permitted, reader_o
 from deployments.ingress.callers.finishing import finished
 from deployments.ingress.errors import InvalidRequest, NotFound
 from deployments.ingress.fields import DESCRIPTION_BYTES, MOST_TITLE
+from deployments.ingress.json_answers import JsonAnswer, json_after_change, json_answer_of
 from deployments.ingress.paging import list_page, page_of
 from deployments.ingress.routes.shapes.datasets import (
     DatasetDescribed,
@@ -82,7 +83,7 @@ async def create(call: Call[None]) -> Response:
         )
     call.note("dataset.create", f"dataset:{record.id}")
     data = {"dataset_id": record.id}
-    return JSONResponse({"success": True, "message": "Dataset created", "data": data}, 201)
+    return JsonAnswer({"success": True, "message": "Dataset created", "data": data}, 201)
 
 
 @routes.on(
@@ -126,7 +127,8 @@ async def attach(call: Call[None]) -> Response:
         "num_rows": table.row_count,
         "time_parsing_s": round(time.perf_counter() - started, 3),
     }
-    return JSONResponse({"success": True, "message": f"Dataset {role} created", "data": data})
+    answer = {"success": True, "message": f"Dataset {role} created", "data": data}
+    return await json_after_change(call.services, lambda: answer, table.described_bytes)
 
 
 async def _attached(call: Call[None], record: DatasetRecord, role: Role, table: ObjectRecord) -> None:
@@ -142,7 +144,8 @@ async def _attached(call: Call[None], record: DatasetRecord, role: Role, table: 
 async def describe(call: Call[None]) -> Response:
     """Get the body that a dataset was created with."""
     record = (await find(call.services, call.principal, call.path["dataset_id"])).record
-    return JSONResponse({"success": True, "message": "", "data": {**record.payload, "dataset_id": record.id}})
+    answer = {"success": True, "message": "", "data": {**record.payload, "dataset_id": record.id}}
+    return await json_answer_of(call.services, lambda: answer, about_bytes=record.size)
 
 
 @routes.on(
@@ -161,14 +164,16 @@ async def page(call: Call[None]) -> Response:
     search = call.request.query_params.get("search") or None
     reader = reader_of(call.principal)
     count, found = await call.services.ask(call.services.datasets.page, reader, limit, offset, search)
-    return list_page(call.request, count, limit, offset, [_listed(*item) for item in found])
+    return await list_page(call, count, limit, offset, (_listed(*item) for item in found))
 
 
 @routes.on("GET", "/api/v2/datasets/{dataset_id}", answers={200: DatasetShown}, errors=(NotFound,))
 async def get(call: Call[None]) -> Response:
     """Get one dataset, with everything that a list may leave out."""
     found = await find(call.services, call.principal, call.path["dataset_id"])
-    return JSONResponse(_shown(found.record, found.access))
+    return await json_answer_of(
+        call.services, lambda: _shown(found.record, found.access), about_bytes=found.record.size
+    )
 
 
 @routes.on(

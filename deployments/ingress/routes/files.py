@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.finishing import finished
 from deployments.ingress.errors import InvalidRequest, NotFound
 from deployments.ingress.fields import Agent, Name, Options, Prose, Title, Word
+from deployments.ingress.json_answers import JsonAnswer, json_after_change, json_answer_of
 from deployments.ingress.paging import list_page, page_of
 from deployments.ingress.routes.shapes.files import FilePage, FileShown
 from deployments.ingress.routing.declarations import (
@@ -99,7 +100,7 @@ async def create(call: Call[NewFile]) -> Response:
     fields["parser_options"] = call.body.parser_options or {}
     record = await call.services.write(lambda: call.services.files.create(call.principal.user_id, **fields))
     call.note("file.create", f"file:{record.id}", file_type=record.file_type)
-    return JSONResponse(_shown(record), 201)
+    return JsonAnswer(_shown(record), 201)
 
 
 @routes.on("GET", "/api/v2/files", parameters=PAGE, answers={200: FilePage}, errors=(InvalidRequest,))
@@ -107,13 +108,14 @@ async def page(call: Call[None]) -> Response:
     """List your own files, newest first."""
     limit, offset = page_of(call.request)
     count, records = await call.services.ask(call.services.files.page, call.principal.user_id, limit, offset)
-    return list_page(call.request, count, limit, offset, [_listed(record) for record in records])
+    return await list_page(call, count, limit, offset, map(_listed, records))
 
 
 @routes.on("GET", "/api/v2/files/{file_id}", answers={200: FileShown}, errors=(NotFound,))
 async def get(call: Call[None]) -> Response:
     """Get one file."""
-    return JSONResponse(_shown(await _own_file(call)))
+    record = await _own_file(call)
+    return await json_answer_of(call.services, lambda: _shown(record), about_bytes=_about_bytes(record))
 
 
 @routes.on(
@@ -138,7 +140,7 @@ async def change(call: Call[None]) -> Response:
         except RecordGone:
             raise NotFound(f"file {record.id} not found") from None
         call.note("file.change", f"file:{record.id}", fields=sorted(given))
-    return JSONResponse(_shown(record))
+    return await _answer(call, record)
 
 
 @routes.on(
@@ -183,7 +185,7 @@ async def upload(call: Call[None]) -> Response:
             # Bytes that are not a table are not kept, with or without ``erase``. The id can be used again.
             await finished(_failed(call, record, failure))
             raise
-    return JSONResponse(_shown(await finished(_uploaded(call, record, upload, table))))
+    return await _answer(call, await finished(_uploaded(call, record, upload, table)))
 
 
 async def _uploaded(call: Call[None], record: FileRecord, upload: Received, table: ObjectRecord) -> FileRecord:
@@ -200,6 +202,14 @@ async def _failed(call: Call[None], record: FileRecord, failure: InvalidTable) -
     except RecordGone:
         raise NotFound(f"file {record.id} not found") from None
     call.note("file.upload", f"file:{record.id}", "refused", reason=failure.message)
+
+
+async def _answer(call: Call[Any], record: FileRecord) -> Response:
+    return await json_after_change(call.services, lambda: _shown(record), _about_bytes(record))
+
+
+def _about_bytes(record: FileRecord) -> int:
+    return 0 if record.object is None else record.object.described_bytes
 
 
 async def _own_file(call: Call[Any]) -> FileRecord:

@@ -4,13 +4,14 @@ from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from auth.errors import GroupExists, InvalidName, UnknownFlag, UnknownGroup, UnknownUser
 from auth.names import normal
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest
 from deployments.ingress.fields import Name
+from deployments.ingress.json_answers import JsonAnswer, json_answer_of
 from deployments.ingress.routes.shapes.administration import FlagList, GroupList, GroupMade
 from deployments.ingress.routes.shapes.base import Done
 from deployments.ingress.routing.declarations import json_answer, link
@@ -46,7 +47,9 @@ class FlagChange(BaseModel):
 async def list_flags(call: Call[None]) -> Response:
     """List all settings of all flags."""
     settings = await call.services.ask(call.services.flags.list)
-    return JSONResponse({"success": True, "flags": [asdict(setting) for setting in settings]})
+    return await json_answer_of(
+        call.services, lambda: {"success": True, "flags": [asdict(setting) for setting in settings]}
+    )
 
 
 @routes.on(
@@ -77,14 +80,14 @@ async def set_flag(call: Call[FlagChange]) -> Response:
     else:
         await call.services.change(flags.set_for_everyone, flag, body.value)
     call.note("flag.set", f"flag:{flag}", **told)
-    return JSONResponse({"success": True})
+    return JsonAnswer({"success": True})
 
 
 @routes.on("GET", "/api/v2/admin/groups", access="admin", answers={200: GroupList})
 async def list_groups(call: Call[None]) -> Response:
     """List all groups with the names of their members."""
     groups = await call.services.ask(call.services.groups.list)
-    return JSONResponse({"success": True, "groups": [asdict(group) for group in groups]})
+    return await json_answer_of(call.services, lambda: {"success": True, "groups": [asdict(group) for group in groups]})
 
 
 @routes.on(
@@ -102,7 +105,7 @@ async def add_group(call: Call[NewGroup]) -> Response:
     """Add a group."""
     await call.services.change(call.services.groups.add, call.body.name)
     call.note("group.add", f"group:{call.body.name}")
-    return JSONResponse({"success": True, "group": {"name": call.body.name, "members": []}}, 201)
+    return JsonAnswer({"success": True, "group": {"name": call.body.name, "members": []}}, 201)
 
 
 @routes.on(
@@ -134,7 +137,7 @@ async def add_member(call: Call[None]) -> Response:
     group, username = call.path["group"], call.username
     await call.services.change(call.services.groups.add_member, group, username)
     call.note("group.add_member", f"group:{group}", username=username)
-    return JSONResponse({"success": True})
+    return JsonAnswer({"success": True})
 
 
 @routes.on(

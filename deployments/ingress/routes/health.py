@@ -3,9 +3,10 @@
 import asyncio
 from typing import Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from deployments.ingress.callers.call import OpenCall
+from deployments.ingress.json_answers import JsonAnswer
 from deployments.ingress.routes.shapes.base import Done
 from deployments.ingress.routing.routes import Routes
 from runtime.errors import Overloaded, RuntimeFailure
@@ -21,7 +22,7 @@ READY_WITHIN_S: Final = 5.0
 )  # fmt: skip
 async def alive(_: OpenCall[None]) -> Response:
     """Check that the ingress answers."""
-    return JSONResponse({"success": True})
+    return JsonAnswer({"success": True})
 
 
 @routes.on("GET", "/readyz", access="open", answers={200: Done}, errors=(Overloaded,))
@@ -33,4 +34,4 @@ async def ready(call: OpenCall[None]) -> Response:
             await call.services.runners.ready()
     except (RuntimeFailure, TimeoutError):
         raise Overloaded("no runner is ready yet; try again in a moment", retry_after_s=1) from None
-    return JSONResponse({"success": True})
+    return JsonAnswer({"success": True})

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from auth.errors import Forbidden, UnknownKey
 from auth.keys import NAME_CHARACTERS, PersonalKey
 from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.session import has_key_token
 from deployments.ingress.fields import CutAt
+from deployments.ingress.json_answers import JsonAnswer, json_answer_of
 from deployments.ingress.routes.shapes.keys import KeyList, KeyMade
 from deployments.ingress.routing.declarations import JSON, json_answer, link, unread_body
 from deployments.ingress.routing.routes import Routes
@@ -45,14 +46,14 @@ async def create(call: Call[None]) -> Response:
     body = await call.read(NewKeyBody, is_required=False)
     made = await call.services.change(call.services.keys.create, call.principal.user_id, body.name)
     call.note("key.create", f"key:{made.key.id}")
-    return JSONResponse({"success": True, **_shown(made.key), "secret": made.secret}, 201)
+    return JsonAnswer({"success": True, **_shown(made.key), "secret": made.secret}, 201)
 
 
 @routes.on("GET", "/api/v2/auth/pkey", answers={200: KeyList})
 async def list_keys(call: Call[None]) -> Response:
     """List your own keys without their secrets, revoked keys too, newest first."""
     keys = await call.services.ask(call.services.keys.list, call.principal.user_id)
-    return JSONResponse({"success": True, "results": [_shown(key) for key in keys]})
+    return await json_answer_of(call.services, lambda: {"success": True, "results": [_shown(key) for key in keys]})
 
 
 @routes.on(

@@ -1,16 +1,18 @@
 """Organizations and their members."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from auth.errors import Forbidden, InvalidName, OrganizationExists, UnknownOrganization, UnknownUser
 from auth.organizations import Organization, Role, not_authorized
 from auth.principal import Principal
 from deployments.ingress.callers.call import Call
 from deployments.ingress.fields import Name, Title
+from deployments.ingress.json_answers import JsonAnswer, json_answer_of
 from deployments.ingress.routes.shapes.organizations import (
     MemberList,
     MemberSet,
@@ -78,21 +80,21 @@ async def switch(call: Call[None]) -> Response:
     except Forbidden:
         call.note("organization.switch", f"organization:{slug}", "refused")
         raise
-    return JSONResponse({"status": "OK", "message": f"Switched to organization: {slug}", "data": []})
+    return JsonAnswer({"status": "OK", "message": f"Switched to organization: {slug}", "data": []})
 
 
 @routes.on("GET", "/api/v2/organizations", answers={200: OrganizationList})
 async def list_own(call: Call[None]) -> Response:
     """List the organizations that you are in, your personal one first."""
     found = await call.services.ask(call.services.organizations.of, call.principal)
-    return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
+    return await json_answer_of(call.services, lambda: _list_of(map(shown_organization, found)))
 
 
 @routes.on("GET", "/api/v2/admin/organizations", access="admin", answers={200: OrganizationList})
 async def list_all(call: Call[None]) -> Response:
     """List all organizations but the personal ones; for administrators."""
     found = await call.services.ask(call.services.organizations.list)
-    return JSONResponse({"success": True, "results": [shown_organization(organization) for organization in found]})
+    return await json_answer_of(call.services, lambda: _list_of(map(shown_organization, found)))
 
 
 @routes.on(
@@ -113,7 +115,7 @@ async def add(call: Call[NewOrganization]) -> Response:
     """Add an organization without members; for administrators."""
     made = await call.services.change(call.services.organizations.add, call.body.slug, call.body.name)
     call.note("organization.add", f"organization:{made.slug}")
-    return JSONResponse({"success": True, "organization": shown_organization(made)}, 201)
+    return JsonAnswer({"success": True, "organization": shown_organization(made)}, 201)
 
 
 @routes.on(
@@ -127,7 +129,7 @@ async def list_members(call: Call[None]) -> Response:
     """List the members of an organization; for its members and for administrators."""
     await _check_role(call, ("member", "admin"))
     members = await call.services.ask(call.services.organizations.members, call.path["slug"])
-    return JSONResponse({"success": True, "results": [asdict(member) for member in members]})
+    return await json_answer_of(call.services, lambda: _list_of(map(asdict, members)))
 
 
 @routes.on(
@@ -145,7 +147,7 @@ async def set_member(call: Call[None]) -> Response:
     slug, username = call.path["slug"], call.username
     await call.services.change(call.services.organizations.set_member, slug, username, body.role, call.principal)
     call.note("organization.set_member", f"organization:{slug}", username=username, role=body.role)
-    return JSONResponse({"success": True, "status": "OK"})
+    return JsonAnswer({"success": True, "status": "OK"})
 
 
 @routes.on(
@@ -174,6 +176,10 @@ async def _check_role(call: Call[None], roles: tuple[Role, ...]) -> None:
     if found.role not in roles and not call.principal.is_admin:
         call.note("organization.members", f"organization:{slug}", "refused")
         raise not_authorized(slug)
+
+
+def _list_of(results: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {"success": True, "results": list(results)}
 
 
 def shown_organization(organization: Organization) -> dict[str, Any]:

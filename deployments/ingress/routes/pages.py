@@ -1,10 +1,12 @@
 """Pages for a browser: sign in, sign out, look at a dataset; and the cookies behind them."""
 
+from contextlib import ExitStack
+from itertools import islice
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from auth import csrf
 from auth.errors import AuthError, InvalidCredentials, TooManyAttempts, Unauthenticated
@@ -17,6 +19,7 @@ from deployments.ingress.callers.dataset_access import find
 from deployments.ingress.callers.session import credential_of
 from deployments.ingress.errors import InvalidRequest, NotFound, RequestError, status_of
 from deployments.ingress.fields import Link, Name, Password
+from deployments.ingress.json_answers import JsonAnswer
 from deployments.ingress.middleware.security_headers import VIEWER_PATH
 from deployments.ingress.routes.admin import shown_user
 from deployments.ingress.routes.shapes.base import Done
@@ -36,6 +39,7 @@ from deployments.ingress.routing.declarations import (
 from deployments.ingress.routing.parameters import IN_PATHS
 from deployments.ingress.routing.routes import Routes
 from deployments.ingress.services import Services, address_of
+from deployments.ingress.uploads.bindings import ENCODINGS
 from deployments.ingress.web import snippets
 from deployments.ingress.web.assets import MEDIA_TYPES, assets
 from deployments.ingress.web.cookies import forget_both, set_csrf, set_session
@@ -55,8 +59,8 @@ routes = Routes()
 
 _NEXT: Final = Parameter("next", "The page to go to next: a path on this server.", text_of(MAXIMUM_NEXT), "/docs")
 
-MOST_COLUMNS: Final = 200
-"""The viewer page lists so many columns of a table."""
+MOST_SHOWN: Final = 200
+"""The viewer page lists so many columns of a table, and so many bindings."""
 
 
 class SignIn(BaseModel):
@@ -126,7 +130,7 @@ async def sign_in(call: OpenCall[None]) -> Response:
     if _is_form(call.request):
         response = RedirectResponse(safe_next(body.next), 303)
     else:
-        response = JSONResponse({"success": True, "user": shown_user(signed_in.principal)})
+        response = JsonAnswer({"success": True, "user": shown_user(signed_in.principal)})
     set_session(call.request, response, signed_in.token, call.services.settings.token_lifetime_s)
     set_csrf(call.request, response, csrf.new_secret())
     return response
@@ -161,7 +165,7 @@ async def sign_out(call: OpenCall[None]) -> Response:
             await call.services.credentials.sign_out(credential.token, address_of(call.request))
         except Unauthenticated:
             pass  # it has ended already
-    response = RedirectResponse("/login", 303) if wants_page(call.request) else JSONResponse({"success": True})
+    response = RedirectResponse("/login", 303) if wants_page(call.request) else JsonAnswer({"success": True})
     forget_both(call.request, response)
     return response
 
@@ -176,7 +180,7 @@ async def csrf_token(call: OpenCall[None]) -> Response:
     """Get a token for ``X-CSRFToken``, and its cookie if the browser has none."""
     known = usable_secret(call.request)
     secret = known or csrf.new_secret()
-    response = JSONResponse({"csrfmiddlewaretoken": csrf.mask(secret)})
+    response = JsonAnswer({"csrfmiddlewaretoken": csrf.mask(secret)})
     if known is None:
         set_csrf(call.request, response, secret)
     return response
@@ -208,7 +212,7 @@ async def viewer(call: OptionalCall[None]) -> Response:
     username = None if who is None else who.username
     bindings = {
         name: column
-        for role in ("node_encodings", "edge_encodings")
+        for role in ENCODINGS.values()
         for name, column in ((record.payload.get(role) or {}).get("bindings") or {}).items()
     }
     return page(
@@ -216,8 +220,9 @@ async def viewer(call: OptionalCall[None]) -> Response:
         "viewer.html",
         reader=who,
         dataset=record,
-        bindings=bindings,
-        most_columns=MOST_COLUMNS,
+        bindings=dict(islice(bindings.items(), MOST_SHOWN)),
+        more_bindings=max(0, len(bindings) - MOST_SHOWN),
+        columns={role: dict(islice(table.dtypes.items(), MOST_SHOWN)) for role, table in record.tables.items()},
         python=snippets.pygraphistry(server, record.id, username),
         curl=snippets.curl(server, record.id, username),
     )
@@ -263,7 +268,8 @@ async def _sign_in_fields(call: OpenCall[None]) -> dict[str, Any]:
     kind = _media_type(call.request)
     if kind not in (FORM_TYPE, JSON):
         raise InvalidRequest(f"sign in with a body of type {FORM_TYPE} or {JSON}")
-    data = await read_bytes(call.request, call.most_bytes)
+    with ExitStack() as held:
+        data = await read_bytes(call.request, call.most_bytes, held)
     if kind == JSON:
         return json_object(data)
     try:

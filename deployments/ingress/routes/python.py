@@ -1,5 +1,6 @@
 """The Python endpoint: run a task beside a dataset."""
 
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import find
 from deployments.ingress.credentials import AnyClaims
 from deployments.ingress.errors import NotFound, TooManyRequests
+from deployments.ingress.json_answers import INLINE_BYTES
 from deployments.ingress.middleware.admission import until_answered
 from deployments.ingress.middleware.transfers import give_up
 from deployments.ingress.routes.shapes.results import RESULT
@@ -21,6 +23,7 @@ from deployments.ingress.routing.routes import Routes
 from deployments.ingress.runs.recording import recorded
 from deployments.ingress.runs.request import run_request_model, to_message, to_receipt
 from deployments.ingress.runs.response import to_ending, to_response
+from deployments.ingress.sender import current_sender
 from deployments.ingress.services import Services
 from runtime.errors import (
     DatasetTooLarge,
@@ -45,6 +48,9 @@ from runtime.errors import (
 from runtime.task import CPU_ENGINE, GPU_ENGINE, EngineName
 
 routes = Routes()
+
+MOST_ITEMS: Final = 1000
+"""The most items in a body: a run has few fields, and what is unknown is not used."""
 
 REFUSALS: Final = (
     InvalidSource,
@@ -80,7 +86,7 @@ ENDINGS: Final = (
     "POST",
     "/api/v2/datasets/{dataset_id}/python",
     "/api/v2/etl/datasets/{dataset_id}/python",
-    body=unread_body({JSON: run_request_model}, most_bytes=lambda settings: 8 * settings.max_source_bytes),
+    body=unread_body({JSON: run_request_model}, most_bytes=lambda settings: 6 * settings.max_source_bytes),
     answers={200: RESULT},
     errors=(*REFUSALS, *ENDINGS),
     audit=("run",),
@@ -94,7 +100,7 @@ async def run(call: Call[None]) -> Response:
     """
     request, services, principal, settings = call.request, call.services, call.principal, call.services.settings
     await check_switches(services, principal)
-    body = await call.read(services.run_request)
+    body = await call.read(services.run_request, most_items=MOST_ITEMS)
     record = (await find(services, principal, call.path["dataset_id"])).record
     run_id = await _run_id(services, body.run_id)
     engine, fell_back = _engine(body.engine, services)
@@ -105,7 +111,7 @@ async def run(call: Call[None]) -> Response:
     )  # fmt: skip
     receipt = to_receipt(body, message, principal.user_id, keep_source=settings.keep_source)
     claims: AnyClaims = request.state.claims
-    services.unread.check(principal.user_id)
+    services.unread.check(current_sender())
     # The run counts, and its result is the user's, until the answer was read or given up.
     until_answered(request).enter_context(services.quota.run_of(principal.user_id))
     running = services.standing.during(claims, services.runners.run(message))
@@ -114,22 +120,25 @@ async def run(call: Call[None]) -> Response:
     except TaskCancelled as cancelled:  # because the caller's log-in has ended
         return to_ending(request, message, cancelled)
     await _hold_result(call, message, reply, claims)
-    return to_response(request, message, reply, services.runners, fell_back=fell_back)
+    respond = partial(to_response, request, message, reply, services.runners, fell_back=fell_back)
+    output = reply["output"] if reply["kind"] is None else None
+    if output is not None and len(output["stdout"]) + len(output["stderr"]) > INLINE_BYTES:
+        return await services.threads.bodies.call(respond)  # as JSON, what was printed may be six times as long
+    return respond()
 
 
 async def _hold_result(call: Call[None], message: RunCall, reply: RunReply, claims: AnyClaims) -> None:
-    """Count the result as unread until it was sent, and end its delivery if the caller's log-in ends.
+    """Count a large result as unread until it was sent, and end the delivery of any if the caller's log-in ends.
 
-    Raises ``TooManyRequests`` or ``Overloaded`` if there is no room for it.
+    Raises ``TooManyRequests`` or ``Overloaded`` if there is no room for it. The routing counts answers that are whole.
     """
     services, kept, held = call.services, reply["kept"], until_answered(call.request)
-    byte_count = len(reply["content"]) if kept is None else kept["length"]
-    try:
-        held.enter_context(services.unread.holding(call.principal.user_id, byte_count))
-    except (TooManyRequests, Overloaded):
-        if kept is not None:
+    if kept is not None:
+        try:
+            held.enter_context(services.unread.holding(current_sender(), kept["length"]))
+        except (TooManyRequests, Overloaded):
             await services.runners.drop(message["engine"], message["run_id"], kept)
-        raise
+            raise
     held.enter_context(services.standing.watch(claims, give_up(call.request)))
 
 

@@ -5,12 +5,13 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from auth.principal import Principal
 from deployments.ingress.callers.call import Call
 from deployments.ingress.errors import InvalidRequest, NotFound
 from deployments.ingress.fields import MOST_TITLE
+from deployments.ingress.json_answers import JsonAnswer, json_answer_of
 from deployments.ingress.paging import list_page, page_of
 from deployments.ingress.routes.shapes.runs import RunCancelled, RunPage, RunReceipt
 from deployments.ingress.routing.declarations import Parameter, text_of
@@ -63,7 +64,7 @@ async def page(call: Call[None]) -> Response:
         _, going_on = await call.services.threads.receipts.call(ask, MOST_GOING_ON, 0)
         matching = [receipt for receipt in await _as_they_are_now(call.services, going_on) if receipt.state == state]
         count, receipts = len(matching), matching[offset : offset + limit]
-    return list_page(call.request, count, limit, offset, [_listed(receipt) for receipt in receipts])
+    return await list_page(call, count, limit, offset, map(_listed, receipts))
 
 
 @routes.on("GET", "/api/v2/runs/{run_id}", answers={200: RunReceipt}, errors=(NotFound,))
@@ -71,7 +72,7 @@ async def get(call: Call[None]) -> Response:
     """Get one run: its state, how it ended, its output and its cost."""
     receipt = await _own_run(call.services, call.principal, call.path["run_id"])
     (receipt,) = await _as_they_are_now(call.services, [receipt])
-    return JSONResponse(_shown(receipt))
+    return await json_answer_of(call.services, lambda: _shown(receipt))
 
 
 @routes.on(
@@ -87,7 +88,7 @@ async def cancel(call: Call[None]) -> Response:
     if receipt.state != "ended":
         await call.services.runners.cancel(receipt.id)
         call.note("run.cancel", f"run:{receipt.id}")
-    return JSONResponse({"success": True, "run_id": receipt.id, "state": "ended"})
+    return JsonAnswer({"success": True, "run_id": receipt.id, "state": "ended"})
 
 
 async def _own_run(services: Services, principal: Principal, run_id: str) -> Receipt:

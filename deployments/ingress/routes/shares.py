@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from auth.errors import Forbidden
 from auth.names import email_key, normal
@@ -12,6 +12,7 @@ from deployments.ingress.callers.call import Call
 from deployments.ingress.callers.dataset_access import permitted
 from deployments.ingress.errors import InvalidRequest, NotFound
 from deployments.ingress.fields import MOST_INVITES, Email, Prose, Word
+from deployments.ingress.json_answers import JsonAnswer
 from deployments.ingress.routes.shapes.datasets import Shared
 from deployments.ingress.routing.declarations import json_answer, json_body
 from deployments.ingress.routing.routes import Routes
@@ -79,7 +80,7 @@ async def share(call: Call[ShareLink]) -> Response:
         ) from None
     shown = _shown(record.id, held)
     call.note(ACTION, f"dataset:{record.id}", **{k: v for k, v in shown.items() if k != "obj_pk"})
-    return JSONResponse({"status": "OK", "message": "", "data": shown})
+    return JsonAnswer({"status": "OK", "message": "", "data": shown})
 
 
 @routes.on(
@@ -97,7 +98,7 @@ async def get(call: Call[None]) -> Response:
         held = await call.services.ask(call.services.shares.get, record.id)
     except RecordGone:
         raise NotFound(f"dataset {record.id} not found") from None
-    return JSONResponse({"status": "OK", "message": "", "data": _shown(record.id, held)})
+    return JsonAnswer({"status": "OK", "message": "", "data": _shown(record.id, held)})
 
 
 def _invites(body: ShareLink, action: Action) -> dict[str, Action]:

@@ -1,8 +1,9 @@
 """The caller's own account."""
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from deployments.ingress.callers.call import Call
+from deployments.ingress.json_answers import JsonAnswer
 from deployments.ingress.routes.admin import shown_account
 from deployments.ingress.routes.organizations import shown_organization
 from deployments.ingress.routes.shapes.users import Me
@@ -16,7 +17,7 @@ async def me(call: Call[None]) -> Response:
     """Get who you are, your organizations, and how much you have stored and may store."""
     organizations = await call.services.ask(call.services.organizations.of, call.principal)
     used = await call.services.ask(call.services.stored_bytes.used, call.principal.user_id)
-    return JSONResponse(
+    return JsonAnswer(
         {
             "success": True,
             "user": shown_account(call.principal),

@@ -19,7 +19,7 @@ from deployments.ingress.body import read_model
 from deployments.ingress.callers.call import Call, OpenCall, OptionalCall, read_promptly
 from deployments.ingress.callers.finishing import finished
 from deployments.ingress.callers.session import administrator, check_again, principal, reader
-from deployments.ingress.middleware.admission import count_as_stranger
+from deployments.ingress.middleware.admission import count_as_stranger, until_answered
 from deployments.ingress.routing.declarations import (
     NO_CONTENT,
     SMALL_BODY_BYTES,
@@ -35,8 +35,10 @@ from deployments.ingress.routing.declarations import (
     json_body,
 )
 from deployments.ingress.routing.parameters import IN_PATHS, Bounds
-from deployments.ingress.sender import sent_by
+from deployments.ingress.sender import current_sender, sent_by
 from deployments.ingress.services import services_of
+from deployments.ingress.unread import SMALL_BYTES
+from deployments.ingress.web.csrf import SAFE_METHODS
 
 CallT = TypeVar("CallT", bound=OpenCall[Any])
 Handler: TypeAlias = Callable[[CallT], Awaitable[Response]]
@@ -82,8 +84,14 @@ class Operation:
         ``InvalidRequest`` for the parameters; then ``TooLarge`` and ``InvalidRequest`` for the body.
         """
         if self.audit and not self.ends_with_caller:
-            return await finished(self._serve(request))
-        return await self._serve(request)
+            response = await finished(self._serve(request))
+        else:
+            response = await self._serve(request)
+        if len(getattr(response, "body", b"")) > SMALL_BYTES:  # a streamed answer has none
+            changes = self.method not in SAFE_METHODS and self.audit != ("run",)  # a run can be sent again
+            unread = services_of(request).unread.holding(current_sender(), len(response.body), must=changes)
+            until_answered(request).enter_context(unread)
+        return response
 
     async def _serve(self, request: Request) -> Response:
         services = services_of(request)

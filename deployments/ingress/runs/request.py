@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
 from deployments.calls.messages import DatasetCall, RunCall
-from deployments.ingress.fields import MOST_TITLE, CutAt, Seconds, Whole
+from deployments.ingress.fields import MOST_TITLE, CutAt, MostJson, Seconds, Whole
 from deployments.settings import REQUESTABLE, Settings
 from runtime.datasets.records import DatasetRecord
 from runtime.receipts import NewRun
@@ -52,7 +52,10 @@ class RunRequest(BaseModel):
 
 def run_request_model(settings: Settings) -> type[RunRequest]:
     """Return a ``RunRequest`` that refuses limits above the operator's maxima."""
-    fields: dict[str, Any] = {"execute": _narrowed("execute", max_length=settings.max_source_bytes)}
+    annotation, source = _narrowed("execute", max_length=settings.max_source_bytes)
+    # Characters that JSON escapes, or that have several bytes, could make it too long for the frame to a seat.
+    source.metadata = [MostJson(2 * settings.max_source_bytes), *source.metadata]
+    fields: dict[str, Any] = {"execute": (annotation, source)}
     for name in REQUESTABLE:
         most = getattr(settings.maximum, name)
         if most is not None:

@@ -24,12 +24,19 @@ from deployments.ingress.web.csrf import usable_secret
 _OUTSIDE: Final = Markup(' target="_blank" rel="noopener"')
 """Attributes of links on a framed page, because the pages that they lead to may not be framed."""
 
+MOST_IN_TABLES: Final = 200
+"""The most characters of a name in a table."""
+
 MAXIMUM_NEXT: Final = 2000
 """The most characters of an address to go to next."""
 
 
 _CONTROLS: Final = {code: "\ufffd" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\t\n\r"}
 """Control characters: HTML cannot show them, and a terminal on which a page is read would obey them."""
+
+
+_PART: Final = b"<!-- part -->"
+"""Where a template has the part that is rendered before. No value can look so, because values are escaped."""
 
 
 @cache
@@ -44,6 +51,7 @@ def _templates() -> Environment:
     )
     environment.globals["asset"] = address_of
     environment.filters["with_code"] = with_code
+    environment.filters["cut"] = cut
     return environment
 
 
@@ -51,10 +59,21 @@ def _without_controls(value: Any) -> Any:  # Any: whatever a template shows
     return value.translate(_CONTROLS) if isinstance(value, str) else value
 
 
+def rendered(template: str, **values: Any) -> bytes:
+    """Return the part of a page that is the same for everybody, to be kept and given to ``page`` as ``part``."""
+    return _templates().get_template(template).render(**values).encode()
+
+
 def page(
-    request: Request, template: str, status: int = 200, *, reader: Principal | None = None, **values: Any
+    request: Request,
+    template: str,
+    status: int = 200,
+    *,
+    reader: Principal | None = None,
+    part: bytes = b"",
+    **values: Any,
 ) -> HTMLResponse:
-    """Return the page of a template, for a ``reader`` who is signed in or None.
+    """Return the page of a template, for a ``reader`` who is signed in or None. ``part`` was ``rendered`` before.
 
     The page has a CSRF token for its forms. Its cookie is set if the browser has none.
     """
@@ -71,7 +90,7 @@ def page(
         sign_in=f"/login?next={quote(here(request), safe='')}",
         **values,
     )
-    response = HTMLResponse(text, status)
+    response = HTMLResponse(text.encode().replace(_PART, part, 1), status)
     if request.url.path.rstrip("/") != VIEWER_PATH:  # a setting of the middleware says who may frame the viewer page
         response.headers["Content-Security-Policy"] = PAGE_POLICY
     if secret is None and not is_framed:
@@ -85,6 +104,12 @@ def with_code(text: str) -> Markup:
     pieces = [escape(part) if index % 3 == 0 else Markup("<code>{}</code>").format(part)
               for index, part in enumerate(parts) if index % 3 != 1]  # fmt: skip
     return Markup("").join(pieces)
+
+
+def cut(value: Any) -> str:  # Any: JSON, where names are expected
+    """Return a text that is short enough for a table."""
+    text = value if isinstance(value, str) else str(value)[: MOST_IN_TABLES + 1]
+    return text if len(text) <= MOST_IN_TABLES else f"{text[:MOST_IN_TABLES]}…"
 
 
 def wants_page(request: Request) -> bool:

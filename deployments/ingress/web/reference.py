@@ -11,6 +11,8 @@ from typing import Any, Final  # Any: JSON Schema
 
 import orjson
 
+from deployments.ingress.web.pages import rendered
+
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 _DEPTH: Final = 4
 """How deep nested types are shown, because schemas may be recursive."""
@@ -91,6 +93,11 @@ class Group:
     name: str
     description: str
     operations: tuple[OperationRow, ...]
+
+
+def reference_of(document: Document) -> bytes:
+    """Return the reference itself, which is the same on every page."""
+    return rendered("reference.html", groups=groups_of(document), credentials=credentials_of(document))
 
 
 def groups_of(document: Document) -> tuple[Group, ...]:

@@ -61,7 +61,7 @@ class DatasetRecord:
     @property
     def size(self) -> int:
         """Return about how many bytes the description and the names of the columns have."""
-        return self.payload_bytes + sum(len(name) + 16 for table in self.tables.values() for name in table.dtypes)
+        return self.payload_bytes + sum(table.described_bytes for table in self.tables.values())
 
 
 class Datasets:

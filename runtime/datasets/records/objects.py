@@ -34,6 +34,11 @@ class ObjectRecord:
     dtypes: Mapping[str, str]
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    @property
+    def described_bytes(self) -> int:
+        """Return about how many bytes the names and types of the columns have."""
+        return sum(len(name) + len(dtype) + 6 for name, dtype in self.dtypes.items())
+
 
 # Labelled, because files and datasets have columns of the same names. All are None if a join found nothing.
 OBJECT_COLUMNS = [column.label(f"object_{column.name}_") for column in objects.c]

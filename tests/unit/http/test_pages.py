@@ -4,11 +4,14 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
+from typing import Any
 
 import pytest
 
 from auth import csrf
+from deployments.ingress import app
 from deployments.ingress.web.pages import safe_next, with_code
 from deployments.ingress.web.reference import groups_of, type_of
 from deployments.ingress.web.snippets import Server, curl, pygraphistry
@@ -224,3 +227,34 @@ def test_a_schema_is_described_in_words(schema: dict[str, object], words: str) -
     endless = {"type": "array", "items": {"$ref": "#/components/schemas/Endless"}}
     document = {"components": {"schemas": {"Named": {"type": "boolean"}, "Endless": endless}}}
     assert type_of(document, schema) == words
+
+
+def test_the_reference_is_rendered_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a tenth of a second of the event loop, and anybody may ask for it."""
+    rendered: list[str] = []
+
+    def reference_of(document: dict[str, Any]) -> bytes:
+        rendered.append(document["info"]["title"])
+        return b"<p>ref"
+
+    monkeypatch.setattr(app, "reference_of", reference_of)
+    browser = site.browser()
+    pages = [browser.get("/docs").text for _ in range(2)]
+    assert rendered == ["graphside"]
+    assert all("<p>ref" in page and "API reference" in page for page in pages)
+
+
+def test_the_viewer_shows_some_columns_and_bindings_and_says_how_many_more_there_are(site: Site) -> None:
+    columns = {f"column{number}": "str" for number in range(1000)} | {"c" * 5000: "t" * 5000}
+    owner = site.services.users.get("alice")
+    table = replace(next(iter(site.dataset(owner, "wide").tables.values())), id="9" * 32)
+    table = replace(table, dtypes={**dict(list(columns.items())[-1:]), **columns}, column_count=len(columns))
+    payload = {"edge_encodings": {"bindings": {**{f"name{number}": "c" * 500 for number in range(100)}}},
+               "node_encodings": {"bindings": {f"more{number}": number for number in range(10_000)}}}  # fmt: skip
+    wide = site.services.datasets.create(owner.user_id, "", "", payload, {"edges": table})
+    page = site.signed_in("alice").get(VIEWER, params={"dataset": wide.id}).text
+    assert len(page) < 200_000
+    assert "and 801 more" in page
+    assert "and 9900 more" in page
+    assert "<code>column198</code>" in page and "column199" not in page
+    assert "<code>" + "c" * 200 + "…</code>" in page

@@ -46,6 +46,15 @@ async def test_a_user_has_half_of_the_room(result: Callable[[int], LargeResult])
     kept.keep("2", "ann", result(3))
 
 
+async def test_two_users_leave_the_last_quarter_to_a_third(result: Callable[[int], LargeResult]) -> None:
+    kept = KeptResults(8 * PAGE)
+    for run_id, user in (("1", "ann"), ("2", "ann"), ("3", "bob")):
+        kept.keep(run_id, user, result(2))
+    with pytest.raises(Overloaded, match="too many results wait"):
+        kept.keep("4", "bob", result(1))
+    kept.keep("4", "cleo", result(2))
+
+
 async def test_a_user_s_only_result_may_have_all_the_room(result: Callable[[int], LargeResult]) -> None:
     kept = KeptResults(10 * PAGE)
     kept.keep("1", "ann", result(10))

@@ -84,8 +84,8 @@ def test_every_operation_with_a_body_has_a_limit_and_only_few_have_a_large_one()
         "PATCH /api/v2/files/{file_id}": 128 * 1024,
         "POST /api/v2/share/link": 512 * 1024,
         "POST /api/v2/upload/datasets": DESCRIPTION_BYTES,
-        "POST /api/v2/datasets/{dataset_id}/python": 8 * SETTINGS.max_source_bytes,
-        "POST /api/v2/etl/datasets/{dataset_id}/python": 8 * SETTINGS.max_source_bytes,
+        "POST /api/v2/datasets/{dataset_id}/python": 6 * SETTINGS.max_source_bytes,
+        "POST /api/v2/etl/datasets/{dataset_id}/python": 6 * SETTINGS.max_source_bytes,
         "POST /api/v2/upload/files/{file_id}": SETTINGS.max_upload_bytes,
         "POST /api/v2/upload/datasets/{dataset_id}/{role}/{file_type}": SETTINGS.max_upload_bytes,
     }

@@ -4,13 +4,18 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from deployments.ingress.errors import TooManyRequests
+from deployments.ingress.json_answers import json_after_change, json_answer_of
 from deployments.ingress.sender import current_sender, sent_by, sent_from
+from deployments.ingress.services import Services
 from deployments.ingress.threads import PASSWORD_NICENESS, Pool, Threads
 from runtime.errors import Overloaded
+from tests.unit.http import app
 from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.anyio
@@ -150,3 +155,30 @@ async def test_a_sender_is_an_address_until_it_is_a_user() -> None:
         sent_by(7)
         assert current_sender() == "user 7"
     assert current_sender() == "server"
+
+
+async def test_what_was_deleted_is_not_denied_because_the_store_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_full(*_: Any) -> None:
+        raise TooManyRequests("64 of your requests are waiting already")
+
+    async with app.opened(tmp_path / "data") as (http, dataset_id):
+        services = cast(Services, cast(Any, http)._transport.app.state.services)
+        monkeypatch.setattr(services.threads.store, "call", is_full)
+        assert (await http.delete(f"/api/v2/datasets/{dataset_id}")).status_code == 204
+
+
+async def test_what_was_uploaded_is_told_although_no_thread_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_full(*_: Any) -> None:
+        raise TooManyRequests("64 of your requests are waiting already")
+
+    async with app.opened(tmp_path / "data") as (http, _):
+        services = cast(Services, cast(Any, http)._transport.app.state.services)
+        monkeypatch.setattr(services.threads.bodies, "call", is_full)
+        answer = await json_after_change(services, lambda: {"x": 1}, about_bytes=10**6)
+        assert answer.body == b'{"x":1}'
+        with pytest.raises(TooManyRequests):
+            await json_answer_of(services, lambda: {"x": 1}, about_bytes=10**6)
