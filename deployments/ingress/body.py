@@ -21,7 +21,7 @@ from runtime.datasets.file_types import COMPRESSIONS
 MOST_CONTAINERS: Final = 20_000
 """The most lists and objects in a body. More would hold the interpreter for seconds while they are made."""
 
-MOST_ITEMS: Final = 100_000
+MOST_ITEMS: Final = 50_000
 """The most items of all lists and objects in a body, for the same reason."""
 
 MOST_KEYS: Final = 1000

@@ -75,7 +75,7 @@ def test_a_body_of_very_many_items_is_refused_before_they_are_made(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orjson, "loads", None)
-    with pytest.raises(InvalidRequest, match="too many items; at most 100000 are allowed in all"):
+    with pytest.raises(InvalidRequest, match="too many items; at most 50000 are allowed in all"):
         json_object(content)
 
 
