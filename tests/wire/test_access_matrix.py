@@ -223,7 +223,20 @@ def test_every_route_is_asked_in_every_mode() -> None:
     assert all(len(statuses) == len(PEOPLE) for statuses in ROWS.values())
 
 
-@pytest.mark.parametrize(("route", "mode"), ROWS, ids=[f"{route}: {mode}" for route, mode in ROWS])
+def daily(route: str, mode: str) -> bool:
+    """All modes of routes that ask who may edit or share, and enough of the others to show that they ask at all.
+
+    ``tests/unit/datasets/test_shares.py`` shows what each mode opens.
+    """
+    if route == "run, etl path":
+        return mode == "public"
+    return mode in ("any", "private", "org edits", "public") or route in ("attach", "read sharing", "set sharing")
+
+
+@pytest.mark.parametrize(
+    ("route", "mode"),
+    [pytest.param(*row, id=": ".join(row), marks=() if daily(*row) else pytest.mark.soak) for row in ROWS],
+)
 def test_each_caller_may_do_what_the_table_allows(circle: Circle, route: str, mode: str) -> None:
     expected = dict(zip(PEOPLE, ROWS[route, mode], strict=True))
     thing = circle.thing(mode)

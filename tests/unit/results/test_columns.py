@@ -220,9 +220,9 @@ MANY = pd.DataFrame({"n": np.arange(100_000), "s": pd.Series(np.arange(100_000))
         pa.concat_tables([pa.table({"a": [1, None]}), pa.table({"a": [3, 4]})] * 5000),
         pa.RecordBatch.from_pandas(MANY),
         pd.DataFrame(np.arange(600_000.0).reshape(200, 3000)),
-        pd.DataFrame({"a": ["x" * 3_000_000] * 40, "b": 1}),
-        pd.DataFrame({"a": pd.Series(["x" * 3_000_000] * 20, dtype=object)}),
-        pd.DataFrame({"a": pd.Categorical(["x" * 3_000_000] * 20)}),
+        pd.DataFrame({"a": ["x" * 3_000_000] * 12, "b": 1}),
+        pd.DataFrame({"a": pd.Series(["x" * 3_000_000] * 8, dtype=object)}),
+        pd.DataFrame({"a": pd.Categorical(["x" * 3_000_000] * 8)}),
     ],
     ids=[
         "narrow",
