@@ -1,6 +1,7 @@
 """Whether a result has labels that are not sent: the index of a frame or a Series is not part of any format."""
 
-from itertools import islice
+from collections.abc import Iterable
+from itertools import chain, islice
 from typing import Any, Final  # Any: cuDF has no types here
 
 import pandas as pd
@@ -9,6 +10,9 @@ from runtime.results.frames import is_cudf
 from runtime.results.returned import graph_of_plottable
 
 _LOOKED_AT: Final = 100
+_LEVELS: Final = 6
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_CONTAINERS: Final = frozenset({dict, list, tuple})
 
 
 def drops_labels(value: object) -> bool:
@@ -16,13 +20,25 @@ def drops_labels(value: object) -> bool:
 
     Row numbers say nothing, also those that a filter or a sort left: integers without a name.
     """
+    level = [value]
+    for _ in range(_LEVELS):
+        level = [part for part in level if type(part) not in _SCALARS]
+        if any(_drops(part) for part in level if type(part) not in _CONTAINERS):
+            return True
+        level = list(islice(chain.from_iterable(map(_members, level)), _LOOKED_AT))
+    return False
+
+
+def _members(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return islice(dict.values(value), _LOOKED_AT)
+    return value[:_LOOKED_AT] if isinstance(value, (list, tuple)) else ()
+
+
+def _drops(value: object) -> bool:
     graph = graph_of_plottable(value)
     if graph is not None:
         return _says_something(graph.nodes) or _says_something(graph.edges)
-    if isinstance(value, dict):
-        return any(map(_says_something, islice(dict.values(value), _LOOKED_AT)))
-    if isinstance(value, (list, tuple)):
-        return any(map(_says_something, value[:_LOOKED_AT]))
     return _says_something(value)
 
 

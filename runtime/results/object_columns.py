@@ -5,6 +5,7 @@ Arrow takes the type of the first values: of a date and a time it would make two
 
 import datetime
 import decimal
+import operator
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -32,8 +33,15 @@ _TOGETHER: Final[tuple[tuple[type, ...], ...]] = (
 )
 """Types that a column may mix. Arrow takes others for one another: a UUID beside a number for a number."""
 
-_KEPT: Final = frozenset({"string", "integer", "boolean", "bytes"})
-"""What pandas calls values that Arrow keeps as they are, or refuses."""
+_KEPT: Final[dict[str, tuple[Any, ...]]] = {
+    "string": (pa.string(),),
+    "integer": (pa.int64(), pa.uint64()),
+    "boolean": (pa.bool_(),),
+    "bytes": (pa.binary(),),
+}
+"""Types in which Arrow keeps values that pandas calls so, or refuses them."""
+
+_FIRST: Final = (str, int, np.integer, np.bool_, bytes, type(None), float)
 
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset, np.ndarray)
 _UNRELIABLE: Final = (np.datetime64, np.timedelta64, memoryview)
@@ -50,13 +58,16 @@ def kinds_of(column: Column) -> set[type]:
 
 def array_of(column: Column) -> Array | None:
     """Return the values of a column of objects as Arrow keeps them; None if Arrow has no type for all of them."""
-    is_kept = pd.api.types.infer_dtype(column, skipna=True) in _KEPT
-    kinds: set[type] = set() if is_kept else kinds_of(column)
+    if len(column) and isinstance(column.iat[0], _FIRST):
+        named = pd.api.types.infer_dtype(column, skipna=True)
+        if named in _KEPT:
+            return _of_kept(column, named)
+    kinds = kinds_of(column)
     if kinds and kinds <= _PANDAS_TIMES:
         column = column.where(column.notna(), pd.NaT).infer_objects()
         if column.dtype == object:
             return None
-    elif not is_kept and not _are_alike(column, kinds):
+    elif not _are_alike(column, kinds):
         return None
     is_checked = len(kinds) > 1 or any(issubclass(kind, _CONTAINERS) for kind in kinds)
     found = contents_of(column.tolist()) if is_checked else None
@@ -66,19 +77,25 @@ def array_of(column: Column) -> Array | None:
         array = pa.array(column, from_pandas=True)
     except MemoryError:
         raise
-    except REFUSALS as refusal:
-        return _unsigned(column) if isinstance(refusal, OverflowError) else None
+    except OverflowError:  # Arrow tries no integers but those of int64
+        return _of_kept(column, "integer") if all(issubclass(kind, (int, np.integer)) for kind in kinds) else None
+    except REFUSALS:
+        return None
     if found is not None and not found.are_kept() and not all(map(_is_same, column, array.to_pylist())):
         return None
     return array
 
 
-def _unsigned(column: Column) -> Array | None:
-    """Return integers as ``uint64``; None if one does not fit. By itself Arrow tries no type but ``int64``."""
-    try:
-        return pa.array(column, pa.uint64(), from_pandas=True)
-    except REFUSALS:
-        return None
+def _of_kept(column: Column, named: str) -> Array | None:
+    """Return values that pandas calls so; None if no type of Arrow has all of them."""
+    for kind in _KEPT[named]:
+        try:
+            return pa.array(column, kind, from_pandas=True)
+        except MemoryError:
+            raise
+        except REFUSALS:
+            continue
+    return None
 
 
 def _are_alike(column: Column, kinds: set[type]) -> bool:
@@ -92,7 +109,8 @@ def _are_alike(column: Column, kinds: set[type]) -> bool:
         if issubclass(kind, datetime.time):
             return all(value.tzinfo is None for value in column if type(value) is kind)
         if issubclass(kind, datetime.datetime):
-            zones = {value.tzinfo for value in column if type(value) is kind}
+            values = [value for value in column.tolist() if type(value) is kind]
+            zones = set(map(operator.attrgetter("tzinfo"), values))
             return len({zone if zone is None else str(zone) for zone in zones}) == 1
     return True
 

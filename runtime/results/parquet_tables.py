@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.pandas_compat
 import pyarrow.parquet
 from pyarrow import types
 
@@ -83,8 +84,10 @@ def write_parquet(frame: "Frame", out: "Sink") -> None:
 
 def _of_pandas(frame: pd.DataFrame) -> pa.Table:
     """Return the frame in columns that Arrow has types for."""
-    frame = frame.set_axis(column_names(frame), axis=1)
-    frame.attrs = {}  # they would have to be JSON, and no reader uses them
+    names = column_names(frame)
+    if frame.attrs or list(frame.columns) != names:
+        frame = frame.set_axis(names, axis=1)
+        frame.attrs = {}  # they would have to be JSON, and no reader uses them
     changes: dict[int, Any] = {}
     arrays: dict[int, Column] = {}
     for position, dtype in enumerate(frame.dtypes):
@@ -95,18 +98,29 @@ def _of_pandas(frame: pd.DataFrame) -> pa.Table:
         changed = _convertible(column)
         if not isinstance(changed, pd.Series):
             arrays[position] = changed
-            changes[position] = np.full(len(frame), None, object)
         elif changed is not column:
             changes[position] = changed.array
     if changes:
         frame = frame.copy(deep=False)
         for position, values in changes.items():
             frame.isetitem(position, values)
+    if arrays:
+        frame = frame.iloc[:, [position for position in range(len(names)) if position not in arrays]]
     # one thread: a seat has one core's worth of time, and a pool would start here
     table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
+    return _with_arrays(table, names, arrays) if arrays else table
+
+
+def _with_arrays(table: pa.Table, names: list[str], arrays: dict[int, Column]) -> pa.Table:
+    """Return the table with further columns at their places, and notes that say that pandas has objects there."""
+    metadata = table.schema.metadata or {}
+    described = json.loads(metadata[b"pandas"])
+    rest = iter(table.columns)
+    columns = [arrays[position] if position in arrays else next(rest) for position in range(len(names))]
     for position, array in arrays.items():
-        table = table.set_column(position, table.column_names[position], array)
-    return table
+        logical = pyarrow.pandas_compat.get_logical_type(array.type)
+        described["columns"].insert(position, _note(names[position], logical, "object"))
+    return pa.Table.from_arrays(columns, names, metadata={**metadata, b"pandas": json.dumps(described).encode()})
 
 
 def _convertible(column: "pd.Series[Any]") -> "pd.Series[Any] | Column":

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from graphistry import bind as plottable  # type: ignore[attr-defined]  # exported at run time only
 
 from runtime.results.labels import drops_labels
 
@@ -22,8 +23,26 @@ FRAME = pd.DataFrame({"s": ["a", "b", "a"], "w": [3, 1, 2]})
         FRAME.set_axis(pd.RangeIndex(0, 6, 2, name="id")),
         {"counts": FRAME["s"].value_counts()},
         [FRAME, FRAME.set_index("s")],
+        {"by": {"s": FRAME["s"].value_counts()}},
+        {"by": [FRAME, {"s": (FRAME.set_index("s"),)}]},
+        [plottable().nodes(FRAME.set_index("s"))],
+        FRAME.pivot_table(index="s", columns="w", values="w"),
     ],
-    ids=["value_counts", "groupby", "levels", "set_index", "describe", "dates", "named range", "dict", "list"],
+    ids=[
+        "value_counts",
+        "groupby",
+        "levels",
+        "set_index",
+        "describe",
+        "dates",
+        "named range",
+        "dict",
+        "list",
+        "dict in dict",
+        "tuple in list",
+        "graph",
+        "pivot",
+    ],
 )
 def test_labels_that_say_something_are_missed(value: object) -> None:
     assert drops_labels(value)
