@@ -98,28 +98,27 @@ def _of_pandas(frame: pd.DataFrame) -> pa.Table:
         changed = _convertible(column)
         if not isinstance(changed, pd.Series):
             arrays[position] = changed
+            changes[position] = np.zeros(len(frame), bool)  # the array takes its place
         elif changed is not column:
             changes[position] = changed.array
     if changes:
         frame = frame.copy(deep=False)
         for position, values in changes.items():
             frame.isetitem(position, values)
-    if arrays:
-        frame = frame.iloc[:, [position for position in range(len(names)) if position not in arrays]]
     # one thread: a seat has one core's worth of time, and a pool would start here
     table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
     return _with_arrays(table, names, arrays) if arrays else table
 
 
 def _with_arrays(table: pa.Table, names: list[str], arrays: dict[int, Column]) -> pa.Table:
-    """Return the table with further columns at their places, and notes that say that pandas has objects there."""
+    """Return the table with these arrays at their places, and notes that say that pandas has objects there."""
     metadata = table.schema.metadata or {}
     described = json.loads(metadata[b"pandas"])
-    rest = iter(table.columns)
-    columns = [arrays[position] if position in arrays else next(rest) for position in range(len(names))]
+    columns = table.columns
     for position, array in arrays.items():
+        columns[position] = array
         logical = pyarrow.pandas_compat.get_logical_type(array.type)
-        described["columns"].insert(position, _note(names[position], logical, "object"))
+        described["columns"][position] = _note(names[position], logical, "object")
     return pa.Table.from_arrays(columns, names, metadata={**metadata, b"pandas": json.dumps(described).encode()})
 
 
