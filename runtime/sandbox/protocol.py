@@ -32,6 +32,12 @@ FRAME_BYTES: Final = 4 * 1024 * 1024
 ANSWER_BYTES: Final = 1024 * 1024
 """Size limit of a frame from a seat, of which the longest has a traceback. Reading a forged one takes time from all."""
 
+MOST_ITEMS: Final = 20_000
+"""The most items of all lists and objects in a frame from below; the columns of a table are the most that there are.
+To make more of them would hold the replica's interpreter for a tenth of a second."""
+
+_SURELY_FEW: Final = MOST_ITEMS  # bytes: an item has one at least
+
 MAX_FDS: Final = 8
 
 _LENGTH: Final = struct.Struct("!I")
@@ -136,7 +142,10 @@ class FrameBuffer:
         self._most = most
 
     def feed(self, data: bytes) -> Message | None:
-        """Add bytes, and take out the first frame if it is complete. Raises ``ProtocolError`` if it is no message."""
+        """Add bytes, and take out the first frame if it is complete.
+
+        Raises ``ProtocolError`` if it is no message, or has more than ``MOST_ITEMS``.
+        """
         self._data += data
         if len(self._data) < _LENGTH.size:
             return None
@@ -146,6 +155,7 @@ class FrameBuffer:
             return None
         body = bytes(self._data[_LENGTH.size : end])
         del self._data[:end]
+        _check_items(body)
         return _object(body)
 
 
@@ -162,6 +172,18 @@ def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % _FD_BYTES])
     return list(fds)
+
+
+def _check_items(data: bytes) -> None:
+    """Raise ``ProtocolError`` if a frame from below has too many items, before any of them is made."""
+    if len(data) <= _SURELY_FEW:
+        return
+    plain = data.replace(rb"\\", b"").replace(rb"\"", b"")
+    if plain.count(b'"') > 4 * MOST_ITEMS:  # an item has a key and a value at most
+        raise ProtocolError("too many texts")
+    outside_of_texts = b"".join(plain.split(b'"')[::2])
+    if sum(map(outside_of_texts.count, (b",", b"[", b"{"))) > MOST_ITEMS:
+        raise ProtocolError("too many items")
 
 
 def _object(data: bytes) -> Message:

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from runtime.engines.base import DatasetSource
+from runtime.sandbox.protocol import FrameBuffer, ProtocolError
 from tests.unit.sandbox.conftest import Rig
 
 
@@ -54,5 +55,45 @@ def test_a_forged_answer_of_megabytes_is_not_read(rig: Rig, source: DatasetSourc
 import os, struct
 def task(g):
     os.write(4, struct.pack("!I", 3 << 20) + b"[" * (3 << 20))
+"""
+    assert rig.run(source, code).cause == "TaskCrashed"
+
+
+FINE = b'"status":"ok","kind":"json","length":0,"run_s":0,"encode_s":0'
+MANY = {
+    "lists": b"[" + b"[]," * 300_000 + b"1]",
+    "numbers": b"[" + b"1," * 300_000 + b"1]",
+    "levels": b"[" * 900 + b"{}," * 300_000 + b"1" + b"]" * 900,
+    "keys": b"{" + b",".join(b'"%x":1' % number for number in range(50_000)) + b"}",
+    "texts": b"[" + b'"",' * 300_000 + b"1]",
+    "after a text that ends in a backslash": rb'["\\",' + b"[]," * 300_000 + b"1]",
+}
+
+
+@pytest.mark.parametrize("value", MANY.values(), ids=MANY)
+def test_an_answer_of_many_items_is_refused_before_they_are_made(value: bytes) -> None:
+    body = b'{%s,"more":%s}' % (FINE, value)
+    with pytest.raises(ProtocolError, match="too many"):
+        FrameBuffer().feed(len(body).to_bytes(4, "big") + body)
+
+
+def test_an_answer_may_have_long_texts_and_a_table_many_columns() -> None:
+    answer = {
+        "failure": {"traceback": '[1, {"a": 2}], "\\", ' * 30_000},
+        "dtypes": {f"column {number}": "int64" for number in range(16_384)},
+    }
+    body = orjson.dumps(answer)
+    assert FrameBuffer().feed(len(body).to_bytes(4, "big") + body) == answer
+
+
+def test_a_run_whose_answer_has_many_items_is_a_crash(rig: Rig, source: DatasetSource) -> None:
+    code = f"""
+import os, time
+def task(g):
+    body = b'{{{FINE.decode()},"more":[' + b'[],' * 300_000 + b'1]}}'
+    frame = len(body).to_bytes(4, 'big') + body
+    while frame:
+        frame = frame[os.write(4, frame):]
+    time.sleep(1000)
 """
     assert rig.run(source, code).cause == "TaskCrashed"
