@@ -67,11 +67,17 @@ class DatasetCache:
         """The ids of the cached datasets, most recently used last."""
         return [key.partition("/")[0] for key in self._entries]
 
+    def holds(self, source: DatasetSource) -> bool:
+        """Return whether the dataset is loaded or being loaded."""
+        entry = self._entries.get(source.key)
+        return entry is not None and not self._is_dead(entry)
+
     @asynccontextmanager
     async def pinned(self, source: DatasetSource) -> AsyncIterator[LoadedDataset]:
         """Yield the loaded dataset, which stays in the cache while the block runs.
 
-        Raises ``DatasetTooLarge``, ``NoRoom``, and what the engine's load raises.
+        Raises ``DatasetTooLarge``, ``NoRoom``, and what the engine's load raises; ``DescriptionNeeded`` if the dataset
+        is not here and comes without its description.
         """
         entry = self._entry(source)
         entry.pins += 1
@@ -122,6 +128,7 @@ class DatasetCache:
             return entry
         if entry is not None:
             self._discard(source.key, entry)
+        source.description()  # before others have to make room
         if not self._make_room(source.byte_count):
             raise NoRoom
         self.counts.loads += 1

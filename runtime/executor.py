@@ -95,9 +95,11 @@ class Executor:
         """Run a task on a dataset. Cancelling this kills the run.
 
         A run that failed is an outcome. A run that could not start raises ``EngineUnavailable``, ``Overloaded``,
-        ``DatasetTooLarge``, ``DatasetUnreadable``, ``RunInterrupted`` or ``RunExists``.
+        ``DatasetTooLarge``, ``DatasetUnreadable``, ``RunInterrupted`` or ``RunExists``; or ``DescriptionNeeded``.
         """
         self._require_engine(engine)
+        if source.payload is None and not self.cache.holds(source):
+            source.description()  # rather than after a turn
         queued = started = time.perf_counter()
         seat_s = 0.0
         with self._tracked(spec.run_id) as run:

@@ -60,6 +60,7 @@ def run_reply(**changed: Any) -> RunReply:
         "output": None,
         "kind": "json",
         "labels_dropped": False,
+        "needs_description": False,
         "content": b"1",
         "kept": None,
     }

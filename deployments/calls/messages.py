@@ -14,12 +14,15 @@ from runtime.task import EngineName, Task
 
 
 class DatasetCall(TypedDict):
-    """The dataset of a run, as ``DatasetSource`` describes it."""
+    """The dataset of a run, as ``DatasetSource`` describes it.
+
+    ``payload`` is None if it is long. A runner that has to load the dataset then asks for it (``needs_description``).
+    """
 
     dataset_id: str
     tables: dict[str, str]
     byte_count: int
-    payload: dict[str, Any]
+    payload: dict[str, Any] | None
 
 
 class RunCall(TypedDict):
@@ -51,9 +54,10 @@ class KeptResult(TypedDict):
 class RunReply(TypedDict):
     """How a run ended.
 
-    ``failure`` is the wire form of a ``RuntimeFailure``; exactly one of ``failure`` and ``kind`` is None. ``cost`` is
-    None if the task never started. ``output`` is None if a successful task printed nothing. The result is ``content``,
-    unless it is ``kept``.
+    ``needs_description``: the task did not start, and the run has to be sent again with the dataset's payload. Else
+    exactly one of ``failure``, the wire form of a ``RuntimeFailure``, and ``kind`` is None. ``cost`` is None if the
+    task never started. ``output`` is None if a successful task printed nothing. The result is ``content``, unless it
+    is ``kept``.
     """
 
     failure: Fields | None
@@ -62,6 +66,7 @@ class RunReply(TypedDict):
     output: RunOutput | None
     kind: ResultKind | None
     labels_dropped: bool
+    needs_description: bool
     content: bytes
     kept: KeptResult | None
 
@@ -81,8 +86,8 @@ class SlotOffer(TypedDict):
     slot: int
 
 
-def refused(failure: Fields) -> RunReply:
-    """Return the reply to a call whose task did not start."""
+def refused(failure: Fields | None, *, needs_description: bool = False) -> RunReply:
+    """Return the reply to a call whose task did not start, because of a failure or for want of a description."""
     return {
         "failure": failure,
         "cost": None,
@@ -90,6 +95,7 @@ def refused(failure: Fields) -> RunReply:
         "output": None,
         "kind": None,
         "labels_dropped": False,
+        "needs_description": needs_description,
         "content": b"",
         "kept": None,
     }

@@ -30,7 +30,7 @@ from deployments.runner.metrics import RunnerMetrics
 from deployments.settings import LiveSettings, Settings
 from runtime.datasets.store.base import Store
 from runtime.datasets.store.opening import open_store
-from runtime.engines.base import DatasetSource, Engine
+from runtime.engines.base import DatasetSource, DescriptionNeeded, Engine
 from runtime.engines.pandas import PandasEngine
 from runtime.errors import Fields, LimitTooHigh, Overloaded, RuntimeFailure
 from runtime.executor import Executor, ExecutorSettings
@@ -100,6 +100,8 @@ class Runner:
         except RuntimeFailure as failure:
             log.info("run.refused run_id=%s cause=%s%s", run_id, failure.type, self._remark)
             return refused(failure.to_wire())
+        except DescriptionNeeded:
+            return refused(None, needs_description=True)
         result, kept = outcome.result, None
         if isinstance(result, LargeResult):
             try:
@@ -121,6 +123,7 @@ class Runner:
             "output": _output(outcome),
             "kind": outcome.kind,
             "labels_dropped": outcome.labels_dropped,
+            "needs_description": False,
             "content": result if isinstance(result, bytes) else b"",
             "kept": kept,
         }

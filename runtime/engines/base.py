@@ -11,18 +11,29 @@ MakeRoom = Callable[[], Awaitable[bool]]
 """Closes the dataset that was used least recently; returns False if all are in use."""
 
 
+class DescriptionNeeded(Exception):
+    """The dataset has to be loaded, and its description did not come along. The caller sends it and asks again."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
     """A dataset as an engine loads it.
 
     ``tables`` maps a role (``edges``, ``nodes``) to the id of its stored object; ``payload`` is the description that
-    the dataset was created with (bindings, encodings, name); ``byte_count`` is the size of its files.
+    the dataset was created with (bindings, encodings, name), which never changes; ``byte_count`` is the size of its
+    files. ``payload`` is None if the description is long: then only a dataset that is loaded already can be used.
     """
 
     dataset_id: str
     tables: dict[str, str]
     byte_count: int
-    payload: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    payload: dict[str, Any] | None = field(default_factory=dict, compare=False, repr=False)
+
+    def description(self) -> dict[str, Any]:
+        """Return the payload. Raise ``DescriptionNeeded`` if it did not come along."""
+        if self.payload is None:
+            raise DescriptionNeeded(self.dataset_id)
+        return self.payload
 
     @property
     def key(self) -> str:

@@ -143,7 +143,7 @@ class CudfEngine:
         finally:
             self.loaders.refill()
         try:
-            payload_fd = payload_file(source.payload)
+            payload_fd = payload_file(source.description())
         except BaseException:
             release_tables(tables, self.blocks.give_up)
             raise

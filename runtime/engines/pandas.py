@@ -127,7 +127,7 @@ class PandasEngine:
         async with opened(self._store, [source.tables[role] for role in roles]) as fds:
             order = HolderOrder(
                 tables=dict(zip(roles, fds, strict=True)),
-                payload=source.payload,
+                payload=source.description(),
                 memory_bytes=self._dataset_bytes,
                 scratch_root=settings.scratch.fd,
                 open_files=settings.open_files,

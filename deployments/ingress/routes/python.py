@@ -23,6 +23,7 @@ from deployments.ingress.routing.routes import Routes
 from deployments.ingress.runs.recording import recorded
 from deployments.ingress.runs.request import run_request_model, to_message, to_receipt
 from deployments.ingress.runs.response import to_ending, to_response
+from deployments.ingress.runs.sending import sent
 from deployments.ingress.sender import current_sender
 from deployments.ingress.services import Services
 from runtime.errors import (
@@ -114,7 +115,7 @@ async def run(call: Call[None]) -> Response:
     services.unread.check(current_sender())
     # The run counts, and its result is the user's, until the answer was read or given up.
     until_answered(request).enter_context(services.quota.run_of(principal.user_id))
-    running = services.standing.during(claims, services.runners.run(message))
+    running = services.standing.during(claims, sent(services.runners, message, record))
     try:
         reply = await recorded(services.receipts, call.note, receipt, running)
     except TaskCancelled as cancelled:  # because the caller's log-in has ended

@@ -14,6 +14,9 @@ from runtime.receipts import NewRun
 from runtime.results.kinds import Format, OutputType
 from runtime.task import EngineName
 
+MOST_ALONG_BYTES: Final = 8 * 1024
+"""A longer description of a dataset does not travel with every run, but only to a runner that has to load it."""
+
 _EXECUTE: Final = "Python source with a top-level function `task` of one parameter: the graph, a graphistry Plottable."
 _EXAMPLE: Final = 'def task(g):\n    return {"edges": len(g._edges)}'
 
@@ -109,8 +112,13 @@ def _dataset(record: DatasetRecord) -> DatasetCall:
         "dataset_id": record.id,
         "tables": {role: table.id for role, table in record.tables.items()},
         "byte_count": sum(table.byte_count for table in record.tables.values()),
-        "payload": {**record.payload, "dataset_id": record.id},
+        "payload": description_of(record) if record.payload_bytes <= MOST_ALONG_BYTES else None,
     }
+
+
+def description_of(record: DatasetRecord) -> dict[str, Any]:
+    """Return what the task sees as the dataset's description."""
+    return {**record.payload, "dataset_id": record.id}
 
 
 def _narrowed(name: str, **limits: Any) -> tuple[Any, FieldInfo]:
