@@ -225,12 +225,22 @@ def _dictionary(column: AnyChunks, categorical: bool) -> AnyArray:
         column = column.unify_dictionaries()
     whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     values = _as_one_array(pa.chunked_array([whole.dictionary]), categorical=False)
-    # pandas refuses categories that repeat or are null, so such a dictionary becomes plain values.
-    fit = values.null_count == 0 and len(values.unique()) == len(values)
-    if not fit or (not categorical and _is_from_javascript(column.type)):
+    if not _are_categories(values) or (not categorical and _is_from_javascript(column.type)):
         return values.take(whole.indices)
     width = pa.int8() if len(values) < 2**7 else pa.int16() if len(values) < 2**15 else pa.int32()
     return pa.DictionaryArray.from_arrays(whole.indices.cast(width), values, ordered=column.type.ordered)
+
+
+def _are_categories(values: AnyArray) -> bool:
+    """Return whether pandas takes the values of a dictionary as categories.
+
+    It refuses values that repeat or are missing; ``NaN`` counts as missing, and ``-0.0`` as ``0.0``.
+    """
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.equal(values, pa.scalar(0, values.type)), pa.scalar(0, values.type), values)
+        if pc.any(pc.is_nan(values)).as_py():
+            return False
+    return bool(values.null_count == 0 and len(values.unique()) == len(values))
 
 
 def _is_from_javascript(given: AnyType) -> bool:
@@ -263,6 +273,12 @@ def _check_type(name: str, given: AnyType, depth: int) -> None:
             f"column {name!r} has the type {given}, which pandas cannot hold; send a column for each of its types"
         )
     else:
+        names = [given.field(position).name for position in range(given.num_fields)]
+        repeated = next((known for known, times in Counter(names).items() if times > 1), None)
+        if repeated is not None and types.is_struct(given):
+            raise InvalidTable(
+                f"column {name!r} is a struct with several fields {repeated!r}, and a task would see one; rename them"
+            )
         for position in range(given.num_fields):
             field = given.field(position)
             _check_type(f"{name}.{field.name}", field.type, depth + 1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from runtime.datasets.file_types import COMPRESSIONS, FILE_TYPES
+from runtime.datasets.formats import charsets
 from runtime.errors import InvalidTable
 
 
@@ -54,20 +55,16 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 _HEAD_BYTES = 4096
 _TEXT_FORMATS = (
-    (re.compile(rb"<[^>]*html", re.I), "an HTML page"),
+    (re.compile(rb"<(!doctype\s+html|html[\s>])", re.I), "an HTML page"),
     (re.compile(rb"(<\?xml.*?)?<graphml", re.I | re.S), "GraphML"),
     (re.compile(rb"(<\?xml.*?)?<gexf", re.I | re.S), "GEXF"),
     (re.compile(rb"<\?xml", re.I), "XML"),
-    (re.compile(rb"(Creator[^\n]*\n\s*)?graph\s*\[", re.I), "GML"),
-    (re.compile(rb"(strict\s+)?(di)?graph\s*(\w+|\"[^\"]*\")?\s*\{", re.I), "DOT"),
-    (re.compile(rb"\*(vertices|network)\b", re.I), "a Pajek file"),
+    (re.compile(rb"(Creator[^\n]*\n\s*)?graph\s*(?=\[)", re.I), "GML"),
+    (re.compile(rb"(strict\s+)?(di)?graph\s*(\w+|\"[^\"]*\")?\s*(?=\{)", re.I), "DOT"),
+    (re.compile(rb"\*(vertices\s+[0-9]+|network\b[^,;|\t]*$)", re.I | re.M), "a Pajek file"),
 )
-_WIDE_MARKS = {
-    b"\xff\xfe\x00\x00": "utf-32",
-    b"\x00\x00\xfe\xff": "utf-32",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
+_CLOSED = re.compile(rb"\s*(\Z|//|#|/\*|(strict\s+)?(di)?graph\b)", re.I)
+"""What may stand after a graph in brackets."""
 
 
 class Body:
@@ -84,26 +81,37 @@ class Body:
         self._map = mmap.mmap(descriptor, self.size, access=mmap.ACCESS_READ)
         self._start = 0
 
-    def after_line(self) -> "Body":
-        """Return the body without its first line, over the same map."""
-        length = self.find(b"\n") + 1
-        if length in (0, self.size):
+    def after(self, count: int) -> "Body":
+        """Return the body without its first bytes, over the same map. Raises ``InvalidTable`` if none are left."""
+        if count >= self.size:
             raise InvalidTable(f"{self.name} is empty after its first line")
-        rest = copy.copy(self)
-        rest._start, rest.size = self._start + length, self.size - length
-        return rest
+        return self._part(count, self.size - count)
+
+    def without_outer_blank_lines(self) -> "Body":
+        """Return the body from its first line that is not blank to its last, over the same map."""
+        start, end = 0, self.size
+        while start < end and self._map[self._start + start] in b"\r\n":
+            start += 1
+        while end > start and self._map[self._start + end - 1] in b"\r\n":
+            end -= 1
+        return self if start == end else self._part(start, end - start)
+
+    def _part(self, start: int, size: int) -> "Body":
+        part = copy.copy(self)
+        part._start, part.size = self._start + start, size
+        return part
 
     def head(self, count: int) -> bytes:
         """Return the first bytes, at most ``count``."""
-        return self._map[self._start : self._start + count]
+        return self._map[self._start : self._start + min(count, self.size)]
 
     def view(self) -> memoryview:
         """Return all bytes without copying them."""
-        return memoryview(self._map)[self._start :]
+        return memoryview(self._map)[self._start : self._start + self.size]
 
     def find(self, needle: bytes, start: int = 0) -> int:
         """Return the first position of ``needle`` from ``start`` on, or -1."""
-        found = self._map.find(needle, self._start + start)
+        found = self._map.find(needle, self._start + start, self._start + self.size)
         return found if found < 0 else found - self._start
 
     def contains(self, *letters: bytes) -> bool:
@@ -131,7 +139,7 @@ class Body:
 
     def reader(self) -> pa.BufferReader:
         """Return all bytes as a file, not copied: an Arrow file with enough of Python's methods for others."""
-        return pa.BufferReader(pa.py_buffer(self._map).slice(self._start))
+        return pa.BufferReader(pa.py_buffer(self._map).slice(self._start, self.size))
 
     def signature(self) -> Signature | None:
         """Return what the first bytes say this is; None unless they are those of a known binary format."""
@@ -153,7 +161,8 @@ class Body:
     def refuse_graph(self, expected: str) -> None:
         """Raise ``InvalidTable`` for text in a format of graphs or pages: it would become a nonsense table."""
         head = self.head(_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
-        found = next((words for pattern, words in _TEXT_FORMATS if pattern.match(head)), None)
+        matches = ((pattern.match(head), words) for pattern, words in _TEXT_FORMATS)
+        found = next((words for match, words in matches if match and not _is_header(head[match.end() :])), None)
         if found is not None:
             raise InvalidTable(
                 f"{self.name} is {found}, not {expected}; read it where it is (networkx and igraph can), and send its "
@@ -171,10 +180,29 @@ class Body:
             raise self.refuse(expected)
         if zeros:
             return
-        wide = next((name for mark, name in _WIDE_MARKS.items() if self.head(4).startswith(mark)), None)
-        if wide is not None:
+        marked = next((name for mark, name in charsets.MARKS.items() if self.head(4).startswith(mark)), None)
+        if marked is not None:
+            wide = marked[: len("utf-16")]
             hint = f"name it with the option encoding='{wide}'" if expected == "CSV" else "send UTF-8"
             raise InvalidTable(f"{self.name} looks like {wide.upper()} text; {hint}")
         position = self.find(b"\0")
         if position >= 0:
             raise InvalidTable(f"{self.name} is not {expected}: it contains zero bytes, the first at {position}")
+
+
+def _is_header(rest: bytes) -> bool:
+    """Return whether a bracket that opens here belongs to a name in a header, as in ``graph [m],weight``.
+
+    Then it closes in the same line, and something else follows.
+    """
+    if rest[:1] not in (b"[", b"{"):
+        return False
+    opening, closing = (b"[", b"]") if rest[:1] == b"[" else (b"{", b"}")
+    depth = 0
+    line = rest.splitlines()[0]
+    for position in range(len(line)):
+        letter = line[position : position + 1]
+        depth += (letter == opening) - (letter == closing)
+        if depth == 0:
+            return not _CLOSED.match(rest[position + 1 :])
+    return False

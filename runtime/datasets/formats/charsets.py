@@ -11,6 +11,13 @@ _ALLOWED = re.compile(
     r"(shift_jis|euc_|iso2022_)\w*|hz|johab|ptcp154|kz1048|tis-620|hp-roman8"
 )
 _WITH_ZEROS = re.compile(r"utf-(16|32)")
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+"""Byte order marks of wide encodings; the longer first, because one begins like another."""
 
 
 def checked(name: str | None) -> str:
@@ -27,3 +34,11 @@ def checked(name: str | None) -> str:
 def has_zeros(encoding: str) -> bool:
     """Return whether text in this encoding has zero bytes."""
     return _WITH_ZEROS.match(encoding) is not None
+
+
+def with_byte_order(encoding: str, head: bytes) -> str:
+    """Return the codec that reads wide text without its byte order mark, which ``head`` may have."""
+    if encoding.endswith(("-le", "-be")):
+        return encoding
+    marked = next((name for mark, name in MARKS.items() if head.startswith(mark) and name.startswith(encoding)), "")
+    return marked or f"{encoding}-le"

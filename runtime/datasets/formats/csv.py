@@ -15,14 +15,24 @@ Arrow's reader does the work. If an option or a line needs it, pandas' reader do
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from runtime.datasets.formats import bounds, charsets, csv_pandas, dtypes, headers, separators, text_values
+from runtime.datasets.formats import (
+    bounds,
+    casting,
+    charsets,
+    csv_pandas,
+    dates,
+    dtypes,
+    headers,
+    separators,
+    text_values,
+)
 from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.columns import refuse_missing
 from runtime.datasets.formats.options import (
     Options,
     character,
@@ -33,6 +43,7 @@ from runtime.datasets.formats.options import (
     words,
 )
 from runtime.datasets.formats.separators import Separator
+from runtime.datasets.formats.text_values import OddNumbers
 from runtime.errors import InvalidTable
 
 # Without ``names``: Arrow would apply types and columns to the names in the file.
@@ -67,7 +78,7 @@ _NULLS = [
     "N/A",
 ]
 _NULLS += ["NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
-_JSON_START = re.compile(rb"\s*(\[\s*[\[{]|\{\s*\"[^\"]*\"\s*:)")
+_JSON_START = re.compile(rb"\s*(\[\s*(\{\s*[\"}]|\[\s*[\[\]{\"0-9tfn-])|\{\s*\"[^\"]*\"\s*:)")
 _WRONG_WIDTH = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)")
 _TOO_SMALL = ("straddling object", "cannot infer number of columns")
 _BLOCKS = (1 << 20, 1 << 26, (1 << 31) - 1)
@@ -83,11 +94,13 @@ def read(body: Body, options: Options) -> pa.Table:
     body.refuse_graph("CSV")
     if _JSON_START.match(body.head(64)):
         raise InvalidTable("the body is JSON, not CSV; declare file_type 'json'")
-    body, options = separators.declared_in_file(body, options)
+    body, options = separators.declared_in_file(body, options, encoding)
+    encoding = charsets.checked(text(options, "encoding"))
     separator = Separator.asked(options)
     separator.refuse_wide(body, options)
     if "sep" not in options and "delimiter" not in options:
-        separators.refuse_other(body)
+        separators.refuse_other(body, encoding)
+    body, options = separators.with_blank_lines(body, options, separator, encoding)
     bounds.check_columns(len(words(options, "names") or ()))
     dtype, header = dtypes.asked(options), structure(options, "header")
     if not _is_for_arrow(options, dtype, header, separator) or not body.has_line_end():
@@ -99,8 +112,8 @@ def read(body: Body, options: Options) -> pa.Table:
         raise
     except (pa.ArrowException, UnicodeError, LookupError) as error:
         width = _WRONG_WIDTH.search(str(error))
-        if width is not None and int(width[3]) < int(width[2]):
-            return csv_pandas.read(body, options, _NULLS)  # it fills short lines
+        if (width is not None and int(width[3]) < int(width[2])) or "conversion error" in str(error):
+            return csv_pandas.read(body, options, _NULLS)  # it fills short lines, and names the column and the value
         raise InvalidTable(f"the body is not a readable CSV file: {_sentence(error)}") from error
 
 
@@ -121,38 +134,45 @@ def _items(options: Options, name: str) -> list[Any]:
 
 
 def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
-    asked = {name: dtypes.arrow_type(wanted) for name, wanted in dtype.items()}
-    dates = _date_columns(options)
-    asked |= dict.fromkeys(dates, pa.large_string())
+    spelling = text_values.Spelling()
+    date_columns = _date_columns(options)
+    texts = dict.fromkeys(date_columns, pa.large_string())
+    odd = OddNumbers(hexadecimal=body.contains(b"x", b"X"), plus_signs=body.contains(b"+"))
+    asked = {name: _read_as(wanted, odd) for name, wanted in dtype.items()} | texts
     table = _parse(body, options, asked)
-    _refuse_missing([*dtype, *dates], table.column_names)
-    inferred = {name for name in table.column_names if name not in asked}
-    kinds = [table.field(at).type for at, name in enumerate(table.column_names) if name in inferred]
-    odd = b"xX" if any(map(pa.types.is_integer, kinds)) else b""
-    odd += b"+" if any(map(pa.types.is_floating, kinds)) else b""
-    odd_integers = body.contains(*(bytes([letter]) for letter in odd))
+    refuse_missing("dtype", dtype, table.column_names)
+    refuse_missing("parse_dates", date_columns, table.column_names)
     doubtful = [
         name
         for name, column in zip(table.column_names, table.columns, strict=True)
-        if name in inferred and text_values.is_doubtful(column, odd_integers=odd_integers)
+        if (name not in asked and text_values.is_doubtful(column, odd))
+        or (name in asked and text_values.has_infinity(column))
     ]
     if doubtful:
         plain = _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string()))
         again = set(doubtful)
         columns = [
-            text_values.inferred(as_text, text_values.Spelling()) if name in again else column
-            for name, column, as_text in zip(table.column_names, table.columns, plain.columns, strict=True)
+            text_values.inferred(as_text, spelling) if name in again and name not in asked else as_text
+            for name, as_text in zip(table.column_names, plain.columns, strict=True)
         ]
         table = pa.Table.from_arrays(columns, names=table.column_names)
     for position, name in enumerate(table.column_names):
-        if table.field(position).type == pa.binary():
+        column = table.column(position)
+        if column.type == pa.binary():
             raise InvalidTable(f"column {name!r} is not valid UTF-8; name the encoding with the option 'encoding'")
-        if name in dates:
-            table = table.set_column(position, name, text_values.timestamps(name, table.column(position)))
-        elif dtype.get(name) == dtypes.CATEGORY:
-            table = table.set_column(position, name, table.column(position).dictionary_encode())
+        if name in date_columns:
+            table = table.set_column(position, name, dates.timestamps(name, column))
+        elif name in dtype and (column.type != dtypes.arrow_type(dtype[name]) or dtype[name] == dtypes.CATEGORY):
+            table = table.set_column(position, name, casting.converted(name, column, dtype[name], spelling))
     mangle = flag(options, "mangle_dupe_cols", True)
     return table.rename_columns(headers.unique(table.column_names)) if mangle else table
+
+
+def _read_as(dtype: str, odd: OddNumbers) -> pa.DataType:
+    """Return the type in which Arrow reads a column of that dtype. Arrow would read ``0x1F``, and refuse ``+7``."""
+    target = dtypes.arrow_type(dtype)
+    is_number = pa.types.is_integer(target) or pa.types.is_floating(target)
+    return pa.large_string() if is_number and (odd.hexadecimal or odd.plus_signs) else target
 
 
 def _refuse_open_quote(body: Body, options: Options) -> None:
@@ -208,12 +228,6 @@ def _date_columns(options: Options) -> list[str]:
     if given is None or isinstance(given, bool) or str(given).lower() in ("true", "false"):
         return []
     return words({"parse_dates": given}, "parse_dates") or []
-
-
-def _refuse_missing(asked: Sequence[str], names: Sequence[str]) -> None:
-    for name in asked:
-        if name not in names:
-            raise InvalidTable(f"an option names column {name!r}, which the file does not have")
 
 
 def _sentence(error: BaseException) -> str:

@@ -10,8 +10,9 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
-from runtime.datasets.formats import bounds, charsets, dtypes, text_values
+from runtime.datasets.formats import bounds, casting, charsets, dates, dtypes, text_values
 from runtime.datasets.formats.body import Body
+from runtime.datasets.formats.columns import refuse_missing
 from runtime.datasets.formats.options import (
     MAX_ROW,
     Options,
@@ -48,10 +49,11 @@ def read(body: Body, options: Options, nulls: list[str]) -> pa.Table:
     frame.columns = range(len(names))  # type: ignore[assignment]  # names may repeat where pandas left them so
     table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1).replace_schema_metadata(None)
     asked = dict.fromkeys(names, dtype) if isinstance(dtype, str) else dtype or {}
-    dates = _dates(options, names)
-    _refuse_missing([*asked, *dates], names)
+    date_columns = _dates(options, names)
+    refuse_missing("dtype", asked, names)
+    refuse_missing("parse_dates", date_columns, names)
     columns = [
-        _column(name, column.cast(pa.large_string()), asked.get(name), name in dates, options, spelling)
+        _column(name, column.cast(pa.large_string()), asked.get(name), name in date_columns, options, spelling)
         for name, column in zip(names, table.columns, strict=True)
     ]
     return _in_order(pa.Table.from_arrays(columns, names=names), options)
@@ -61,9 +63,9 @@ def _column(
     name: str, column: Any, dtype: str | None, is_date: bool, options: Options, spelling: text_values.Spelling
 ) -> Any:  # Any: pa.ChunkedArray
     if dtype is not None and not is_date:
-        return text_values.converted(name, column, dtype, spelling)
+        return casting.converted(name, column, dtype, spelling)
     if is_date:
-        return text_values.timestamps(name, column, day_first=flag(options, "dayfirst", False))
+        return dates.timestamps(name, column, day_first=flag(options, "dayfirst", False))
     return text_values.inferred(column, spelling)
 
 
@@ -118,12 +120,6 @@ def _dates(options: Options, names: list[str]) -> list[str]:
         return []
     asked = positions(options, "parse_dates", bounds.MAX_COLUMNS) or []
     return [names[item] if isinstance(item, int) and item < len(names) else str(item) for item in asked]
-
-
-def _refuse_missing(asked: list[str], names: list[str]) -> None:
-    for name in asked:
-        if name not in names:
-            raise InvalidTable(f"an option names column {name!r}, which the file does not have")
 
 
 def _in_order(table: pa.Table, options: Options) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The option ``dtype``: pandas' type names, applied to columns."""
+"""The option ``dtype``: pandas' names of types."""
 
 import re
 from collections.abc import Mapping
@@ -45,22 +45,3 @@ def arrow_type(name: str) -> pa.DataType:
     if plain not in _TYPES:
         raise InvalidTable(f"dtype {name!r} is unknown; use one of {', '.join(sorted(_TYPES))}")
     return _TYPES[plain]
-
-
-def apply(table: pa.Table, dtype: dict[str, str] | str | None) -> pa.Table:
-    """Return the table with its columns cast. Raises ``InvalidTable``."""
-    per_column = dict.fromkeys(table.column_names, dtype) if isinstance(dtype, str) else dtype or {}
-    for name, wanted in per_column.items():
-        if name not in table.column_names:
-            raise InvalidTable(f"option 'dtype' names column {name!r}, which the table does not have")
-        table = table.set_column(table.column_names.index(name), name, cast(name, table.column(name), wanted))
-    return table
-
-
-def cast(name: str, column: Any, dtype: str) -> Any:  # Any: pa.ChunkedArray
-    """Return a column in the type of that name. Raises ``InvalidTable``."""
-    try:
-        converted = column.cast(arrow_type(dtype))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InvalidTable(f"column {name!r} cannot be read as {dtype}: {str(error)[:300]}") from error
-    return converted.dictionary_encode() if dtype == CATEGORY else converted

@@ -1,8 +1,8 @@
 """Excel workbooks: one sheet of an ``xlsx`` or an old ``xls`` file.
 
-The header is the first row that is not empty; empty rows and columns are left out. A formula counts as the value that
-Excel stored with it; an error (``#N/A``) is null. Nothing outside the file is read: entities are not resolved, links
-not followed.
+The header is the first row that is not empty. Empty rows and columns are left out, but they count where an option
+counts rows or columns. A formula counts as the value that Excel stored with it; without one, the workbook is refused.
+An error (``#N/A``) is null. Nothing outside the file is read: entities are not resolved, links not followed.
 
 A column's type is inferred from all its values: numbers without fractions are int64, others float64; dates, with or
 without a time, are timestamps; bare times and durations stay such; true and false are bool; text stays text. A column
@@ -23,9 +23,11 @@ import pyarrow as pa
 import python_calamine as calamine
 
 from runtime.datasets.file_types import ZIP_MAGIC
-from runtime.datasets.formats import bounds, compression, dtypes, headers
+from runtime.datasets.formats import bounds, casting, compression, dtypes, headers
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.options import Options, check_header, refuse_unknown, structure, whole, words
+from runtime.datasets.formats.columns import refuse_missing
+from runtime.datasets.formats.excel_formulas import Formulas, member_of, refuse_empty
+from runtime.datasets.formats.options import Options, check_header, positions, refuse_unknown, structure, whole, words
 from runtime.errors import InvalidTable
 
 MAX_SHEET_CELLS: Final = 20_000_000
@@ -50,12 +52,12 @@ def read_xlsx(body: Body, options: Options) -> pa.Table:
     if body.head(len(ZIP_MAGIC)) != ZIP_MAGIC:
         raise body.refuse("an Excel workbook")
     try:
-        _check_archive(body)
+        formulas = _check_archive(body)
     except (MemoryError, InvalidTable):
         raise
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise _damaged(error) from error
-    return _table(body, options)
+    return _table(body, options, formulas)
 
 
 def read_xls(body: Body, options: Options) -> pa.Table:
@@ -66,8 +68,12 @@ def read_xls(body: Body, options: Options) -> pa.Table:
     return _table(body, options)
 
 
-def _check_archive(body: Body) -> None:
-    """Raise ``InvalidTable`` for an archive that is not a workbook, unpacks to too much or spans too many cells."""
+def _check_archive(body: Body) -> dict[str, Formulas]:
+    """Return what is known of the formulas of each member with a sheet.
+
+    Raises ``InvalidTable`` for an archive that is not a workbook, unpacks to too much or spans too many cells.
+    """
+    formulas: dict[str, Formulas] = {}
     with compression.archive(body) as archive:
         names = {member.filename for member in archive.infolist()}
         if "xl/workbook.xml" not in {name.lstrip("/").lower() for name in names}:
@@ -86,7 +92,9 @@ def _check_archive(body: Body) -> None:
                         raise InvalidTable(f"the workbook unpacks to more than its limit of {limit:,} bytes")
                     if "worksheets/" in member.filename:
                         reach.see(piece)
+                        formulas.setdefault(member.filename.lstrip("/"), Formulas()).see(piece)
             reach.check()
+    return formulas
 
 
 class _Reach:
@@ -126,12 +134,16 @@ def _column_number(letters: bytes) -> int:
     return number
 
 
-def _table(body: Body, options: Options) -> pa.Table:
+def _table(body: Body, options: Options, formulas: dict[str, Formulas] | None = None) -> pa.Table:
     try:
         workbook = calamine.CalamineWorkbook.from_filelike(body.reader())
         sheet = _sheet(workbook, options)
+        if formulas and any(one.first_empty is not None for one in formulas.values()):
+            with compression.archive(body) as archive:
+                refuse_empty(formulas, member_of(archive, sheet.name), sheet.name)
         rows = sheet.iter_rows() if sheet.height else iter(())
-        return _from_rows((row for row in rows if any(cell != "" for cell in row)), options)
+        first_column = sheet.start[1] if sheet.start else 0
+        return _from_rows(iter(rows), options, first_column)
     except calamine.PasswordError as error:
         raise InvalidTable("the Excel file is encrypted; send it without a password") from error
     except (calamine.CalamineError, OSError, ValueError, OverflowError) as error:
@@ -148,46 +160,60 @@ def _table(body: Body, options: Options) -> pa.Table:
 
 def _sheet(workbook: calamine.CalamineWorkbook, options: Options) -> calamine.CalamineSheet:
     """Return the sheet of the given name or position; by default the first worksheet."""
-    asked: Any = structure(options, "sheet_name")
     sheets = [sheet.name for sheet in workbook.sheets_metadata if sheet.typ is calamine.SheetTypeEnum.WorkSheet]
     if not sheets:
         raise InvalidTable("the workbook has no worksheet")
+    given = options.get("sheet_name")
+    if isinstance(given, str) and given in sheets:  # a name may look like a number
+        return workbook.get_sheet_by_name(given)
+    asked: Any = structure(options, "sheet_name")
     if type(asked) is int and 0 <= asked < len(sheets):
         return workbook.get_sheet_by_name(sheets[asked])
     if asked is None or asked == "":
         return workbook.get_sheet_by_name(sheets[0])
-    if asked not in sheets:
+    if str(asked) not in sheets:
         told = ", ".join(repr(name[:60]) for name in sheets[:10])
         raise InvalidTable(f"the workbook has no sheet {str(asked)[:60]!r}; its sheets are {told}")
-    return workbook.get_sheet_by_name(asked)
+    return workbook.get_sheet_by_name(str(asked))
 
 
 def _damaged(error: Exception) -> InvalidTable:
     return InvalidTable(f"the Excel file is truncated or damaged: {str(error)[:200]}")
 
 
-def _from_rows(rows: Iterator[list[Cell]], options: Options) -> pa.Table:
-    """Return the table of rows that are not empty; header and names work as for CSV."""
-    for _ in range(whole(options, "skiprows") or 0):
-        next(rows, None)
+def _from_rows(rows: Iterator[list[Cell]], options: Options, first_column: int) -> pa.Table:
+    """Return the table of all rows of a sheet; header and names work as for CSV.
+
+    ``first_column``: the position of the sheet's column where rows begin.
+    """
+    _skip(rows, whole(options, "skiprows") or 0)
     names = words(options, "names")
     header = structure(options, "header") if "header" in options else ("infer" if names is None else None)
     check_header(header)
+    filled = (row for row in rows if any(cell != "" for cell in row))
     titles: list[Cell] | None = None
     if header is not None:
-        for _ in range(1 + (header if type(header) is int else 0)):
-            titles = next(rows, None)
+        _skip(rows, header if type(header) is int else 0)
+        titles = next(filled, None)
         if titles is None:
             raise InvalidTable("the sheet is empty" if header == "infer" else "the sheet ends before its header")
-    columns = _columns(rows, whole(options, "nrows"), len(titles or ()))
-    table = _named(columns, titles, names)
-    wanted = words(options, "usecols")
+    columns = _columns(filled, whole(options, "nrows"), len(titles or ()))
+    places, labels = _labels(columns, titles, names)
+    bounds.check_columns(len(labels))
+    table = pa.Table.from_arrays([_column(columns[place]) for place in places], names=labels)
+    wanted = positions(options, "usecols", bounds.MAX_COLUMNS)
     if wanted is not None:
-        missing = [name for name in wanted if name not in table.column_names]
-        if missing:
-            raise InvalidTable(f"option 'usecols' names column {missing[0]!r}, which the sheet does not have")
-        table = table.select(list(dict.fromkeys(wanted)))
-    return dtypes.apply(table, dtypes.asked(options))
+        by_place = {first_column + place: label for place, label in zip(places, labels, strict=True)}
+        chosen = [by_place.get(item, f"at position {item}") if isinstance(item, int) else item for item in wanted]
+        refuse_missing("usecols", chosen, labels)
+        table = table.select(list(dict.fromkeys(chosen)))
+    return casting.apply(table, dtypes.asked(options))
+
+
+def _skip(rows: Iterator[list[Cell]], count: int) -> None:
+    for _ in range(count):
+        if next(rows, None) is None:
+            return
 
 
 def _columns(rows: Iterable[list[Cell]], count: int | None, width: int) -> list[list[Cell]]:
@@ -203,11 +229,14 @@ def _columns(rows: Iterable[list[Cell]], count: int | None, width: int) -> list[
     return columns
 
 
-def _named(columns: list[list[Cell]], titles: list[Cell] | None, names: list[str] | None) -> pa.Table:
-    """Return the table without the columns that have neither a name nor a value."""
+def _labels(
+    columns: list[list[Cell]], titles: list[Cell] | None, names: list[str] | None
+) -> tuple[list[int], list[str]]:
+    """Return places and names of the columns that have a name or a value."""
     filled = [position for position, column in enumerate(columns) if any(cell != "" for cell in column)]
     if titles is not None:
-        filled = [position for position in range(len(columns)) if position in set(filled) or titles[position] != ""]
+        with_values = set(filled)
+        filled = [position for position in range(len(columns)) if position in with_values or titles[position] != ""]
         labels = headers.unique([_as_text(title) or "" for title in titles])
     else:
         labels = [str(position) for position in range(len(columns))]
@@ -216,8 +245,7 @@ def _named(columns: list[list[Cell]], titles: list[Cell] | None, names: list[str
         if len(names) != len(kept):
             raise InvalidTable(f"option 'names' has {len(names)} names for {len(kept)} columns")
         kept = names
-    bounds.check_columns(len(kept))
-    return pa.Table.from_arrays([_column(columns[position]) for position in filled], names=kept)
+    return filled, kept
 
 
 def _column(cells: list[Cell]) -> Any:  # pa.Array

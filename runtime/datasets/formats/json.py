@@ -21,9 +21,9 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from runtime.datasets.formats import bounds, dtypes
+from runtime.datasets.formats import bounds, casting, dtypes
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.json_values import Document, Json, LostDigits
+from runtime.datasets.formats.json_values import Document, Json, LostDigits, exact_float
 from runtime.datasets.formats.options import Options, flag, refuse_unknown, text
 from runtime.errors import InvalidTable
 
@@ -35,12 +35,14 @@ _BOM = b"\xef\xbb\xbf"
 # Bytes that orjson may need for each byte of a document: its buffer (12), and objects of the smallest kind (30).
 _FAST_FACTOR = 44
 _PIECE = 1 << 18
+_MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{300}")  # floats end at 1.8e308
 _WITHOUT_BIT = np.uint8(0xDF)
 _SMALL_BYTES = 64 * 1024
 
 _NOT_JSON = "the body is not JSON"
 
 Row = dict[str, Json]
+AnyColumn = Any  # pa.ChunkedArray: its stubs know no element type that would help here
 
 
 def read(body: Body, options: Options) -> pa.Table:
@@ -49,10 +51,12 @@ def read(body: Body, options: Options) -> pa.Table:
     orient = text(options, "orient") or None
     if orient is not None and orient not in _ORIENTS:
         raise InvalidTable(f"orient {orient!r} is unknown; use one of {', '.join(sorted(_ORIENTS))}")
+    lines = flag(options, "lines", False)
+    if lines and orient not in (None, "records", "rows"):
+        raise InvalidTable(f"lines=true reads one object a line, and orient={orient} does not; leave one of them out")
     dtype = dtypes.asked(options)
     body.refuse_binary("JSON")
     body.refuse_graph("JSON")
-    lines = flag(options, "lines", False)
     may_be_lines = orient is None and "lines" not in options
 
     known = Document(exact=False, containers=_containers(body))
@@ -67,7 +71,7 @@ def read(body: Body, options: Options) -> pa.Table:
             table = decoded(known)
         except LostDigits:
             table = decoded(replace(known, exact=True))
-        return dtypes.apply(table, dtype)
+        return casting.apply(table, dtype)
     except UnicodeEncodeError as error:
         raise InvalidTable("the body is not JSON: it has an unpaired surrogate") from error
 
@@ -96,11 +100,10 @@ def _decode(view: memoryview, *, exact: bool = False) -> Json:
     try:
         if not exact and (len(data) < _SMALL_BYTES or len(data) * _FAST_FACTOR < _room_bytes()):
             return orjson.loads(data)
-        return json.loads(bytes(data))  # slower, but it needs less memory and survives running out of it
+        return _slow(data)  # slower, but it needs less memory and survives running out of it
     except orjson.JSONDecodeError as error:
         try:
-            # Slower, but this parser knows NaN and Infinity.
-            return json.loads(bytes(data))
+            return _slow(data)  # this parser knows NaN, Infinity and 1e400
         except UnicodeDecodeError as undecodable:
             wrong = undecodable.object[undecodable.start]
             raise InvalidTable(
@@ -110,6 +113,11 @@ def _decode(view: memoryview, *, exact: bool = False) -> Json:
             raise InvalidTable(f"{_NOT_JSON}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidTable(f"{_NOT_JSON}: {str(error)[:300]}") from error
+
+
+def _slow(data: memoryview) -> Json:
+    content = bytes(data)
+    return json.loads(content, parse_float=exact_float if _MAY_OVERFLOW.search(content) else None)
 
 
 def _room_bytes() -> float:
@@ -159,16 +167,17 @@ def _of_a_line(message: str) -> str:
 def _from_document(document: Json, orient: str | None, known: Document) -> pa.Table:
     if orient is None:
         _refuse_graph(document)
+        _refuse_other_orient(document)
         orient = _orient_of(document)
     if orient in ("columnar", "columns"):
         return _from_columns(_object(document, orient), known)
     if orient == "split":
-        parts = _object(document, orient)
-        return _from_arrays(_list(parts.get("data"), "data"), _list(parts.get("columns"), "columns"), known)
+        return _from_split(_object(document, orient), known)
     if orient == "table":
         return _from_table_schema(_object(document, orient), known)
     if orient == "index":
-        return _from_rows(_object(document, orient).values(), known)
+        rows = _object(document, orient)
+        return _with_labels(_from_rows(rows.values(), known), list(rows), known)
     if orient == "values":
         return _from_arrays(_list(document, orient), None, known)
     return _from_rows(_list(document, orient), known)
@@ -195,6 +204,24 @@ def _refuse_graph(document: Json) -> None:
         raise InvalidTable(
             f"the body is a graph with 'nodes' and {edges!r}, not a table; send each of them as a file of its own, and "
             "name both in the dataset (node_files, edge_files)"
+        )
+
+
+def _refuse_other_orient(document: Json) -> None:
+    """Raise ``InvalidTable`` for pandas' orientations ``split`` and ``table``, whose parts are not columns."""
+    if not isinstance(document, dict):
+        return
+    rows = document.get("data")
+    if document.keys() == {"schema", "data"} and isinstance(rows, list) and isinstance(document["schema"], dict):
+        raise InvalidTable("the body has a 'schema' and 'data', as orient=table has; send the option orient=table")
+    is_split = {"columns", "data"} <= document.keys() <= {"columns", "data", "index"}
+    names = document.get("columns")
+    if not (is_split and isinstance(names, list) and isinstance(rows, list) and rows):
+        return
+    if all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        raise InvalidTable(
+            "the body has 'columns' and 'data', as orient=split has; send the option orient=split (or orient=columnar, "
+            "if these are the names of its columns)"
         )
 
 
@@ -241,20 +268,40 @@ def _from_columns(columns: Row, known: Document) -> pa.Table:
         return _from_rows([columns] if columns else [], known)
     odd = [name for name in scalars if name not in _AGENT_KEYS]
     if odd:
-        raise InvalidTable(f"column {odd[0]!r} is a single value, but other columns are arrays")
+        raise InvalidTable(f"column {odd[0]!r} is a single value, but other columns are arrays{_inner_rows(nested)}")
+    labels: dict[str, None] = {}
     if any(isinstance(values, dict) for values in nested.values()):
+        nested = dict(_all_objects(nested))
         labels = dict.fromkeys(label for values in nested.values() for label in values)
         bounds.check_cells(len(labels), len(nested))
-        nested = {name: [values.get(label) for label in labels] for name, values in _all_objects(nested)}
+        nested = {name: [values.get(label) for label in labels] for name, values in nested.items()}
     bounds.check_columns(len(nested))
     _check_lengths({name: len(values) for name, values in nested.items()})
-    return pa.table({name: known.column(name, values, around=len(columns) + 1) for name, values in nested.items()})
+    table = pa.table({name: known.column(name, values, around=len(columns) + 1) for name, values in nested.items()})
+    return _with_labels(table, list(labels), known)
+
+
+def _inner_rows(values: Row) -> str:
+    """Return the advice for an answer of a service that has its rows in one of its values."""
+    rows = [name for name, value in values.items() if isinstance(value, list) and _holds_objects(value)]
+    return f"; if {rows[0]!r} has the rows, send its array alone" if len(rows) == 1 else ""
+
+
+def _with_labels(table: pa.Table, labels: list[Json], known: Document) -> pa.Table:
+    """Return the table with the labels of its rows as a column ``index``, unless they only count the rows."""
+    if all(str(label) == str(number) for number, label in enumerate(labels)):
+        return table
+    name, number = "index", 0
+    while name in table.column_names:
+        number += 1
+        name = f"index.{number}"
+    return table.append_column(name, known.column(name, labels, around=0))
 
 
 def _all_objects(columns: Row) -> Iterator[tuple[str, Row]]:
     for name, values in columns.items():
         if not isinstance(values, dict):
-            raise InvalidTable(f"column {name!r} is an array, but other columns are objects")
+            raise InvalidTable(f"column {name!r} is an array, but other columns are objects{_inner_rows(columns)}")
         yield name, values
 
 
@@ -280,9 +327,22 @@ def _from_arrays(rows: list[Json], names: list[Json] | None, known: Document) ->
     return pa.Table.from_arrays(columns, names=labels)
 
 
+def _from_split(document: Row, known: Document) -> pa.Table:
+    """Return the table of pandas' orientation ``split``."""
+    rows = _list(document.get("data"), "data")
+    table = _from_arrays(rows, _list(document.get("columns"), "columns"), known)
+    labels = _list(document.get("index", []), "index")
+    if labels and len(labels) != len(rows):
+        raise InvalidTable(f"'index' has {len(labels):,} labels for {len(rows):,} rows")
+    return _with_labels(table, labels, known)
+
+
 def _from_table_schema(document: Row, known: Document) -> pa.Table:
-    """Return the table of pandas' orientation ``table``, without an index that has no name."""
+    """Return the table of pandas' orientation ``table``, without an index that has no name and only counts the rows."""
     schema = document.get("schema")
     keys = schema.get("primaryKey", []) if isinstance(schema, dict) else []
     table = _from_rows(_list(document.get("data"), "data"), known)
-    return table.drop_columns(["index"]) if "index" in keys and "index" in table.column_names else table
+    if "index" not in keys or "index" not in table.column_names:
+        return table
+    labels: AnyColumn = table.column("index")
+    return _with_labels(table.drop_columns(["index"]), labels.to_pylist(), known)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from math import isinf
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +25,12 @@ _TOO_LONG = 2.0**63
 
 class LostDigits(Exception):
     """A float may have been a whole number with more digits, so the document has to be decoded exactly."""
+
+
+def exact_float(digits: str) -> float | str:
+    """Return a number with a fraction or an exponent; one that no float holds (``1e400``) stays text."""
+    value = float(digits)
+    return digits if isinf(value) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,25 @@ pandas reads a longer separator as a regular expression. Here it is plain text i
 character (``\\|\\|`` is ``||``), because a hostile expression could take forever on a line made for it.
 """
 
+import codecs
 import re
 from dataclasses import dataclass
 
-from runtime.datasets.formats import bounds
+from runtime.datasets.formats import bounds, charsets
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.options import Options, character, text
+from runtime.datasets.formats.options import Options, character, structure, text
 from runtime.errors import InvalidTable
 
 _BLANKS = r"\s+"
 _EXPRESSION = re.compile(r"\\[A-Za-su-z0-9]|(?<!\\)[*+?()\[\]{}^$]|\\$")
 _HEAD_LINES = 100
 _MAX_LENGTH = 32
-_OTHERS = {b";": "sep=;", b"\t": "sep=\\t", b"|": "sep=|"}
-_QUOTED = re.compile(rb'"[^"]*"?')
+_OTHERS = {";": "sep=;", "\t": "sep=\\t", "|": "sep=|"}
+_QUOTED = re.compile(r'"[^"]*"?')
 _HEAD_BYTES = 1 << 16
 _COMPARED_LINES = 10
-_BOM = b"\xef\xbb\xbf"
-_DECLARED = re.compile(rb'"?[sS][eE][pP]=([^\r\n"])"?\r?$')
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_DECLARED = re.compile(r"\ufeff?\"?[sS][eE][pP]=([^\r\n\"])\"?(\r\n|\r|\n|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +72,66 @@ class Separator:
             bounds.check_columns(line.count(self.text.encode()) + 1 if self.text else len(line.split()))
 
 
-def declared_in_file(body: Body, options: Options) -> tuple[Body, Options]:
+def declared_in_file(body: Body, options: Options, encoding: str) -> tuple[Body, Options]:
     """Return the body after a first line ``sep=;``, which Excel writes and reads, and the options with that separator.
 
     A separator among the options goes before it.
     """
-    first = bytes(next(body.lines(), b"")[:16]).removeprefix(_BOM)
-    found = _DECLARED.match(first)
+    found = _DECLARED.match(_head(body, encoding, 64))
     if found is None:
         return body, options
-    rest = body.after_line()
-    given = "sep" in options or "delimiter" in options
-    return rest, options if given else {**options, "sep": found[1].decode("ascii", "replace")}
+    mark = _mark_length(body, encoding)
+    plain = found[0].removeprefix("\ufeff")
+    options = {"sep": found[1], **options} if "delimiter" not in options else options
+    if charsets.has_zeros(encoding):
+        encoding = charsets.with_byte_order(encoding, body.head(4))
+        options = {**options, "encoding": encoding}  # the rest has no byte order mark
+    return body.after(mark + len(plain.encode(encoding.removesuffix("-sig")))), options
 
 
-def refuse_other(body: Body) -> None:
+def _mark_length(body: Body, encoding: str) -> int:
+    """Return how long the byte order mark is that the text begins with."""
+    marks = charsets.MARKS if charsets.has_zeros(encoding) else (codecs.BOM_UTF8,)
+    return next((len(mark) for mark in marks if body.head(4).startswith(mark)), 0)
+
+
+def _head(body: Body, encoding: str, count: int) -> str:
+    """Return the first bytes as text."""
+    return codecs.getincrementaldecoder(encoding)("replace").decode(body.head(count))
+
+
+def _first_lines(body: Body, encoding: str) -> list[str]:
+    """Return the first lines that are not empty, without quoted text."""
+    lines = _LINE_END.split(_head(body, encoding, _HEAD_BYTES).removeprefix("\ufeff"))
+    return [_QUOTED.sub("", line) for line in lines if line][:_COMPARED_LINES]
+
+
+def refuse_other(body: Body, encoding: str) -> None:
     """Raise ``InvalidTable`` if the lines have no comma, but all the same number of another separator."""
-    lines = (bytes(line[:_HEAD_BYTES]) for line in body.lines() if line)
-    head = [_QUOTED.sub(b"", line) for line, _ in zip(lines, range(_COMPARED_LINES), strict=False)]
-    if not head or b"," in head[0]:
+    head = _first_lines(body, encoding)
+    if not head or "," in head[0]:
         return
     for separator, option in _OTHERS.items():
         count = head[0].count(separator)
         if count and all(line.count(separator) == count for line in head[1:] if line.strip()):
-            name = repr(separator.decode())
             raise InvalidTable(
-                f"the header has no comma: is the file separated by {name}? send the option {option} "
+                f"the header has no comma: is the file separated by {separator!r}? send the option {option} "
                 "(or sep=, for a table of one column)"
             )
+
+
+def with_blank_lines(body: Body, options: Options, separator: Separator, encoding: str) -> tuple[Body, Options]:
+    """Return body and options by which a blank line in a table of one column is a missing value.
+
+    Blank lines before the header and after the last value are none.
+    """
+    header = structure(options, "header")
+    counts_lines = "skip_blank_lines" in options or "skiprows" in options or header not in (None, "infer", 0)
+    if counts_lines or not separator.is_plain or charsets.has_zeros(encoding):
+        return body, options
+    head = _first_lines(body, encoding)
+    if not head or separator.text in head[0]:
+        return body, options
+    inner = body.without_outer_blank_lines()
+    has_blank = any(inner.find(ends) >= 0 for ends in (b"\n\n", b"\n\r\n", b"\r\r"))
+    return (inner, {**options, "skip_blank_lines": False}) if has_blank else (body, options)

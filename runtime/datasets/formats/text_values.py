@@ -3,15 +3,12 @@
 Whole numbers keep every digit: a float that cannot hold one never replaces it.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from runtime.datasets.formats import dtypes
-from runtime.errors import InvalidTable
 
 AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would help here
 
@@ -20,9 +17,7 @@ FALSE: Final = ("False", "FALSE", "false")
 EXACT_FLOAT: Final = 2.0**53
 """From here on, not every whole number is a float."""
 
-_WHOLE: Final = r"^[+-]?[0-9]+$"
-_NUMBER: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(?i:inf|infinity|nan)$"
-_OFFSET: Final = r"[T ][0-9:.,]+ *([+-][0-9]{2}:?([0-9]{2})?|[zZ]|UTC|GMT)$"
+_NOT_FINITE: Final = r"^[+-]?(?i:inf|infinity|nan)$"
 _LONG: Final = 16  # digits that a whole number beyond EXACT_FLOAT has at least
 
 
@@ -35,14 +30,24 @@ class Spelling:
     true_words: tuple[str, ...] = ()
     false_words: tuple[str, ...] = ()
 
-    def number(self, column: AnyChunks) -> AnyChunks:
-        """Return text in which numbers are written as everywhere."""
-        plain: AnyChunks = pc.utf8_trim_whitespace(column)
+    def is_number(self, trimmed: AnyChunks, *, whole: bool = False) -> AnyChunks:
+        """Return which texts are numbers, or whole numbers; thousands are separated in groups of three only."""
+        digits = "[0-9]+"
         if self.thousands:
-            plain = pc.replace_substring(plain, self.thousands, "")
+            digits += rf"|[1-9][0-9]{{0,2}}({_literal(self.thousands)}[0-9]{{3}})+"
+        if whole:
+            return _matches(trimmed, rf"^[+-]?({digits})$")
+        point = _literal(self.decimal)
+        plain = rf"^[+-]?(({digits})({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?$"
+        return pc.or_(_matches(trimmed, plain), _matches(trimmed, _NOT_FINITE))
+
+    def plain(self, trimmed: AnyChunks) -> AnyChunks:
+        """Return numbers as they are written everywhere, without a plus sign."""
+        if self.thousands:
+            trimmed = pc.replace_substring(trimmed, self.thousands, "")
         if self.decimal != ".":
-            plain = pc.replace_substring(plain, self.decimal, ".")
-        return plain
+            trimmed = pc.replace_substring(trimmed, self.decimal, ".")
+        return pc.replace_substring_regex(trimmed, r"^\+", "")
 
     def flags(self, column: AnyChunks) -> AnyChunks | None:
         """Return the column as true and false; None if it has another value."""
@@ -62,84 +67,65 @@ def inferred(column: AnyChunks, spelling: Spelling) -> AnyChunks:
     flags = spelling.flags(column)
     if flags is not None:
         return flags
-    plain = spelling.number(column)
-    if _all_match(plain, _WHOLE):
-        return _integers(plain, column)
-    if not _all_match(plain, _NUMBER) or _has_long_integer(plain):
+    trimmed: AnyChunks = pc.utf8_trim_whitespace(column)
+    if not _all(spelling.is_number(trimmed)):
         return column
-    return _without_plus(plain).cast(pa.float64())
+    plain = spelling.plain(trimmed)
+    if _all(spelling.is_number(trimmed, whole=True)):
+        return _integers(plain, column)
+    numbers: AnyChunks = column if _has_long_integer(plain) else plain.cast(pa.float64())
+    return column if numbers is column or overflow(trimmed, numbers) else numbers
 
 
-def converted(name: str, column: AnyChunks, dtype: str, spelling: Spelling) -> AnyChunks:
-    """Return a column of text in the type that the option ``dtype`` names. Raises ``InvalidTable``."""
-    target = dtypes.arrow_type(dtype)
-    if pa.types.is_boolean(target):
-        flags = spelling.flags(column)
-        if flags is None:
-            raise InvalidTable(f"column {name!r} cannot be read as {dtype}: a value is neither true nor false")
-        return flags
-    is_number = pa.types.is_integer(target) or pa.types.is_floating(target)
-    plain = _without_plus(spelling.number(column)) if is_number else column
-    return dtypes.cast(name, plain, dtype)
+@dataclass(frozen=True, slots=True)
+class OddNumbers:
+    """Numbers that a file may have and that Arrow reads otherwise than our rules: ``0x1F``, text here, and ``+5``."""
+
+    hexadecimal: bool
+    plus_signs: bool
 
 
-def timestamps(name: str, column: AnyChunks, *, day_first: bool = False) -> AnyChunks:
-    """Return a text column as times; those with an offset become times in UTC. Raises ``InvalidTable``."""
-    text = column.to_pandas()
-    reason = ""
-    tries: tuple[dict[str, Any], ...] = ({}, {"format": "ISO8601"}, {"utc": True}, {"format": "ISO8601", "utc": True})
-    for more in tries:
-        try:
-            times: Any = pd.to_datetime(text, dayfirst=day_first, **more)
-        except (ValueError, TypeError, OverflowError) as error:
-            reason = reason or str(error).partition(". You might")[0].partition(" Pass utc")[0]
-            continue
-        if getattr(times.dtype, "tz", None) is None:
-            return pa.chunked_array([pa.array(times, from_pandas=True)])
-        if _all_match(pc.utf8_trim_whitespace(column), _OFFSET):
-            return pa.chunked_array([pa.array(times.dt.tz_convert("UTC"), from_pandas=True)])
-        reason = "only some values have an offset from UTC"
-        break
-    raise InvalidTable(
-        f"column {name!r} cannot be read as dates: {reason[:300]}; leave it out of parse_dates to have its text"
-    )
-
-
-def is_doubtful(column: AnyChunks, *, odd_integers: bool) -> bool:
+def is_doubtful(column: AnyChunks, odd: OddNumbers) -> bool:
     """Return whether Arrow may have converted text otherwise than by our rules.
 
-    These are dates, times and whole numbers that no float holds. ``odd_integers``: the file may have whole numbers
-    written as ``0x1F``, which are text here, or ``+5``, which are not floats.
+    These are dates, times, whole numbers that no float holds, numbers that are too large for one, and odd numbers.
     """
     given = column.type
-    if pa.types.is_temporal(given) or (odd_integers and pa.types.is_integer(given)):
+    if pa.types.is_temporal(given) or (odd.hexadecimal and pa.types.is_integer(given)):
         return True
     if not pa.types.is_floating(given):
         return False
     extremes: Any = pc.min_max(column).as_py()
     if any(value is not None and abs(value) >= EXACT_FLOAT for value in extremes.values()):
         return True
-    return odd_integers and bool(pc.all(pc.equal(pc.trunc(column), column)).as_py())
+    # Arrow makes floats of a column with +5.
+    return odd.plus_signs and bool(pc.all(pc.equal(pc.trunc(column), column)).as_py())
+
+
+def has_infinity(column: AnyChunks) -> bool:
+    """Return whether a column of floats has infinity, which may have been a number that no float holds."""
+    return pa.types.is_floating(column.type) and bool(pc.any(pc.is_inf(column)).as_py())
 
 
 def _integers(plain: AnyChunks, column: AnyChunks) -> AnyChunks:
     """Return whole numbers as int64, or as uint64, or as the text that they were."""
-    bare = _without_plus(plain)
     for kind in (pa.int64(), pa.uint64()):
         try:
-            return bare.cast(kind)
+            return plain.cast(kind)
         except pa.ArrowInvalid:
             continue
     return column
 
 
-def _without_plus(plain: AnyChunks) -> AnyChunks:
-    return pc.replace_substring_regex(plain, r"^\+", "")
+def overflow(trimmed: AnyChunks, numbers: AnyChunks) -> bool:
+    """Return whether a number became infinite, though it was not written so."""
+    infinite: AnyChunks = pc.filter(trimmed, pc.is_inf(numbers))
+    return not _all(_matches(infinite, _NOT_FINITE))
 
 
 def _has_long_integer(plain: AnyChunks) -> bool:
     """Return whether a value is a whole number that no float holds."""
-    long: AnyChunks = pc.match_substring_regex(plain, rf"^[+-]?[0-9]{{{_LONG},}}$")
+    long = _matches(plain, rf"^[+-]?[0-9]{{{_LONG},}}$")
     candidates: AnyChunks = pc.filter(plain, long)
     return any(not _is_held_by_float(value) for value in candidates.unique().to_pylist() if value is not None)
 
@@ -151,5 +137,13 @@ def _is_held_by_float(digits: str) -> bool:
         return False
 
 
-def _all_match(column: AnyChunks, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(column, pattern), skip_nulls=True).as_py())
+def _all(found: AnyChunks) -> bool:
+    return bool(pc.all(found, skip_nulls=True, min_count=0).as_py())
+
+
+def _matches(column: AnyChunks, pattern: str) -> AnyChunks:
+    return pc.match_substring_regex(column, pattern)
+
+
+def _literal(letter: str) -> str:
+    return re.escape(letter)

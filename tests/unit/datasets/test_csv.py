@@ -109,6 +109,13 @@ def test_csv_types_are_decided_by_the_last_row_as_by_the_first(upload: Upload) -
         ("a,b\n1,2\n", {"usecols": ["b", "a"], "nrows": 1}, {"b": [2], "a": [1]}),
         ("a,b\n1,2\n", {"nrows": 10**12}, {"a": [1], "b": [2]}),
         ("a,b\n1,\n", {"dtype": "int64"}, {"a": [1], "b": [None]}),
+        ("a\n1\n\n3\n", {}, {"a": [1, None, 3]}),
+        ("a\n1\n\n3\n", {"nrows": 9}, {"a": [1, None, 3]}),
+        ("\r\n\r\na\r\n\r\n1\r\n\r\n\r\n", {}, {"a": [None, 1]}),
+        ("1\n\n3\n", {"header": None}, {"0": [1, None, 3]}),
+        ('a\n"x\n\ny"\n\nz\n', {}, {"a": ["x\n\ny", None, "z"]}),
+        ("a\n1\n\n3\n", {"skip_blank_lines": True}, {"a": [1, 3]}),
+        ("a,b\n1,2\n\n3,4\n", {}, {"a": [1, 3], "b": [2, 4]}),
     ],
 )
 def test_csv_options(upload: Upload, content: str, options: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -128,6 +135,18 @@ def test_csv_in_another_encoding(upload: Upload) -> None:
 def test_csv_in_encodings_of_the_world(upload: Upload, encoding: str, more: dict[str, Any]) -> None:
     stored = upload("a,b\nж,1\n".encode(encoding), "csv", {"encoding": encoding, **more})
     assert stored.table.to_pydict() == {"a": ["ж"], "b": [1]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-8-sig", "latin-1"])
+@pytest.mark.parametrize("more", [{}, {"nrows": 5}], ids=["arrow", "pandas"])
+def test_csv_help_with_separators_in_encodings_of_the_world(
+    upload: Upload, encoding: str, more: dict[str, Any]
+) -> None:
+    options = {"encoding": encoding, **more}
+    stored = upload("sep=;\r\na;b\r\né;1\r\n".encode(encoding), "csv", options)
+    assert stored.table.to_pydict() == {"a": ["é"], "b": [1]}
+    with pytest.raises(InvalidTable, match="is the file separated by ';'"):
+        upload("a;b\né;1\n".encode(encoding), "csv", options)
 
 
 @pytest.mark.parametrize("pattern", [r"(a+)+$", "[,;]", r"\s*,\s*", ".*", "a|b+", r"\d", "x" * 40, "a\\"])

@@ -1,5 +1,6 @@
 """The parsing job: what it reports, and how several files become one table."""
 
+import decimal
 import errno
 import os
 import resource
@@ -22,6 +23,8 @@ from runtime.uploads import Uploads
 from tests.unit.datasets.conftest import Parsing
 
 Upload = Callable[..., Any]
+
+TENTH = decimal.Decimal("0.10")
 
 
 def _concatenated(parts: list[Any]) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -144,6 +147,7 @@ def test_pandas_dtypes_survive_joining(upload: Upload) -> None:
         ([None], ["x"], "str"),
         ([None], [1], "Int64"),
         (pa.array([1], pa.int8()), pa.array([1], pa.int64()), "int64"),
+        ([1], [TENTH], "object"),
         (pa.array([1], pa.timestamp("s")), pa.array([1], pa.timestamp("ns")), "datetime64[ns]"),
     ],
 )
@@ -154,7 +158,11 @@ def test_types_that_fit_are_widened(upload: Upload, first: Any, second: Any, dty
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [([1], ["x"]), ([True], [1]), (["x"], [[1]]), ([{"a": 1}], ["x"]), ([2**53 + 1], [2.5])],
+    [
+        *(([1], ["x"]), ([True], [1]), (["x"], [[1]]), ([{"a": 1}], ["x"]), ([2**53 + 1], [2.5])),
+        *(([TENTH], [0.5]), ([0.5], [TENTH]), ([[TENTH]], [[0.5]]), ([{"a": 0.5}], [{"a": TENTH}])),
+        *((["x"], [b"y"]), ([[b"y"]], [["x"]]), (pa.array(["x"]).dictionary_encode(), [b"y"])),
+    ],
     ids=str,
 )
 def test_types_that_do_not_fit_are_refused(upload: Upload, first: Any, second: Any) -> None:

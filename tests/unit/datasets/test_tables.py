@@ -89,6 +89,12 @@ def test_categories_that_pandas_would_refuse_become_plain_values(values: list[st
     assert table.schema.field("x").type == pa.large_string()
 
 
+@pytest.mark.parametrize("values", [[float("nan"), 1.0], [0.0, -0.0]], ids=["not a number", "two zeros"])
+def test_floats_that_pandas_refuses_as_categories_become_plain_values(values: list[float]) -> None:
+    given = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), pa.array(values))
+    assert repr(canonical(pa.table({"x": given})).column("x").to_pylist()) == repr(values)
+
+
 def test_categories_keep_their_order_and_their_values_of_any_type() -> None:
     frame = pd.DataFrame({"x": pd.Categorical([3, 1, None], categories=[3, 1, 2], ordered=True)})
     stored = canonical(pa.Table.from_pandas(frame))

@@ -35,7 +35,7 @@ def _one(*rows: list[Any]) -> bytes:
         (['<c t="s"><v>0</v></c>', "x"], "str", ["shared", "x"]),
         (["<c><f>1+1</f><v>2</v></c>"], "int64", [2]),
         (['<c t="str"><f>"a"&amp;"b"</f><v>ab</v></c>'], "str", ["ab"]),
-        (["<c><f>1+1</f></c>", 5], "Int64", [None, 5]),
+        (['<c t="str"><f>IF(1,"","")</f><v></v></c>', "x"], "str", [None, "x"]),
         (['<c t="e"><v>#N/A</v></c>', "x"], "str", [None, "x"]),
     ],
 )  # fmt: skip
@@ -55,6 +55,14 @@ def test_excel_types_follow_the_written_rules(upload: Upload, cells: list[Any], 
         ([[2023.0, True], [1, 2]], {}, {"2023": [1], "true": [2]}),
         ([["title"], ["a", "b"], [1, 2]], {"skiprows": 1}, {"a": [1], "b": [2]}),
         ([["title"], ["a", "b"], [1, 2]], {"header": "1"}, {"a": [1], "b": [2]}),
+        ([["title"], [], [], ["a", "b"], [1, 2]], {"skiprows": 3}, {"a": [1], "b": [2]}),
+        ([[], ["title"], ["a", "b"], [1, 2]], {"skiprows": 2}, {"a": [1], "b": [2]}),
+        ([[], ["title"], ["a", "b"], [1, 2]], {"skiprows": 1, "header": 1}, {"a": [1], "b": [2]}),
+        ([["title"], [], ["a", "b"], [1, 2]], {"header": 2}, {"a": [1], "b": [2]}),
+        ([[], ["a", "b"], [1, 2]], {"header": 0}, {"a": [1], "b": [2]}),
+        ([["a", "b"], [1, 2]], {"usecols": [1]}, {"b": [2]}),
+        ([["a", "b"], [1, 2]], {"usecols": "1"}, {"b": [2]}),
+        ([[None, "a", None, "b"], [None, 1, None, 2]], {"usecols": "[3, 1]"}, {"b": [2], "a": [1]}),
         ([[1, 2], [3, 4]], {"header": None}, {"0": [1, 3], "1": [2, 4]}),
         ([[1, 2], [3, 4]], {"names": "s,d"}, {"s": [1, 3], "d": [2, 4]}),
         ([["a", "b"], [3, 4]], {"names": ["s", "d"], "header": 0}, {"s": [3], "d": [4]}),
@@ -72,6 +80,19 @@ def test_excel_headers_and_options(upload: Upload, rows: Any, options: dict[str,
 def test_excel_sheets_are_chosen_by_name_or_position(upload: Upload, asked: Any, value: int) -> None:
     content = xlsx({"One": sheet([["a"], [1]]), "Two & more": sheet([["a"], [2]])})
     assert upload(content, "xlsx", {"sheet_name": asked}).table.to_pydict() == {"a": [value]}
+
+
+@pytest.mark.parametrize(("asked", "value"), [("2024", 2), (2024, 2), ("0", 3), (0, 1), ("1", 2)])
+def test_a_sheet_may_be_named_by_a_number(upload: Upload, asked: Any, value: int) -> None:
+    content = xlsx({"One": sheet([["a"], [1]]), "2024": sheet([["a"], [2]]), "0": sheet([["a"], [3]])})
+    assert upload(content, "xlsx", {"sheet_name": asked}).table.to_pydict() == {"a": [value]}
+
+
+def test_a_formula_without_a_value_concerns_only_its_own_sheet(upload: Upload) -> None:
+    content = xlsx({"A & B": sheet([["a"], [1]]), "other": sheet([["a"], ["<c><f>1+1</f></c>"]])})
+    assert upload(content, "xlsx").table.to_pydict() == {"a": [1]}
+    with pytest.raises(InvalidTable, match="of sheet 'other' has a formula"):
+        upload(content, "xlsx", {"sheet_name": "other"})
 
 
 def test_old_excel_files_are_read(upload: Upload) -> None:
@@ -94,7 +115,11 @@ def test_old_excel_files_are_read(upload: Upload) -> None:
         (_one(["a"], [1]), "xlsx", {"sheet_name": 7}, "no sheet '7'"),
         (_one(["a"], [1]), "xlsx", {"sheet_name": ["x"]}, "no sheet"),
         (_one(["a"], [1]), "xlsx", {"names": ["x", "y"]}, "2 names for 1 columns"),
-        (_one(["a"], [1]), "xlsx", {"usecols": ["z"]}, "names column 'z'"),
+        (_one(["a"], [1]), "xlsx", {"usecols": ["z"]}, "names column 'z', .*; its columns are 'a'"),
+        (_one(["a"], [1]), "xlsx", {"usecols": 7}, "names column 'at position 7', .*; its columns are 'a'"),
+        (_one(["a"], ["<c><f>1+1</f></c>"]), "xlsx", {}, "a cell of sheet 'Sheet1' has a formula, and nothing has"),
+        (_one(["a"], ['<c r="A2"><f>1+1</f><v/></c>']), "xlsx", {}, "cell A2 of sheet 'Sheet1' has a formula"),
+        (_one(["a"], ['<c r="A2" s="1"><f t="shared" si="0"/><v></v></c>']), "xlsx", {}, "save it, and send it again"),
         (_one(["a"], [1]), "xlsx", {"header": -1}, "option 'header' must be"),
         (_one(["a"], ["x"]), "xlsx", {"dtype": {"a": "int64"}}, "cannot be read as int64"),
     ],

@@ -7,6 +7,7 @@ has values at the edges of what it can hold.
 import datetime
 import decimal
 import uuid
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -156,6 +157,10 @@ def _nested() -> list[Kind]:
     gaps = [[BIG, None], [], [-(2**63)]]
     objects = [{"a": BIG, "b": "x"}, {"a": None, "b": None}, {"a": -1, "b": ""}]
     moment = pd.Timestamp("2024-01-02 03:04:05.000000007")
+    zone = zoneinfo.ZoneInfo("Europe/Berlin")
+    noon = datetime.datetime(2024, 7, 1, 12, tzinfo=zone)
+    zoned = pa.timestamp("us", "Europe/Berlin")
+    exact = moment.tz_localize("Europe/Berlin")
     return [
         Kind("list of integers", pa.list_(pa.int64()), integers, "object", "object"),
         Kind("list of integers with nulls", pa.list_(pa.int64()), gaps, "object", "object"),
@@ -164,6 +169,14 @@ def _nested() -> list[Kind]:
         Kind("list of 2", pa.list_(pa.int64(), 2), [[BIG, None], [0, 1], [-(2**63), 2]], "object", "object"),
         Kind("list of text", pa.list_(pa.string()), [["a", None], [], ["é"]], "object", "object"),
         Kind("list of lists", pa.list_(pa.list_(pa.int64())), [[[BIG, None]], [], [[]]], "object", "object"),
+        Kind("list of zoned times", pa.list_(zoned), [[noon, None], [], [noon]], "object", "object",
+             elsewhere={"orc": None}),
+        Kind("list of 1 zoned time", pa.list_(zoned, 1), [[noon], [None], [noon]], "object", "object",
+             elsewhere={"orc": None}),
+        Kind("list of lists of zoned times", pa.list_(pa.list_(zoned)), [[[noon]], [], [[], [noon]]],
+             "object", "object", elsewhere={"orc": None}),
+        Kind("list of zoned nanoseconds", pa.list_(pa.timestamp("ns", "Europe/Berlin")), [[exact], [], [None]],
+             "object", "object", elsewhere={"orc": None}),
         Kind("list of flags", pa.list_(pa.bool_()), [[True, None], [], [False]], "object", "object"),
         Kind("struct", pa.struct([("a", pa.int64()), ("b", pa.string())]), objects, "object", "object"),
         Kind(
@@ -181,7 +194,7 @@ def _nested() -> list[Kind]:
             "object",
             "object",
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _extensions() -> list[Kind]:
@@ -245,6 +258,10 @@ def _encoded() -> list[Kind]:
             pa.array(range(1, len(values) + 1), pa.int32()), pa.array(values, pa.int64())
         )
 
+    def categories(values: list[Any]) -> Any:
+        return pa.array(values, pa.timestamp("us", "Europe/Berlin")).dictionary_encode()
+
+    zoned = [pd.Timestamp(2024, month, 1, 12, tz="Europe/Berlin") for month in (1, 7, 12)]
     words, numbers = ["a", "é", ""], [BIG, 1, 2]
     by_text = pa.dictionary(pa.int8(), pa.large_string())
     return [
@@ -253,6 +270,8 @@ def _encoded() -> list[Kind]:
              elsewhere={"orc": None}),
         Kind("dictionary of integers", pa.dictionary(pa.int16(), pa.int64()), numbers, "category", "category",
              elsewhere={"parquet": None, "orc": None}),
+        Kind("dictionary of zoned times", None, zoned, "category", "category", make=categories,
+             elsewhere={"parquet": "datetime64[us, UTC]", "orc": None}),
         Kind("runs", None, numbers, "int64", "Int64", make=ends, elsewhere={"parquet": None, "orc": None}),
     ]  # fmt: skip
 

@@ -5,6 +5,7 @@ import datetime as dt
 import decimal
 import json
 import uuid
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -62,6 +63,9 @@ def _integers(name: str, kind: Any, least: int, most: int) -> Column:
 
 MOMENT: Final = dt.datetime(2024, 5, 1, 12, 30)
 ISO: Final = "2024-05-01T12:30:00"
+
+
+LOCAL: Final = dt.datetime(2024, 5, 1, 18, tzinfo=zoneinfo.ZoneInfo("Asia/Kolkata"))
 
 
 def _moments(unit: str, digits: str, zone: str | None = None) -> Column:
@@ -131,6 +135,16 @@ COLUMNS: Final = (
     of("list of texts", pa.list_(pa.string()), (["a", "ä"], [])),
     of("struct", pa.struct([("x", pa.int64()), ("y", pa.string())]), ({"x": BIG, "y": "a"}, {"x": 0, "y": ""})),
     of("map", pa.map_(pa.string(), pa.int64()), ([("k", BIG)], []), ([["k", BIG]], [])),
+    of(
+        "categories of moments", None, (LOCAL, LOCAL + dt.timedelta(days=1)),
+        ("2024-05-01T18:00:00+05:30", "2024-05-02T18:00:00+05:30"),
+        ("2024-05-01 18:00:00.000000+0530", "2024-05-02 18:00:00.000000+0530"),
+        lambda values, _: pa.array(values, pa.timestamp("us", "Asia/Kolkata")).dictionary_encode(),
+    ),
+    of(
+        "list of local moments", pa.list_(pa.timestamp("us", "Asia/Kolkata")), ([LOCAL], []),
+        (["2024-05-01T18:00:00+05:30"], []),
+    ),
     of("list of moments", pa.list_(pa.timestamp("us")), ([MOMENT], []), ([ISO], [])),
     of(
         "UUID", pa.uuid(), (uuid.UUID(int=1).bytes, uuid.UUID(int=2).bytes),

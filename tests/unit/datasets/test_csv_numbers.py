@@ -1,0 +1,75 @@
+"""Numbers in CSV: as the options say that they are written, and never another number."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from runtime.errors import InvalidTable
+
+Upload = Callable[..., Any]
+
+BY_ARROW: dict[str, Any] = {}
+BY_PANDAS: dict[str, Any] = {"nrows": 5}
+EUROPEAN = {"thousands": ".", "decimal": ",", "sep": ";"}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "value"),
+    [
+        ("1.234.567", EUROPEAN, 1234567),
+        ("-1.234,5", EUROPEAN, -1234.5),
+        ("1234,5", EUROPEAN, 1234.5),
+        ("1.5", EUROPEAN, "1.5"),
+        ("10.0.0.1", EUROPEAN, "10.0.0.1"),
+        ("2024.01.02", EUROPEAN, "2024.01.02"),
+        ("0.500", EUROPEAN, "0.500"),
+        ("1,5", {"thousands": ",", "sep": ";"}, "1,5"),
+        ("1,234.5", {"thousands": ",", "sep": ";"}, 1234.5),
+        ("12 345", {"thousands": " "}, 12345),
+        ("1.5", {"decimal": ",", "sep": ";"}, "1.5"),
+    ],
+)
+def test_thousands_are_groups_of_three(upload: Upload, text: str, options: dict[str, Any], value: object) -> None:
+    stored = upload(f"a{options.get('sep', ',')}b\n{text}{options.get('sep', ',')}1\n".encode(), "csv", options)
+    assert stored.table.column("a").to_pylist() == [value]
+
+
+@pytest.mark.parametrize("reader", [BY_ARROW, BY_PANDAS], ids=["arrow", "pandas"])
+@pytest.mark.parametrize(
+    ("text", "dtype", "value"),
+    [
+        ("1e400", "", "1e400"),
+        ("-1e400", "", "-1e400"),
+        ("9" * 400 + ".5", "", "9" * 400 + ".5"),
+        ("inf", "", float("inf")),
+        ("inf", "float64", float("inf")),
+        ("+7", "int64", 7),
+        ("007", "int8", 7),
+    ],
+)
+def test_a_number_that_no_float_holds_is_text(
+    upload: Upload, reader: dict[str, Any], text: str, dtype: str, value: object
+) -> None:
+    options = {**reader, **({"dtype": {"a": dtype}} if dtype else {})}
+    assert upload(f"a,b\n{text},1\n".encode(), "csv", options).table.column("a").to_pylist() == [value]
+
+
+@pytest.mark.parametrize("reader", [BY_ARROW, BY_PANDAS], ids=["arrow", "pandas"])
+@pytest.mark.parametrize(
+    ("text", "dtype", "words"),
+    [
+        ("0x1F", "int64", "column 'a' cannot be read as int64: '0x1F' is no whole number"),
+        ("0x1F", "float64", "'0x1F' is no number"),
+        ("7.0", "int64", "'7.0' is no whole number"),
+        ("300", "int8", "column 'a' cannot be read as int8: '300' does not fit"),
+        ("1e400", "float64", "a number is too large for it"),
+        ("1e39", "float32", "a number is too large for it"),
+        ("1", "bool", "neither true nor false"),
+    ],
+)
+def test_a_dtype_that_does_not_hold_a_value_is_refused(
+    upload: Upload, reader: dict[str, Any], text: str, dtype: str, words: str
+) -> None:
+    with pytest.raises(InvalidTable, match=words):
+        upload(f"a,b\n{text},1\n".encode(), "csv", {**reader, "dtype": {"a": dtype}})
