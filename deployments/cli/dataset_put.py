@@ -13,10 +13,13 @@ from deployments.cli.file_types import COMPRESSION_ENDINGS, TYPE_ENDINGS, table_
 from deployments.cli.options import Url
 from deployments.cli.terminal import counted, printable, remark
 from deployments.cli.uploading import UploadedTable, forget, upload
+from runtime.datasets.file_types import FILE_TYPE_NAMES
+
+_TYPES = ", ".join(FILE_TYPE_NAMES)
 
 HELP = f"""Upload a graph and print the id of the new dataset.
 
-The ending of a file's name says what it is: {" ".join(TYPE_ENDINGS)}.
+The ending of a file's name says what it is: {" ".join(TYPE_ENDINGS)}. --type says it for a file with another name.
 
 A file may be compressed, as edges.csv.gz is: {" ".join(COMPRESSION_ENDINGS)}.
 
@@ -41,16 +44,22 @@ def put(
     nodes_option: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="How to read the table of nodes. May be repeated.")
     ] = None,
+    file_type: Annotated[
+        str | None,
+        typer.Option("--type", metavar="TYPE", help=f"The type of FILE, if its ending does not say it: {_TYPES}."),
+    ] = None,
+    nodes_type: Annotated[str | None, typer.Option(metavar="TYPE", help="The type of the table of nodes.")] = None,
     org: Annotated[str | None, typer.Option(help="The organization of the dataset.")] = None,
     url: Url = None,
 ) -> None:
     if (nodes is None) != (node is None):
         raise WrongInput("--nodes FILE and --node COLUMN must be given together")
-    if nodes_option and nodes is None:
-        raise WrongInput("--nodes-option needs --nodes FILE")
-    files = {"edges": table_file(file, option or ())}
+    for name_of_option, value in (("--nodes-option", nodes_option), ("--nodes-type", nodes_type)):
+        if value and nodes is None:
+            raise WrongInput(f"{name_of_option} needs --nodes FILE")
+    files = {"edges": table_file(file, option or (), file_type)}
     if nodes is not None:
-        files["nodes"] = table_file(nodes, nodes_option or ())
+        files["nodes"] = table_file(nodes, nodes_option or (), nodes_type)
     server = connect(url)
     with ExitStack() as uploaded:
         tables: dict[str, UploadedTable] = {}

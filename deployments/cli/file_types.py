@@ -7,7 +7,7 @@ from typing import Any, Final  # Any: JSON values
 
 from deployments.cli.errors import WrongInput
 from deployments.cli.terminal import printable
-from runtime.datasets.file_types import COMPRESSIONS, FILE_TYPES
+from runtime.datasets.file_types import COMPRESSIONS, FILE_TYPE_NAMES, FILE_TYPES
 
 TYPE_ENDINGS: Final = {ending: (kind, options) for kind in FILE_TYPES for ending, options in kind.endings.items()}
 """The type of a file by its ending, and the parser options that the ending implies."""
@@ -27,21 +27,26 @@ class TableFile:
     parser_options: dict[str, Any] = field(default_factory=dict)
 
 
-def table_file(path: Path, given: Sequence[str] = ()) -> TableFile:
+def table_file(path: Path, given: Sequence[str] = (), type_name: str | None = None) -> TableFile:
     """Describe a file, and how to read it by options that are given as ``NAME=VALUE``.
 
-    Raises ``WrongInput`` if the file is missing or empty, if the ending of its name is unknown, or for an option that
-    files of its type do not have.
+    ``type_name``: the type of the file; by default, the ending of its name says it. Raises ``WrongInput`` if the file
+    is missing or empty, if its type is unknown, or for an option that files of its type do not have.
     """
     endings = [ending.lower() for ending in path.suffixes]
     compression = COMPRESSION_ENDINGS.get(endings[-1]) if endings else None
-    ending = endings[-2:-1] if compression else endings[-1:]
-    if not ending or ending[0] not in TYPE_ENDINGS:
+    ending = (endings[-2:-1] if compression else endings[-1:]) or [""]
+    file_type, options = TYPE_ENDINGS.get(ending[0], (None, {}))
+    if type_name is not None:
+        asked = next((kind for kind in FILE_TYPES if kind.name == type_name.lower()), None)
+        if asked is None:
+            raise WrongInput(f"the type {printable(type_name)} is unknown; use one of {' '.join(FILE_TYPE_NAMES)}")
+        file_type, options = asked, options if asked == file_type else {}
+    if file_type is None:
         raise WrongInput(
             f"{printable(path)}: the ending of the name must be one of {' '.join(TYPE_ENDINGS)}, "
-            f"and may be followed by one of {' '.join(COMPRESSION_ENDINGS)}"
+            f"and may be followed by one of {' '.join(COMPRESSION_ENDINGS)}; or name the type of the file with --type"
         )
-    file_type, options = TYPE_ENDINGS[ending[0]]
     try:
         with open(path, "rb"):
             byte_count = path.stat().st_size

@@ -26,6 +26,10 @@ AnyChunks = Any
 AnyType = Any
 
 _PROBE_ROWS = 65_536
+_ADVICE = {
+    "non-zero nanoseconds": "; round the times to microseconds",
+    "is out of range": "; dates here have the years 1 to 9999: send others as timestamps of seconds, or as text",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,10 @@ def _stored(name: str, column: AnyChunks, categorical: bool) -> AnyArray:
     except MemoryError:
         raise
     except (pa.ArrowException, UnicodeDecodeError) as error:
+        if "does not represent a whole number of days" in str(error):
+            raise InvalidTable(
+                f"column {name!r} is date64 and has times of day; send it as a timestamp of milliseconds"
+            ) from error
         raise InvalidTable(f"column {name!r} is damaged: {error}") from error
     return array
 
@@ -328,7 +336,7 @@ def _may_fail(given: AnyType) -> bool:
 
 
 def _advised(reason: str) -> str:
-    advice = "; round the times to microseconds" if "non-zero nanoseconds" in reason else ""
+    advice = next((told for sign, told in _ADVICE.items() if sign in reason), "")
     return f"{reason[:300]}{advice}"
 
 

@@ -32,11 +32,12 @@ from runtime.datasets.formats import (
     text_values,
 )
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.columns import refuse_missing
+from runtime.datasets.formats.columns import date_places, refuse_missing
 from runtime.datasets.formats.options import (
     Options,
     character,
     flag,
+    positions,
     refuse_unknown,
     structure,
     text,
@@ -80,6 +81,7 @@ _NULLS = [
 _NULLS += ["NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
 _JSON_START = re.compile(rb"\s*(\[\s*(\{\s*[\"}]|\[\s*[\[\]{\"0-9tfn-])|\{\s*\"[^\"]*\"\s*:)")
 _WRONG_WIDTH = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)")
+_BETTER_TOLD = ("conversion error", "include_columns")
 _TOO_SMALL = ("straddling object", "cannot infer number of columns")
 _BLOCKS = (1 << 20, 1 << 26, (1 << 31) - 1)
 
@@ -112,13 +114,16 @@ def read(body: Body, options: Options) -> pa.Table:
         raise
     except (pa.ArrowException, UnicodeError, LookupError) as error:
         width = _WRONG_WIDTH.search(str(error))
-        if (width is not None and int(width[3]) < int(width[2])) or "conversion error" in str(error):
-            return csv_pandas.read(body, options, _NULLS)  # it fills short lines, and names the column and the value
-        raise InvalidTable(f"the body is not a readable CSV file: {_sentence(error)}") from error
+        is_short = width is not None and int(width[3]) < int(width[2])
+        if is_short or any(reason in str(error) for reason in _BETTER_TOLD):
+            return csv_pandas.read(body, options, _NULLS)  # it fills short lines, and names columns and values
+        hint = separators.hint(body, options, encoding) if width is not None else ""
+        raise InvalidTable(f"the body is not a readable CSV file: {_sentence(error)}{hint}") from error
 
 
 def _is_for_arrow(options: Options, dtype: Any, header: Any, separator: Separator) -> bool:
-    only_names = all(isinstance(item, str) for name in ("usecols", "parse_dates") for item in _items(options, name))
+    usecols = positions(options, "usecols", bounds.MAX_COLUMNS) or []
+    only_names = all(isinstance(item, str) for item in [*usecols, *date_places(options)])
     return (
         set(options) <= _FAST
         and not isinstance(dtype, str)
@@ -128,14 +133,9 @@ def _is_for_arrow(options: Options, dtype: Any, header: Any, separator: Separato
     )
 
 
-def _items(options: Options, name: str) -> list[Any]:
-    given = structure(options, name)
-    return given if isinstance(given, list) else []
-
-
 def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
     spelling = text_values.Spelling()
-    date_columns = _date_columns(options)
+    date_columns = [str(place) for place in date_places(options)]
     texts = dict.fromkeys(date_columns, pa.large_string())
     odd = OddNumbers(hexadecimal=body.contains(b"x", b"X"), plus_signs=body.contains(b"+"))
     asked = {name: _read_as(wanted, odd) for name, wanted in dtype.items()} | texts
@@ -217,17 +217,9 @@ def _parse_blocks(body: Body, options: Options, types: dict[str, pa.DataType], b
             true_values=list(text_values.TRUE),
             false_values=list(text_values.FALSE),
             column_types=types,
-            include_columns=words(options, "usecols"),
+            include_columns=[str(place) for place in positions(options, "usecols", bounds.MAX_COLUMNS) or []],
         ),
     )
-
-
-def _date_columns(options: Options) -> list[str]:
-    """Return the columns that ``parse_dates`` names. True and false concern an index, and tables have none."""
-    given: Any = structure(options, "parse_dates")
-    if given is None or isinstance(given, bool) or str(given).lower() in ("true", "false"):
-        return []
-    return words({"parse_dates": given}, "parse_dates") or []
 
 
 def _sentence(error: BaseException) -> str:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
-from runtime.datasets.formats import bounds, casting, charsets, dates, dtypes, text_values
+from runtime.datasets.formats import bounds, casting, charsets, dates, dtypes, separators, text_values
 from runtime.datasets.formats.body import Body
-from runtime.datasets.formats.columns import refuse_missing
+from runtime.datasets.formats.columns import date_places, named, refuse_missing
 from runtime.datasets.formats.options import (
     MAX_ROW,
     Options,
@@ -49,9 +49,8 @@ def read(body: Body, options: Options, nulls: list[str]) -> pa.Table:
     frame.columns = range(len(names))  # type: ignore[assignment]  # names may repeat where pandas left them so
     table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1).replace_schema_metadata(None)
     asked = dict.fromkeys(names, dtype) if isinstance(dtype, str) else dtype or {}
-    date_columns = _dates(options, names)
+    date_columns = named("parse_dates", date_places(options), names)
     refuse_missing("dtype", asked, names)
-    refuse_missing("parse_dates", date_columns, names)
     columns = [
         _column(name, column.cast(pa.large_string()), asked.get(name), name in date_columns, options, spelling)
         for name, column in zip(names, table.columns, strict=True)
@@ -88,7 +87,22 @@ def _fields(body: Body, options: Options, nulls: list[str]) -> pd.DataFrame:
         if str(error).startswith(_LONG_FIRST_LINE) and "names" in options:
             count = len(words(options, "names") or ())
             raise InvalidTable(f"option 'names' has {count} names, and the first line of values has more") from error
-        raise InvalidTable(f"the body is not a readable CSV file: {_sentence(error)}") from error
+        if "usecols" in arguments and "secols" in str(error):
+            _refuse_usecols(body, arguments)
+        is_wide = _WRONG_WIDTH.search(str(error)) or str(error).startswith(_LONG_FIRST_LINE)
+        hint = separators.hint(body, options, arguments["encoding"]) if is_wide else ""
+        raise InvalidTable(f"the body is not a readable CSV file: {_sentence(error)}{hint}") from error
+
+
+def _refuse_usecols(body: Body, arguments: dict[str, Any]) -> None:
+    """Raise ``InvalidTable`` if ``usecols`` has a column that is not there, or names and positions."""
+    wanted = arguments["usecols"]
+    others = {name: value for name, value in arguments.items() if name not in ("usecols", "nrows", "skipfooter")}
+    source: Any = body.reader()
+    header = pd.read_csv(source, index_col=False, dtype=str, nrows=0, **others)
+    named("usecols", wanted, [str(name) for name in header.columns])
+    if len(set(map(type, wanted))) > 1:
+        raise InvalidTable("option 'usecols' must have names only, or positions only")
 
 
 def _sentence(error: BaseException) -> str:
@@ -113,21 +127,14 @@ def _spelling(options: Options) -> text_values.Spelling:
     return text_values.Spelling(decimal, thousands, true_words, false_words)
 
 
-def _dates(options: Options, names: list[str]) -> list[str]:
-    """Return the columns that ``parse_dates`` names. True and false concern an index, and tables have none."""
-    given: Any = structure(options, "parse_dates")
-    if isinstance(given, bool) or str(given).lower() in ("true", "false"):
-        return []
-    asked = positions(options, "parse_dates", bounds.MAX_COLUMNS) or []
-    return [names[item] if isinstance(item, int) and item < len(names) else str(item) for item in asked]
-
-
 def _in_order(table: pa.Table, options: Options) -> pa.Table:
-    """Return the columns in the order of ``usecols``, if it names them."""
-    wanted = positions(options, "usecols", bounds.MAX_COLUMNS) or []
-    if set(wanted) == set(table.column_names) and len(wanted) == table.num_columns:
-        return table.select([str(name) for name in wanted])
-    return table
+    """Return the columns in the order of ``usecols``; pandas leaves them in the order of the file."""
+    wanted = list(dict.fromkeys(positions(options, "usecols", bounds.MAX_COLUMNS) or []))
+    if len(wanted) != table.num_columns or set(map(type, wanted)) != {int}:
+        is_named = len(wanted) == table.num_columns and set(wanted) == set(table.column_names)
+        return table.select([str(name) for name in wanted]) if is_named else table
+    in_file = sorted(wanted, key=int)
+    return table.select([in_file.index(place) for place in wanted])
 
 
 def _arguments(options: Options, byte_count: int) -> dict[str, Any]:  # Any: pandas' own arguments

@@ -204,7 +204,10 @@ def _from_rows(rows: Iterator[list[Cell]], options: Options, first_column: int) 
     wanted = positions(options, "usecols", bounds.MAX_COLUMNS)
     if wanted is not None:
         by_place = {first_column + place: label for place, label in zip(places, labels, strict=True)}
-        chosen = [by_place.get(item, f"at position {item}") if isinstance(item, int) else item for item in wanted]
+        empty = next((item for item in wanted if isinstance(item, int) and item not in by_place), None)
+        if empty is not None:
+            raise InvalidTable(f"option 'usecols' has the position {empty}, where the sheet has no column")
+        chosen = [by_place[item] if isinstance(item, int) else item for item in wanted]
         refuse_missing("usecols", chosen, labels)
         table = table.select(list(dict.fromkeys(chosen)))
     return casting.apply(table, dtypes.asked(options))

@@ -87,9 +87,11 @@ def _from_text(body: Body, orient: str | None, may_be_lines: bool, known: Docume
     """Return the table of one document, or of JSON Lines if they are possible and there are several."""
     try:
         document = _decode(body.view(), exact=known.exact)
-    except InvalidTable:
-        if not (may_be_lines and _starts_with_a_line(body)):
+    except InvalidTable as error:
+        if not _starts_with_a_line(body):
             raise
+        if not may_be_lines:
+            raise InvalidTable(f"{error.message}; if each line is an object, send lines=true and no orient") from error
         return _from_rows(_lines(body, known), known)
     return _from_document(document, orient, known)
 
@@ -153,7 +155,8 @@ def _lines(body: Body, known: Document) -> Iterator[Row]:
         try:
             row = _decode(line, exact=known.exact)
         except InvalidTable as error:
-            raise InvalidTable(f"line {number} is not JSON: {_of_a_line(error.message)}") from error
+            hint = "; if the whole body is one document, leave lines=true out" if number == 1 else ""
+            raise InvalidTable(f"line {number} is not JSON: {_of_a_line(error.message)}{hint}") from error
         if not isinstance(row, dict):
             raise InvalidTable(f"line {number} is not a JSON object")
         yield row

@@ -97,26 +97,44 @@ def whole(options: Options, name: str, most: int = MAX_ROW) -> int | None:
 
 
 def positions(options: Options, name: str, most: int) -> list[str | int] | None:
-    """Return an option that is a list of names and of positions from 0 to ``most``."""
-    given = structure(options, name)
-    if given is None:
+    """Return an option that is a list of names and of positions from 0 to ``most``.
+
+    In ``a,b`` and ``0,2`` all are names, or all are positions.
+    """
+    items = _items(options, name)
+    if items is None:
         return None
-    items = given.split(",") if isinstance(given, str) else [given] if type(given) is int else given
-    if not isinstance(items, list) or not all(_is_place(item, most) for item in items):
-        raise InvalidTable(f"option {name!r} must be a list of names or of numbers from 0 to {most:,}")
+    given = options.get(name)
+    if isinstance(given, str) and not _is_json(given) and all(item.isascii() and item.isdigit() for item in items):
+        items = [int(item) for item in items]
+    if not all(isinstance(item, str) or (type(item) is int and 0 <= item <= most) for item in items):
+        raise InvalidTable(
+            f"option {name!r} must be a list of names or of numbers from 0 to {most:,}, not {_told(options[name])}"
+        )
     return _bounded(items, name)
 
 
 def words(options: Options, name: str) -> list[str] | None:
-    """Return an option that is a list of strings."""
-    given = structure(options, name)
-    if given is None:
+    """Return an option that is a list of strings; numbers are taken as they are written."""
+    items = _items(options, name)
+    if items is None:
         return None
-    if isinstance(given, str):
-        given = given.split(",")
-    if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
-        raise InvalidTable(f"option {name!r} must be a list of strings, not {_told(given)}")
-    return _bounded(given, name)
+    if not all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in items):
+        raise InvalidTable(f"option {name!r} must be a list of strings, not {_told(options[name])}")
+    return _bounded([str(item) for item in items], name)
+
+
+def _items(options: Options, name: str) -> list[Any] | None:
+    """Return the items of an option that is a list, or a single value; in a URL, a list may be written ``a,b``."""
+    given = options.get(name)
+    if isinstance(given, str) and not _is_json(given):
+        return None if given.lower() in _NOTHING else given.split(",")
+    found = structure(options, name)
+    return found if found is None or isinstance(found, list) else [found]
+
+
+def _is_json(given: str) -> bool:
+    return given[:1] in ("[", "{")
 
 
 def structure(options: Options, name: str) -> Any:  # Any: JSON
@@ -126,16 +144,12 @@ def structure(options: Options, name: str) -> Any:  # Any: JSON
         return given
     if given.lower() in _NOTHING:
         return None
-    if given[0] in "[{" or given.lstrip("-").isdigit():
+    if _is_json(given) or given.lstrip("-").isdigit():
         try:
             return json.loads(given)
         except (ValueError, RecursionError) as error:
             raise InvalidTable(f"option {name!r} is not JSON: {_told(given)}") from error
     return given
-
-
-def _is_place(item: object, most: int) -> bool:
-    return isinstance(item, str) or (type(item) is int and 0 <= item <= most)
 
 
 def _bounded(items: list[Any], name: str) -> list[Any]:

@@ -20,4 +20,8 @@ def read(body: Body, options: Options) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
         if "emory" in str(error):  # the decompressors say so only in their text
             raise MemoryError from error
+        if "out of range for nanosecond" in str(error):
+            raise InvalidTable(
+                "the ORC file has a time before 1678 or after 2261, which its reader does not hold; send it as Parquet"
+            ) from error
         raise InvalidTable(f"the ORC file is truncated or damaged: {str(error)[:300]}") from error

@@ -21,6 +21,7 @@ _OTHERS = {";": "sep=;", "\t": "sep=\\t", "|": "sep=|"}
 _QUOTED = re.compile(r'"[^"]*"?')
 _HEAD_BYTES = 1 << 16
 _COMPARED_LINES = 10
+_COMMENTS = "#%"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _DECLARED = re.compile(r"\ufeff?\"?[sS][eE][pP]=([^\r\n\"])\"?(\r\n|\r|\n|$)")
 
@@ -118,6 +119,22 @@ def refuse_other(body: Body, encoding: str) -> None:
                 f"the header has no comma: is the file separated by {separator!r}? send the option {option} "
                 "(or sep=, for a table of one column)"
             )
+
+
+def hint(body: Body, options: Options, encoding: str) -> str:
+    """Return which option may help with lines of different width: the file may begin with comments or with a title."""
+    separator = Separator.asked(options)
+    lines = _LINE_END.split(_head(body, encoding, _HEAD_BYTES).removeprefix("\ufeff"))[:_HEAD_LINES]
+    mark = next((line[0] for line in lines if line and line[0] in _COMMENTS), None)
+    if mark is not None and "comment" not in options:
+        return f"; if lines that begin with {mark} are comments, send comment={mark}"
+    if not separator.text or any(name in options for name in ("skiprows", "header", "names")):
+        return ""
+    counts = [_QUOTED.sub("", line).count(separator.text) for line in lines]
+    widest = max(counts, default=0)
+    first = counts.index(widest) if widest else 0
+    is_title = first and all(count < widest for count in counts[:first])
+    return f"; if the table begins in line {first + 1}, send skiprows={first}" if is_title else ""
 
 
 def with_blank_lines(body: Body, options: Options, separator: Separator, encoding: str) -> tuple[Body, Options]:

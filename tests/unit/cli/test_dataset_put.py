@@ -181,6 +181,35 @@ def test_a_name_says_what_a_file_is(
     assert (found.stem, found.byte_count) == (stem, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "file_type", "compression", "options"),
+    [
+        ("edges", "csv", "csv", "", {}),
+        ("edges.txt", "CSV", "csv", "", {}),
+        ("edges.dat.gz", "json", "json", "gzip", {}),
+        ("edges.tsv", "csv", "csv", "", {"sep": "\t"}),
+        ("edges.tsv", "parquet", "parquet", "", {}),
+    ],
+)
+def test_a_type_may_be_named(
+    tmp_path: Path, name: str, asked: str, file_type: str, compression: str, options: dict[str, object]
+) -> None:
+    (tmp_path / name).write_bytes(b"1")
+    found = table_file(tmp_path / name, type_name=asked)
+    assert (found.file_type, found.compression, found.parser_options) == (file_type, compression, options)
+
+
+def test_types_of_both_tables_go_into_the_declaration(cli: Cli, taking: SmallServer, tmp_path: Path) -> None:
+    edges, nodes = tmp_path / "edges.txt", tmp_path / "nodes"
+    edges.write_bytes(b"s,d\na,b\n")
+    nodes.write_bytes(b'{"id": ["a"]}')
+    options = ("--type", "csv", "--nodes-type", "json")
+    result = cli("dataset", "put", str(edges), *BOUND, "--nodes", str(nodes), "--node", "id", *options)
+    assert result.exit_code == 0, result.output
+    declared = [call.body["file_type"] for call in taking.calls if call.path == FILES and call.method == "POST"]
+    assert declared == ["csv", "json"]
+
+
 @pytest.mark.parametrize("name", ["edges", "edges.txt", "edges.zip", "edges.gz", ".csv.txt", "edges.csv.rar"])
 def test_a_name_that_says_nothing_is_refused_with_those_that_do(cli: Cli, taking: SmallServer, name: str) -> None:
     assert "the ending of the name must be one of .arrow" in complaint(cli("dataset", "put", name, *BOUND))
@@ -223,6 +252,8 @@ def test_options_of_the_parser_go_into_the_declaration(cli: Cli, taking: SmallSe
         (("--option", "sep"), "NAME=VALUE"),
         (("--option", "=;"), "NAME=VALUE"),
         (("--nodes-option", "sep=;"), "--nodes FILE"),
+        (("--nodes-type", "csv"), "--nodes FILE"),
+        (("--type", "text"), "the type text is unknown; use one of arrow csv"),
     ],
 )
 def test_an_option_that_no_reader_has_is_refused_before_anything_is_sent(

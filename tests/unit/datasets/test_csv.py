@@ -272,6 +272,58 @@ def test_options_for_columns_hold_for_the_names_that_they_get(
     assert upload(content.encode(), "csv", options).table.to_pydict() == expected
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        ("a,b\n-999,2\n", {"na_values": -999}, {"a": [None], "b": [2]}),
+        ("a,b\n-999,2\n", {"na_values": "-999"}, {"a": [None], "b": [2]}),
+        ("a,b\n007,2\n", {"na_values": "007,x"}, {"a": [None], "b": [2]}),
+        ("a,b\n1,2\n", {"true_values": 1}, {"a": [True], "b": [2]}),
+        ("a,b\n1,2\n", {"names": [2023, 2024], "header": 0}, {"2023": [1], "2024": [2]}),
+        ("a,b\n1,2\n", {"usecols": 1}, {"b": [2]}),
+        ("a,b\n1,2\n", {"usecols": "1"}, {"b": [2]}),
+        ("a,b,c\n1,2,3\n", {"usecols": "2,0"}, {"c": [3], "a": [1]}),
+        ("a,b,c\n1,2,3\n", {"usecols": [2, 0]}, {"c": [3], "a": [1]}),
+        ("a,2024\n1,2\n", {"usecols": '["2024"]'}, {"2024": [2]}),
+    ],
+)
+def test_options_in_a_url_may_be_one_value_or_positions(
+    upload: Upload, content: str, options: dict[str, Any], expected: dict[str, list[Any]]
+) -> None:
+    table = upload(content.encode(), "csv", options).table
+    assert (table.column_names, table.to_pydict()) == (list(expected), expected)
+
+
+@pytest.mark.parametrize("places", [0, "0", [0], "t", ["t"]])
+def test_a_column_of_dates_may_be_one_value_or_a_position(upload: Upload, places: Any) -> None:
+    stored = upload(b"t,b\n2024-01-02,2\n", "csv", {"parse_dates": places})
+    assert stored.table.column("t").to_pylist() == [datetime.datetime(2024, 1, 2)]
+
+
+@pytest.mark.parametrize("more", [{}, {"nrows": 5}], ids=["arrow", "pandas"])
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        ("a,b\n1,2\n", {"usecols": ["a", "z"]}, "'usecols' names column 'z', .*; its columns are 'a', 'b'"),
+        ("a,b\n1,2\n", {"usecols": [0, 7]}, "'usecols' has the position 7, and the table has 2 columns"),
+        ("a,b\n1,2\n", {"usecols": ["a", 1]}, "'usecols' must have names only, or positions only"),
+        ("a,b\n1,2\n", {"usecols": True}, "list of names or of numbers from 0 to 16,384, not True"),
+        ("a,b\n1,2\n", {"parse_dates": 7}, "'parse_dates' has the position 7, and the table has 2 columns"),
+        ("a,b\n1,2\n", {"dtype": {"z": "str"}}, "'dtype' names column 'z', .*; its columns are 'a', 'b'"),
+        ("a,b\n1,2\n", {"na_values": {"a": 1}}, "'na_values' must be a list of strings, not"),
+        ("# made by x, y\na,b\n1,2,3\n", {}, "lines that begin with # are comments, send comment=#"),
+        ("% 3 nodes\na,b\n1,2\n", {}, "lines that begin with % are comments, send comment=%"),
+        ("Report\n\na,b\n1,2\n", {}, "if the table begins in line 3, send skiprows=2"),
+        ("Report,2024\na,b,c\n1,2,3\n", {}, "if the table begins in line 2, send skiprows=1"),
+    ],
+)
+def test_an_error_says_which_option_helps(
+    upload: Upload, content: str, options: dict[str, Any], words: str, more: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidTable, match=words):
+        upload(content.encode(), "csv", {**options, **more})
+
+
 def test_a_header_that_is_no_row_is_refused(upload: Upload) -> None:
     with pytest.raises(InvalidTable, match="'header' must be a row number"):
         upload(b"a,b\n1,2\n", "csv", {"header": False})

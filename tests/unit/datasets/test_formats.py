@@ -1,5 +1,6 @@
 """Readers of uploaded bytes: what each format gives, and what is said of bytes that are none of it."""
 
+import datetime
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,14 @@ def test_a_stream_of_many_batches_with_growing_dictionaries_is_read(upload: Uplo
     stored = upload(bytes(sink.getvalue()))
     assert stored.table.column("s").to_pylist() == ["a", "b", "a", "c"]
     assert stored.report["dtypes"] == {"s": "str"}
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.list_(pa.timestamp("us"))], ids=str)
+def test_orc_beyond_nanoseconds_is_not_called_damaged(upload: Upload, kind: Any) -> None:
+    far = datetime.datetime(2300, 1, 1)
+    content = _orc(pa.table({"t": pa.array([[far] if pa.types.is_list(kind) else far], kind)}))
+    with pytest.raises(InvalidTable, match="a time before 1678 or after 2261"):
+        upload(content, "orc")
 
 
 def test_parquet_keeps_nullable_integers_and_categories(upload: Upload) -> None:

@@ -61,6 +61,19 @@ def test_a_document_of_another_shape_is_refused_with_what_to_do(
 
 
 @pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        (b'{"a": 1}\n{"a": 2}\n', {"orient": "records"}, "if each line is an object, send lines=true and no orient"),
+        (b'{"a": 1}\n{"a": 2}\n', {"lines": False}, "if each line is an object, send lines=true"),
+        (b'[\n {"a": 1}\n]', {"lines": True}, "if the whole body is one document, leave lines=true out"),
+    ],
+)
+def test_an_error_says_whether_lines_helps(upload: Upload, content: bytes, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidTable, match=words):
+        upload(content, "json", options)
+
+
+@pytest.mark.parametrize(
     ("content", "values"),
     [
         (b'[{"a": 1e400}, {"a": 1.5}]', ["1e400", "1.5"]),

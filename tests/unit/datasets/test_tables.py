@@ -146,6 +146,9 @@ def test_repeated_column_names_are_refused_by_name() -> None:
         canonical(table)
 
 
+_TWINS: Any = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"])
+
+
 def _int_intervals(values: list[Any]) -> Any:
     given: Any = pa.Table.from_pandas(pd.DataFrame({"x": pd.interval_range(0, 1)})).schema.field("x").type
     return pa.ExtensionArray.from_storage(given, pa.array(values, given.storage_type))
@@ -165,8 +168,15 @@ def _int_intervals(values: list[Any]) -> Any:
         (pa.array([99999999], pa.date32()), "pandas cannot represent column 'x'"),
         (pa.array([{"d": 99999999}], pa.struct([("d", pa.date32())])), "pandas cannot represent column 'x'"),
         (pa.array([1], pa.timestamp("s", "Nowhere/Land")), "pandas cannot represent column 'x'"),
+        (pa.array([10**7], pa.date32()), "years 1 to 9999: send others as timestamps of seconds, or as text"),
+        (pa.array([10**12 + 1]).view(pa.date64()), "is date64 and has times of day; send it as a timestamp"),
+        (_TWINS, "is a struct with several fields 'a'"),
+        (pa.array([[]], pa.list_(_TWINS.type)), "is a struct with several fields 'a'"),
     ],
-    ids=["nested extension", "extension", "nanoseconds", "intervals", "union", "date", "nested date", "time zone"],
+    ids=[
+        *("nested extension", "extension", "nanoseconds", "intervals", "union", "date", "nested date", "time zone"),
+        *("far date", "time of day", "twins", "twins in a list"),
+    ],
 )
 def test_types_and_values_that_no_frame_can_hold_are_refused(array: Any, words: str) -> None:
     with pytest.raises(InvalidTable, match=words):
