@@ -229,6 +229,9 @@ def _list_of_view(chunk: AnyArray) -> AnyArray:
 
 def _dictionary(column: AnyChunks, categorical: bool) -> AnyArray:
     """Return a category with signed codes of the least width, or plain values if no category is meant."""
+    if column.num_chunks == 0:  # Arrow makes no empty dictionary of times
+        codes, values = pa.array([], column.type.index_type), pa.array([], column.type.value_type)
+        column = pa.chunked_array([pa.DictionaryArray.from_arrays(codes, values, ordered=column.type.ordered)])
     if column.num_chunks > 1:
         column = column.unify_dictionaries()
     whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

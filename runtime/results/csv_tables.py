@@ -1,5 +1,6 @@
 """Frames as CSV."""
 
+import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import numpy as np
@@ -25,6 +26,7 @@ Column = Any  # pa.ChunkedArray: its stubs know no element type that would help 
 _BATCH_ROWS: Final = 16_384
 _WHOLE_BELOW: Final = 2.0**63
 _DAY_S: Final = 86_400
+_LAST_SUCH_OFFSET: Final = datetime.datetime(1972, 1, 8)  # of Monrovia
 _FIRST_DAY: Final = -719_162  # 0001-01-01
 _LAST_DAY: Final = 2_932_896  # 9999-12-31
 
@@ -99,6 +101,8 @@ def _ready(column: Column) -> Column | None:
         column = decoded(column)
     if not any(is_writable(column.type) for is_writable in _WRITABLE) or _is_beyond_years(column):
         return None
+    if _has_offset_of_seconds(column):
+        return None
     return _keeping_points(column) if types.is_floating(column.type) else column
 
 
@@ -116,6 +120,20 @@ def _is_beyond_years(column: Column) -> bool:
     ends = pc.min_max(numbers)
     first, last = ends["min"].as_py(), ends["max"].as_py()
     return first is not None and (first < _FIRST_DAY * days or last >= (_LAST_DAY + 1) * days)
+
+
+def _has_offset_of_seconds(column: Column) -> bool:
+    """Return True for a time whose offset from UTC has seconds, as all had before there were zones; Arrow cuts them."""
+    kind = column.type
+    if not types.is_timestamp(kind) or kind.tz in (None, "UTC") or kind.tz[:1] in ("+", "-"):
+        return False
+    try:
+        early = pc.filter(column, pc.less(column, pa.scalar(_LAST_SUCH_OFFSET, pa.timestamp("s")).cast(kind)))
+        offsets = pc.subtract(pc.local_timestamp(early).cast(pa.int64()), early.cast(pa.int64()))
+    except REFUSALS:
+        return True  # a zone or a time that Arrow does not know
+    minute = 60 * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+    return any(offset % minute for offset in pc.unique(offsets.drop_null()).to_pylist())
 
 
 def _are_whole(numbers: "np.ndarray[Any, Any]") -> bool:

@@ -110,7 +110,8 @@ def _are_alike(column: Column, kinds: set[type]) -> bool:
             return all(value.tzinfo is None for value in column if type(value) is kind)
         if issubclass(kind, datetime.datetime):
             values = [value for value in column.tolist() if type(value) is kind]
-            zones = set(map(operator.attrgetter("tzinfo"), values))
+            # By their ids, because zones of dateutil cannot be in a set.
+            zones = {id(zone): zone for zone in map(operator.attrgetter("tzinfo"), values)}.values()
             return len({zone if zone is None else str(zone) for zone in zones}) == 1
     return True
 

@@ -91,7 +91,7 @@ def _of_pandas(frame: pd.DataFrame) -> pa.Table:
     changes: dict[int, Any] = {}
     arrays: dict[int, Column] = {}
     for position, dtype in enumerate(frame.dtypes):
-        is_plain = isinstance(dtype, np.dtype) and dtype.kind in "biufmM" and dtype.itemsize <= 8
+        is_plain = isinstance(dtype, np.dtype) and dtype.kind in "biufmM" and dtype.itemsize <= 8 and dtype.isnative
         if is_plain or isinstance(dtype, pd.StringDtype):
             continue  # as most columns are
         column = frame.iloc[:, position]
@@ -125,6 +125,8 @@ def _with_arrays(table: pa.Table, names: list[str], arrays: dict[int, Column]) -
 def _convertible(column: "pd.Series[Any]") -> "pd.Series[Any] | Column":
     """Return the column, or one of the same values that Arrow has a type for, or their array."""
     dtype = column.dtype
+    if isinstance(dtype, np.dtype) and not dtype.isnative and dtype.kind in "biufmM":
+        return column.astype(dtype.newbyteorder("="))
     if isinstance(dtype, pd.SparseDtype):
         return column.astype(dtype.subtype)
     if isinstance(dtype, pd.CategoricalDtype):
@@ -216,6 +218,8 @@ def _storable(column: Column, name: str) -> Column:
         return _storable(pa.chunked_array([chunk.storage for chunk in column.chunks], storage), name)
     if _has_no_place(kind) or (types.is_timestamp(kind) and kind.unit == "s" and _is_beyond_milliseconds(column)):
         return text_column(arrow_values(column), name)
+    if types.is_decimal(kind) and kind.scale < 0:  # 1.2E+3 is 1200
+        return column.cast(pa.decimal256(min(kind.precision - kind.scale, 76), 0))
     if types.is_time64(kind) and kind.unit == "ns":  # pandas reads no time of day with nanoseconds
         whole = not pc.any(pc.not_equal(_rest(column.cast(pa.int64()), 1000), pa.scalar(0, pa.int64()))).as_py()
         return column.cast(pa.time64("us")) if whole else text_column(arrow_values(column), name)

@@ -147,7 +147,7 @@ def test_pandas_dtypes_survive_joining(upload: Upload) -> None:
         ([None], ["x"], "str"),
         ([None], [1], "Int64"),
         (pa.array([1], pa.int8()), pa.array([1], pa.int64()), "int64"),
-        ([1], [TENTH], "object"),
+        (pa.array([1], pa.int8()), pa.array([TENTH], pa.decimal128(20, 2)), "object"),
         (pa.array([1], pa.timestamp("s")), pa.array([1], pa.timestamp("ns")), "datetime64[ns]"),
     ],
 )

@@ -8,10 +8,12 @@ import pathlib
 import uuid
 from typing import Any
 
+import dateutil.tz
 import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -332,6 +334,44 @@ def test_datetimes_of_a_column_read_like_single_values() -> None:
             io.BytesIO(written(pd.DataFrame({"t": column}), "json")), convert_dates=False, dtype=False
         )
         assert [None if pd.isna(text) else text for text in records["t"]] == expected
+
+
+@pytest.mark.parametrize("kind", ["i2", "u4", "i8", "f4", "f8"])
+def test_parquet_has_numbers_of_the_other_byte_order(kind: str) -> None:
+    frame = pd.DataFrame({"a": np.array([1, 2], dtype=f">{kind}")})
+    read = pd.read_parquet(io.BytesIO(written(frame, "parquet")))
+    assert_frame_equal(read, pd.DataFrame({"a": np.array([1, 2], dtype=kind)}))
+
+
+@pytest.mark.parametrize("other", [dateutil.tz.tzoffset(None, 7200), dt.timezone(dt.timedelta(hours=2)), None])
+def test_parquet_has_times_with_offsets_of_dateutil_as_texts(other: dt.tzinfo | None) -> None:
+    cells = [dt.datetime(2024, 1, 1, tzinfo=zone) for zone in (dateutil.tz.tzoffset(None, 3600), other)]
+    frame = pd.DataFrame({"a": pd.Series(cells, dtype=object)})
+    read = pd.read_parquet(io.BytesIO(written(frame, "parquet")))
+    assert read["a"].tolist() == [cell.isoformat() for cell in cells]
+
+
+@pytest.mark.parametrize("kind", [pa.decimal128(5, -2), pa.decimal256(5, -2), pa.decimal128(38, -3)], ids=str)
+def test_parquet_has_decimals_of_negative_scale(kind: pa.DataType) -> None:
+    table = pa.table({"a": pa.array([decimal.Decimal(12000), None], kind)})
+    read = pyarrow.parquet.read_table(io.BytesIO(written(table, "parquet")))
+    assert read.column("a").to_pylist() == [decimal.Decimal(12000), None]
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone", "cell"),
+    [
+        ("1900-01-01", "Europe/Amsterdam", "1900-01-01T00:00:00+00:19:32"),
+        ("1971-01-01", "Africa/Monrovia", "1971-01-01T00:00:00-00:44:30"),
+        ("2024-01-01", "Europe/Amsterdam", "2024-01-01 00:00:00+0100"),
+        ("1950-01-01", "Asia/Kolkata", "1950-01-01 00:00:00+0530"),
+        ("1900-01-01", "UTC", "1900-01-01 00:00:00Z"),
+    ],
+)
+def test_csv_keeps_the_seconds_of_offsets_before_there_were_zones(moment: str, zone: str, cell: str) -> None:
+    column = pd.Series(pd.DatetimeIndex([moment], tz=zone).as_unit("s"))
+    for frame in (pd.DataFrame({"a": column}), pa.table({"a": pa.array(column)})):
+        assert written(frame, "csv").decode().replace('"', "") == f"a\n{cell}\n"
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")

@@ -36,15 +36,17 @@ ROWS: Final[dict[str, Rows]] = {
 }
 
 LOST_BY_THE_WRITER: Final[dict[str, set[str]]] = {
-    "Parquet": {"timestamp s"},
+    "Parquet": {"timestamp s", "categories of moments"},
     "ORC": {
         "uint8", "uint16", "uint32", "uint64", "float16", "string_view", "categories", "dictionary of integers",
         "time32 s", "time64 us", "duration s", "duration us", "duration ns", "UUID", "bool8", "periods", "intervals",
         "nothing", "timestamp s", "timestamp ms", "timestamp us", "timestamp ns", "timestamp us UTC", "nanoseconds",
         "timestamp ns Asia/Kolkata", "list of moments", "date64", "fixed binary",
+        "categories of moments", "list of local moments",
     },
     "PyGraphistry, pandas": {
         "list of integers", "struct", "map", "string_view", "UUID", "bool8", "dictionary of integers",
+        "categories of moments", "list of local moments",
     },
 }  # fmt: skip
 """Columns that the program on the client's side cannot write, or changes before the server gets them."""
