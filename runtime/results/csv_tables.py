@@ -128,7 +128,8 @@ def _has_offset_of_seconds(column: Column) -> bool:
     if not types.is_timestamp(kind) or kind.tz in (None, "UTC") or kind.tz[:1] in ("+", "-"):
         return False
     try:
-        early = pc.filter(column, pc.less(column, pa.scalar(_LAST_SUCH_OFFSET, pa.timestamp("s")).cast(kind)))
+        is_early: Any = pc.less(column, pa.scalar(_LAST_SUCH_OFFSET, pa.timestamp("s")).cast(kind))
+        early = pc.filter(column, is_early)
         offsets = pc.subtract(pc.local_timestamp(early).cast(pa.int64()), early.cast(pa.int64()))
     except REFUSALS:
         return True  # a zone or a time that Arrow does not know

@@ -43,7 +43,8 @@ def converted(name: str, column: AnyChunks, dtype: str, spelling: Spelling) -> A
         if not set(extremes.values()) <= {0, 1, None}:
             raise _refusal(name, dtype, "a value is neither 0 nor 1")
     converted = _cast(name, column, dtype)
-    if pa.types.is_floating(target) and pa.types.is_floating(column.type) and _count_infinite(column, converted):
+    are_floats = pa.types.is_floating(target) and pa.types.is_floating(column.type)
+    if are_floats and _count_infinite(converted) > _count_infinite(column):
         raise _refusal(name, dtype, "a number is too large for it")
     return converted.dictionary_encode() if dtype == dtypes.CATEGORY else converted
 
@@ -51,7 +52,8 @@ def converted(name: str, column: AnyChunks, dtype: str, spelling: Spelling) -> A
 def _number(name: str, column: AnyChunks, dtype: str, spelling: Spelling) -> AnyChunks:
     trimmed: AnyChunks = pc.utf8_trim_whitespace(column)
     whole = pa.types.is_integer(dtypes.arrow_type(dtype))
-    refused: AnyChunks = pc.filter(trimmed, pc.invert(spelling.is_number(trimmed, whole=whole))).drop_null()
+    is_other: AnyChunks = pc.invert(spelling.is_number(trimmed, whole=whole))
+    refused: AnyChunks = pc.filter(trimmed, is_other).drop_null()
     if len(refused):
         raise _refusal(name, dtype, f"{refused[0].as_py()[:60]!r} is no {'whole ' if whole else ''}number")
     numbers = _cast(name, spelling.plain(trimmed), dtype)
@@ -60,9 +62,9 @@ def _number(name: str, column: AnyChunks, dtype: str, spelling: Spelling) -> Any
     return numbers
 
 
-def _count_infinite(before: AnyChunks, after: AnyChunks) -> int:
-    """Return how many numbers became infinite."""
-    return sum(int(pc.sum(pc.is_inf(column)).as_py() or 0) * sign for column, sign in ((after, 1), (before, -1)))
+def _count_infinite(numbers: AnyChunks) -> int:
+    is_infinite: AnyChunks = pc.is_inf(numbers)
+    return int(pc.sum(is_infinite, min_count=0).as_py())
 
 
 def _cast(name: str, column: AnyChunks, dtype: str) -> AnyChunks:

@@ -80,8 +80,9 @@ def _refuse_half_dates(name: str, plain: AnyChunks) -> None:
     if not pc.all(is_whole, skip_nulls=True, min_count=0).as_py():
         begins_with_clock: AnyChunks = _matches(plain, r"^[0-9]{1,2}:")
         has_year = pc.and_(_matches(without_clock, _YEAR), pc.invert(begins_with_clock))
-        is_half: AnyChunks = pc.filter(plain, pc.invert(pc.or_(is_whole, has_year)))
-        found = is_half.drop_null().slice(0, 1).to_pylist()
+        is_half: AnyChunks = pc.invert(pc.or_(is_whole, has_year))
+        half: AnyChunks = pc.filter(plain, is_half)
+        found = half.drop_null().slice(0, 1).to_pylist()
         if found:
             raise _refusal(name, f"{found[0][:60]!r} is no date with a year")
     too_fine: AnyChunks = pc.filter(plain, _matches(plain, _BELOW_NANOSECONDS))

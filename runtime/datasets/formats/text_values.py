@@ -119,7 +119,8 @@ def _integers(plain: AnyChunks, column: AnyChunks) -> AnyChunks:
 
 def overflow(trimmed: AnyChunks, numbers: AnyChunks) -> bool:
     """Return whether a number became infinite, though it was not written so."""
-    infinite: AnyChunks = pc.filter(trimmed, pc.is_inf(numbers))
+    is_infinite: AnyChunks = pc.is_inf(numbers)
+    infinite: AnyChunks = pc.filter(trimmed, is_infinite)
     return not _all(_matches(infinite, _NOT_FINITE))
 
 

@@ -17,7 +17,7 @@ FAR = datetime.datetime(9999, 12, 31)
 
 def _old(table: pa.Table) -> bytes:
     sink = io.BytesIO()
-    pq.write_table(table, sink, use_deprecated_int96_timestamps=True, compression="NONE")
+    pq.write_table(table, sink, use_deprecated_int96_timestamps=True, compression="none")
     return sink.getvalue()
 
 

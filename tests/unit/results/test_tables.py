@@ -8,7 +8,7 @@ import pathlib
 import uuid
 from typing import Any
 
-import dateutil.tz
+import dateutil.tz  # type: ignore[import-untyped]  # its stubs are not installed
 import numpy as np
 import orjson
 import pandas as pd
