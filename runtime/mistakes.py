@@ -51,6 +51,12 @@ _A_PLOTTER: Final = re.compile(
     r"'Plotter' object (is not (subscriptable|iterable)|has no attribute '(nodes|edges)_?(df|frame|table)?')|"
     r"object of type 'Plotter' has no len\(\)|\.(nodes|edges)\(\) missing 1 required positional argument"
 )
+_A_METHOD: Final = re.compile(
+    r"^'(function|method)' object (has no attribute|is not subscriptable|is not iterable)|"
+    r"^object of type '(function|method)' has no len\(\)"
+)
+_NODES: Final = re.compile("_nodes")
+_METHODS: Final = re.compile(r"\.(nodes|edges)\b")
 
 
 def no_library(name: str) -> str:
@@ -79,10 +85,10 @@ def advice_on_mistake(exc: BaseException) -> str | None:
 
 def _on_type(exc: BaseException, message: str) -> str | None:
     if "'NoneType'" in message:
-        return NO_NODES if _mentions_nodes() else None
+        return NO_NODES if _mentions(_NODES) else None
     if "'NAType'" in message or message == "boolean value of NA is ambiguous":
         return MISSING
-    if _A_PLOTTER.search(message):
+    if _A_PLOTTER.search(message) or (_A_METHOD.search(message) and _mentions(_METHODS)):
         return TABLES
     found = _ATTRIBUTE.match(message)
     if found is not None and found[1] in ("DataFrame", "Series"):
@@ -111,8 +117,9 @@ def _is_raised_by_source(exc: BaseException) -> bool:
     return last is not None and last.f_code.co_filename == FILENAME
 
 
-def _mentions_nodes() -> bool:
-    return any("_nodes" in line for line in linecache.getlines(FILENAME))
+def _mentions(pattern: re.Pattern[str]) -> bool:
+    """Return True if a line of the source has a match."""
+    return any(map(pattern.search, linecache.getlines(FILENAME)))
 
 
 def _frames(exc: BaseException) -> Iterator[FrameType]:

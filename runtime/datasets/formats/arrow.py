@@ -1,12 +1,14 @@
 """Arrow IPC, the file format and the stream format, told apart by their first bytes (protocol 2.2)."""
 
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.options import Options, refuse_unknown
 from runtime.errors import InvalidTable
+
+_EXTENSION_IN_DICTIONARY: Final = "Ran out of field metadata"  # Arrow writes such columns, and cannot read them
 
 
 def read(body: Body, options: Options) -> pa.Table:
@@ -25,6 +27,11 @@ def read(body: Body, options: Options) -> pa.Table:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
         # The last three come from pandas, which reads the parameters of its own extension types.
+        if _EXTENSION_IN_DICTIONARY in str(error):
+            raise InvalidTable(
+                "a column has categories that Arrow does not read, such as the intervals of pd.cut; send it as text, "
+                "with .astype(str)"
+            ) from error
         if is_file:
             raise InvalidTable(f"the Arrow file is truncated or damaged: {str(error)[:300]}") from error
         raise InvalidTable(

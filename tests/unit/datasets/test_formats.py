@@ -32,6 +32,13 @@ def _stream(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
+def _arrow_file(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
 def _parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, row_group_size=2)
@@ -172,3 +179,10 @@ def test_damaged_bytes_are_refused_or_read_but_never_raise_otherwise(
         upload(bytes(content), "parquet" if encode is _parquet else "arrow")
     except InvalidTable as error:
         assert error.message
+
+
+@pytest.mark.parametrize("write", [_stream, _arrow_file])
+def test_categories_that_arrow_does_not_read_are_named(upload: Upload, write: Callable[[pa.Table], bytes]) -> None:
+    table = pa.Table.from_pandas(pd.DataFrame({"age": pd.cut([1, 2, 3], 2)}))
+    with pytest.raises(InvalidTable, match=r"such as the intervals of pd\.cut; send it as text"):
+        upload(write(table), "arrow")

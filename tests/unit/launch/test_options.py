@@ -1,3 +1,4 @@
+import runpy
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,11 @@ def test_variables_that_name_nothing_are_told_and_those_of_the_client_are_not() 
 )
 def test_the_url_for_this_machine_is_one_that_it_can_reach(host: str, url: str) -> None:
     assert read_options({"GRAPHSIDE_HOST": host}).url == url
+
+
+@pytest.mark.parametrize("argument", ["--help", "--port=9000"])
+def test_arguments_do_not_start_a_server(argument: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.launch.serve", lambda environment: pytest.fail("a server was started"))
+    monkeypatch.setattr("sys.argv", ["launch", argument])
+    with pytest.raises(SystemExit, match="takes no arguments; set environment variables"):
+        runpy.run_module("deployments.launch", run_name="__main__")
