@@ -20,13 +20,17 @@ from runtime.task import CPU_ENGINE, EngineName, TaskSpec
 log = logging.getLogger("graphside.engine")
 
 IDLE_S: Final = 60.0
-"""Spare seats of a dataset that nobody used for this long are closed. Each takes 1 MB."""
+"""Spare seats of a dataset that nobody used for this long are closed. Each takes ``SPARE_BYTES``."""
 
 REFILL_DELAY_S: Final = 0.002
 """Pause before spare seats are made. A fork takes 5 ms of a core, and the answer that was just made goes out first."""
 
-HOLDER_BYTES: Final = 2 * 1024 * 1024
-"""Cost of a holder besides its dataset: page tables, and the pages that it changes after the fork."""
+HOLDER_BYTES: Final = 10 * 1024 * 1024
+"""Cost of a holder besides its dataset: page tables, and the pages that it changes after the fork. If the cache counted
+less, small datasets could fill the machine's memory within its budget."""
+
+SPARE_BYTES: Final = 2 * 1024 * 1024
+"""Cost of a spare seat."""
 
 
 class PandasDataset:
@@ -49,7 +53,8 @@ class PandasDataset:
         self._idle: asyncio.TimerHandle | None = None
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()  # the loop holds only weak references
-        self.charge_bytes = source.byte_count + holder.anonymous_bytes + HOLDER_BYTES
+        own_bytes = HOLDER_BYTES + settings.spares * SPARE_BYTES
+        self.charge_bytes = source.byte_count + holder.anonymous_bytes + own_bytes
         self.load_s = holder.load_s
 
     @property

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -124,6 +125,25 @@ def test_the_kernel_ends_a_run_for_memory_before_its_holder_and_that_before_the_
     eventually(lambda: any(seats(holder) for holder in holders(own_rig)))
     eventually(lambda: {score(holder) for holder in holders(own_rig)} == {100})
     assert {found for holder in holders(own_rig) for found in seats(holder)} <= {1000}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may measure processes that hide their memory")
+def test_small_datasets_take_no_more_memory_than_the_cache_counts_for_them(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig()
+
+    def taken() -> int:
+        template = psutil.Process(rig.template.pid)
+        found = 0
+        for process in (template, *template.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # a seat that ended meanwhile
+                found += process.memory_full_info().pss
+        return found
+
+    rig.run(rig.dataset(), COUNT)
+    before, counted = taken(), rig.executor.cache.used_bytes
+    for _ in range(8):
+        rig.run(rig.dataset(), COUNT)
+    eventually(lambda: taken() - before <= rig.executor.cache.used_bytes - counted)  # when the last seats have ended
 
 
 def test_a_file_descriptor_is_given_back_for_each_one_taken(own_rig: Rig) -> None:
