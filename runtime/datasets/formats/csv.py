@@ -100,7 +100,7 @@ def read(body: Body, options: Options) -> pa.Table:
     encoding = charsets.checked(text(options, "encoding"))
     separator = Separator.asked(options)
     separator.refuse_wide(body, options)
-    if "sep" not in options and "delimiter" not in options:
+    if not text(options, "sep") and not text(options, "delimiter"):  # null and "" name none, as in ``Separator``
         separators.refuse_other(body, encoding)
     body, options = separators.with_blank_lines(body, options, separator, encoding)
     bounds.check_columns(len(words(options, "names") or ()))
