@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from runtime.datasets.pandas_schema import PandasNote
+
 import_module("pandas.core.arrays.arrow.extension_types")  # registers the types of periods and intervals with pyarrow
 
 
@@ -23,6 +25,16 @@ def to_series(table: pa.Table) -> "pd.Series[Any]":
         return pd.Series(column.to_pylist(), dtype=object, name=name)
     nested = pa.types.is_nested(column.type)
     return table.to_pandas(use_threads=False, integer_object_nulls=nested).iloc[:, 0]
+
+
+def single_column(table: pa.Table, position: int, note: PandasNote) -> pa.Table:
+    """Return a column as a table of its own. ``note``: that of the table, of which the column keeps its own entry.
+
+    pyarrow reads the whole note at every conversion, which takes long if a note of many columns comes with each.
+    """
+    described = table.schema.field(position)
+    schema = pa.schema([described]).with_metadata(note.metadata([described.name]) or {})
+    return pa.Table.from_arrays([table.column(position)], schema=schema)
 
 
 def is_zoned(given: Any) -> bool:  # Any: pa.DataType, whose stubs lack attributes

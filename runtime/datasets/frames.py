@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from runtime.datasets.conversion import to_series
+from runtime.datasets.conversion import single_column, to_series
+from runtime.datasets.pandas_schema import PandasNote
 from runtime.errors import DatasetUnreadable
 
 AnyArray = Any  # pa.Array: its stubs have no useful element type
@@ -60,7 +61,10 @@ def map_frame(descriptor: int) -> pd.DataFrame:
         outline = table.slice(0, 0).to_pandas(use_threads=False)
         if len(outline.columns) != batch.num_columns or not isinstance(outline.index, pd.RangeIndex):
             raise DatasetUnreadable("the stored table describes an index")
-        columns = {position: _column(region, table, position, dtype) for position, dtype in enumerate(outline.dtypes)}
+        note = PandasNote.of(table.schema.metadata)
+        columns = {
+            position: _column(region, table, position, dtype, note) for position, dtype in enumerate(outline.dtypes)
+        }
         frame = pd.DataFrame(columns, index=pd.RangeIndex(batch.num_rows), copy=False)
     except MemoryError:
         raise
@@ -114,7 +118,9 @@ def _only_batch(region: mmap.mmap) -> pa.RecordBatch:
     return batch
 
 
-def _column(region: mmap.mmap, table: pa.Table, position: int, dtype: Any) -> Any:  # Any: numpy, pandas
+def _column(
+    region: mmap.mmap, table: pa.Table, position: int, dtype: Any, note: PandasNote
+) -> Any:  # Any: numpy, pandas
     """Return one column: over the map if Arrow and pandas lay it out the same way, else converted."""
     array: AnyArray = table.column(position).chunk(0)
     if isinstance(dtype, pd.StringDtype) and pa.types.is_large_string(array.type):
@@ -129,7 +135,7 @@ def _column(region: mmap.mmap, table: pa.Table, position: int, dtype: Any) -> An
         values = _over_map(region, array, dtype.numpy_dtype)
         if values is not None:
             return dtype.construct_array_type()(values, _mask(array), copy=False)
-    series = to_series(table.select([position]))
+    series = to_series(single_column(table, position, note))
     # pyarrow returns the codes of categories read-only; those of an ordinary frame are writable.
     return series.copy() if isinstance(dtype, pd.CategoricalDtype) else series
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runtime.datasets.conversion import to_series
+from runtime.datasets.conversion import single_column, to_series
 from runtime.datasets.extension_types import without_extension
 from runtime.datasets.formats.bounds import MAX_DEPTH
 from runtime.datasets.pandas_schema import NULLABLE_INTEGERS, PandasNote
@@ -319,9 +319,10 @@ def _refusal_by_pandas(table: pa.Table) -> InvalidTable | None:
     Values are tried only in columns whose conversion can fail: dates (beyond the year 9999), times (of nanoseconds),
     nested values, and dtypes that a pandas note from outside names.
     """
+    note = PandasNote.of(table.schema.metadata)
     for position, field in enumerate(table.schema):
         try:
-            column = table.select([position])
+            column = single_column(table, position, note)
             dtype = to_series(column.slice(0, 0)).dtype
             if not (_may_fail(field.type) or (_is_named_by_note(dtype) and field.type not in NULLABLE_INTEGERS)):
                 continue
