@@ -90,7 +90,8 @@ def test_a_failing_task_shows_what_it_printed_and_the_line_that_failed(
         ">    5 |     return g._edges['nothing']",
         "       |            ^^^^^^^^^^^^^^^^^^^",
     ]
-    assert lines[-1].startswith("graphside: TaskError: KeyError: 'nothing' (run ")
+    columns = "(the columns of this table are 's', 'd', 'w')"
+    assert lines[-1].startswith(f"graphside: TaskError: KeyError: 'nothing' {columns} (run ")
 
 
 def test_a_source_that_does_not_compile_has_a_caret(as_alice: Command, people: str) -> None:

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.e2e
 FAILING: list[tuple[str, str]] = [
     (
         "def task(g):\n    print('so far')\n    return g._edges['nope']",
-        "KeyError: 'nope'\n  line 3, in task: return g._edges['nope']\nend of stdout:\n  so far",
+        "KeyError: 'nope' (the columns of this table are 's', 'd', 'w')\n"
+        "  line 3, in task: return g._edges['nope']\nend of stdout:\n  so far",
     ),
     ("def task(g:\n    return 1", "  line 1: def task(g:"),
     ("import os\ndef task(g): os.fork()", "(tasks start no processes: use"),
