@@ -111,7 +111,7 @@ class TrafficSettings(_Frozen):
     requests: int = Field(
         1000,
         ge=10,
-        description="Requests in progress; one address has at most nine tenths, callers without a log-in at most half.",
+        description="Requests in progress; the last tenth is for addresses with few, half for callers with a log-in.",
     )
     arriving: int = Field(256, ge=2, description="Requests whose bodies are still arriving.")
     arriving_per_sender: int = Field(64, ge=1, description="The same of one user, or of one address before a log-in.")

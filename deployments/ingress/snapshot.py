@@ -34,6 +34,7 @@ class Snapshot:
         self._threads = threads
         self._version: int | None = None
         self._answers: dict[Hashable, Any] = {}
+        self._sizes: dict[Hashable, int] = {}
         self._bytes = 0
         self._poller: asyncio.Task[None] | None = None
         self._tell: list[Callable[[], None]] = []
@@ -50,6 +51,7 @@ class Snapshot:
     def forget(self) -> None:
         """Forget everything: this process has just written."""
         self._answers = {}
+        self._sizes = {}
         self._bytes = 0
         for tell in self._tell:
             tell()
@@ -61,17 +63,26 @@ class Snapshot:
     async def get(self, key: Hashable, ask: Callable[[], T], size: Callable[[T], int] | None = None) -> T:
         """Return the remembered answer for ``key``, else call ``ask`` in a thread. Exceptions are not remembered.
 
-        ``size`` tells the bytes of an answer that can be long.
+        ``size`` tells the bytes of an answer that can be long. Where these are too many together, the oldest go.
         """
-        answers = self._answers
+        answers, sizes = self._answers, self._sizes
         if key in answers:
             return cast(T, answers[key])
         answer = await self._threads.catalog.call(ask)
-        self._bytes += 0 if size is None else size(answer)
-        if len(answers) >= MOST_ENTRIES or self._bytes > MOST_BYTES:
+        if answers is not self._answers or key in answers:
+            return answer  # it may be old already, or another call remembered it
+        if len(answers) >= MOST_ENTRIES:
             answers.clear()
+            sizes.clear()
             self._bytes = 0
-        answers[key] = answer  # into the dict from before: if it was forgotten meanwhile, so is this answer
+        answers[key] = answer
+        if size is not None:
+            sizes[key] = size(answer)
+            self._bytes += sizes[key]
+            while self._bytes > MOST_BYTES:
+                oldest = next(iter(sizes))
+                self._bytes -= sizes.pop(oldest)
+                del answers[oldest]
         return answer
 
     async def _poll(self) -> None:

@@ -1,8 +1,8 @@
 """Bounds how many requests are in this replica at a time: in all, from one address, and of callers without a log-in.
 
 A request holds its place from its head to the last byte of its answer. One that finds no place is answered at once with
-503, before its body is read. Callers who have not proved who they are leave half of the places to those who have. An
-address (IPv6: a site) leaves a tenth of the places to others, and a tenth of that half.
+503, before its body is read. Callers who have not proved who they are leave half of the places to those who have. The
+last tenth of the places, and of that half, is for addresses (IPv6: sites) that hold less than a tenth.
 """
 
 from collections import Counter
@@ -67,7 +67,7 @@ class _Places:
 
     def __init__(self, most: int, whose: str = "") -> None:
         self._most = most
-        self._most_of_one = max(1, most - most // 10)
+        self._tenth = most // 10
         self._whose = whose
         self._count = 0
         self._by_site: Counter[str] = Counter()
@@ -75,11 +75,11 @@ class _Places:
     def take(self, site: str) -> "_Place":
         """Return a place, which is given back at the end of a block. Raise ``TooManyRequests``, ``Overloaded``."""
         own = self._by_site.get(site, 0)
-        if own >= self._most_of_one:
-            text = f"{own} requests{self._whose} from your address are in progress"
+        if self._tenth and own >= self._tenth and self._count >= self._most - self._tenth:
+            text = f"the server is busy, and {own} requests{self._whose} from your address are in progress"
             raise TooManyRequests(
                 f"{text}; wait for their answers, then try again", limit_name="requests_of_an_address",
-                limit=self._most_of_one, observed=own, retry_after_s=1,
+                limit=own, observed=own, retry_after_s=1,
             )  # fmt: skip
         if self._count >= self._most:
             text = f"the server is busy ({self._count} requests{self._whose} are in progress); try again later"

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from runtime.datasets.formats import dtypes
 from runtime.datasets.formats.columns import refuse_missing
-from runtime.datasets.formats.text_values import Spelling, overflow
+from runtime.datasets.formats.text_values import Spelling, exact_below, overflow
 from runtime.errors import InvalidTable
 
 AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would help here
@@ -57,9 +57,21 @@ def _number(name: str, column: AnyChunks, dtype: str, spelling: Spelling) -> Any
     if len(refused):
         raise _refusal(name, dtype, f"{refused[0].as_py()[:60]!r} is no {'whole ' if whole else ''}number")
     numbers = _cast(name, spelling.plain(trimmed), dtype)
-    if pa.types.is_floating(numbers.type) and overflow(trimmed, numbers):
-        raise _refusal(name, dtype, "a number is too large for it")
+    if pa.types.is_floating(numbers.type):
+        if overflow(trimmed, numbers):
+            raise _refusal(name, dtype, "a number is too large for it")
+        _refuse_changed(name, trimmed, numbers, dtype, spelling)
     return numbers
+
+
+def _refuse_changed(name: str, texts: AnyChunks, numbers: AnyChunks, dtype: str, spelling: Spelling) -> None:
+    """Refuse whole numbers that the type has not exactly. It has all of them up to a bound."""
+    is_far: AnyChunks = pc.greater_equal(pc.abs(numbers), pa.scalar(exact_below(numbers.type), numbers.type))
+    is_candidate: AnyChunks = pc.and_(is_far, spelling.is_number(texts, whole=True))
+    candidates: AnyChunks = spelling.plain(pc.filter(texts, is_candidate))
+    for text, number in zip(candidates, pc.filter(numbers, is_candidate), strict=True):
+        if int(text.as_py()) != number.as_py():
+            raise _refusal(name, dtype, f"{text.as_py()[:60]!r} would change; without dtype it stays as it is")
 
 
 def _count_infinite(numbers: AnyChunks) -> int:

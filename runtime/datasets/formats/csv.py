@@ -146,7 +146,7 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
         name
         for name, column in zip(table.column_names, table.columns, strict=True)
         if (name not in asked and text_values.is_doubtful(column, odd))
-        or (name in asked and text_values.has_infinity(column))
+        or (name in asked and text_values.has_far_number(column))
     ]
     if doubtful:
         plain = _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string()))

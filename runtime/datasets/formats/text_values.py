@@ -95,16 +95,25 @@ def is_doubtful(column: AnyChunks, odd: OddNumbers) -> bool:
         return True
     if not pa.types.is_floating(given):
         return False
-    extremes: Any = pc.min_max(column).as_py()
-    if any(value is not None and abs(value) >= EXACT_FLOAT for value in extremes.values()):
+    if _reaches(column, EXACT_FLOAT):
         return True
     # Arrow makes floats of a column with +5.
     return odd.plus_signs and bool(pc.all(pc.equal(pc.trunc(column), column)).as_py())
 
 
-def has_infinity(column: AnyChunks) -> bool:
-    """Return whether a column of floats has infinity, which may have been a number that no float holds."""
-    return pa.types.is_floating(column.type) and bool(pc.any(pc.is_inf(column)).as_py())
+def has_far_number(column: AnyChunks) -> bool:
+    """Return whether a column of floats has infinity, or a number that may have been another whole number."""
+    return pa.types.is_floating(column.type) and _reaches(column, exact_below(column.type))
+
+
+def exact_below(floats: pa.DataType) -> float:
+    """Return the number below which a floating type has each whole number."""
+    return 2.0**24 if floats == pa.float32() else EXACT_FLOAT
+
+
+def _reaches(column: AnyChunks, bound: float) -> bool:
+    extremes: Any = pc.min_max(column).as_py()
+    return any(value is not None and abs(value) >= bound for value in extremes.values())
 
 
 def _integers(plain: AnyChunks, column: AnyChunks) -> AnyChunks:

@@ -65,6 +65,8 @@ def test_a_number_that_no_float_holds_is_text(
         ("300", "int8", "column 'a' cannot be read as int8: '300' does not fit"),
         ("1e400", "float64", "a number is too large for it"),
         ("1e39", "float32", "a number is too large for it"),
+        ("9007199254740993", "float64", "'9007199254740993' would change; without dtype it stays as it is"),
+        ("-16777217", "float32", "would change"),
         ("1", "bool", "neither true nor false"),
     ],
 )

@@ -41,6 +41,25 @@ async def test_what_is_remembered_is_forgotten_if_the_catalog_does_not_say_that_
         snapshot.close()
 
 
+async def test_one_users_long_answers_do_not_drive_out_what_others_need(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.ingress.snapshot.MOST_BYTES", 100)
+    snapshot = Snapshot(site.services.catalog, site.services.threads)
+    asked: list[str] = []
+
+    async def get(key: str) -> None:
+        def answer() -> str:
+            asked.append(key)
+            return "x" * 40
+
+        await snapshot.get(key, answer, None if key == "short" else len)
+
+    for key in ("short", "a", "b", "c", "short", "b", "c", "a"):
+        await get(key)
+    assert asked == ["short", "a", "b", "c", "a"]
+
+
 async def test_the_check_of_readiness_has_a_deadline(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = threading.Event()
     monkeypatch.setattr("deployments.ingress.routes.health.READY_WITHIN_S", 0.01)

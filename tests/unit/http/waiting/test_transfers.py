@@ -221,6 +221,17 @@ async def test_bodies_that_never_come_do_not_keep_others_out(handler: Handler) -
         await connection.answered()
 
 
+async def test_the_last_tenth_of_the_places_is_for_addresses_that_hold_less_than_a_tenth(handler: Handler) -> None:
+    handler.free.clear()
+    app = app_of(handler, **NEVER, requests=20)
+    busy = [Connection(app, "/", method="GET", address=f"198.51.100.{number % 2}") for number in range(18)]
+    for address in ("198.51.100.0", "198.51.100.1"):
+        assert (await Connection(app, "/", method="GET", address=address).answered()).status == 429
+    quiet = Connection(app, "/", method="GET", address="198.51.100.2")
+    handler.free.set()
+    assert {(await connection.answered()).status for connection in (*busy, quiet)} == {200}
+
+
 async def test_requests_in_progress_are_bounded_and_an_address_leaves_some_to_others(handler: Handler) -> None:
     handler.free.clear()
     app = app_of(handler, **NEVER, requests=10)
