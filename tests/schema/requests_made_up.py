@@ -33,6 +33,7 @@ NOT_EVERY_VALID_BODY_WORKS: Final = {
     "auth_verify": "a token that does not count is 400 (protocol 1.4)",
     "flags_set_flag": "which of the four scopes go together is said in words",
     "admin_add_user": "names are normalised before they are looked at, and a password is counted in bytes too",
+    "flags_add_group": "letters of a new group's name are in everyday use, and of one script in each word",
     "admin_set_password": "the current one must be right where it is sent",
     "python_run": "the source must be Python with a task, and the task must work",
     "python_run_api_v2_etl_datasets_dataset_id_python": "the same",
