@@ -126,7 +126,7 @@ class TestDatasets:
     def test_a_run_that_outlives_its_dataset_has_it_to_its_end(self, device_rig: DeviceRig) -> None:
         rig, source = device_rig.rig, device_rig.rig.dataset()
         run = rig.begin(source, "import time\ndef task(g):\n    time.sleep(0.5)\n    return len(g._edges)")
-        eventually(lambda: rig.executor.running)
+        eventually(lambda: rig.executor.cache.dataset_ids)
         rig.wait(rig.executor.evict(source.dataset_id))
         assert answer(run.result(WITHIN_S)[0]) == 3
         eventually(lambda: not device_rig.driver.live and not device_rig.engine.blocks.used_bytes)
