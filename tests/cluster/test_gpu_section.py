@@ -47,7 +47,7 @@ def test_the_start_says_in_one_line_that_there_is_no_gpu_runner(without: LiveSer
     told = [line for line in without.output.splitlines() if "no GPU runner" in line]
     assert len(told) == 1
     assert "no NVIDIA driver" in told[0]
-    assert told[0].endswith("; tasks run on the CPU meanwhile")
+    assert told[0].endswith("; until there is one, tasks run on the CPU")
     assert "graphside ready" in without.output
 
 
