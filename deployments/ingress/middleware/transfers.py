@@ -20,7 +20,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.errors import BodyTooSlow
-from deployments.ingress.middleware.arrivals import Arrivals, Arriving
+from deployments.ingress.giving_way import Held
+from deployments.ingress.middleware.arrivals import Arrivals
 from deployments.ingress.middleware.looks import Looks
 from deployments.ingress.sender import current_sender
 from deployments.settings import TrafficSettings
@@ -135,7 +136,7 @@ class _Transfer:
         self._clock = asyncio.get_running_loop().time
         self._since = 0.0
         self._until = math.inf  # the other side has to move till then; without an end while it is our turn
-        self._arriving: Arriving | None = None
+        self._arriving: Held | None = None
         self._reader: asyncio.Task[object] | None = None
         self._reader_cancels = 0
         self._ended: Exception | None = None

@@ -58,7 +58,7 @@ async def test_large_bodies_that_stop_give_way_to_others(tmp_path: Path) -> None
         stalled = [Connection(server, "/api/v2/upload/datasets/", **token) for _ in range(4)]
         for connection in stalled:
             connection.body(b" " * 100_000)  # of a body without a length, which may become as long as the limit
-        await eventually_async(lambda: services.bodies._all == 16 * MIB)
+        await eventually_async(lambda: services.bodies.byte_count == 16 * MIB)
         made = await http.post("/api/v2/upload/datasets/", content=orjson.dumps({"metadata": {}, "x": "y" * MIB}))
         assert made.status_code == 201, made.text
         await eventually_async(lambda: any(connection.task.done() for connection in stalled))
@@ -66,4 +66,4 @@ async def test_large_bodies_that_stop_give_way_to_others(tmp_path: Path) -> None
         for connection in stalled:
             connection.leave()
             await connection.answered()
-        assert services.bodies._all == 0
+        assert services.bodies.byte_count == 0
