@@ -17,6 +17,7 @@ from deployments.ingress.problems import sentence_of
 from deployments.ingress.sender import current_sender
 from deployments.ingress.services import services_of
 from runtime.datasets.file_types import COMPRESSIONS
+from runtime.json_outline import outside_of_texts
 
 MOST_CONTAINERS: Final = 20_000
 """The most lists and objects in a body. More would hold the interpreter for seconds while they are made."""
@@ -129,10 +130,10 @@ def _checked_count(data: bytes, most_items: int) -> int:
     """
     containers, items = _counts(data)
     if containers > MOST_CONTAINERS or items > most_items:
-        plain = data.replace(rb"\\", b"").replace(rb"\"", b"")
-        if plain.count(b'"') > 4 * (most_items + MOST_CONTAINERS):  # an item has a key and a value at most
+        outside = outside_of_texts(data, 2 * (most_items + MOST_CONTAINERS))  # an item has a key and a value at most
+        if outside is None:
             raise _too_many_items(most_items)
-        containers, items = _counts(b"".join(plain.split(b'"')[::2]))  # what is outside of texts
+        containers, items = _counts(outside)
     if containers > MOST_CONTAINERS:
         raise InvalidRequest(f"the body has {containers} lists and objects; at most {MOST_CONTAINERS} are allowed")
     if items > most_items:

@@ -21,6 +21,8 @@ from typing import Any, Final
 
 import orjson
 
+from runtime.json_outline import outside_of_texts
+
 Message = dict[str, Any]
 
 PACKET_BYTES: Final = 64 * 1024
@@ -178,11 +180,10 @@ def _check_items(data: bytes) -> None:
     """Raise ``ProtocolError`` if a frame from below has too many items, before any of them is made."""
     if len(data) <= _SURELY_FEW:
         return
-    plain = data.replace(rb"\\", b"").replace(rb"\"", b"")
-    if plain.count(b'"') > 4 * MOST_ITEMS:  # an item has a key and a value at most
+    outside = outside_of_texts(data, 2 * MOST_ITEMS)  # an item has a key and a value at most
+    if outside is None:
         raise ProtocolError("too many texts")
-    outside_of_texts = b"".join(plain.split(b'"')[::2])
-    if sum(map(outside_of_texts.count, (b",", b"[", b"{"))) > MOST_ITEMS:
+    if sum(map(outside.count, (b",", b"[", b"{"))) > MOST_ITEMS:
         raise ProtocolError("too many items")
 
 
