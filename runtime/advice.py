@@ -9,10 +9,11 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from types import TracebackType
+from itertools import islice
 from typing import Final
 
-from runtime.mistakes import advice_on_mistake, no_library
+from runtime.exception_slots import entries_of, slot
+from runtime.mistakes import MOST_FRAMES, advice_on_mistake, no_library
 from runtime.source import FILENAME
 from runtime.task import GPU_ENGINE, send_with
 from runtime.text import legal_text, type_name
@@ -28,7 +29,6 @@ THREADS: Final = "a run has a limit of threads: use fewer, or ask for more with 
 _SERVERS_OWN: Final = frozenset({"auth", "catalog", "deployments", "runtime", "ray"})
 _OF_DEVICES: Final = frozenset({"cudf", "cupy", "cuml", "cugraph", "cuxfilter", "dask_cudf", "rmm"})
 _CHAIN: Final = 20
-_FRAMES: Final = 200
 
 _CONNECTIONS: Final = re.compile(r"(requests|urllib3|httpx|httpcore|aiohttp|urllib)\..*(Connect|Resolution|URLError)")
 _NETWORK_FILES: Final = re.compile(r".*/(socket|ssl|asyncio/\w+|http/client|urllib3?/.*)\.py")
@@ -71,7 +71,7 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
     while isinstance(next_one, BaseException) and id(next_one) not in seen and len(seen) < _CHAIN:
         seen.add(id(next_one))
         yield next_one
-        next_one = _slot(next_one, "__cause__") or _slot(next_one, "__context__")
+        next_one = slot(next_one, "__cause__") or slot(next_one, "__context__")
 
 
 def _advice(exc: BaseException) -> str | None:
@@ -112,14 +112,5 @@ def _of_refused_call(exc: BaseException) -> str | None:
 
 
 def _frames(exc: BaseException) -> Iterator[tuple[str, int]]:
-    entry = _slot(exc, "__traceback__")
-    count = 0
-    while isinstance(entry, TracebackType) and count < _FRAMES:
+    for entry in islice(entries_of(exc), MOST_FRAMES):
         yield entry.tb_frame.f_code.co_filename, entry.tb_lineno or 0
-        entry = entry.tb_next
-        count += 1
-
-
-def _slot(exc: BaseException, name: str) -> object:
-    """Return an attribute that the interpreter keeps on the exception, bypassing any override in its class."""
-    return BaseException.__dict__[name].__get__(exc)

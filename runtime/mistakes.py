@@ -4,11 +4,12 @@ import linecache
 import re
 from collections.abc import Iterator
 from itertools import islice
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Final
 
 import pandas as pd
 
+from runtime.exception_slots import entries_of
 from runtime.source import FILENAME
 from runtime.text import clip, legal_text
 
@@ -26,6 +27,9 @@ UNKNOWN_NAME: Final = (
 NO_VARIABLES: Final = "tasks get no environment variables of the client or the server: put the values into the source"
 READ_ONLY: Final = "arrays of a table's columns are read-only: change a copy, .to_numpy(copy=True)"
 MISSING: Final = "a missing value of a nullable column is pd.NA: use .dropna(), .fillna(...) or .isna() before"
+MOST_FRAMES: Final = 200
+"""The most frames of a traceback that are looked at for advice."""
+
 REMOVED: Final = {
     "append": "pandas has no append any more: use pd.concat([a, b])",
     "iteritems": "pandas has no iteritems any more: use .items()",
@@ -34,7 +38,6 @@ REMOVED: Final = {
 }
 
 _NAMES: Final = 20
-_FRAMES: Final = 200
 _BY_COLUMN: Final = frozenset(
     {"__getitem__", "__getattr__", "__delitem__", "pop", "groupby", "sort_values", "set_index"}
 )
@@ -123,9 +126,4 @@ def _mentions(pattern: re.Pattern[str]) -> bool:
 
 
 def _frames(exc: BaseException) -> Iterator[FrameType]:
-    entry = BaseException.__dict__["__traceback__"].__get__(exc)
-    count = 0
-    while isinstance(entry, TracebackType) and count < _FRAMES:
-        yield entry.tb_frame
-        entry = entry.tb_next
-        count += 1
+    return (entry.tb_frame for entry in islice(entries_of(exc), MOST_FRAMES))

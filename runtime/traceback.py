@@ -18,6 +18,7 @@ import pandas
 
 import runtime
 from runtime.errors import ExceptionFields
+from runtime.exception_slots import entries_of, slot
 from runtime.source import FILENAME
 from runtime.text import clip, legal_text, type_name
 
@@ -82,10 +83,10 @@ def _chain(exc: BaseException, depth: int) -> str:
     parts = [_one(exc, depth)]
     seen = {id(exc)}
     while len(parts) < 2 * _CHAIN:
-        cause, context = _slot(exc, "__cause__"), _slot(exc, "__context__")
+        cause, context = slot(exc, "__cause__"), slot(exc, "__context__")
         if isinstance(cause, BaseException):
             exc, joint = cause, _CAUSE
-        elif isinstance(context, BaseException) and not _slot(exc, "__suppress_context__"):
+        elif isinstance(context, BaseException) and not slot(exc, "__suppress_context__"):
             exc, joint = context, _CONTEXT
         else:
             break
@@ -115,7 +116,7 @@ def _one(exc: BaseException, depth: int) -> str:
 
 
 def _members(group: BaseException, depth: int) -> Iterator[str]:
-    members = _slot(group, "exceptions", BaseExceptionGroup)
+    members = slot(group, "exceptions", BaseExceptionGroup)
     if not isinstance(members, tuple):
         return
     if depth >= _GROUP_DEPTH:
@@ -133,7 +134,7 @@ def _headline(exc: BaseException) -> str:
     name, message = type_name(type(exc)), _message(exc)
     if not issubclass(type(exc), SyntaxError):  # isinstance would ask the exception for its class
         return f"{name}: {message}\n" if message else f"{name}\n"
-    place, line, text, reason = (_slot(exc, slot, SyntaxError) for slot in ("filename", "lineno", "text", "msg"))
+    place, line, text, reason = (slot(exc, each, SyntaxError) for each in ("filename", "lineno", "text", "msg"))
     where = ""
     if isinstance(place, str) and type(line) is int and 0 <= line < sys.maxsize:
         where = f'  File "{_shown_path(place)}", line {line}\n'
@@ -165,20 +166,13 @@ def _sanitised(text: str) -> str:
     return text
 
 
-def _slot(exc: BaseException, name: str, owner: type = BaseException) -> object:
-    """Return an attribute that the interpreter keeps on the exception, bypassing any override in its class."""
-    return owner.__dict__[name].__get__(exc)
-
-
 def _entries(exc: BaseException) -> list[TracebackType]:
     """Return the traceback entries, outermost first, without frames of this package and of the import system."""
-    entries = []
-    entry = _slot(exc, "__traceback__")
-    while isinstance(entry, TracebackType):
-        if not legal_text(entry.tb_frame.f_code.co_filename).startswith((_OURS, "<frozen importlib")):
-            entries.append(entry)
-        entry = entry.tb_next
-    return entries
+    return [
+        entry
+        for entry in entries_of(exc)
+        if not legal_text(entry.tb_frame.f_code.co_filename).startswith((_OURS, "<frozen importlib"))
+    ]
 
 
 def _frame(entry: TracebackType) -> _Frame:
