@@ -38,8 +38,9 @@ class Groups:
             raise InvalidName("a group's name has 1 to 150 characters: letters, digits and @ . + - _")
         if unusual_character(name) is not None or mixes_scripts(name):
             raise InvalidName("a word in a new group's name has letters of one script, which is in everyday use")
+        folded = fold(name)
         with self._catalog.write() as connection:
-            if any(fold(known) == fold(name) for known in connection.execute(sa.select(groups.c.name)).scalars()):
+            if any(fold(known) == folded for known in connection.execute(sa.select(groups.c.name)).scalars()):
                 raise GroupExists(name)
             connection.execute(sa.insert(groups).values(name=name))
 

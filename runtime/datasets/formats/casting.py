@@ -67,9 +67,9 @@ def _number(name: str, column: AnyChunks, dtype: str, spelling: Spelling) -> Any
 def _refuse_changed(name: str, texts: AnyChunks, numbers: AnyChunks, dtype: str, spelling: Spelling) -> None:
     """Refuse whole numbers that the type has not exactly. It has all of them up to a bound."""
     is_far: AnyChunks = pc.greater_equal(pc.abs(numbers), pa.scalar(exact_below(numbers.type), numbers.type))
-    is_candidate: AnyChunks = pc.and_(is_far, spelling.is_number(texts, whole=True))
-    candidates: AnyChunks = spelling.plain(pc.filter(texts, is_candidate))
-    for text, number in zip(candidates, pc.filter(numbers, is_candidate), strict=True):
+    far_texts, far_numbers = pc.filter(texts, is_far), pc.filter(numbers, is_far)  # few, mostly none
+    is_whole = spelling.is_number(far_texts, whole=True)
+    for text, number in zip(spelling.plain(far_texts.filter(is_whole)), far_numbers.filter(is_whole), strict=True):
         if int(text.as_py()) != number.as_py():
             raise _refusal(name, dtype, f"{text.as_py()[:60]!r} would change; without dtype it stays as it is")
 

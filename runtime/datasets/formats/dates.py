@@ -35,7 +35,7 @@ def timestamps(name: str, column: AnyChunks, *, day_first: bool = False) -> AnyC
     """
     plain: AnyChunks = pc.utf8_trim_whitespace(column)
     _refuse_half_dates(name, plain)
-    first = next((value for value in plain.drop_null().slice(0, 1).to_pylist()), "")
+    first = next(iter(plain.drop_null().slice(0, 1).to_pylist()), "")
     day_first = day_first and not _matches(pa.scalar(first), _BEGINS_WITH_YEAR).as_py()
     times, reason = _read(plain.to_pandas(), day_first)
     if times is not None:

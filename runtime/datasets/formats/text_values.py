@@ -34,10 +34,10 @@ class Spelling:
         """Return which texts are numbers, or whole numbers; thousands are separated in groups of three only."""
         digits = "[0-9]+"
         if self.thousands:
-            digits += rf"|[1-9][0-9]{{0,2}}({_literal(self.thousands)}[0-9]{{3}})+"
+            digits += rf"|[1-9][0-9]{{0,2}}({re.escape(self.thousands)}[0-9]{{3}})+"
         if whole:
             return _matches(trimmed, rf"^[+-]?({digits})$")
-        point = _literal(self.decimal)
+        point = re.escape(self.decimal)
         plain = rf"^[+-]?(({digits})({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?$"
         return pc.or_(_matches(trimmed, plain), _matches(trimmed, _NOT_FINITE))
 
@@ -153,7 +153,3 @@ def _all(found: AnyChunks) -> bool:
 
 def _matches(column: AnyChunks, pattern: str) -> AnyChunks:
     return pc.match_substring_regex(column, pattern)
-
-
-def _literal(letter: str) -> str:
-    return re.escape(letter)

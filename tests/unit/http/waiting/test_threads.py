@@ -157,12 +157,13 @@ async def test_a_sender_is_an_address_until_it_is_a_user() -> None:
     assert current_sender() == "server"
 
 
+async def is_full(*_: Any) -> None:
+    raise TooManyRequests("64 of your requests are waiting already")
+
+
 async def test_what_was_deleted_is_not_denied_because_the_store_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def is_full(*_: Any) -> None:
-        raise TooManyRequests("64 of your requests are waiting already")
-
     async with app.opened(tmp_path / "data") as (http, dataset_id):
         services = cast(Services, cast(Any, http)._transport.app.state.services)
         monkeypatch.setattr(services.threads.store, "call", is_full)
@@ -172,9 +173,6 @@ async def test_what_was_deleted_is_not_denied_because_the_store_is_busy(
 async def test_what_was_uploaded_is_told_although_no_thread_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def is_full(*_: Any) -> None:
-        raise TooManyRequests("64 of your requests are waiting already")
-
     async with app.opened(tmp_path / "data") as (http, _):
         services = cast(Services, cast(Any, http)._transport.app.state.services)
         monkeypatch.setattr(services.threads.bodies, "call", is_full)
