@@ -1,4 +1,4 @@
-"""New catalogs on SQLite: copies of one that was migrated once, because a migration takes longer than most tests."""
+"""New catalogs. On SQLite they are copies of a migrated one, because a migration takes longer than most tests."""
 
 import sqlite3
 from functools import cache
@@ -12,8 +12,12 @@ from catalog.engine import migrate, sqlite_url
 
 
 def new_catalog(url: str) -> None:
-    """Do what ``migrate`` does where there is no database yet. A catalog that is there stays as it is."""
-    path = Path(str(sa.make_url(url).database))
+    """Do what ``migrate`` does where there is no database yet. A SQLite catalog that is there stays as it is."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        migrate(url)
+        return
+    path = Path(str(parsed.database))
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
