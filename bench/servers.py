@@ -48,6 +48,9 @@ class Server:
     settings: Mapping[str, object] = field(default_factory=dict)
     """The app's settings by name. The next start uses them."""
 
+    root: Path = ROOT
+    """The checkout that it runs from. Another one than this has an environment of its own, in ``.venv``."""
+
     port: int = 0
     starts: int = 0
     dataset_ids: dict[str, str] = field(default_factory=dict)
@@ -81,14 +84,16 @@ class Server:
             "GRAPHSIDE_PORT": str(self.port),
             "GRAPHSIDE_ADMIN_USERNAME": "bench",
             "GRAPHSIDE_ADMIN_PASSWORD": self.password,
-            "PYTHONPATH": str(ROOT),  # replicas import the app
+            "PYTHONPATH": str(self.root),  # replicas import the app
             **{f"GRAPHSIDE_{name.upper()}": _text(value) for name, value in self.settings.items()},
         }
         self._began = time.monotonic()
+        python = sys.executable if self.root == ROOT else str(self.root / ".venv/bin/python")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bench.apps.launch", self.builder],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**kept, **own}, cwd=ROOT, start_new_session=True,
+                [python, "-m", "bench.apps.launch", self.builder],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**kept, **own}, cwd=self.root,
+                start_new_session=True,
             )  # fmt: skip
 
     def wait_ready(self) -> float:
@@ -149,10 +154,10 @@ class Stage:
         self.ours("small cache", cache_bytes=SMALL_CACHE_BYTES)
         self.ours("graphside, reused seats", reused_seats=8)
 
-    def ours(self, name: str, **settings: object) -> None:
-        """Add a server of ours with other settings under this name. It is not started."""
+    def ours(self, name: str, root: Path = ROOT, **settings: object) -> None:
+        """Add a server of ours with other settings, or from another checkout, under this name. It is not started."""
         folder = self.folder / name.replace(",", "").replace(" ", "-")
-        self._servers[name] = Server(OURS, folder, {**_SETTINGS, **settings})
+        self._servers[name] = Server(OURS, folder, {**_SETTINGS, **settings}, root)
 
     def server(self, name: str) -> Server:
         """Return the server of that name, running or not."""
