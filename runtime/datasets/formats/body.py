@@ -114,9 +114,10 @@ class Body:
         found = self._map.find(needle, self._start + start, self._start + self.size)
         return found if found < 0 else found - self._start
 
-    def contains(self, *letters: bytes) -> bool:
-        """Return whether one of these bytes occurs."""
-        return any(letter in piece for piece in self._pieces() for letter in letters)
+    def contains(self, *words: bytes) -> bool:
+        """Return whether one of these words occurs."""
+        overlap = max(map(len, words)) - 1
+        return any(word in piece for piece in self._pieces(overlap) for word in words)
 
     def has_line_end(self) -> bool:
         return self.find(b"\n") >= 0 or self.find(b"\r") >= 0
@@ -133,9 +134,10 @@ class Body:
     def count(self, letter: bytes) -> int:
         return sum(piece.count(letter) for piece in self._pieces())
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, overlap: int = 0) -> Iterator[bytes]:
+        """Yield the bytes in pieces, each with the first ``overlap`` bytes of the next one."""
         end = self._start + self.size
-        return (self._map[start : min(start + _STEP, end)] for start in range(self._start, end, _STEP))
+        return (self._map[start : min(start + _STEP + overlap, end)] for start in range(self._start, end, _STEP))
 
     def reader(self) -> pa.BufferReader:
         """Return all bytes as a file, not copied: an Arrow file with enough of Python's methods for others."""

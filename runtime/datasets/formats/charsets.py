@@ -36,6 +36,18 @@ def has_zeros(encoding: str) -> bool:
     return _WITH_ZEROS.match(encoding) is not None
 
 
+def encoded(word: str, encoding: str) -> tuple[bytes, ...]:
+    """Return the bytes that a word may be in text of this encoding: those of both byte orders, if none is named.
+
+    UTF-7 may have any letter in base64, after a plus sign.
+    """
+    if encoding == "utf-7":
+        return (word.encode(), b"+")
+    if has_zeros(encoding) and not encoding.endswith(("-le", "-be")):
+        return tuple(word.encode(f"{encoding}{order}") for order in ("-le", "-be"))
+    return (word.encode(encoding).removeprefix(codecs.BOM_UTF8),)
+
+
 def with_byte_order(encoding: str, head: bytes) -> str:
     """Return the codec that reads wide text without its byte order mark, which ``head`` may have."""
     if encoding.endswith(("-le", "-be")):

@@ -137,7 +137,7 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
     spelling = text_values.Spelling()
     date_columns = [str(place) for place in date_places(options)]
     texts = dict.fromkeys(date_columns, pa.large_string())
-    odd = OddNumbers(hexadecimal=body.contains(b"x", b"X"), plus_signs=body.contains(b"+"))
+    odd = _odd_numbers(body, charsets.checked(text(options, "encoding")))
     asked = {name: _read_as(wanted, odd) for name, wanted in dtype.items()} | texts
     table = _parse(body, options, asked)
     refuse_missing("dtype", dtype, table.column_names)
@@ -152,8 +152,8 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
         plain = _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string()))
         again = set(doubtful)
         columns = [
-            text_values.inferred(as_text, spelling) if name in again and name not in asked else as_text
-            for name, as_text in zip(table.column_names, plain.columns, strict=True)
+            text_values.inferred_again(as_text, arrows, spelling) if name in again and name not in asked else as_text
+            for name, as_text, arrows in zip(table.column_names, plain.columns, table.columns, strict=True)
         ]
         table = pa.Table.from_arrays(columns, names=table.column_names)
     for position, name in enumerate(table.column_names):
@@ -166,6 +166,13 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
             table = table.set_column(position, name, casting.converted(name, column, dtype[name], spelling))
     mangle = flag(options, "mangle_dupe_cols", True)
     return table.rename_columns(headers.unique(table.column_names)) if mangle else table
+
+
+def _odd_numbers(body: Body, encoding: str) -> OddNumbers:
+    def has(*words: str) -> bool:
+        return body.contains(*(one for word in words for one in charsets.encoded(word, encoding)))
+
+    return OddNumbers(hexadecimal=has("0x", "0X"), plus_signs=has("+"))
 
 
 def _read_as(dtype: str, odd: OddNumbers) -> pa.DataType:

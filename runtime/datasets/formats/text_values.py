@@ -77,6 +77,16 @@ def inferred(column: AnyChunks, spelling: Spelling) -> AnyChunks:
     return column if numbers is column or overflow(trimmed, numbers) else numbers
 
 
+def inferred_again(column: AnyChunks, arrows: AnyChunks, spelling: Spelling) -> AnyChunks:
+    """Return what ``inferred`` returns for a doubtful column of text. ``arrows``: the column as Arrow converted it.
+
+    Integers are in doubt only if one of them is hexadecimal.
+    """
+    if pa.types.is_integer(arrows.type) and not _any(pc.match_substring(column, "x", ignore_case=True)):
+        return arrows
+    return inferred(column, spelling)
+
+
 @dataclass(frozen=True, slots=True)
 class OddNumbers:
     """Numbers that a file may have and that Arrow reads otherwise than our rules: ``0x1F``, text here, and ``+5``."""
@@ -149,6 +159,10 @@ def _is_held_by_float(digits: str) -> bool:
 
 def _all(found: AnyChunks) -> bool:
     return bool(pc.all(found, skip_nulls=True, min_count=0).as_py())
+
+
+def _any(found: AnyChunks) -> bool:
+    return bool(pc.any(found, skip_nulls=True, min_count=0).as_py())
 
 
 def _matches(column: AnyChunks, pattern: str) -> AnyChunks:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from runtime.datasets.formats import csv
 from runtime.errors import InvalidTable
 
 Upload = Callable[..., Any]
@@ -75,3 +76,23 @@ def test_a_dtype_that_does_not_hold_a_value_is_refused(
 ) -> None:
     with pytest.raises(InvalidTable, match=words):
         upload(f"a,b\n{text},1\n".encode(), "csv", {**reader, "dtype": {"a": dtype}})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32-le", "utf-7", "cp037"])
+def test_hexadecimal_is_text_in_every_encoding(upload: Upload, encoding: str) -> None:
+    body = "n,h,t\n1,0x1F,a\n2,0XFF,0x\n".encode(encoding)
+    stored = upload(body, "csv", {"encoding": encoding})
+    assert stored.table.to_pydict() == {"n": [1, 2], "h": ["0x1F", "0XFF"], "t": ["a", "0x"]}
+
+
+def test_hexadecimal_in_base64_of_utf_7_is_text(upload: Upload) -> None:
+    stored = upload(b"h,n\n+ADAAeA-1F,1\n", "csv", {"encoding": "utf-7"})
+    assert stored.table.to_pydict() == {"h": ["0x1F"], "n": [1]}
+
+
+def test_letters_beside_numbers_cost_no_second_parse(upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
+    parses: list[object] = []
+    parse = csv._parse_blocks
+    monkeypatch.setattr(csv, "_parse_blocks", lambda *given: parses.append(given) or parse(*given))
+    assert upload(b"n,t\n1,box\n2,fox\n", "csv").table.to_pydict() == {"n": [1, 2], "t": ["box", "fox"]}
+    assert len(parses) == 1
