@@ -117,7 +117,8 @@ class Body:
     def contains(self, *words: bytes) -> bool:
         """Return whether one of these words occurs."""
         overlap = max(map(len, words)) - 1
-        return any(word in piece for piece in self._pieces(overlap) for word in words)
+        # Python looks for one byte ten times as fast as for two.
+        return any(word[-1:] in piece and word in piece for piece in self._pieces(overlap) for word in words)
 
     def has_line_end(self) -> bool:
         return self.find(b"\n") >= 0 or self.find(b"\r") >= 0

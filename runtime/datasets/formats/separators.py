@@ -7,6 +7,7 @@ character (``\\|\\|`` is ``||``), because a hostile expression could take foreve
 import codecs
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from runtime.datasets.formats import bounds, charsets
 from runtime.datasets.formats.body import Body
@@ -101,17 +102,18 @@ def _head(body: Body, encoding: str, count: int) -> str:
     return codecs.getincrementaldecoder(encoding)("replace").decode(body.head(count))
 
 
-def _first_lines(body: Body, encoding: str) -> list[str]:
-    """Return the first lines that are not empty, without quoted text."""
+def _first_lines(body: Body, encoding: str, count: int) -> list[str]:
+    """Return the first lines that are not empty, at most ``count``, without quoted text."""
     lines = _LINE_END.split(_head(body, encoding, _HEAD_BYTES).removeprefix("\ufeff"))
-    return [_QUOTED.sub("", line) for line in lines if line][:_COMPARED_LINES]
+    return [_QUOTED.sub("", line) for line in islice(filter(None, lines), count)]
 
 
 def refuse_other(body: Body, encoding: str) -> None:
     """Raise ``InvalidTable`` if the lines have no comma, but all the same number of another separator."""
-    head = _first_lines(body, encoding)
+    head = _first_lines(body, encoding, 1)
     if not head or "," in head[0]:
         return
+    head = _first_lines(body, encoding, _COMPARED_LINES)
     for separator, option in _OTHERS.items():
         count = head[0].count(separator)
         if count and all(line.count(separator) == count for line in head[1:] if line.strip()):
@@ -146,7 +148,7 @@ def with_blank_lines(body: Body, options: Options, separator: Separator, encodin
     counts_lines = "skip_blank_lines" in options or "skiprows" in options or header not in (None, "infer", 0)
     if counts_lines or not separator.is_plain or charsets.has_zeros(encoding):
         return body, options
-    head = _first_lines(body, encoding)
+    head = _first_lines(body, encoding, 1)
     if not head or separator.text in head[0]:
         return body, options
     inner = body.without_outer_blank_lines()
