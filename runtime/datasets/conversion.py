@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from runtime.arrow_types import is_list
 from runtime.datasets.pandas_schema import PandasNote
 
 import_module("pandas.core.arrays.arrow.extension_types")  # registers the types of periods and intervals with pyarrow
@@ -58,14 +59,10 @@ def _changes_times(given: Any, *, inside: bool) -> bool:
         return _changes_times(given.value_type, inside=inside)
     if types.is_timestamp(given) or types.is_duration(given):
         return inside and bool(given.unit == "ns")
-    if _is_list(given) and is_zoned(_plain(given.value_type)):
+    if is_list(given) and is_zoned(_plain(given.value_type)):
         return True
     inside = inside or types.is_struct(given) or types.is_map(given)
     return any(_changes_times(given.field(at).type, inside=inside) for at in range(given.num_fields))
-
-
-def _is_list(given: Any) -> bool:
-    return pa.types.is_list(given) or pa.types.is_large_list(given) or pa.types.is_fixed_size_list(given)
 
 
 def _plain(given: Any) -> Any:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from runtime.datasets import adoption, tables
 from runtime.datasets.formats import Allowance, read_table
 from runtime.datasets.formats.body import Body
+from runtime.datasets.joining import join
 from runtime.datasets.pandas_schema import PandasNote
 from runtime.datasets.store.durable import storing
 from runtime.errors import InvalidTable
@@ -61,56 +62,17 @@ def parse_upload(request: Mapping[str, Any], in_fd: int, out_fd: int, scratch_fd
 def concatenate(in_fds: list[int], out_fd: int) -> Report:
     """Write the rows of several canonical tables to ``out_fd``: columns by name, null for a table that lacks one.
 
-    A column that is whole in one table and not in another becomes float64 if float64 holds all its numbers, or decimal.
-    Other types that differ are refused. Reports and raises as ``parse_upload``.
+    Reports and raises as ``parse_upload``; ``joining.join`` has the rules for types that differ.
     """
     with _refusals():
         parts = [pa.ipc.open_file(Body(fd).reader()).read_all() for fd in in_fds]
         note = PandasNote({}, frozenset())
         for part in parts:
             note = note.merged(PandasNote.of(part.schema.metadata))
-        try:
-            whole = pa.concat_tables(
-                [part.replace_schema_metadata(None) for part in parts], promote_options="permissive"
-            )
-        except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-            raise InvalidTable(
-                f"the files cannot be concatenated: {str(error)[:300]}; give the column the same type in all of them"
-            ) from error
-        for part in parts:
-            for field in part.schema:
-                _refuse_change(field.name, field.type, whole.schema.field(field.name).type)
+        whole = join(parts)
         whole = whole.replace_schema_metadata(note.metadata(whole.column_names))
         whole = tables.canonical(whole)
         return {**_described(whole), "byte_count": tables.write_canonical(whole, out_fd)}
-
-
-def _refuse_change(name: str, given: Any, whole: Any) -> None:  # Any: pa.DataType, whose stubs lack attributes
-    """Raise ``InvalidTable`` if Arrow makes floats of decimals, or bytes of text, to join files."""
-    types = pa.types
-    if types.is_dictionary(given) or types.is_dictionary(whole):
-        given, whole = (kind.value_type if types.is_dictionary(kind) else kind for kind in (given, whole))
-        _refuse_change(name, given, whole)
-    elif types.is_nested(given) and types.is_nested(whole):
-        for position in range(given.num_fields):
-            inner = given.field(position)
-            same = whole.get_field_index(inner.name) if types.is_struct(whole) else position
-            _refuse_change(f"{name}.{inner.name}", inner.type, whole.field(same).type)
-    elif types.is_decimal(given) and types.is_floating(whole):
-        raise _not_the_same(name, "decimals", "floating-point numbers")
-    elif (types.is_string(given) or types.is_large_string(given)) and _is_binary(whole):
-        raise _not_the_same(name, "text", "bytes")
-
-
-def _is_binary(given: Any) -> bool:
-    return pa.types.is_binary(given) or pa.types.is_large_binary(given) or pa.types.is_fixed_size_binary(given)
-
-
-def _not_the_same(name: str, one: str, other: str) -> InvalidTable:
-    return InvalidTable(
-        f"the files cannot be concatenated: column {name!r} has {one} in one file and {other} in another; give the "
-        "column the same type in all of them"
-    )
 
 
 def _described(table: pa.Table) -> Report:

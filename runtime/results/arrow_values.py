@@ -9,19 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from runtime.arrow_types import is_list
 from runtime.results.times import iso_datetimes, iso_times
 
 Array = Any  # pa.Array or pa.ChunkedArray: their stubs know no element type that would help here
 Type = Any  # pa.DataType: its stubs lack the attributes of its subclasses
-
-_LISTS: Final = (
-    types.is_list,
-    types.is_large_list,
-    types.is_fixed_size_list,
-    types.is_list_view,
-    types.is_large_list_view,
-)
-TEXTS: Final = (types.is_string, types.is_large_string, types.is_string_view)
 
 _READABLE: Final = frozenset({"arrow.uuid", "arrow.json", "arrow.bool8"})
 """Extension types whose Python values say more than their storage does."""
@@ -87,11 +79,6 @@ def is_plain(kind: Type) -> bool:
     if types.is_time64(kind):
         return bool(kind.unit == "us")
     return not (types.is_timestamp(kind) or types.is_duration(kind) or types.is_interval(kind) or types.is_union(kind))
-
-
-def is_list(kind: Type) -> bool:
-    """Return True for each of Arrow's types of lists; a map is none."""
-    return any(is_one(kind) for is_one in _LISTS)
 
 
 def decoded(column: Array) -> Array:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.pandas_compat  # else the first conversion of a run would import it
 from pyarrow import types
 
-from runtime.results.arrow_values import TEXTS, are_intervals_with_a_gap, arrow_values, decoded, is_of_pandas
+from runtime.arrow_types import is_text
+from runtime.results.arrow_values import are_intervals_with_a_gap, arrow_values, decoded, is_of_pandas
 from runtime.results.values import Unwritable, key_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     # A pandas, Arrow or cuDF table. cuDF has no types here, and all three are only asked what is asked below.
     Frame: TypeAlias = Any
 
-_HELD: Final = (types.is_floating, types.is_timestamp, types.is_duration, types.is_dictionary, types.is_null, *TEXTS)
+_HELD: Final = (types.is_floating, types.is_timestamp, types.is_duration, types.is_dictionary, types.is_null, is_text)
 """Types whose values pandas' own dtypes hold, also beside missing ones."""
 
 

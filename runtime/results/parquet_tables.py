@@ -13,11 +13,11 @@ import pyarrow.pandas_compat
 import pyarrow.parquet
 from pyarrow import types
 
+from runtime.arrow_types import is_list
 from runtime.results.arrow_values import (
     are_intervals_with_a_gap,
     arrow_values,
     decoded,
-    is_list,
     is_of_pandas,
     without_views,
 )

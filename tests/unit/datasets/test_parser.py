@@ -3,6 +3,7 @@
 import decimal
 import errno
 import os
+import re
 import resource
 import tempfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 
 from runtime.datasets import tables
 from runtime.datasets.frames import map_frame
+from runtime.datasets.joining import join
 from runtime.datasets.parser import concatenate, parse_upload
 from runtime.datasets.store.durable import storing
 from runtime.errors import InvalidTable, StorageFull
@@ -149,6 +151,7 @@ def test_pandas_dtypes_survive_joining(upload: Upload) -> None:
         (pa.array([1], pa.int8()), pa.array([1], pa.int64()), "int64"),
         (pa.array([1], pa.int8()), pa.array([TENTH], pa.decimal128(20, 2)), "object"),
         (pa.array([1], pa.timestamp("s")), pa.array([1], pa.timestamp("ns")), "datetime64[ns]"),
+        (pa.array([1, None]), pa.array([2**64 - 1], pa.uint64()), "UInt64"),
     ],
 )
 def test_types_that_fit_are_widened(upload: Upload, first: Any, second: Any, dtype: str) -> None:
@@ -168,6 +171,68 @@ def test_types_that_fit_are_widened(upload: Upload, first: Any, second: Any, dty
 def test_types_that_do_not_fit_are_refused(upload: Upload, first: Any, second: Any) -> None:
     with pytest.raises(InvalidTable, match="cannot be concatenated"):
         _concatenated([upload(pa.table({"x": first})), upload(pa.table({"x": second}))])
+
+
+UNSIGNED = pa.uint64()
+MOST = 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        (pa.array([1], pa.int8()), pa.array([MOST], UNSIGNED), UNSIGNED),
+        (pa.array([-1]), pa.array([5], UNSIGNED), pa.int64()),
+        (pa.array([[1]]), pa.array([[MOST]], pa.list_(UNSIGNED)), pa.large_list(UNSIGNED)),
+        (
+            pa.array([{"x": 1}]),
+            pa.array([{"x": MOST}], pa.struct([("x", UNSIGNED)])),
+            pa.struct([("x", UNSIGNED)]),
+        ),
+        (
+            pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+            pa.array([[("k", MOST)]], pa.map_(pa.string(), UNSIGNED)),
+            pa.map_(pa.string(), UNSIGNED),
+        ),
+        (
+            pa.array([1]).dictionary_encode(),
+            pa.array([MOST], UNSIGNED).dictionary_encode(),
+            pa.dictionary(pa.int32(), UNSIGNED),
+        ),
+        (pa.array([TENTH]), pa.array([MOST], UNSIGNED), pa.decimal256(22, 2)),
+        (pa.array([2**63 - 1]), pa.array([TENTH]), pa.decimal256(22, 2)),
+    ],
+)
+def test_whole_numbers_of_two_files_stay_whole(first: Any, second: Any, kind: Any) -> None:
+    joined = join([pa.table({"x": first}), pa.table({"x": second})]).column("x")
+    assert (joined.type, joined.to_pylist()) == (kind, first.to_pylist() + second.to_pylist())
+
+
+def _periods(frequency: str) -> pd.DataFrame:
+    return pd.DataFrame({"x": pd.period_range("2024-01", periods=2, freq=frequency)})
+
+
+def _intervals(*breaks: float) -> pd.DataFrame:
+    return pd.DataFrame({"x": pd.arrays.IntervalArray.from_breaks(breaks)})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (_periods("M"), _periods("D"), "has the type period[M] in one file and period[D] in another"),
+        (_periods("M"), _intervals(0, 1, 2), "period[M] in one file and interval[int64, closed right] in another"),
+        (_intervals(0, 1), _intervals(0.5, 1), "interval[int64, closed right] in one file and interval[double"),
+        (pd.DataFrame({"x": pd.Categorical(["a"])}), pd.DataFrame({"x": ["a"]}), "category of text in one file and t"),
+        (pd.DataFrame({"x": [-1]}), pd.DataFrame({"x": pd.array([MOST], "uint64")}), "int64 in one file and uint64"),
+        (pd.DataFrame({"x": [2**53 + 1]}), pd.DataFrame({"x": [0.5]}), "int64 in one file and double in another"),
+    ],
+)
+def test_the_error_names_the_column_and_both_types(
+    upload: Upload, first: pd.DataFrame, second: pd.DataFrame, words: str
+) -> None:
+    parts = [upload(pa.Table.from_pandas(frame)).table for frame in (first, second)]
+    with pytest.raises(InvalidTable, match=re.escape("the files cannot be concatenated: column 'x' has")) as refused:
+        join(parts)
+    assert words in str(refused.value)
 
 
 def test_one_file_stays_what_it_is(upload: Upload) -> None:
