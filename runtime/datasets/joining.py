@@ -36,7 +36,8 @@ def join(parts: Sequence[pa.Table]) -> pa.Table:
         whole = _permissive(plain)
     except _REFUSALS:
         names = dict.fromkeys(name for part in plain for name in part.column_names)
-        whole = pa.table({name: _column(name, plain) for name in names})
+        columns: list[Any] = [_column(name, plain) for name in names]
+        whole = pa.Table.from_arrays(columns, names=list(names))
     for part in plain:
         for field in part.schema:
             _refuse_change(field.name, field.type, whole.schema.field(field.name).type)
@@ -82,9 +83,8 @@ def _common(kinds: Sequence[AnyType]) -> AnyType | None:
         return None if value is None else pa.dictionary(pa.int32(), value, ordered=kind.ordered)
     if all(map(types.is_struct, kinds)):
         names = dict.fromkeys(field.name for one in kinds for field in _fields(one))
-        inner = {
-            name: _common([one.field(name).type for one in kinds if one.get_field_index(name) >= 0])
-            for name in names
+        inner: dict[str, Any] = {
+            name: _common([one.field(name).type for one in kinds if one.get_field_index(name) >= 0]) for name in names
         }
         return None if None in inner.values() else pa.struct(list(inner.items()))
     if all(map(types.is_map, kinds)):

@@ -11,6 +11,8 @@ from pyarrow import types
 
 from runtime.arrow_types import is_list
 from runtime.results.times import iso_datetimes, iso_times
+from runtime.results.unwritable import Unwritable
+from runtime.results.zones import is_there
 
 Array = Any  # pa.Array or pa.ChunkedArray: their stubs know no element type that would help here
 Type = Any  # pa.DataType: its stubs lack the attributes of its subclasses
@@ -38,6 +40,7 @@ def arrow_values(array: Array) -> list[Any]:
     if isinstance(kind, pa.BaseExtensionType):
         return _of_extension(array)
     if types.is_timestamp(kind):
+        refuse_unknown_zone(kind)
         return list(iso_datetimes(array.to_pandas()))
     if types.is_date(kind):
         midnights = iso_datetimes(array.cast(pa.timestamp("s")).to_pandas())
@@ -120,6 +123,12 @@ def without_views(kind: Type) -> Type:
 
 def _field_without_views(field: Any) -> Any:
     return field.with_type(without_views(field.type))
+
+
+def refuse_unknown_zone(kind: Type) -> None:
+    """Raise ``Unwritable`` for times in a zone that nobody knows, which Arrow allows."""
+    if types.is_timestamp(kind) and kind.tz is not None and not is_there(kind.tz):
+        raise Unwritable(f"its times are in the zone {kind.tz[:100]!r}, which is unknown; cast them to UTC")
 
 
 def is_of_pandas(kind: Type) -> bool:

@@ -3,18 +3,24 @@
 from typing import Any
 
 import orjson
+import pandas as pd
 import pyarrow as pa
 
+from runtime.results.arrow_values import arrow_values
 from runtime.results.document import SCALARS
+from runtime.results.records import column_values
 from runtime.results.stream import to_json
-from runtime.results.values import Unwritable, plain
+from runtime.results.unwritable import Unwritable, found_at
+from runtime.results.values import plain
 from runtime.text import legal_text
 
 Column = Any  # pa.ChunkedArray: its stubs know no element type that would help here
 
 
-def text_column(values: list[Any], name: str) -> Column:
-    """Return the texts of the values of one column. Raise ``Unwritable`` for a value that has no form."""
+def text_column(column: "pd.Series[Any] | Column", name: str) -> Column:
+    """Return the texts of the values of a column of pandas or Arrow. Raise ``Unwritable`` for one that has no form."""
+    with found_at(name):
+        values = column_values(column) if isinstance(column, pd.Series) else arrow_values(column)
     cells: list[str | None] = []
     for row, value in enumerate(values):
         try:

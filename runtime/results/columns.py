@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from runtime.results.cells import Cells, cells, literal
-from runtime.results.values import Unwritable
+from runtime.results.unwritable import Unwritable
 
 
 def joined_rows(part: pd.DataFrame, names: list[str]) -> memoryview | None:

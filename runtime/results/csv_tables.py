@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from pyarrow import types
 
-from runtime.results.arrow_values import arrow_values, decoded, is_of_pandas
+from runtime.results.arrow_values import decoded, is_of_pandas
 from runtime.results.cell_texts import text_column
 from runtime.results.frames import column_names, to_arrow
 from runtime.results.object_columns import REFUSALS, array_of
-from runtime.results.records import column_values
+from runtime.results.zones import in_known_zone
 
 if TYPE_CHECKING:
     from runtime.results.frames import Frame
@@ -76,23 +76,26 @@ def _of_pandas(column: "pd.Series[Any]", name: str) -> Column:
     except REFUSALS:
         array = None
     if array is None:
-        return text_column(column_values(column), name)
+        return text_column(column, name)
     ready = _ready(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]))
-    return text_column(column_values(column), name) if ready is None else ready
+    return text_column(column, name) if ready is None else ready
 
 
 def _converted(column: "pd.Series[Any]") -> Any:
-    """Return a column that is not of objects as Arrow has it; None if it has categories that Arrow would mix up."""
+    """Return a column that is not of objects as Arrow has it; None if it has values that Arrow would mix up."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         labels = pd.Series(column.dtype.categories)
         if labels.dtype == object and array_of(labels) is None:
             return None
-    return pa.array(column, from_pandas=True)
+        if isinstance(labels.dtype, pd.DatetimeTZDtype):
+            column = column.astype(labels.dtype)
+    known = in_known_zone(column)
+    return None if known is None else pa.array(known, from_pandas=True)
 
 
 def _of_arrow(column: Column, name: str) -> Column:
     ready = _ready(column)
-    return text_column(arrow_values(column), name) if ready is None else ready
+    return text_column(column, name) if ready is None else ready
 
 
 def _ready(column: Column) -> Column | None:

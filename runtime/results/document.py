@@ -14,7 +14,8 @@ from runtime.results.arrow_values import arrow_values
 from runtime.results.frames import is_cudf, is_frame
 from runtime.results.records import column_values, frame_records
 from runtime.results.returned import graph_of_plottable
-from runtime.results.values import Unwritable, key_text, plain
+from runtime.results.unwritable import Unwritable
+from runtime.results.values import key_text, plain
 from runtime.text import legal_text
 
 DEPTH: Final = 254

@@ -11,7 +11,7 @@ from runtime.results.parquet_tables import write_parquet
 from runtime.results.returned import Graph, as_frame, graph_of, shape_of, table_of
 from runtime.results.sink import Sink
 from runtime.results.stream import write_json
-from runtime.results.values import Unwritable
+from runtime.results.unwritable import Unwritable
 from runtime.text import clip, legal_text, type_name
 
 if TYPE_CHECKING:

@@ -10,8 +10,15 @@ import pyarrow.pandas_compat  # else the first conversion of a run would import 
 from pyarrow import types
 
 from runtime.arrow_types import is_text
-from runtime.results.arrow_values import are_intervals_with_a_gap, arrow_values, decoded, is_of_pandas
-from runtime.results.values import Unwritable, key_text
+from runtime.results.arrow_values import (
+    are_intervals_with_a_gap,
+    arrow_values,
+    decoded,
+    is_of_pandas,
+    refuse_unknown_zone,
+)
+from runtime.results.unwritable import Unwritable, found_at
+from runtime.results.values import key_text
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -58,7 +65,10 @@ def to_pandas(frame: "Frame") -> pd.DataFrame:
         return frame
     table = frame if isinstance(frame, (pa.Table, pa.RecordBatch)) else to_arrow(frame)
     columns = table.columns
-    convertible = list(map(_convertible, columns))
+    convertible = []
+    for name, column in zip(table.schema.names, columns, strict=True):
+        with found_at(name):
+            convertible.append(_convertible(column))
     if any(map(operator.is_not, convertible, columns)):
         table = pa.table(convertible, names=table.schema.names)
     converted: pd.DataFrame = table.to_pandas(types_mapper=_dtype_of, ignore_metadata=True)
@@ -75,7 +85,8 @@ def _dtype_of(kind: pa.DataType) -> pd.ArrowDtype | None:
 
 
 def _convertible(column: Any) -> Any:
-    """Return a column that pandas does not change."""
+    """Return a column that pandas does not change. Raise ``Unwritable`` for times in a zone that is unknown."""
+    refuse_unknown_zone(column.type)
     if isinstance(column.type, pa.BaseExtensionType) and are_intervals_with_a_gap(column):
         return pa.array([None if value is None else str(value) for value in arrow_values(column)], pa.string())
     return decoded(column) if types.is_run_end_encoded(column.type) or _is_no_category(column) else column

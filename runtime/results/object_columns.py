@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from runtime.results.nested_values import contents_of
+from runtime.results.zones import in_known_zone, known_zone
 
 Column: TypeAlias = "pd.Series[Any]"
 Array = Any  # pa.Array or pa.ChunkedArray
@@ -65,25 +66,28 @@ def array_of(column: Column) -> Array | None:
     kinds = kinds_of(column)
     if kinds and kinds <= _PANDAS_TIMES:
         column = column.where(column.notna(), pd.NaT).infer_objects()
-        if column.dtype == object:
+        known = None if column.dtype == object else in_known_zone(column)
+        if known is None:
             return None
+        column = known
     elif not _are_alike(column, kinds):
         return None
+    elif any(issubclass(kind, datetime.datetime) for kind in kinds):
+        column = _in_known_zone(column)
     is_checked = len(kinds) > 1 or any(issubclass(kind, _CONTAINERS) for kind in kinds)
     found = contents_of(column.tolist()) if is_checked else None
     if is_checked and (found is None or found.would_crash()):
         return None
     try:
         array = pa.array(column, from_pandas=True)
+        is_kept = found is None or found.are_kept() or all(map(_is_same, column, array.to_pylist()))
     except MemoryError:
         raise
     except OverflowError:  # Arrow tries no integers but those of int64
         return _of_kept(column, "integer") if all(issubclass(kind, (int, np.integer)) for kind in kinds) else None
     except REFUSALS:
         return None
-    if found is not None and not found.are_kept() and not all(map(_is_same, column, array.to_pylist())):
-        return None
-    return array
+    return array if is_kept else None
 
 
 def _of_kept(column: Column, named: str) -> Array | None:
@@ -99,7 +103,10 @@ def _of_kept(column: Column, named: str) -> Array | None:
 
 
 def _are_alike(column: Column, kinds: set[type]) -> bool:
-    """Return True if Arrow has one type for all of these types, and all or none of the values have one time zone."""
+    """Return True if Arrow has one type for all of these types, and all or none of the values have one time zone.
+
+    It is one that other programs know.
+    """
     if any(issubclass(kind, _UNRELIABLE) for kind in kinds):
         return False
     if len(kinds) > 1:
@@ -112,12 +119,22 @@ def _are_alike(column: Column, kinds: set[type]) -> bool:
             values = [value for value in column.tolist() if type(value) is kind]
             # By their ids, because zones of dateutil cannot be in a set.
             zones = {id(zone): zone for zone in map(operator.attrgetter("tzinfo"), values)}.values()
-            return len({zone if zone is None else str(zone) for zone in zones}) == 1
+            names = {zone if zone is None else str(zone) for zone in zones}
+            return len(names) == 1 and all(zone is None or known_zone(zone) is not None for zone in zones)
     return True
 
 
+def _in_known_zone(column: Column) -> Column:
+    """Return times of one zone, or of none, in a zone that Arrow keeps."""
+    zone = next((value.tzinfo for value in column.tolist() if isinstance(value, datetime.datetime)), None)
+    known = None if zone is None else known_zone(zone)
+    if known is zone or known is None:
+        return column
+    return column.map(lambda time: time.astimezone(known) if isinstance(time, datetime.datetime) else time)
+
+
 def _is_same(value: Any, stored: Any) -> bool:
-    """Return True if Arrow stored a value as it is: ``True`` is not 1."""
+    """Return True if Arrow stored a value as it is: ``True`` is not 1, and 12:00 in Rome is not 11:00 in London."""
     if isinstance(stored, list):
         items = sorted(value) if isinstance(value, set) else value
         return len(items) == len(stored) and all(map(_is_same, items, stored))
@@ -127,5 +144,7 @@ def _is_same(value: Any, stored: Any) -> bool:
         return bool(value is None or pd.isna(value))
     has_nanoseconds = bool(getattr(value, "nanosecond", None) or getattr(value, "nanoseconds", None))
     if has_nanoseconds or isinstance(value, (bool, np.bool_)) != isinstance(stored, bool):
+        return False
+    if isinstance(stored, datetime.datetime) and value.utcoffset() != stored.utcoffset():
         return False
     return bool(value == stored)

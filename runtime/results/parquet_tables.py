@@ -3,6 +3,7 @@
 import datetime
 import enum
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import numpy as np
@@ -16,16 +17,17 @@ from pyarrow import types
 from runtime.arrow_types import is_list
 from runtime.results.arrow_values import (
     are_intervals_with_a_gap,
-    arrow_values,
     decoded,
     is_of_pandas,
+    refuse_unknown_zone,
     without_views,
 )
 from runtime.results.cell_texts import text_column
 from runtime.results.frames import column_names, to_arrow
 from runtime.results.object_columns import REFUSALS, array_of, kinds_of
-from runtime.results.records import column_values
-from runtime.results.values import Unwritable, plain
+from runtime.results.unwritable import Unwritable, found_at
+from runtime.results.values import plain
+from runtime.results.zones import in_known_zone
 
 if TYPE_CHECKING:
     from runtime.results.frames import Frame
@@ -127,10 +129,15 @@ def _convertible(column: "pd.Series[Any]") -> "pd.Series[Any] | Column":
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and not dtype.isnative and dtype.kind in "biufmM":
         return column.astype(dtype.newbyteorder("="))
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        known = in_known_zone(column)
+        return _as_text(column, column) if known is None else known
     if isinstance(dtype, pd.SparseDtype):
         return column.astype(dtype.subtype)
     if isinstance(dtype, pd.CategoricalDtype):
         labels = pd.Series(dtype.categories)
+        if isinstance(labels.dtype, pd.DatetimeTZDtype):
+            return _convertible(column.astype(labels.dtype))
         return column if labels.dtype != object or _is_kept(labels) else _as_text(column, labels)
     if isinstance(dtype, pd.ArrowDtype):
         return pa.array(column, from_pandas=True) if _is_unknown_to_pandas(dtype.pyarrow_dtype) else column
@@ -196,7 +203,7 @@ def _as_text(column: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[A
             f"the values of column {column.name!r} (dtype {column.dtype}) have no Arrow type in common ({names}); "
             "convert the column, for example with .astype(str)"
         )
-    texts = text_column(column_values(column), str(column.name))
+    texts = text_column(column, str(column.name))
     return pd.Series(texts.to_pandas().to_numpy(), index=column.index, dtype="str")
 
 
@@ -207,22 +214,24 @@ def _storable(column: Column, name: str) -> Column:
         return column if _is_kept_dictionary(column) else _storable(decoded(column), name)
     if types.is_run_end_encoded(kind):
         return _storable(decoded(column), name)
+    with found_at(name):
+        refuse_unknown_zone(kind)
     if isinstance(kind, pa.BaseExtensionType):
         if is_of_pandas(kind):
-            return text_column(arrow_values(column), name) if are_intervals_with_a_gap(column) else column
+            return text_column(column, name) if are_intervals_with_a_gap(column) else column
         if kind.extension_name in _KEPT_EXTENSIONS:
             return column
         if kind.extension_name == "arrow.bool8":
             return column.cast(pa.int8()).cast(pa.bool_())
         storage: Any = kind.storage_type
         return _storable(pa.chunked_array([chunk.storage for chunk in column.chunks], storage), name)
-    if _has_no_place(kind) or (types.is_timestamp(kind) and kind.unit == "s" and _is_beyond_milliseconds(column)):
-        return text_column(arrow_values(column), name)
+    if _has_no_place(kind) or any(map(_is_beyond_milliseconds, _of_seconds(column))):
+        return text_column(column, name)
     if types.is_decimal(kind) and kind.scale < 0:  # 1.2E+3 is 1200
         return column.cast(pa.decimal256(min(kind.precision - kind.scale, 76), 0))
     if types.is_time64(kind) and kind.unit == "ns":  # pandas reads no time of day with nanoseconds
         whole = not pc.any(pc.not_equal(_rest(column.cast(pa.int64()), 1000), pa.scalar(0, pa.int64()))).as_py()
-        return column.cast(pa.time64("us")) if whole else text_column(arrow_values(column), name)
+        return column.cast(pa.time64("us")) if whole else text_column(column, name)
     simpler = without_views(kind)
     if simpler == kind:
         return column
@@ -257,6 +266,22 @@ def _has_no_place(kind: Any) -> bool:
 
 def _has_no_place_within(kind: Any) -> bool:
     return _has_no_place(kind) or (types.is_time64(kind) and kind.unit == "ns")
+
+
+def _of_seconds(column: Column) -> Iterator[Column]:
+    """Yield the timestamps of seconds in a column, also those inside of lists, structs and maps."""
+    kind = column.type
+    if types.is_timestamp(kind) and kind.unit == "s":
+        yield column
+    for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if types.is_nested(kind) else ():
+        if types.is_struct(kind):
+            inner = [pc.struct_field(chunk, [index]) for index in range(kind.num_fields)]
+        elif types.is_map(kind):
+            inner = [chunk.keys, chunk.items]
+        else:
+            inner = [pc.list_flatten(chunk)] if is_list(kind) else []
+        for values in inner:
+            yield from _of_seconds(values)
 
 
 def _is_beyond_milliseconds(column: Column) -> bool:

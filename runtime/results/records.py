@@ -10,6 +10,7 @@ import pyarrow as pa
 from runtime.results.arrow_values import arrow_values
 from runtime.results.frames import column_names, is_cudf, to_arrow
 from runtime.results.times import iso_datetimes
+from runtime.results.unwritable import found_at
 
 if TYPE_CHECKING:
     from runtime.results.frames import Frame
@@ -41,11 +42,12 @@ def parts(frame: "Frame", names: list[str]) -> "Iterator[Frame]":
 
 def records(part: "Frame", names: list[str]) -> Records:
     """Return the rows of a part as dicts without the index. Their values are for ``document.simplify``."""
-    if isinstance(part, pd.DataFrame):
-        columns = [column_values(column) for _, column in part.items()]
-    else:
-        columns = [arrow_values(column) for column in part.columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    columns = [column for _, column in part.items()] if isinstance(part, pd.DataFrame) else part.columns
+    listed = []
+    for name, column in zip(names, columns, strict=True):
+        with found_at(name):
+            listed.append(column_values(column) if isinstance(column, pd.Series) else arrow_values(column))
+    return [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
 
 
 def frame_records(frame: "Frame") -> Records:

@@ -11,7 +11,8 @@ from runtime.results.document import DEPTH, contains_itself, dumps, dumps_slowly
 from runtime.results.frames import column_names, is_frame, to_pandas
 from runtime.results.records import FEW_ROWS, parts, records
 from runtime.results.survey import TooDeep, is_large
-from runtime.results.values import Unwritable, key_text
+from runtime.results.unwritable import Unwritable
+from runtime.results.values import key_text
 from runtime.text import legal_text
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from runtime.results.document import DEPTH, SCALARS, simplify
 from runtime.results.frames import is_frame
-from runtime.results.values import Unwritable
+from runtime.results.unwritable import Unwritable
 
 LIMIT_BYTES: Final = 1024 * 1024
 """The largest estimate that is encoded in one piece."""

@@ -7,6 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from runtime.results.unwritable import Unwritable
+from runtime.results.zones import in_known_zone
+
 Array = Any  # pa.Array: its stubs know no element type that would help here
 
 _DAY_S: Final = 86_400
@@ -99,7 +102,24 @@ def _clocks(column: "pd.Series[pd.Timestamp]") -> "tuple[np.ndarray[Any, Any], n
     """Return the local times of the column, and its times in UTC if it has a time zone."""
     if getattr(column.dtype, "tz", None) is None:
         return column.to_numpy(), None
-    return column.dt.tz_localize(None).to_numpy(), column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+    known = in_known_zone(column)  # pandas cannot convert from all zones
+    column = column if known is None else known
+    try:
+        return _walls(column), _walls(column.dt.tz_convert("UTC"))
+    except NotImplementedError:
+        raise Unwritable(
+            f"times outside the years 1 to 9999 have no offset in the zone {_name(column)}; convert them to UTC"
+        ) from None
+
+
+def _walls(column: "pd.Series[pd.Timestamp]") -> "np.ndarray[Any, Any]":
+    """Return the local times of a column with a time zone."""
+    return column.dt.tz_localize(None).to_numpy()
+
+
+def _name(column: "pd.Series[pd.Timestamp]") -> str:
+    zone: Any = column.dtype
+    return str(zone.tz)[:100]
 
 
 def _offsets(wall: "np.ndarray[Any, Any]", utc: "np.ndarray[Any, Any]") -> "tuple[list[str], np.ndarray[Any, Any]]":

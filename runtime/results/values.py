@@ -21,7 +21,8 @@ import pyarrow as pa
 
 from runtime.results.arrow_values import arrow_values
 from runtime.results.times import iso_datetime, iso_duration
-from runtime.text import clip, legal_text, type_name
+from runtime.results.unwritable import Unwritable
+from runtime.text import legal_text, type_name
 
 _SEQUENCES: Final = (tuple, deque, range, KeysView, ValuesView, ItemsView, UserList, array, list)
 _DAY_S: Final = 86_400
@@ -56,22 +57,6 @@ _TEXTS: Final = (
     pa.DataType,
 )
 """Types that are sent as their text."""
-
-
-class Unwritable(Exception):
-    """A value has no encoding. ``reason`` is the end of a sentence; ``path`` leads from the result to the value.
-
-    Each function that descended into a container adds its step to the front of the path.
-    """
-
-    def __init__(self, reason: str, path: list[object] | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.path: list[object] = path or []
-
-    def where(self) -> str:
-        """The path as Python would write it: ``result['nodes'][3]``."""
-        return clip("result" + "".join(f"[{_short(step)}]" for step in self.path), 1000)
 
 
 def plain(value: object) -> object:
@@ -186,10 +171,3 @@ def _hint(value: object) -> str:
     if callable(value):
         return "; call it"
     return ""
-
-
-def _short(step: object) -> str:
-    try:
-        return clip(repr(step), 80)
-    except Exception:  # a key's own __repr__
-        return f"<{type_name(type(step))}>"

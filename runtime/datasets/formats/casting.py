@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from runtime.datasets.formats import dtypes
 from runtime.datasets.formats.columns import refuse_missing
-from runtime.datasets.formats.text_values import Spelling, exact_below, overflow
+from runtime.datasets.formats.text_values import Spelling, exact_below, overflow, underflow
 from runtime.errors import InvalidTable
 
 AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would help here
@@ -46,6 +46,8 @@ def converted(name: str, column: AnyChunks, dtype: str, spelling: Spelling) -> A
     are_floats = pa.types.is_floating(target) and pa.types.is_floating(column.type)
     if are_floats and _count_infinite(converted) > _count_infinite(column):
         raise _refusal(name, dtype, "a number is too large for it")
+    if are_floats and _count_zero(converted) > _count_zero(column):
+        raise _refusal(name, dtype, "a number is too small for it and would be 0")
     return converted.dictionary_encode() if dtype == dtypes.CATEGORY else converted
 
 
@@ -56,10 +58,13 @@ def _number(name: str, column: AnyChunks, dtype: str, spelling: Spelling) -> Any
     refused: AnyChunks = pc.filter(trimmed, is_other).drop_null()
     if len(refused):
         raise _refusal(name, dtype, f"{refused[0].as_py()[:60]!r} is no {'whole ' if whole else ''}number")
-    numbers = _cast(name, spelling.plain(trimmed), dtype)
+    plain = spelling.plain(trimmed)
+    numbers = _cast(name, plain, dtype)
     if pa.types.is_floating(numbers.type):
         if overflow(trimmed, numbers):
             raise _refusal(name, dtype, "a number is too large for it")
+        if underflow(plain, numbers):
+            raise _refusal(name, dtype, "a number is too small for it and would be 0")
         _refuse_changed(name, trimmed, numbers, dtype, spelling)
     return numbers
 
@@ -77,6 +82,11 @@ def _refuse_changed(name: str, texts: AnyChunks, numbers: AnyChunks, dtype: str,
 def _count_infinite(numbers: AnyChunks) -> int:
     is_infinite: AnyChunks = pc.is_inf(numbers)
     return int(pc.sum(is_infinite, min_count=0).as_py())
+
+
+def _count_zero(numbers: AnyChunks) -> int:
+    is_zero: AnyChunks = pc.equal(numbers, pa.scalar(0, numbers.type))
+    return int(pc.sum(is_zero, min_count=0).as_py())
 
 
 def _cast(name: str, column: AnyChunks, dtype: str) -> AnyChunks:

@@ -45,6 +45,7 @@ from runtime.datasets.formats.options import (
 )
 from runtime.datasets.formats.separators import Separator
 from runtime.datasets.formats.text_values import OddNumbers
+from runtime.datasets.formats.tiny_numbers import TinyNumbers
 from runtime.errors import InvalidTable
 
 # Without ``names``: Arrow would apply types and columns to the names in the file.
@@ -146,7 +147,7 @@ def _read(body: Body, options: Options, dtype: dict[str, str]) -> pa.Table:
         name
         for name, column in zip(table.column_names, table.columns, strict=True)
         if (name not in asked and text_values.is_doubtful(column, odd))
-        or (name in asked and text_values.has_far_number(column))
+        or (name in asked and (text_values.has_far_number(column) or text_values.has_tiny_number(column, odd.tiny)))
     ]
     if doubtful:
         plain = _parse(body, options, asked | dict.fromkeys(doubtful, pa.large_string()))
@@ -172,7 +173,8 @@ def _odd_numbers(body: Body, encoding: str) -> OddNumbers:
     def has(*words: str) -> bool:
         return body.contains(*(one for word in words for one in charsets.encoded(word, encoding)))
 
-    return OddNumbers(hexadecimal=has("0x", "0X"), plus_signs=has("+"))
+    tiny = TinyNumbers(body, searchable=encoding == "utf-8")
+    return OddNumbers(hexadecimal=has("0x", "0X"), plus_signs=has("+"), tiny=tiny)
 
 
 def _read_as(dtype: str, odd: OddNumbers) -> pa.DataType:

@@ -25,6 +25,7 @@ from runtime.datasets.formats import bounds, casting, dtypes
 from runtime.datasets.formats.body import Body
 from runtime.datasets.formats.json_values import Document, Json, LostDigits, exact_float
 from runtime.datasets.formats.options import Options, flag, refuse_unknown, text
+from runtime.datasets.formats.tiny_numbers import TinyNumbers
 from runtime.errors import InvalidTable
 
 KNOWN = {"orient", "lines", "dtype", "compression"}
@@ -35,7 +36,7 @@ _BOM = b"\xef\xbb\xbf"
 # Bytes that orjson may need for each byte of a document: its buffer (12), and objects of the smallest kind (30).
 _FAST_FACTOR = 44
 _PIECE = 1 << 18
-_MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{300}")  # floats end at 1.8e308
+_MAY_BE_NO_FLOAT = re.compile(rb"[eE][+-]?0*[0-9]{3}|[0-9]{200}")  # floats end at 1.8e308, and begin at 5e-324
 _WITHOUT_BIT = np.uint8(0xDF)
 _SMALL_BYTES = 64 * 1024
 
@@ -59,7 +60,7 @@ def read(body: Body, options: Options) -> pa.Table:
     body.refuse_graph("JSON")
     may_be_lines = orient is None and "lines" not in options
 
-    known = Document(exact=False, containers=_containers(body))
+    known = Document(exact=False, containers=_containers(body), tiny=TinyNumbers(body))
 
     def decoded(known: Document) -> pa.Table:
         if lines:
@@ -119,7 +120,7 @@ def _decode(view: memoryview, *, exact: bool = False) -> Json:
 
 def _slow(data: memoryview) -> Json:
     content = bytes(data)
-    return json.loads(content, parse_float=exact_float if _MAY_OVERFLOW.search(content) else None)
+    return json.loads(content, parse_float=exact_float if _MAY_BE_NO_FLOAT.search(content) else None)
 
 
 def _room_bytes() -> float:

@@ -4,7 +4,8 @@ Whole numbers keep every digit: a float that cannot hold one never replaces it.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from math import isinf
@@ -14,23 +15,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from runtime.datasets.formats import bounds
+from runtime.datasets.formats.tiny_numbers import TinyNumbers, has_zero
 from runtime.errors import InvalidTable
 
 Json = Any  # what a JSON document can hold
 AnyArray = Any  # pa.Array: its stubs lack the attributes of nested types
 
+_NOT_ZERO = re.compile(r"-?[0.]*[1-9]")
 _TOO_LONG = 2.0**63
 """orjson makes a float of a whole number from about here on."""
 
 
 class LostDigits(Exception):
-    """A float may have been a whole number with more digits, so the document has to be decoded exactly."""
+    """A float may have been another number in the document, which has to be decoded exactly.
+
+    That is a whole number with more digits, or one that is too small for a float.
+    """
 
 
 def exact_float(digits: str) -> float | str:
-    """Return a number with a fraction or an exponent; one that no float holds (``1e400``) stays text."""
+    """Return a number with a fraction or an exponent; one that no float holds (``1e400``, ``1e-400``) stays text."""
     value = float(digits)
-    return digits if isinf(value) else value
+    return digits if isinf(value) or (value == 0 and _NOT_ZERO.match(digits)) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Document:
 
     exact: bool
     containers: int
+    tiny: TinyNumbers
 
     def column(self, name: str, values: list[Json], *, around: int) -> Any:  # pa.Array, or chunks beyond 2 GiB of text
         """Return a column. ``around``: the arrays and objects that hold the columns' values.
@@ -56,14 +63,14 @@ class Document:
             array = pa.array(values)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
             return self._of_several_kinds(values)
-        if not self.exact and _has_long_leaf(array):
+        if not self.exact and (_has_long_leaf(array) or self._has_tiny_leaf(array)):
             raise LostDigits
         if _has_flag_as_number(values, array.type):
             return self._of_several_kinds(values)
         return array
 
     def _of_several_kinds(self, values: list[Json]) -> Any:
-        if not self.exact and _has_long_float(values):
+        if not self.exact and (_has_float(values, _is_long) or self._has_tiny_float(values)):
             raise LostDigits
         kinds = set(map(type, values)) - {type(None)}
         present = [value for value in values if value is not None]
@@ -72,6 +79,12 @@ class Document:
         if kinds == {int, float} and all(_is_held_by_float(value) for value in present):
             return pa.array([None if value is None else float(value) for value in values], pa.float64())
         return pa.array([_as_text(value) for value in values], pa.large_string())
+
+    def _has_tiny_leaf(self, array: AnyArray) -> bool:
+        return any(map(has_zero, _floats(array))) and self.tiny.may_be_among(pa.float64())
+
+    def _has_tiny_float(self, values: Iterable[Json]) -> bool:
+        return _has_float(values, _is_zero) and self.tiny.may_be_among(pa.float64())
 
 
 def _check_nesting(name: str, values: list[Json]) -> None:
@@ -116,18 +129,26 @@ def _extremes(leaf: AnyArray) -> Iterable[float | None]:
     return found.values()  # type: ignore[no-any-return]  # of a struct scalar
 
 
-def _has_long_float(values: Iterable[Json]) -> bool:
+def _has_float(values: Iterable[Json], is_such: Callable[[float], bool]) -> bool:
     for value in values:
         kind = type(value)
         if kind is float:
-            if _TOO_LONG <= abs(value) < float("inf"):
+            if is_such(value):
                 return True
         elif kind is list:
-            if _has_long_float(value):
+            if _has_float(value, is_such):
                 return True
-        elif kind is dict and _has_long_float(value.values()):
+        elif kind is dict and _has_float(value.values(), is_such):
             return True
     return False
+
+
+def _is_long(value: float) -> bool:
+    return _TOO_LONG <= abs(value) < float("inf")
+
+
+def _is_zero(value: float) -> bool:
+    return value == 0
 
 
 def _has_flag_as_number(values: Iterable[Json], given: Any) -> bool:

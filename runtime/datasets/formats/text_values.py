@@ -10,6 +10,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from runtime.datasets.formats.tiny_numbers import TinyNumbers, has_zero
+
 AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would help here
 
 TRUE: Final = ("True", "TRUE", "true")
@@ -17,6 +19,7 @@ FALSE: Final = ("False", "FALSE", "false")
 EXACT_FLOAT: Final = 2.0**53
 """From here on, not every whole number is a float."""
 
+_NOT_ZERO: Final = r"^[+-]?[0.]*[1-9]"
 _NOT_FINITE: Final = r"^[+-]?(?i:inf|infinity|nan)$"
 _LONG: Final = 16  # digits that a whole number beyond EXACT_FLOAT has at least
 
@@ -74,7 +77,7 @@ def inferred(column: AnyChunks, spelling: Spelling) -> AnyChunks:
     if _all(spelling.is_number(trimmed, whole=True)):
         return _integers(plain, column)
     numbers: AnyChunks = column if _has_long_integer(plain) else plain.cast(pa.float64())
-    return column if numbers is column or overflow(trimmed, numbers) else numbers
+    return column if numbers is column or overflow(trimmed, numbers) or underflow(plain, numbers) else numbers
 
 
 def inferred_again(column: AnyChunks, arrows: AnyChunks, spelling: Spelling) -> AnyChunks:
@@ -89,23 +92,28 @@ def inferred_again(column: AnyChunks, arrows: AnyChunks, spelling: Spelling) -> 
 
 @dataclass(frozen=True, slots=True)
 class OddNumbers:
-    """Numbers that a file may have and that Arrow reads otherwise than our rules: ``0x1F``, text here, and ``+5``."""
+    """Numbers that a file may have and that Arrow reads otherwise than our rules.
+
+    These are ``0x1F``, text here, and ``+5``, and ``1e-400``, of which Arrow makes 0.
+    """
 
     hexadecimal: bool
     plus_signs: bool
+    tiny: TinyNumbers
 
 
 def is_doubtful(column: AnyChunks, odd: OddNumbers) -> bool:
     """Return whether Arrow may have converted text otherwise than by our rules.
 
-    These are dates, times, whole numbers that no float holds, numbers that are too large for one, and odd numbers.
+    These are dates, times, whole numbers that no float holds, numbers that are too large or too small for one, and odd
+    numbers.
     """
     given = column.type
     if pa.types.is_temporal(given) or (odd.hexadecimal and pa.types.is_integer(given)):
         return True
     if not pa.types.is_floating(given):
         return False
-    if _reaches(column, EXACT_FLOAT):
+    if _reaches(column, EXACT_FLOAT) or has_tiny_number(column, odd.tiny):
         return True
     # Arrow makes floats of a column with +5.
     return odd.plus_signs and bool(pc.all(pc.equal(pc.trunc(column), column)).as_py())
@@ -114,6 +122,12 @@ def is_doubtful(column: AnyChunks, odd: OddNumbers) -> bool:
 def has_far_number(column: AnyChunks) -> bool:
     """Return whether a column of floats has infinity, or a number that may have been another whole number."""
     return pa.types.is_floating(column.type) and _reaches(column, exact_below(column.type))
+
+
+def has_tiny_number(column: AnyChunks, tiny: TinyNumbers) -> bool:
+    """Return whether a column of floats has a 0 that may have been another number."""
+    given = column.type
+    return pa.types.is_floating(given) and has_zero(column) and tiny.may_be_among(given)
 
 
 def exact_below(floats: pa.DataType) -> float:
@@ -141,6 +155,13 @@ def overflow(trimmed: AnyChunks, numbers: AnyChunks) -> bool:
     is_infinite: AnyChunks = pc.is_inf(numbers)
     infinite: AnyChunks = pc.filter(trimmed, is_infinite)
     return not _all(_matches(infinite, _NOT_FINITE))
+
+
+def underflow(plain: AnyChunks, numbers: AnyChunks) -> bool:
+    """Return whether a number became 0, though it was not written so."""
+    is_zero: AnyChunks = pc.equal(numbers, pa.scalar(0, numbers.type))
+    zeros: AnyChunks = pc.filter(plain, is_zero)
+    return bool(pc.any(_matches(zeros, _NOT_ZERO), min_count=0).as_py())
 
 
 def _has_long_integer(plain: AnyChunks) -> bool:

@@ -79,6 +79,11 @@ def test_an_error_says_whether_lines_helps(upload: Upload, content: bytes, optio
         (b'[{"a": 1e400}, {"a": 1.5}]', ["1e400", "1.5"]),
         (b'[{"a": [-1e999]}, {"a": [1.5]}]', ['["-1e999"]', "[1.5]"]),
         (b'{"a": [1e400, 100000000000000000000000000001]}', ["1e400", "100000000000000000000000000001"]),
+        (b'[{"a": 1e-400}, {"a": 1.5}]', ["1e-400", "1.5"]),
+        (b'{"a": 0.0}\n{"a": -1E-0324}\n', ["0.0", "-1E-0324"]),
+        (b'[{"a": {"x": 1e-400}}, {"a": {"x": 0.0}}]', ['{"x": "1e-400"}', '{"x": 0.0}']),
+        (b'[{"a": "t"}, {"a": 0.' + b"0" * 400 + b"1}]", ["t", "0." + "0" * 400 + "1"]),
+        (b'[{"a": 0e-400}, {"a": 5e-324}]', [0.0, 5e-324]),
         (b'{"a": [Infinity, 1.5]}', [float("inf"), 1.5]),
     ],
 )
@@ -91,6 +96,7 @@ def test_a_number_that_no_float_holds_is_text(upload: Upload, content: bytes, va
     [
         ("0x1F", "int64", "'0x1F' is no whole number"),
         (1e39, "float32", "a number is too large"),
+        (1e-46, "float32", "a number is too small for it and would be 0"),
         (5, "bool", "a value is neither 0 nor 1"),
         ("1", "bool", "neither true nor false"),
     ],
