@@ -61,8 +61,8 @@ def _column(name: str, parts: list[pa.Table]) -> AnyChunks:
         target = _common(kinds)
         if target is not None:
             try:
-                cast = [pa.table({name: column.column(0).cast(target)}) for column in columns]
-                return _permissive(cast).column(0)
+                schema = pa.schema([(name, target)])
+                return _permissive([column.cast(schema) for column in columns]).column(0)
             except (*_REFUSALS, pa.ArrowNotImplementedError):
                 pass
         raise _refusal(name, kinds, error) from error

@@ -98,15 +98,16 @@ def test_times_inside_of_values_that_arrow_would_change_are_json_text_in_parquet
 
 
 FAR: Any = pa.array([2**55], pa.timestamp("s"))
+ONE_EACH: Any = pa.array([0, 1], pa.int32())
 
 
 @pytest.mark.parametrize(
     "column",
     [
-        pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), FAR),
+        pa.ListArray.from_arrays(ONE_EACH, FAR),
         pa.StructArray.from_arrays([FAR], ["k"]),
-        pa.MapArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["k"]), FAR),
-        pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), pa.StructArray.from_arrays([FAR], ["k"])),
+        pa.MapArray.from_arrays(ONE_EACH, pa.array(["k"]), FAR),
+        pa.ListArray.from_arrays(ONE_EACH, pa.StructArray.from_arrays([FAR], ["k"])),
     ],
     ids=lambda column: str(column.type),
 )
@@ -136,7 +137,7 @@ AFTER_9999 = pa.array([253402300800 * 10**6], pa.int64()).cast(pa.timestamp("us"
 def test_times_without_an_offset_are_refused_by_the_name_of_their_column(
     times: Any, words: str, nested: bool, file_format: Any
 ) -> None:
-    column = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), times) if nested else times
+    column = pa.ListArray.from_arrays(ONE_EACH, times) if nested else times
     with pytest.raises(ResultNotSerializable, match=words):
         encoded(pa.table({"a": column}), "table", file_format)
 
