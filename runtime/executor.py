@@ -33,7 +33,8 @@ REMEMBERED_CANCELS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
-    """``seats`` runs at a time; ``queue`` more may wait. ``cache_bytes`` is the budget of the dataset cache.
+    """``seats`` runs at a time; ``queue`` more may wait. ``cache_bytes`` is the budget of the dataset cache, and
+    ``cached_datasets`` how many it holds at most.
 
     Users who have no run may find all seats taken by runs that take long. ``spared_seats`` of the seats are left to
     such users, and ``extra_seats`` are there for them beside the seats.
@@ -44,6 +45,7 @@ class ExecutorSettings:
     cache_bytes: int
     spared_seats: int = 1
     extra_seats: int = 0
+    cached_datasets: int = 1000
 
     @property
     def most_runs(self) -> int:
@@ -68,7 +70,7 @@ class Executor:
         self.engine = engine
         self._group = group
         self.settings = settings
-        self.cache = DatasetCache(engine.load, settings.cache_bytes)
+        self.cache = DatasetCache(engine.load, settings.cache_bytes, settings.cached_datasets)
         self._turns = Turns(
             settings.seats, queue=settings.queue, spared=settings.spared_seats, extra=settings.extra_seats
         )
@@ -115,7 +117,7 @@ class Executor:
                         break
                     except NoRoom:  # wait without a place, which runs on other datasets can use meanwhile
                         room_until = room_until or asyncio.get_running_loop().time() + ROOM_TIMEOUT_S
-                        await self.cache.room_for(source, room_until)
+                        await self.cache.room_for(source, spec.user, room_until)
             except asyncio.CancelledError:
                 if not run.cancelled or run.task.uncancel() > 0:
                     raise
@@ -165,7 +167,7 @@ class Executor:
         started = time.perf_counter()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self.cache.pinned(source) as dataset:
+                async with self.cache.pinned(source, spec.user) as dataset:
                     seat = await dataset.take_seat(spec)
                     seat_s = time.perf_counter() - started
                     run.seat = seat

@@ -1,6 +1,7 @@
 """How a runner's settings become the limits of its machine: memory and threads of a run, of all runs, and of a seat."""
 
 import os
+import resource
 from typing import Final
 
 from deployments.settings import Settings
@@ -17,6 +18,16 @@ RUNS_SHARE: Final = 0.8
 
 KEPT_SHARE: Final = 0.125
 """Share of the machine's memory for results that wait to be fetched."""
+
+MOST_CACHED_DATASETS: Final = 10_000
+"""The most datasets that a runner holds, however many files it may open."""
+
+CACHE_DESCRIPTORS_SHARE: Final = 0.8
+"""Share of the files that a runner may open that is for cached datasets."""
+
+HOLDER_DESCRIPTORS: Final = 2
+SEAT_DESCRIPTORS: Final = 7
+"""What a runner has open for a cached dataset, and for each seat that waits there."""
 
 GROUP_MARGIN_BYTES: Final = 512 * MIB
 GROUP_MARGIN_PIDS: Final = 1024
@@ -38,8 +49,18 @@ def executor_settings(settings: Settings) -> ExecutorSettings:
         seats=seats,
         queue=settings.queue,
         cache_bytes=settings.cache_bytes or memory_bytes() // 2,
+        cached_datasets=most_cached_datasets(settings),
         extra_seats=max(1, seats // 4) if settings.extra_seats is None else settings.extra_seats,
     )
+
+
+def most_cached_datasets(settings: Settings) -> int:
+    """Return how many datasets a runner may hold with the files that this process may open."""
+    open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    each = HOLDER_DESCRIPTORS + SEAT_DESCRIPTORS * (settings.spare_seats + settings.reused_seats)
+    if open_files == resource.RLIM_INFINITY:
+        return MOST_CACHED_DATASETS
+    return min(MOST_CACHED_DATASETS, max(1, int(open_files * CACHE_DESCRIPTORS_SHARE) // each))
 
 
 def threads_of_a_run(settings: Settings) -> int:

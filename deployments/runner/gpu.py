@@ -8,7 +8,7 @@ from typing import Any, Final
 import ray
 
 from deployments.replica.start import begin_replica
-from deployments.runner.budget import seat_settings
+from deployments.runner.budget import most_cached_datasets, seat_settings
 from deployments.runner.deployment import Runner
 from deployments.settings import GpuSettings, Settings
 from runtime.datasets.store.base import Store
@@ -61,7 +61,10 @@ class GpuRunner(Runner):
         Each seat has memory of the card for itself, so none can be added, and more of them are left to others.
         """
         seats = gpu_section(self._settings).seats
-        return ExecutorSettings(seats, self._settings.queue, cache_bytes=0, spared_seats=max(1, seats // 2))
+        return ExecutorSettings(
+            seats, self._settings.queue, cache_bytes=0, spared_seats=max(1, seats // 2),
+            cached_datasets=most_cached_datasets(self._settings),
+        )  # fmt: skip
 
     def _make_engine(
         self, store: Store, walls: Walls, group: TaskGroup | None, executor: ExecutorSettings

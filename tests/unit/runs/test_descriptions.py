@@ -68,22 +68,22 @@ async def test_a_short_description_comes_along_so_that_a_first_run_is_sent_once(
 
 async def test_a_dataset_without_its_description_is_not_loaded_and_nothing_makes_room_for_it() -> None:
     loads = Loads()
-    cache = DatasetCache(loads, 10)
-    async with cache.pinned(DatasetSource("other", {}, 10)):
+    cache = DatasetCache(loads, 10, 100)
+    async with cache.pinned(DatasetSource("other", {}, 10), "me"):
         pass
     with pytest.raises(DescriptionNeeded):
-        async with cache.pinned(BARE):
+        async with cache.pinned(BARE, "me"):
             pass
     assert loads.names == cache.dataset_ids == ["other"]
 
 
 async def test_a_dataset_that_is_here_needs_no_description() -> None:
     loads = Loads()
-    cache = DatasetCache(loads, 10)
-    async with cache.pinned(WHOLE):
+    cache = DatasetCache(loads, 10, 100)
+    async with cache.pinned(WHOLE, "me"):
         pass
     assert cache.holds(BARE)
-    async with cache.pinned(BARE):
+    async with cache.pinned(BARE, "me"):
         pass
     assert loads.names == ["d"]
 

@@ -1,8 +1,11 @@
 """What a task gets, what it cannot reach, and what stays of it."""
 
+from typing import Any
+
 import psutil
 import pytest
 
+from deployments.runner.budget import HOLDER_DESCRIPTORS, SEAT_DESCRIPTORS
 from runtime.engines.base import DatasetSource
 from tests.unit.sandbox.conftest import Rig, answer
 from tests.waiting import SLOW_S, eventually
@@ -11,6 +14,20 @@ from tests.waiting import SLOW_S, eventually
 def test_a_task_gets_the_graph(rig: Rig, source: DatasetSource) -> None:
     code = "def task(g): return [type(g).__name__, g._source, g._destination, len(g._edges), g._nodes is None]"
     assert answer(rig.run(source, code)) == ["Plotter", "s", "d", 3, True]
+
+
+def test_a_cached_dataset_takes_as_many_descriptors_as_the_bound_of_their_number_counts(rig: Rig) -> None:
+    def are_filled() -> bool:
+        datasets: list[Any] = [entry.loaded for entry in rig.executor.cache._entries.values()]
+        return all(dataset._filling is None or dataset._filling.done() for dataset in datasets)
+
+    eventually(are_filled)
+    me, each = psutil.Process(), HOLDER_DESCRIPTORS + 2 * SEAT_DESCRIPTORS
+    before = me.num_fds()
+    for _ in range(3):
+        answer(rig.run(rig.dataset(), "def task(g): return 1"))
+    eventually(are_filled)
+    assert me.num_fds() <= before + 3 * each
 
 
 def test_what_a_task_changes_is_gone_with_it(rig: Rig, source: DatasetSource) -> None:
