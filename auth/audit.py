@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final  # Any: JSON values
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ from auth.refusals import PERIOD_S as PERIOD_OF_REFUSALS_S
 from auth.refusals import Refusal, Refusals
 from catalog.batches import MOST_WAITING, PERIOD_S, BatchedWriter
 from catalog.engine import Catalog
+from catalog.many_rows import ManyRows
 from catalog.tables import audit as table
 
 log = logging.getLogger("graphside.audit")
@@ -87,7 +89,9 @@ class Audit:
         self._catalog = catalog
         self._of_strangers, self._of_users = refusals(), refusals()
         self._counting = threading.Lock()
-        self._writer = BatchedWriter(catalog, "audit", _insert, _into_log, period_s, most_waiting)
+        self._writer: BatchedWriter[dict[str, Any]] = BatchedWriter(
+            catalog, "audit", _insert, _into_log, period_s, most_waiting
+        )
 
     def append(
         self,
@@ -180,11 +184,13 @@ class Audit:
             return refusals.has_room(refusal)
 
 
-_INSERT: Final = sa.insert(table)
+_COLUMNS: Final = ("at", "actor_id", "actor", "address", "action", "target", "outcome", "detail")
+_values: Final = itemgetter(*_COLUMNS)
+_INSERT: Final = ManyRows(table, _COLUMNS)
 
 
 def _insert(connection: Connection, lines: list[dict[str, Any]]) -> None:
-    connection.execute(_INSERT, lines)
+    _INSERT.insert(connection, [_values(line) for line in lines])
 
 
 def _into_log(lines: Iterable[dict[str, Any]]) -> None:

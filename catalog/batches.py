@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final  # Any: rows as SQLAlchemy takes them
+from typing import Final, Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -34,27 +34,26 @@ MOST_WAITING: Final = 20_000
 
 _BATCH: Final = 500
 
-Row = dict[str, Any]
+RowT = TypeVar("RowT")
 
 
-class BatchedWriter:
+class BatchedWriter(Generic[RowT]):
     """One writer thread for one catalog. Threads may share it; each process has its own.
 
     ``store`` writes a batch within one transaction (``Catalog.append``). ``lost`` is told of rows that could not be
-    written: too many waited, the database refused them, or it was away at the end. If rows can be large, ``size`` tells
-    the bytes of one, and rows of ``most_bytes`` may wait.
+    written: too many waited, the database refused them, or it was away at the end. Rows that tell their size may wait
+    up to ``most_bytes``.
     """
 
     def __init__(
         self,
         catalog: Catalog,
         name: str,
-        store: Callable[[Connection, list[Row]], None],
-        lost: Callable[[Iterable[Row]], None],
+        store: Callable[[Connection, list[RowT]], None],
+        lost: Callable[[Iterable[RowT]], None],
         period_s: float = PERIOD_S,
         most_waiting: int = MOST_WAITING,
-        size: Callable[[Row], int] | None = None,
-        most_bytes: int = 0,
+        most_bytes: int = 64 * 1024**2,
     ) -> None:
         self._catalog = catalog
         self._name = name
@@ -62,11 +61,11 @@ class BatchedWriter:
         self._lost = lost
         self._period_s = period_s
         self._most_waiting = most_waiting
-        self._size = size or (lambda _: 0)
         self._most_bytes = most_bytes
         self._waiting_bytes = 0
-        self._waiting: deque[Row] = deque()
-        lock = threading.Lock()
+        self._waiting: deque[tuple[RowT, int]] = deque()
+        self._lock = lock = threading.Lock()
+        self._is_idle = False
         self._work = threading.Condition(lock)  # the thread has nothing to do
         self._hurry = threading.Condition(lock)  # the thread lets rows gather
         self._written = threading.Condition(lock)  # callers of ``flush``
@@ -74,45 +73,49 @@ class BatchedWriter:
         self._closing = False
         self._thread: threading.Thread | None = None
 
-    def put(self, row: Row) -> None:
-        """Write a row soon. Raises ``RuntimeError`` after ``close``."""
-        with self._work:
+    def put(self, row: RowT, size: int = 0) -> None:
+        """Write a row soon. ``size``: its bytes, if it can be large. Raises ``RuntimeError`` after ``close``."""
+        with self._lock:
             if self._closing:
                 raise RuntimeError(f"the {self._name} writer is closed")
-            if len(self._waiting) >= self._most_waiting or self._waiting_bytes + self._size(row) > self._most_bytes > 0:
+            if len(self._waiting) >= self._most_waiting or self._waiting_bytes + size > self._most_bytes:
                 self._lost([row])
                 return
-            self._waiting.append(row)
-            self._waiting_bytes += self._size(row)
+            self._waiting.append((row, size))
+            self._waiting_bytes += size
             self._put += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_until_closed, name=self._name, daemon=True)
                 self._thread.start()
-            self._work.notify()
+            elif self._is_idle:
+                self._is_idle = False
+                self._work.notify()
 
     def flush(self, timeout_s: float = 10) -> bool:
         """Wait until all rows so far are on disk. Return False if that takes too long."""
-        with self._written:
+        with self._lock:
             until = self._wanted = self._put
             self._hurry.notify()
             return self._written.wait_for(lambda: self._settled >= until, timeout_s)
 
     def close(self, timeout_s: float = 10) -> None:
         """Write the waiting rows and end the thread."""
-        with self._work:
+        with self._lock:
             self._closing = True
             self._work.notify()
             self._hurry.notify()
         if self._thread is not None:
             self._thread.join(timeout_s)
         if self._waiting:
-            self._lost(self._waiting)
+            self._lost([row for row, _ in self._waiting])
 
     def _write_until_closed(self) -> None:
         stored = True
         while True:
-            with self._work:
-                self._work.wait_for(lambda: self._waiting or self._closing)
+            with self._lock:
+                while not self._waiting and not self._closing:
+                    self._is_idle = True
+                    self._work.wait()
                 if not self._waiting:
                     return
                 if stored:
@@ -120,15 +123,16 @@ class BatchedWriter:
                 else:
                     self._hurry.wait_for(lambda: self._closing, RETRY_S)
                 batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-                self._waiting_bytes -= sum(map(self._size, batch))
-            stored = self._stored(batch)
-            with self._written:
+                batch_bytes = sum(size for _, size in batch)
+                self._waiting_bytes -= batch_bytes
+            stored = self._stored([row for row, _ in batch])
+            with self._lock:
                 if stored:
                     self._settled += len(batch)
                     self._written.notify_all()
                 else:
                     self._waiting.extendleft(reversed(batch))
-                    self._waiting_bytes += sum(map(self._size, batch))
+                    self._waiting_bytes += batch_bytes
                     if self._closing:
                         return
 
@@ -136,7 +140,7 @@ class BatchedWriter:
         """Return whether a batch should be written now."""
         return self._closing or self._wanted > self._settled or len(self._waiting) >= _BATCH
 
-    def _stored(self, batch: list[Row]) -> bool:
+    def _stored(self, batch: list[RowT]) -> bool:
         """Write rows. Return whether they are done with."""
         started = time.monotonic()
         try:

@@ -40,6 +40,8 @@ class UserText(sa.TypeDecorator[str]):
 
 def storable(text: str) -> str:
     """Return the text as ``UserText`` stores it. A search needs this, because its value belongs to no column."""
+    if text.isascii() and "\0" not in text:
+        return text  # nearly every text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
 
 

@@ -16,17 +16,17 @@ first row was written costs one statement. Reading waits until this process's ow
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final, Literal, cast  # Any: JSON values, and SQLAlchemy's row types
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from catalog.batches import PERIOD_S, BatchedWriter
-from catalog.batches import Row as Values
 from catalog.engine import Catalog
+from catalog.many_rows import ManyRows
 from catalog.tables import runs
 from runtime.datasets.records import is_id
 from runtime.datasets.records.paging import window
@@ -50,6 +50,8 @@ _LOOKS: Final = 16
 
 _MOST_WAITING_BYTES: Final = 64 * 1024**2
 """Receipts that wait in memory while the catalog does not answer; further ones are only logged."""
+
+Values = dict[str, Any]
 
 _LABEL: Final = 1000
 _BATCH: Final = 500
@@ -107,6 +109,20 @@ class RunEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class _Note:
+    """What the writer is told: that a run began (``end`` is None), or how it ended. ``kept_bytes`` in all."""
+
+    run: NewRun
+    end: RunEnd | None
+    kept_bytes: int
+
+    @property
+    def attempt(self) -> tuple[str, int, datetime]:
+        """What tells this attempt from others with the same id."""
+        return self.run.id, self.run.owner_id, self.run.created_at
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """A row of the table; see ``NewRun`` and ``RunEnd``. In a list, texts are empty and a failure has no fields."""
 
@@ -141,22 +157,23 @@ class Receipts:
         self._output_bytes = output_bytes
         self._user_bytes = user_bytes
         self._added: dict[int, int] = {}  # bytes of each user since theirs were summed up
-        self._writer = BatchedWriter(
-            catalog, "receipts", self._store, _lost, size=_waiting_bytes, most_bytes=_MOST_WAITING_BYTES
+        self._writer: BatchedWriter[_Note] = BatchedWriter(
+            catalog, "receipts", self._store, _lost, most_bytes=_MOST_WAITING_BYTES
         )
 
     def begin(self, run: NewRun) -> None:
         """Note a run that was accepted."""
-        label = None if run.run_label is None else run.run_label[:_LABEL]
-        values = {name: getattr(run, name) for name in NewRun.__dataclass_fields__}
-        self._writer.put({**values, "run_label": label, "state": "queued", "kept_bytes": _begun_bytes(run)})
+        if run.run_label is not None and len(run.run_label) > _LABEL:
+            run = replace(run, run_label=run.run_label[:_LABEL])
+        self._put(_Note(run, None, _begun_bytes(run)))
 
     def end(self, run: NewRun, end: RunEnd) -> None:
         """Note how a run ended. A receipt that has ended never changes."""
-        columns = _columns(end, self._output_bytes)
-        self._writer.put(
-            {**_attempt(run), "state": "ended", **columns, "kept_bytes": _begun_bytes(run) + _ended_bytes(columns)}
-        )
+        end = _cut_to(end, self._output_bytes)
+        self._put(_Note(run, end, _begun_bytes(run) + _ended_bytes(end)))
+
+    def _put(self, note: _Note) -> None:
+        self._writer.put(note, note.kept_bytes)
 
     def get(self, run_id: str, owner_id: int) -> Receipt | None:
         """Return the owner's run of this id, if there is one. Blocks on SQL."""
@@ -223,13 +240,13 @@ class Receipts:
         """Write what waits."""
         self._writer.close()
 
-    def _store(self, connection: Connection, rows: list[Values]) -> None:
+    def _store(self, connection: Connection, notes: list[_Note]) -> None:
         """Write a batch, and delete what its users have too much."""
-        _store(connection, rows)
-        for row in rows:
-            owner = row["owner_id"]
-            self._added[owner] = self._added.get(owner, self._user_bytes) + row["kept_bytes"]
-        for owner in {row["owner_id"] for row in rows}:
+        _store(connection, notes)
+        for note in notes:
+            owner = note.run.owner_id
+            self._added[owner] = self._added.get(owner, self._user_bytes) + note.kept_bytes
+        for owner in {note.run.owner_id for note in notes}:
             if self._added[owner] >= self._user_bytes // _LOOKS:
                 self._added[owner] = 0
                 _trim(connection, owner, self._user_bytes)
@@ -247,24 +264,33 @@ class Receipts:
                 return count
 
 
-def _store(connection: Connection, rows: list[Values]) -> None:
+def _store(connection: Connection, notes: list[_Note]) -> None:
     """Write a batch. An attempt that began and ended within it is one insert."""
-    begun: dict[tuple[Any, ...], Values] = {}
-    ended: list[Values] = []
-    for row in rows:
-        attempt = tuple(row[name] for name in _ATTEMPT)
-        if "dataset_id" in row:
-            begun.setdefault(attempt, {**_NOT_ENDED, **row})
-        elif attempt in begun and begun[attempt]["state"] != "ended":
-            begun[attempt].update(row)
+    begun: dict[tuple[str, int, datetime], _Note] = {}
+    ended: list[_Note] = []
+    for note in notes:
+        attempt = note.attempt
+        if note.end is None:
+            begun.setdefault(attempt, note)
+        elif attempt in begun and begun[attempt].end is None:
+            begun[attempt] = note
         else:
-            ended.append(row)
-    if begun:
-        connection.execute(_INSERT[connection.dialect.name], list(begun.values()))
+            ended.append(note)
+    _INSERT.insert(connection, [_row(note) for note in begun.values()])
     if ended:
-        connection.execute(
-            _END, [{f"its_{name}" if name in _ATTEMPT else name: value for name, value in row.items()} for row in ended]
-        )
+        connection.execute(_END, [_update(note, note.end) for note in ended if note.end is not None])
+
+
+def _row(note: _Note) -> tuple[Any, ...]:
+    """Return the values of ``_COLUMNS``."""
+    state, columns = ("queued", _NOT_ENDED) if note.end is None else ("ended", _columns(note.end))
+    return (*_of_run(note.run), state, *(columns[name] for name in _END_COLUMNS), note.kept_bytes)
+
+
+def _update(note: _Note, end: RunEnd) -> Values:
+    """Return the parameters of ``_END``."""
+    own = {f"its_{name}": value for name, value in zip(_ATTEMPT, note.attempt, strict=True)}
+    return {**own, "state": "ended", **_columns(end), "kept_bytes": note.kept_bytes}
 
 
 def _trim(connection: Connection, owner_id: int, most: int) -> None:
@@ -288,51 +314,54 @@ def _begun_bytes(run: NewRun) -> int:
     return ROW_BYTES + len(run.source or "")
 
 
-def _ended_bytes(columns: Values) -> int:
-    failure = columns["failure"]
-    texts = len(columns["stdout"].encode("utf-8", "replace")) + len(columns["stderr"].encode("utf-8", "replace"))
-    return texts + (0 if failure is None else len(json.dumps(failure)))
-
-
-def _waiting_bytes(row: Values) -> int:
-    return int(row["kept_bytes"])
-
-
-def _attempt(run: NewRun) -> Values:
-    """Return the columns that tell this attempt from others with the same id."""
-    return {name: getattr(run, name) for name in _ATTEMPT}
+def _ended_bytes(end: RunEnd) -> int:
+    texts = _utf8_length(end.output["stdout"]) + _utf8_length(end.output["stderr"])
+    return texts + (0 if end.failure is None else len(json.dumps(end.failure)))
 
 
 _ATTEMPT: Final = ("id", "owner_id", "created_at")
+_RUN_COLUMNS: Final = tuple(NewRun.__dataclass_fields__)
+_END_COLUMNS: Final = (
+    "cause", "started_at", "ended_at", *COST_KEYS, *NO_OUTPUT, "failure", "versions",
+)  # fmt: skip
+_COLUMNS: Final = (*_RUN_COLUMNS, "state", *_END_COLUMNS, "kept_bytes")
+_of_run: Final = attrgetter(*_RUN_COLUMNS)
 
 # Another replica may have taken an id that the caller chose a moment ago: then that run stays.
-_INSERT: Final = {
-    "sqlite": sqlite.insert(runs).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(runs).on_conflict_do_nothing(),
-}
+_INSERT: Final = ManyRows(runs, _COLUMNS, or_nothing=True)
 _END: Final = sa.update(runs).where(
     *(runs.c[name] == sa.bindparam(f"its_{name}") for name in _ATTEMPT), runs.c.state != "ended"
 )
-"""Made once, so that SQLAlchemy finds their compiled form."""
+"""Made once, so that SQLAlchemy finds its compiled form."""
 
 
-def _columns(end: RunEnd, output_bytes: int) -> Values:
-    """Return the columns of a run's end. Stdout and stderr are cut to ``output_bytes`` each."""
-    output = end.output
-    stdout, stdout_cut = _cut(output["stdout"], output_bytes)
-    stderr, stderr_cut = _cut(output["stderr"], output_bytes)
+def _columns(end: RunEnd) -> Values:
+    """Return the columns of a run's end, which ``_cut_to`` has bounded."""
     return {
         "cause": end.cause[:_WORD],
         "started_at": end.started_at,
         "ended_at": end.ended_at,
-        **(end.cost or dict.fromkeys(COST_KEYS)),
-        "stdout": stdout,
-        "stderr": stderr,
-        "stdout_truncated": output["stdout_truncated"] or stdout_cut,
-        "stderr_truncated": output["stderr_truncated"] or stderr_cut,
-        "failure": None if end.failure is None else kept_failure(end.failure),
+        **(end.cost or _NO_COST),
+        **end.output,
+        "failure": end.failure,
         "versions": None if end.versions is None else _kept_versions(end.versions),
     }
+
+
+def _cut_to(end: RunEnd, output_bytes: int) -> RunEnd:
+    """Return the end with stdout and stderr of at most ``output_bytes`` each, and what is kept of a failure."""
+    output = end.output
+    if any(_utf8_length(output[name]) > output_bytes for name in ("stdout", "stderr")):
+        stdout, stdout_cut = _cut(output["stdout"], output_bytes)
+        stderr, stderr_cut = _cut(output["stderr"], output_bytes)
+        cut: RunOutput = {
+            "stdout": stdout,
+            "stderr": stderr,
+            "stdout_truncated": output["stdout_truncated"] or stdout_cut,
+            "stderr_truncated": output["stderr_truncated"] or stderr_cut,
+        }
+        end = replace(end, output=cut)
+    return end if end.failure is None else replace(end, failure=kept_failure(end.failure))
 
 
 def kept_failure(failure: Mapping[str, Any]) -> dict[str, Any]:
@@ -363,10 +392,8 @@ def _kept_versions(versions: Mapping[str, str]) -> dict[str, str]:
     return {name[:_WORD]: str(text)[:_WORD] for name, text in list(versions.items())[:_VERSIONS]}
 
 
-_NOT_ENDED: Final[Values] = {
-    **dict.fromkeys(("cause", "started_at", "ended_at", "failure", "versions", *COST_KEYS)),
-    **NO_OUTPUT,
-}
+_NO_COST: Final[Values] = dict.fromkeys(COST_KEYS)
+_NOT_ENDED: Final[Values] = {**dict.fromkeys(_END_COLUMNS), **NO_OUTPUT}
 
 
 def _listed(row: sa.Row[Any]) -> Receipt:
@@ -384,10 +411,15 @@ def _receipt(values: Values) -> Receipt:
     return Receipt(**values, cost=cast(RunCost, cost) if started else None, output=cast(RunOutput, output))
 
 
-def _lost(rows: Iterable[Values]) -> None:
+def _lost(notes: Iterable[_Note]) -> None:
     """Log the causes of runs whose receipts could not be written."""
-    for row in rows:
-        log.error("receipt.not_stored run_id=%s state=%s cause=%s", row["id"], row["state"], row.get("cause"))
+    for note in notes:
+        state, cause = ("queued", None) if note.end is None else ("ended", note.end.cause)
+        log.error("receipt.not_stored run_id=%s state=%s cause=%s", note.run.id, state, cause)
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _cut(text: str, most_bytes: int) -> tuple[str, bool]:

@@ -77,6 +77,11 @@ EVERYWHERE = (
         "log lines appear when they are written, not a thousand at a time",
     ),
     Flag(
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED",
+        "0",
+        "ingresses count requests themselves; HAProxy would write a line of each for a Python process that reads them",
+    ),
+    Flag(
         "RAY_worker_oom_score_adjustment",
         "300",
         "when memory runs out, the kernel kills runs (1000) before replicas",
@@ -147,7 +152,11 @@ ONE_MACHINE = (
         "0",
         "Ray's scheduler, object store and agents listen on loopback only",
     ),
-    Flag("RAY_SERVE_HAPROXY_NBTHREAD", str(min(4, os.cpu_count() or 1)), "HAProxy starts no more threads than cores"),
+    Flag(
+        "RAY_SERVE_HAPROXY_NBTHREAD",
+        str(max(1, min(4, (os.cpu_count() or 1) // 2))),
+        "HAProxy has a thread for every two cores: a thread passes on more requests than a core can run",
+    ),
 )
 """For a server on one machine. On a cluster these flags would cut the nodes off from each other."""
 
