@@ -1,10 +1,12 @@
 """How many bytes a user has stored, and the limit for each user.
 
-Tables count, and long descriptions of datasets and long parser options: the short ones of a row are part of its price.
+Tables count, and long descriptions of datasets and long parser options. Short ones are not looked at: past the first
+thousand, each dataset and each file counts what a short description takes at most.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -14,6 +16,9 @@ from catalog.tables import dataset_tables, datasets, files, objects
 from runtime.datasets.records.access import live
 from runtime.datasets.records.paging import LISTED_BYTES
 from runtime.errors import StorageFull
+
+FREE_ROWS: Final = 1000
+"""How many datasets of a user, and how many files, count nothing for themselves."""
 
 
 class StoredBytes:
@@ -62,7 +67,7 @@ def full(observed: int, most: int) -> StorageFull:
 
 
 def stored_bytes(connection: Connection, owner_id: int) -> int:
-    """Return the owner's stored bytes, as this transaction sees them: of tables, and of descriptions of datasets."""
+    """Return the owner's stored bytes, as this transaction sees them: of tables, descriptions and options."""
     of_files = sa.select(files.c.object_id).where(files.c.owner_id == owner_id, files.c.object_id.is_not(None))
     of_datasets = (
         sa.select(dataset_tables.c.object_id)
@@ -70,10 +75,14 @@ def stored_bytes(connection: Connection, owner_id: int) -> int:
         .where(datasets.c.owner_id == owner_id, live())
     )
     tables = sa.select(sa.func.sum(objects.c.byte_count)).where(objects.c.id.in_(sa.union(of_files, of_datasets)))
-    described = _sum_of_long(datasets.c.payload_bytes).where(datasets.c.owner_id == owner_id, live())
-    options = _sum_of_long(files.c.options_bytes).where(files.c.owner_id == owner_id)
-    return sum(int(connection.execute(query).scalar() or 0) for query in (tables, described, options))
+    described = _described(connection, datasets.c.payload_bytes, datasets.c.owner_id == owner_id, live())
+    options = _described(connection, files.c.options_bytes, files.c.owner_id == owner_id)
+    return int(connection.execute(tables).scalar() or 0) + described + options
 
 
-def _sum_of_long(size: sa.ColumnElement[int]) -> sa.Select[tuple[int]]:
-    return sa.select(sa.func.sum(sa.case((size > LISTED_BYTES, size), else_=0)))
+def _described(connection: Connection, size: sa.ColumnElement[Any], *wanted: sa.ColumnElement[bool]) -> int:
+    """Return what rows count beside their tables. ``size``: the column with the size of what their owner wrote."""
+    is_long = size > LISTED_BYTES
+    query = sa.select(sa.func.count(), sa.func.sum(sa.case((is_long, size), else_=0))).where(*wanted)
+    rows, long_bytes = connection.execute(query).one()
+    return int(long_bytes or 0) + max(0, int(rows) - FREE_ROWS) * LISTED_BYTES

@@ -9,6 +9,8 @@ import pytest
 from auth.users import Users
 from catalog.engine import Catalog
 from runtime.datasets.records import Datasets, Files, ObjectRecord, StoredBytes
+from runtime.datasets.records import usage as usage_of_rows
+from runtime.datasets.records.paging import LISTED_BYTES
 from runtime.errors import StorageFull
 
 
@@ -106,6 +108,25 @@ def test_a_full_store_takes_nothing_more_unless_it_replaces(catalog: Catalog, an
         usage.check(ann, 0, 0)
     usage.check(ann, 0, 1)
     StoredBytes(catalog).check(ann, 10**12, 0)
+
+
+def test_many_small_descriptions_count_as_much_as_few_long_ones(
+    catalog: Catalog, ann: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage_of_rows, "FREE_ROWS", 3)
+    files, datasets = Files(catalog, 2 * LISTED_BYTES), Datasets(catalog, most_bytes=2 * LISTED_BYTES)
+    for _ in range(4):
+        datasets.create(ann, "", "x" * 1000, {}, {})
+        made = files.create(ann, file_type="csv")
+    assert StoredBytes(catalog).used(ann) == 2 * LISTED_BYTES
+    with pytest.raises(StorageFull):
+        datasets.create(ann, "", "", {}, {})
+    with pytest.raises(StorageFull):
+        files.create(ann, file_type="csv")
+    files.delete(made.id, ann)
+    gone = datasets.create(ann, "", "", {}, {})
+    datasets.delete(gone.id)
+    files.create(ann, file_type="csv")
 
 
 def test_uploads_at_once_cannot_all_take_the_last_room(catalog: Catalog, ann: int) -> None:
