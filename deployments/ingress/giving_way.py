@@ -3,7 +3,8 @@
 So a sender who holds on to room takes it from nobody but itself.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Final
 
@@ -13,14 +14,15 @@ _AMOUNT: Final = attrgetter("amount")
 
 
 class Held:
-    """Room that a sender holds. ``end`` ends, with an error, what it is held for."""
+    """Room that a sender holds. ``end`` ends, with an error, what it is held for. It gives way from ``due`` on."""
 
-    __slots__ = ("amount", "end", "sender")
+    __slots__ = ("amount", "due", "end", "sender")
 
-    def __init__(self, sender: str, amount: int, end: Callable[[Exception], None]) -> None:
+    def __init__(self, sender: str, amount: int, end: Callable[[Exception], None], due: float = 0.0) -> None:
         self.sender = sender
         self.amount = amount
         self.end = end
+        self.due = due
 
 
 class GivingWay:
@@ -38,20 +40,36 @@ class GivingWay:
 
     def begin(self, sender: str, amount: int, end: Callable[[Exception], None]) -> Held | None:
         """Hold room until ``done`` is called or others need it. Return None if no other sender holds more than that."""
-        wanted = self.held_by(sender) + amount
-        while self.amount + amount > self.most:
-            greediest = max(self._by_sender.values(), key=_AMOUNT, default=None)
-            if greediest is None or greediest.amount <= wanted:
-                return None
-            own, oldest = greediest.amount, next(iter(greediest.held))
-            self.done(oldest)
-            oldest.end(Overloaded(self._text.format(own=own), retry_after_s=1))
-        held = Held(sender, amount, end)
-        of_sender = self._by_sender.setdefault(sender, _Sender())
+        if self.amount + amount > self.most and not self.make_room(amount, self.most, self.held_by(sender) + amount):
+            return None
+        return self.hold(Held(sender, amount, end))
+
+    def hold(self, held: Held) -> Held:
+        """Hold room, whether there is any or not."""
+        of_sender = self._by_sender.setdefault(held.sender, _Sender())
         of_sender.held[held] = None
-        of_sender.amount += amount
-        self.amount += amount
+        of_sender.amount += held.amount
+        self.amount += held.amount
         return held
+
+    def make_room(self, amount: int, most: int, rank: int, now: float = math.inf) -> bool:
+        """End what senders hold who hold more than ``rank``, until there is room. False: that would not be enough."""
+        if self.amount + amount - sum(held.amount for held in self._due(rank, now)) > most:
+            return False
+        while self.amount + amount > most:
+            held = next(self._due(rank, now), None)
+            if held is None:
+                return False
+            own = self.held_by(held.sender)
+            self.done(held)
+            held.end(Overloaded(self._text.format(own=own), retry_after_s=1))
+        return True
+
+    def _due(self, rank: int, now: float) -> Iterator[Held]:
+        """Yield what may have to give way, oldest first, beginning with the sender who holds the most."""
+        for one in sorted(self._by_sender.values(), key=_AMOUNT, reverse=True):
+            if one.amount > rank:
+                yield from (held for held in one.held if held.due <= now)
 
     def done(self, held: Held) -> None:
         """Hold the room no more. Idempotent."""

@@ -136,7 +136,7 @@ async def _hold_result(call: Call[None], message: RunCall, reply: RunReply, clai
     services, kept, held = call.services, reply["kept"], until_answered(call.request)
     if kept is not None:
         try:
-            held.enter_context(services.unread.holding(current_sender(), kept["length"]))
+            held.enter_context(services.unread.holding(current_sender(), kept["length"], give_up(call.request)))
         except (TooManyRequests, Overloaded):
             await services.runners.drop(message["engine"], message["run_id"], kept)
             raise

@@ -20,6 +20,7 @@ from deployments.ingress.callers.call import Call, OpenCall, OptionalCall, read_
 from deployments.ingress.callers.finishing import finished
 from deployments.ingress.callers.session import administrator, check_again, principal, reader
 from deployments.ingress.middleware.admission import count_as_stranger, until_answered
+from deployments.ingress.middleware.transfers import give_up
 from deployments.ingress.routing.declarations import (
     NO_CONTENT,
     SMALL_BODY_BYTES,
@@ -89,8 +90,9 @@ class Operation:
             response = await self._serve(request)
         if len(getattr(response, "body", b"")) > SMALL_BYTES:  # a streamed answer has none
             changes = self.method not in SAFE_METHODS and self.audit != ("run",)  # a run can be sent again
-            unread = services_of(request).unread.holding(current_sender(), len(response.body), must=changes)
-            until_answered(request).enter_context(unread)
+            unread = services_of(request).unread
+            counted = unread.holding(current_sender(), len(response.body), give_up(request), must=changes)
+            until_answered(request).enter_context(counted)
         return response
 
     async def _serve(self, request: Request) -> Response:
