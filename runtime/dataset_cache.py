@@ -79,6 +79,8 @@ class DatasetCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._held: Counter[str] = Counter()
         """What each user holds, in bytes. A small dataset counts as the average of a cache with the most datasets."""
+        self._in_use: set[_Entry] = set()
+        """Those that are pinned, as many as there are runs at most, because each run that waits for room looks at all."""
         self._changed = asyncio.Condition()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -102,13 +104,16 @@ class DatasetCache:
         """
         entry = self._entry(source, user)
         entry.pins += 1
+        self._in_use.add(entry)
         try:
             yield await self._wait_loaded(source.key, entry)
         finally:
             entry.pins -= 1
             entry.used_at = self._now()
-            async with self._changed:
-                self._changed.notify_all()
+            if not entry.pins:
+                self._in_use.discard(entry)
+                async with self._changed:
+                    self._changed.notify_all()
 
     async def room_for(self, source: DatasetSource, user: str, until: float) -> None:
         """Return once the dataset may have room, by ``until`` on the loop's clock. Raise ``Overloaded``."""
@@ -207,7 +212,7 @@ class DatasetCache:
 
     def _may_use(self, user: str, byte_count: int) -> bool:
         """Return False if datasets in use leave no room, for this user, for one more in use."""
-        in_use = [entry for entry in self._entries.values() if entry.is_in_use]
+        in_use = self._in_use
         spares = any(entry.user == user for entry in in_use)
         most_bytes, most = self.budget_bytes, self.most_datasets
         if spares:

@@ -179,16 +179,18 @@ class Datasets:
     def expire(self, now: datetime) -> list[str]:
         """Delete the datasets that have expired by ``now`` and return their ids: runners may still have them cached.
 
-        Readers did not see them since they expired. If there are none, nothing is written.
+        Readers did not see them since they expired. If there are none, nothing is written. Other writes wait for some
+        hundred of them at a time, however many one user left to expire.
         """
         over = sa.select(datasets.c.id).where(datasets.c.deleted_at.is_(None), datasets.c.expires_at <= now)
         with self._catalog.read() as connection:
-            if connection.execute(over.limit(1)).first() is None:
-                return []
-        with self._catalog.write() as connection:
-            expired = list(connection.execute(over.order_by(datasets.c.id)).scalars())
-            for batch in _batches(expired):
-                _bury(connection, batch)
+            found = list(connection.execute(over.order_by(datasets.c.id)).scalars())
+        expired: list[str] = []
+        for batch in _batches(found):
+            with self._catalog.write() as connection:
+                buried = list(connection.execute(over.where(datasets.c.id.in_(batch))).scalars())
+                _bury(connection, buried)
+            expired += buried
         return expired
 
     def unreferenced_objects(self) -> list[str]:
@@ -203,12 +205,12 @@ class Datasets:
         ``known_objects`` detects.
         """
         forgotten: list[str] = []
-        with self._catalog.write() as connection:
-            for batch in _batches(object_ids):
+        for batch in _batches(object_ids):
+            with self._catalog.write() as connection:
                 query = sa.select(objects.c.id).where(objects.c.id.in_(batch), _unreferenced())
                 free = list(connection.execute(query).scalars())
                 connection.execute(sa.delete(objects).where(objects.c.id.in_(free)))
-                forgotten += free
+            forgotten += free
         return forgotten
 
     def known_objects(self, object_ids: Iterable[str]) -> set[str]:

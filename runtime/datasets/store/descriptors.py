@@ -3,9 +3,14 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Final
 
 from runtime.datasets.store.base import Store
+
+_OPENERS: Final = ThreadPoolExecutor(64, thread_name_prefix="open")
+"""Threads that only open tables, which takes long if a remote store is slow. Turns at seats leave some to each user."""
 
 
 @asynccontextmanager
@@ -14,7 +19,7 @@ async def opened(store: Store, object_ids: Sequence[str]) -> AsyncIterator[list[
 
     A remote store may have to fetch the objects first. Raises as ``Store.open_object``.
     """
-    opening = asyncio.ensure_future(asyncio.to_thread(_open_all, store, object_ids))
+    opening = asyncio.get_running_loop().run_in_executor(_OPENERS, _open_all, store, object_ids)
     try:
         descriptors = await asyncio.shield(opening)
     except asyncio.CancelledError:

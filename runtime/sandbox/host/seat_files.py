@@ -5,12 +5,16 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from runtime.sandbox.host.output import OutputPipe
 from runtime.sandbox.host.scratch import remove, scratch_use
 from runtime.sandbox.host.seat_settings import SeatSettings
+
+_REMOVERS: Final = ThreadPoolExecutor(2, thread_name_prefix="remove")
+"""Threads that only remove scratch directories. A run can make that last, so nothing else waits for them."""
 
 _SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -63,4 +67,4 @@ class SeatFiles:
         try:
             os.rmdir(self.scratch)
         except OSError:
-            await asyncio.to_thread(remove, self.scratch)
+            await asyncio.get_running_loop().run_in_executor(_REMOVERS, remove, self.scratch)

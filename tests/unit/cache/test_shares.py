@@ -91,6 +91,30 @@ async def test_who_waits_for_a_share_gets_it_when_their_own_run_ends() -> None:
         await use(cache, "h", 10, "them")
 
 
+async def test_runs_that_wait_for_room_look_at_what_is_in_use_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And only when a dataset is used no more, however many datasets there are."""
+    cache = DatasetCache(Loads(), 1000, 1000)
+    looks = list[str]()
+    may_use = cache._may_use
+
+    def noted(user: str, byte_count: int) -> bool:
+        looks.append(user)
+        return may_use(user, byte_count)
+
+    monkeypatch.setattr(cache, "_may_use", noted)
+    async with in_use(cache, ["a"], "them", 500):
+        async with in_use(cache, ["b", "b"], "me", 500):
+            later = asyncio.get_running_loop().time() + 60
+            waiting = asyncio.create_task(cache.room_for(source("c", 500), "another", later))
+            await asyncio.sleep(0)
+            looks.clear()
+            async with in_use(cache, ["a"], "them", 500):
+                pass
+            assert (looks, len(cache._in_use)) == ([], 2)
+        await waiting
+    assert not cache._in_use
+
+
 async def test_a_dataset_that_nobody_used_for_long_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     cache = DatasetCache(Loads(), 100, 100)
     now = 0.0

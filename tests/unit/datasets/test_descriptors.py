@@ -61,6 +61,19 @@ async def test_they_come_in_order_and_close_with_the_block(store: SlowStore) -> 
     assert not any(is_open(descriptor) for descriptor in store.opened)
 
 
+async def test_no_other_work_in_threads_keeps_a_table_from_being_opened(store: SlowStore) -> None:
+    """Such as scratch directories of other users, which take long to remove."""
+    done = threading.Event()
+    others = [asyncio.create_task(asyncio.to_thread(done.wait)) for _ in range(64)]
+    try:
+        store.may_open.set()
+        async with asyncio.timeout(60), opened(store, [store.new()]) as descriptors:
+            assert is_open(*descriptors)
+    finally:
+        done.set()
+        await asyncio.gather(*others)
+
+
 async def test_where_one_is_missing_the_others_close(store: SlowStore) -> None:
     store.may_open.set()
     with pytest.raises(DatasetUnreadable):

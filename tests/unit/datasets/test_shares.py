@@ -255,6 +255,19 @@ def test_an_expired_dataset_is_as_absent_at_once(people: People, catalog: Catalo
     assert record is not None and record.expires_at == now + timedelta(hours=1) and not record.has_expired
 
 
+def test_many_expired_datasets_keep_other_writes_waiting_for_a_few_at_a_time(
+    people: People, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.datasets.records.datasets._BATCH", 2)
+    datasets, now = Datasets(catalog), datetime.now(UTC)
+    over = sorted(people.dataset(expires_at=now) for _ in range(5))
+    before = catalog.version()
+    assert sorted(datasets.expire(now)) == over
+    assert catalog.version() - before == 3
+    assert datasets.forget_objects(over) == []
+    assert catalog.version() - before == 6
+
+
 def test_expired_datasets_are_deleted_once_and_named(people: People, catalog: Catalog) -> None:
     datasets = Datasets(catalog)
     now = datetime.now(UTC)
