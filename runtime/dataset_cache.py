@@ -80,7 +80,7 @@ class DatasetCache:
         self._held: Counter[str] = Counter()
         """What each user holds, in bytes. A small dataset counts as the average of a cache with the most datasets."""
         self._in_use: set[_Entry] = set()
-        """Those that are pinned, as many as there are runs at most, because each run that waits for room looks at all."""
+        """Those that are pinned, at most one for each run: every run that waits for room looks at all of them."""
         self._changed = asyncio.Condition()
         self._closing: set[asyncio.Task[None]] = set()
 
