@@ -49,9 +49,10 @@ def build(args: dict[str, Any]) -> serve.Application:
 def most_calls(settings: Settings) -> int:
     """Return how many calls a runner takes before Serve holds back the others.
 
-    More than may run and wait there: the runner knows whose turn it is, and Serve's queue does not.
+    More than may run and wait there, for a seat or for room in the cache: the runner knows whose turn it is, and
+    Serve's queue does not.
     """
-    runs = settings.queue + max(executor_settings(settings).most_runs, usual_seats())
+    runs = 2 * settings.queue + max(executor_settings(settings).most_runs, usual_seats())
     return runs + CONCURRENT_PARSES + WAITING_PARSES + OTHER_CALLS
 
 

@@ -74,6 +74,8 @@ class Executor:
         self._turns = Turns(
             settings.seats, queue=settings.queue, spared=settings.spared_seats, extra=settings.extra_seats
         )
+        # Runs that wait for room in the cache hold no seat, and are not in its queue.
+        self._room = Turns(max(1, settings.queue), queue=0)
         self._draining = False
         self._closing: set[asyncio.Task[None]] = set()
         self._runs: dict[str, _Run] = {}
@@ -117,7 +119,8 @@ class Executor:
                         break
                     except NoRoom:  # wait without a place, which runs on other datasets can use meanwhile
                         room_until = room_until or asyncio.get_running_loop().time() + ROOM_TIMEOUT_S
-                        await self.cache.room_for(source, spec.user, room_until)
+                        async with self._room.place(spec.user, _too_many_without_room):
+                            await self.cache.room_for(source, spec.user, room_until)
             except asyncio.CancelledError:
                 if not run.cancelled or run.task.uncancel() > 0:
                     raise
@@ -220,6 +223,11 @@ class Executor:
         task = asyncio.create_task(dataset.give_back(seat, spec))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _too_many_without_room(_: QueueFull) -> Overloaded:
+    text = "the dataset cache has no room for this dataset, and too many runs wait for room; try again later"
+    return Overloaded(text, retry_after_s=5)
 
 
 def _queue_full(full: QueueFull) -> Overloaded:
