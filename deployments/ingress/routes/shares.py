@@ -17,6 +17,7 @@ from deployments.ingress.routes.shapes.datasets import Shared
 from deployments.ingress.routing.declarations import json_answer, json_body
 from deployments.ingress.routing.routes import Routes
 from runtime.datasets.records import Access, Action, Mode, NoOrganization, RecordGone, Share
+from runtime.errors import StorageFull
 
 routes = Routes()
 
@@ -59,7 +60,7 @@ class ShareLink(BaseModel):
     "/api/v2/share/link",
     body=json_body(ShareLink, most_bytes=SHARE_BODY_BYTES),
     answers={200: Shared},
-    errors=(Forbidden, NotFound),
+    errors=(Forbidden, NotFound, StorageFull),
     audit=("dataset.share",),
 )
 async def share(call: Call[ShareLink]) -> Response:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -11,6 +12,10 @@ from catalog.engine import Catalog
 from catalog.tables import datasets, memberships, organizations, share_invites, shares
 from runtime.datasets.records.access import Access, Action, Mode, Reader, access_in, facts, live
 from runtime.datasets.records.objects import RecordGone, is_id
+from runtime.errors import StorageFull
+
+MOST_INVITATIONS: Final = 100_000
+"""The most invitations to all datasets of an owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,8 @@ class Shares:
         """Replace the dataset's share and return the new one.
 
         ``share.organization`` is ignored: mode ``organization`` means the dataset's own organization, else the only
-        organization of its owner. Raises ``RecordGone``, ``NoOrganization``.
+        organization of its owner. Raises ``RecordGone``, ``NoOrganization``, and ``StorageFull`` if all datasets of the
+        owner have more than ``MOST_INVITATIONS`` together.
         """
         with self._catalog.write() as connection:
             organization_id = None
@@ -72,6 +78,7 @@ class Shares:
                     raise NoOrganization
             elif not _exists(connection, dataset_id):
                 raise RecordGone("dataset", dataset_id)
+            before = _invitations(connection, dataset_id) if share.invites else 0
             forget_share(connection, [dataset_id])
             connection.execute(
                 sa.insert(shares).values(
@@ -88,6 +95,9 @@ class Shares:
             ]
             if rows:
                 connection.execute(sa.insert(share_invites), rows)
+                after = _invitations(connection, dataset_id)
+                if after > max(before, MOST_INVITATIONS):
+                    raise _too_many(after)
             return self._share(connection, dataset_id)
 
     def _share(self, connection: Connection, dataset_id: str) -> Share:
@@ -123,6 +133,19 @@ def forget_share(connection: Connection, dataset_ids: list[str]) -> None:
     """Delete the shares and invitations of these datasets."""
     for table in (share_invites, shares):
         connection.execute(sa.delete(table).where(table.c.dataset_id.in_(dataset_ids)))
+
+
+def _too_many(observed: int) -> StorageFull:
+    text = f"the owner's datasets would have {observed} invitations; the limit is {MOST_INVITATIONS}; remove some first"
+    return StorageFull(text, limit_name="invitations", limit=MOST_INVITATIONS, observed=observed)
+
+
+def _invitations(connection: Connection, dataset_id: str) -> int:
+    """Return how many invitations there are to datasets of this one's owner."""
+    owner = sa.select(datasets.c.owner_id).where(datasets.c.id == dataset_id).scalar_subquery()
+    invited = share_invites.join(datasets, datasets.c.id == share_invites.c.dataset_id)
+    query = sa.select(sa.func.count()).select_from(invited).where(datasets.c.owner_id == owner)
+    return int(connection.execute(query).scalar_one())
 
 
 def _exists(connection: Connection, dataset_id: str) -> bool:

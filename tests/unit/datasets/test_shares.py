@@ -24,6 +24,7 @@ from runtime.datasets.records import (
     Share,
     Shares,
 )
+from runtime.errors import StorageFull
 
 PASSWORD = "correct horse battery"
 
@@ -133,6 +134,21 @@ def test_an_invitation_counts_in_every_mode_and_the_most_that_one_has_decides(pe
     assert kept.access(dataset_id, people.cem) == Access.EDIT
     kept.set(dataset_id, Share(invites={"eve": "10", "eve@x.example": "30"}))
     assert kept.access(dataset_id, people.eve) == Access.SHARE
+
+
+def test_invitations_to_all_datasets_of_an_owner_are_bounded(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.datasets.records.shares.MOST_INVITATIONS", 3)
+    kept, one, other = Shares(people.catalog), people.dataset(), people.dataset()
+    kept.set(one, Share(invites={"cem": "10", "dora": "10"}))
+    with pytest.raises(StorageFull) as refused:
+        kept.set(other, Share(invites={"cem": "10", "dora": "10"}))
+    assert refused.value.fields == {"limit_name": "invitations", "limit": 3, "observed": 4}
+    assert kept.get(other).invites == {}
+    kept.set(other, Share(invites={"cem": "10"}))
+    kept.set(one, Share(invites={"eve": "20", "dora": "10"}))
+    monkeypatch.setattr("runtime.datasets.records.shares.MOST_INVITATIONS", 1)
+    kept.set(one, Share(invites={"eve": "20"}))
+    kept.set(one, Share())
 
 
 def test_an_invitation_waits_for_whom_it_names(people: People) -> None:
