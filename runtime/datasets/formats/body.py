@@ -87,13 +87,17 @@ class Body:
             raise InvalidTable(f"{self.name} is empty after its first line")
         return self._part(count, self.size - count)
 
-    def without_outer_blank_lines(self) -> "Body":
-        """Return the body from its first line that is not blank to its last, over the same map."""
-        start, end = 0, self.size
-        while start < end and self._map[self._start + start] in b"\r\n":
-            start += 1
-        while end > start and self._map[self._start + end - 1] in b"\r\n":
-            end -= 1
+    def without_outer_blank_lines(self, *ends: bytes) -> "Body":
+        """Return the body from its first line that is not blank to its last, over the same map.
+
+        ``ends``: the letters that end a line, which are equally long.
+        """
+        start, end, width = 0, self.size, len(ends[0])
+        view = self.view()
+        while start < end and view[start : start + width] in ends:
+            start += width
+        while end > start and view[end - width : end] in ends:
+            end -= width
         return self if start == end else self._part(start, end - start)
 
     def _part(self, start: int, size: int) -> "Body":

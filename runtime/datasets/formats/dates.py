@@ -16,6 +16,7 @@ from runtime.errors import InvalidTable
 AnyChunks = Any  # pa.ChunkedArray: its stubs know no element type that would help here
 
 _OFFSET: Final = r"[T ][0-9:.,]+ *([+-][0-9]{2}:?([0-9]{2})?|[zZ]|UTC|GMT)$"
+_UTC: Final = r"[0-9] *([zZ]|UTC|GMT)$"
 _CLOCK: Final = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( *[+-][0-9]{2}:?[0-9]{2})?"
 _DATE: Final = (
     r"[0-9]{1,4} *[-/., ] *[0-9]{1,2} *[-/., ] *[0-9]{1,4}"  # 2024-02-03, 3.2.2024, 2/3/24
@@ -39,12 +40,17 @@ def timestamps(name: str, column: AnyChunks, *, day_first: bool = False) -> AnyC
     day_first = day_first and not _matches(pa.scalar(first), _BEGINS_WITH_YEAR).as_py()
     times, reason = _read(plain.to_pandas(), day_first)
     if times is not None:
-        if getattr(times.dtype, "tz", None) is None:
+        if getattr(times.dtype, "tz", None) is None and not _has_zone_of_utc(plain):
             return pa.chunked_array([pa.array(times, from_pandas=True)])
         if pc.all(_matches(plain, _OFFSET), skip_nulls=True, min_count=0).as_py():
-            return pa.chunked_array([pa.array(times.dt.tz_convert("UTC"), from_pandas=True)])
+            return pa.chunked_array([pa.array(pd.to_datetime(times, utc=True), from_pandas=True)])
         reason = "only some values have an offset from UTC"
     raise _refusal(name, reason)
+
+
+def _has_zone_of_utc(plain: AnyChunks) -> bool:
+    """Return whether a value ends with the name of UTC: pandas overlooks ``GMT``."""
+    return bool(pc.any(_matches(plain, _UTC), skip_nulls=True, min_count=0).as_py())
 
 
 def _read(text: Any, day_first: bool) -> tuple[Any, str]:  # pandas' Series

@@ -16,7 +16,7 @@ import datetime
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import pyarrow as pa
@@ -37,6 +37,7 @@ MAX_UNPACKED_BYTES: Final = 1 << 31
 KNOWN: Final = {"sheet_name", "header", "names", "usecols", "skiprows", "nrows", "dtype"}
 _PIECE: Final = 1 << 20
 _EXACT: Final = 2.0**53
+_LETTERS: Final = re.compile(r"([A-Z]{1,3})(?::([A-Z]{1,3}))?")
 _PLACE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,3})([0-9]{1,7})[\"']")  # of a cell; of a row, which has no letters
 
 Cell = Any  # str, float, bool, datetime, date, time or timedelta; "" for an empty cell
@@ -201,9 +202,9 @@ def _from_rows(rows: Iterator[list[Cell]], options: Options, first_column: int) 
     places, labels = _labels(columns, titles, names)
     bounds.check_columns(len(labels))
     table = pa.Table.from_arrays([_column(columns[place]) for place in places], names=labels)
-    wanted = positions(options, "usecols", bounds.MAX_COLUMNS)
+    by_place = {first_column + place: label for place, label in zip(places, labels, strict=True)}
+    wanted = _by_letters(options.get("usecols"), by_place) or positions(options, "usecols", bounds.MAX_COLUMNS)
     if wanted is not None:
-        by_place = {first_column + place: label for place, label in zip(places, labels, strict=True)}
         empty = next((item for item in wanted if isinstance(item, int) and item not in by_place), None)
         if empty is not None:
             raise InvalidTable(f"option 'usecols' has the position {empty}, where the sheet has no column")
@@ -211,6 +212,27 @@ def _from_rows(rows: Iterator[list[Cell]], options: Options, first_column: int) 
         refuse_missing("usecols", chosen, labels)
         table = table.select(list(dict.fromkeys(chosen)))
     return casting.apply(table, dtypes.asked(options))
+
+
+def _by_letters(given: Any, by_place: Mapping[int, str]) -> list[str | int] | None:  # Any: JSON
+    """Return the positions in a text such as ``A:C,F``: Excel's letters for columns; None if it has others.
+
+    A range has those of its columns that are there. Names of columns go before letters.
+    """
+    items = given.split(",") if isinstance(given, str) else []
+    if not items or set(items) <= set(by_place.values()):
+        return None
+    found: list[str | int] = []
+    for item in items:
+        letters = _LETTERS.fullmatch(item.strip())
+        if letters is None:
+            return None
+        first, last = (_column_number(end.encode()) - 1 for end in (letters[1], letters[2] or letters[1]))
+        inside = [place for place in sorted(by_place) if first <= place <= last]
+        if not inside:
+            return None
+        found += inside
+    return found
 
 
 def _skip(rows: Iterator[list[Cell]], count: int) -> None:

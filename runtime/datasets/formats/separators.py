@@ -146,11 +146,17 @@ def with_blank_lines(body: Body, options: Options, separator: Separator, encodin
     """
     header = structure(options, "header")
     counts_lines = "skip_blank_lines" in options or "skiprows" in options or header not in (None, "infer", 0)
-    if counts_lines or not separator.is_plain or charsets.has_zeros(encoding):
+    if counts_lines or not separator.is_plain:
         return body, options
     head = _first_lines(body, encoding, 1)
     if not head or separator.text in head[0]:
         return body, options
-    inner = body.without_outer_blank_lines()
-    has_blank = any(inner.find(ends) >= 0 for ends in (b"\n\n", b"\n\r\n", b"\r\r"))
-    return (inner, {**options, "skip_blank_lines": False}) if has_blank else (body, options)
+    mark = _mark_length(body, encoding)
+    if charsets.has_zeros(encoding):
+        encoding = charsets.with_byte_order(encoding, body.head(4))  # the rest has no byte order mark
+    encoded = (text.encode(encoding.removesuffix("-sig")) for text in ("\r", "\n", "\n\n", "\n\r\n", "\r\r"))
+    carriage_return, line_feed, *blank = encoded
+    inner = (body.after(mark) if mark else body).without_outer_blank_lines(carriage_return, line_feed)
+    if not any(inner.find(ends) >= 0 for ends in blank):
+        return body, options
+    return inner, {**options, "encoding": encoding, "skip_blank_lines": False}

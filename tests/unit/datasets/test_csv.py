@@ -124,6 +124,13 @@ def test_csv_options(upload: Upload, content: str, options: dict[str, Any], expe
     assert frame.where(frame.notna(), None).to_dict(orient="list") == expected
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig", "latin-1"])
+def test_blank_lines_of_one_column_are_missing_values_in_every_encoding(upload: Upload, encoding: str) -> None:
+    for content, options in (("a\n1\n\n3\n", {}), ("\r\n\r\na\r\n1\r\n\r\n3\r\n\r\n", {"nrows": 9})):
+        stored = upload(content.encode(encoding), "csv", {"encoding": encoding, **options})
+        assert stored.table.to_pydict() == {"a": [1, None, 3]}
+
+
 def test_csv_in_another_encoding(upload: Upload) -> None:
     for options in ({"encoding": "latin-1"}, {"encoding": "latin-1", "nrows": 5}):
         stored = upload("a,b\né,1\n".encode("latin-1"), "csv", options)

@@ -41,6 +41,21 @@ def test_dates_are_what_was_written(
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        ["2024-02-03 00:00:00 GMT"],
+        ["2024-02-03 00:00 UTC", ""],
+        ["2024-02-03T00:00:00Z"],
+        ["Sat, 03 Feb 2024 00:00:00 GMT"],
+    ],
+)
+def test_times_with_a_name_of_utc_are_in_utc(upload: Upload, values: list[str]) -> None:
+    column = upload(_content(values), "csv", {"parse_dates": ["t"]}).table.column("t")
+    assert str(column.type) == "timestamp[us, tz=UTC]"
+    assert column[0].as_py() == THIRD.replace(tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
     ("values", "day_first", "words"),
     [
         (["12:30"], False, "'12:30' is no date with a year"),
@@ -52,6 +67,9 @@ def test_dates_are_what_was_written(
         (["240203"], False, "'240203' is no date with a year"),
         (["2024-02-03", "03/02/2024"], True, "doesn't match format"),
         (["02/13/2024", "01/02/2024"], True, "a date has its month before its day"),
+        (["2024-02-03 00:00 XYZ"], False, 'un-recognized timezone "XYZ"'),
+        (["2024-02-03 00:00 XYZ+3"], False, "only some values have an offset"),
+        (["2024-02-03 00:00 GMT", "2024-02-03 00:00"], False, "cannot be read as dates"),
         (["2024-02-03 00:00:00.0000000001"], False, "a time has more digits than nanoseconds"),
     ],
 )
