@@ -23,6 +23,7 @@ class Signature:
     file_type: str = ""
     file_compression: str = ""
     first_entries: tuple[bytes, ...] = ()
+    instead: str = ""
 
     def matches(self, head: bytes) -> bool:
         is_kind = not self.first_entries or head[_ZIP_NAME_AT:].startswith(self.first_entries)
@@ -30,7 +31,9 @@ class Signature:
 
     @property
     def advice(self) -> str:
-        """What to declare instead; empty if no declaration helps."""
+        """What to declare or to send instead; empty if nothing helps."""
+        if self.instead:
+            return f"; {self.instead}"
         if self.file_type:
             return f"; declare file_type '{self.file_type}'"
         return f"; declare file_compression '{self.file_compression}'" if self.file_compression else ""
@@ -38,6 +41,8 @@ class Signature:
 
 _STEP = 1 << 20  # a slice of a map is a copy
 _ZIP_NAME_AT = 30  # where the name of a zip archive's first entry begins
+_AS_ZIP = "send its file alone, or in a zip archive"
+_AS_PARQUET = "send its table as Parquet (pandas' to_parquet)"
 _SIGNATURES = (
     *(
         Signature(kind.magic, kind.words, file_type=kind.name, first_entries=kind.first_entries)
@@ -45,10 +50,19 @@ _SIGNATURES = (
         if kind.magic
     ),
     *(Signature(kind.magic, kind.words, file_compression=kind.name) for kind in COMPRESSIONS),
-    Signature(b"PARE", "an encrypted Parquet file"),
-    Signature(b"Rar!\x1a\x07", "a rar archive"),
-    Signature(b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    Signature(b"%PDF-", "a PDF document"),
+    Signature(b"PARE", "an encrypted Parquet file", instead="send it decrypted"),
+    Signature(
+        b"FEA1", "a Feather file of version 1", instead="write it again as version 2, pandas' own, which is Arrow"
+    ),
+    Signature(b"Rar!\x1a\x07", "a rar archive", instead=_AS_ZIP),
+    Signature(b"7z\xbc\xaf\x27\x1c", "a 7z archive", instead=_AS_ZIP),
+    Signature(b"\x04\x22\x4d\x18", "compressed with lz4", instead="compress it with zstd, or send it as it is"),
+    Signature(b"%PDF-", "a PDF document", instead="send its table as CSV"),
+    Signature(b"\x89HDF\r\n", "an HDF5 file", instead=_AS_PARQUET),
+    Signature(b"SQLite format 3\0", "an SQLite database", instead="send each of its tables as Parquet or CSV"),
+    Signature(b"Obj\x01", "an Avro file", instead=_AS_PARQUET),
+    Signature(b"\x93NUMPY", "an array of numpy", instead=_AS_PARQUET),
+    *(Signature(bytes([0x80, protocol, 0x95]), "a pickle of Python", instead=_AS_PARQUET) for protocol in (4, 5)),
 )
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 """Bytes that no text has, and that every binary format has near its beginning."""

@@ -172,6 +172,7 @@ def _from_document(document: Json, orient: str | None, known: Document) -> pa.Ta
     if orient is None:
         _refuse_graph(document)
         _refuse_other_orient(document)
+        _refuse_envelope(document)
         orient = _orient_of(document)
     if orient in ("columnar", "columns"):
         return _from_columns(_object(document, orient), known)
@@ -229,6 +230,24 @@ def _refuse_other_orient(document: Json) -> None:
         )
 
 
+def _refuse_envelope(document: Json) -> None:
+    """Raise ``InvalidTable`` for rows inside of an object, as services answer: they would become one column."""
+    names: list[str] = []
+    inner = document
+    while isinstance(inner, dict):
+        nested = [name for name, value in inner.items() if isinstance(value, list | dict)]
+        others = [name for name in inner if name not in nested and name not in _AGENT_KEYS]
+        if len(nested) != 1 or (others and not names):  # plain values beside columns are refused anyway
+            return
+        names += nested
+        inner = inner[nested[0]]
+    if names and _holds_objects(inner):
+        raise InvalidTable(
+            f"the body has its rows in {'.'.join(names)[:100]!r}, as answers of services do: send this array alone "
+            f"(or the option orient=columnar, if {names[0][:100]!r} is a column of objects)"
+        )
+
+
 def _holds_objects(value: Json) -> bool:
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     first = next(iter(items), None)
@@ -280,12 +299,12 @@ def _from_columns(columns: Row, known: Document) -> pa.Table:
         bounds.check_cells(len(labels), len(nested))
         nested = {name: [values.get(label) for label in labels] for name, values in nested.items()}
     bounds.check_columns(len(nested))
-    _check_lengths({name: len(values) for name, values in nested.items()})
+    _check_lengths(nested)
     table = pa.table({name: known.column(name, values, around=len(columns) + 1) for name, values in nested.items()})
     return _with_labels(table, list(labels), known)
 
 
-def _inner_rows(values: Row) -> str:
+def _inner_rows(values: Mapping[str, Json]) -> str:
     """Return the advice for an answer of a service that has its rows in one of its values."""
     rows = [name for name, value in values.items() if isinstance(value, list) and _holds_objects(value)]
     return f"; if {rows[0]!r} has the rows, send its array alone" if len(rows) == 1 else ""
@@ -309,10 +328,11 @@ def _all_objects(columns: Row) -> Iterator[tuple[str, Row]]:
         yield name, values
 
 
-def _check_lengths(lengths: Mapping[str, int]) -> None:
+def _check_lengths(columns: Mapping[str, list[Json]]) -> None:
+    lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name!r} {length}" for name, length in list(lengths.items())[:10])
-        raise InvalidTable(f"columns differ in length: {told}")
+        raise InvalidTable(f"columns differ in length: {told}{_inner_rows(columns)}")
 
 
 def _from_arrays(rows: list[Json], names: list[Json] | None, known: Document) -> pa.Table:

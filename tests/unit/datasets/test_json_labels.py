@@ -45,6 +45,14 @@ def test_labels_of_rows_are_a_column_unless_they_count(
         ({"a": [[1]], "b": {"x": 1}}, {}, "column 'a' is an array"),
         ({"meta": {"n": 1}, "rows": [{"a": 1}]}, {}, "if 'rows' has the rows, send its array alone"),
         ({"count": 1, "results": [{"a": 1}]}, {}, "if 'results' has the rows, send its array alone"),
+        ({"results": [{"a": 1}, {"a": 2}], "errors": []}, {}, "differ in length: .*; if 'results' has the rows"),
+        (
+            {"data": [{"a": 1}]},
+            {},
+            r"its rows in 'data', as .*: send this array alone \(or the option orient=columnar, if",
+        ),
+        ({"data": {"users": {"total": 2, "nodes": [{"a": 1}]}}}, {}, "has its rows in 'data.users.nodes'"),
+        ({"value": [{"a": 1}], "agent_name": "js"}, {}, "has its rows in 'value'"),
         ({"columns": ["a"], "index": [1], "data": [[1], [2]]}, {"orient": "split"}, "'index' has 1 labels for 2 rows"),
         ({"columns": ["a", "b"], "index": [0], "data": [[1, 2]]}, {}, "send the option orient=split"),
         ({"columns": ["a"], "data": [[1]]}, {}, "send the option orient=split"),
@@ -58,6 +66,20 @@ def test_a_document_of_another_shape_is_refused_with_what_to_do(
 ) -> None:
     with pytest.raises(InvalidTable, match=words):
         upload(json.dumps(document).encode(), "json", options)
+
+
+@pytest.mark.parametrize(
+    ("document", "options", "columns"),
+    [
+        ({"a": [{"x": 1}]}, {"orient": "columnar"}, {"a": [{"x": 1}]}),
+        ({"a": [{"x": 1}], "b": [2]}, {}, {"a": [{"x": 1}], "b": [2]}),
+        ({"a": {"0": {"x": 1}, "1": {"x": 2}}}, {}, {"a": [{"x": 1}, {"x": 2}]}),
+        ({"a": [[1], [2]]}, {}, {"a": [[1], [2]]}),
+        ([{"a": {"b": [{"x": 1}]}}], {}, {"a": [{"b": [{"x": 1}]}]}),
+    ],
+)
+def test_columns_of_objects_are_no_rows(upload: Upload, document: Any, options: dict[str, Any], columns: Any) -> None:
+    assert upload(json.dumps(document).encode(), "json", options).table.to_pydict() == columns
 
 
 @pytest.mark.parametrize(
