@@ -160,7 +160,7 @@ def test_a_restart_after_a_kill_of_everything_finds_all_that_was_acknowledged(
     assert person.http.post(f"/api/v2/upload/files/{uploaded}", content=arrow_file(SMALL_EDGES)).is_success
     half = person.http.post("/api/v2/files/", json={"file_type": "arrow", "name": "half"}).json()["file_id"]
     empty = person.http.post(
-        "/api/v2/upload/datasets/", json={"name": "half", "node_encodings": {}, "edge_encodings": {}, "metadata": {}}
+        "/api/v2/upload/datasets/", json={"name": "half", "node_encodings": {"bindings": {}}, "metadata": {}}
     ).json()["data"]["dataset_id"]
 
     killed = threading.Event()

@@ -48,6 +48,7 @@ MISTAKES: list[tuple[str, str, Any, int, str, str]] = [
     ("PATCH", f"/api/v2/files/{NOWHERE}", {"name": "n"}, 404, "NotFound", "files"),
     ("POST", f"/api/v2/upload/files/{NOWHERE}?erase=true", b"ARROW1", 404, "NotFound", "files"),
     ("POST", "/api/v2/upload/datasets/", {"node_encodings": 3}, 400, "InvalidRequest", "datasets"),
+    ("POST", "/api/v2/upload/datasets/", {"edge_encodings": {}}, 400, "InvalidRequest", "datasets"),
     ("POST", "/api/v2/upload/datasets/", {"edge_files": [NOWHERE]}, 404, "NotFound", "datasets"),
     ("POST", "/api/v2/upload/datasets/", {"edge_files": [[NOWHERE, 0]]}, 404, "NotFound", "datasets"),
     ("POST", "/api/v2/upload/datasets/", {"edge_files": [{}]}, 400, "InvalidRequest", "datasets"),

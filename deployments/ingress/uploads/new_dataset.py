@@ -38,7 +38,7 @@ class Encodings(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    bindings: Bindings = Field({}, examples=[{"source": "s", "destination": "d"}])
+    bindings: Bindings = Field(examples=[{"source": "s", "destination": "d"}])
 
 
 class NewDataset(BaseModel):
@@ -46,8 +46,8 @@ class NewDataset(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    node_encodings: Encodings = Encodings()
-    edge_encodings: Encodings = Encodings()
+    node_encodings: Encodings = Encodings(bindings={})
+    edge_encodings: Encodings = Encodings(bindings={})
     metadata: Options = {}
     name: Title | None = None
     description: Prose | None = None

@@ -17,8 +17,8 @@ from tests.unit.http import app
 
 pytestmark = pytest.mark.anyio
 
-LONG: Any = {"node_encodings": {"complex": {"default": {"x": "y" * (2 * MOST_ALONG_BYTES)}}}}
-SHORT: Any = {"node_encodings": {"complex": {"default": {"x": "y"}}}}
+LONG: Any = {"node_encodings": {"bindings": {}, "complex": {"default": {"x": "y" * (2 * MOST_ALONG_BYTES)}}}}
+SHORT: Any = {"node_encodings": {"bindings": {}, "complex": {"default": {"x": "y"}}}}
 BARE = DatasetSource("d", {"edges": "0" * 32}, 10, None)
 WHOLE = DatasetSource("d", {"edges": "0" * 32}, 10, {})
 

@@ -69,6 +69,9 @@ def test_no_refusal_has_a_word_of_pydantic_or_a_name_of_ours(model: type[BaseMod
     [
         (NewDataset, {"edge_encodings": 7}, "edge_encodings must be an object"),
         (NewDataset, {"edge_encodings": {"bindings": []}}, "edge_encodings.bindings must be an object"),
+        (NewDataset, {"edge_encodings": {}}, "edge_encodings.bindings is missing"),
+        (NewDataset, {"node_encodings": {"complex": {}}}, "node_encodings.bindings is missing"),
+        (NewDataset, {"node_encodings": {"bindings": None}}, "node_encodings.bindings must be an object"),
         (NewDataset, {"metadata": "x"}, "metadata must be an object"),
         (ShareLink, {}, "obj_pk is missing"),
         (ShareLink, {"obj_pk": "x", "mode": "all"}, "mode must be 'private', 'organization' or 'public'"),
