@@ -59,7 +59,7 @@ def put(
             raise WrongInput(f"{name_of_option} needs --nodes FILE")
     files = {"edges": table_file(file, option or (), file_type)}
     if nodes is not None:
-        files["nodes"] = table_file(nodes, nodes_option or (), nodes_type)
+        files["nodes"] = table_file(nodes, nodes_option or (), nodes_type, prefix="nodes-")
     server = connect(url)
     with ExitStack() as uploaded:
         tables: dict[str, UploadedTable] = {}

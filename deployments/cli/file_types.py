@@ -7,6 +7,7 @@ from typing import Any, Final  # Any: JSON values
 
 from deployments.cli.errors import WrongInput
 from deployments.cli.terminal import printable
+from deployments.cli.wording import in_words_of_command
 from runtime.datasets.file_types import COMPRESSIONS, FILE_TYPE_NAMES, FILE_TYPES
 
 TYPE_ENDINGS: Final = {ending: (kind, options) for kind in FILE_TYPES for ending, options in kind.endings.items()}
@@ -25,13 +26,20 @@ class TableFile:
     compression: str
     byte_count: int
     parser_options: dict[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+    """What the names of this table's own flags begin with: ``nodes-``."""
+
+    def in_words_of_command(self, text: str) -> str:
+        """Return a sentence of the server about this file in the words of ``dataset put``."""
+        return in_words_of_command(text, {"file_type": f"--{self.prefix}type"}, f"--{self.prefix}option")
 
 
-def table_file(path: Path, given: Sequence[str] = (), type_name: str | None = None) -> TableFile:
+def table_file(path: Path, given: Sequence[str] = (), type_name: str | None = None, *, prefix: str = "") -> TableFile:
     """Describe a file, and how to read it by options that are given as ``NAME=VALUE``.
 
-    ``type_name``: the type of the file; by default, the ending of its name says it. Raises ``WrongInput`` if the file
-    is missing or empty, if its type is unknown, or for an option that files of its type do not have.
+    ``type_name``: the type of the file; by default, the ending of its name says it. ``prefix``: as in ``TableFile``.
+    Raises ``WrongInput`` if the file is missing or empty, if its type is unknown, or for an option that files of its
+    type do not have.
     """
     endings = [ending.lower() for ending in path.suffixes]
     compression = COMPRESSION_ENDINGS.get(endings[-1]) if endings else None
@@ -57,13 +65,13 @@ def table_file(path: Path, given: Sequence[str] = (), type_name: str | None = No
     if byte_count == 0:
         raise WrongInput(f"{printable(path)} is empty")
     stem = path.with_suffix("").stem if compression else path.stem
-    options = {**options, **_options(file_type.name, given)}
-    return TableFile(
-        path, stem, file_type.name, compression.name if compression else "", byte_count, parser_options=dict(options)
-    )
+    named = compression.name if compression else ""
+    file = TableFile(path, stem, file_type.name, named, byte_count, dict(options), prefix)
+    file.parser_options.update(_options(file, given))
+    return file
 
 
-def _options(file_type: str, given: Sequence[str]) -> dict[str, str]:
+def _options(file: TableFile, given: Sequence[str]) -> dict[str, str]:
     """Return the options of the parser by name. The server reads their texts as it reads those of a query."""
     options = {}
     for text in given:
@@ -76,7 +84,7 @@ def _options(file_type: str, given: Sequence[str]) -> dict[str, str]:
         from runtime.errors import InvalidTable
 
         try:
-            check_options(file_type, options)
+            check_options(file.file_type, options)
         except InvalidTable as error:
-            raise WrongInput(printable(error.message)) from None
+            raise WrongInput(printable(file.in_words_of_command(error.message))) from None
     return options

@@ -45,6 +45,7 @@ def run(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="The most memory that the run may use, such as 2GiB.")
     ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="The most threads that the run may have.")] = None,
     label: Annotated[
         str | None, typer.Option(metavar="TEXT", help="A label, stored with the run; see `graphside runs list`.")
     ] = None,
@@ -65,6 +66,7 @@ def run(
         "format": format_,
         "timeout_s": timeout,
         "memory_bytes": None if memory is None else byte_count(memory, "--memory"),
+        "threads": threads,
         "run_label": label,
     }
     on_screen = out is None and sys.stdout.isatty()

@@ -19,6 +19,17 @@ from deployments.cli.terminal import printable, remark, warn
 _QUEUE_WAIT_S: Final = 3600.0
 """How long a run may wait in the queue, in addition to its own deadline."""
 
+FLAGS: Final = {
+    "engine": "--engine",
+    "output_type": "--output-type",
+    "format": "--format",
+    "timeout_s": "--timeout",
+    "memory_bytes": "--memory",
+    "threads": "--threads",
+    "run_label": "--label",
+}
+"""The flag of ``run`` for each field of the body."""
+
 _STATUS_OF_CTRL_C: Final = 130
 """The status that shells give a command that Ctrl-C ended."""
 
@@ -53,7 +64,7 @@ class RunCall:
                 return content_type
         except CliError as error:
             if not self._stopped:
-                raise (explain(error, self._source) if isinstance(error, Refused) else error) from None
+                raise (explain(error, self._source, FLAGS) if isinstance(error, Refused) else error) from None
         except KeyboardInterrupt:
             pass
         finally:

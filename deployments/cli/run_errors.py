@@ -9,10 +9,14 @@ from deployments.cli.answers import LONGEST_TEXT
 from deployments.cli.errors import Refused
 from deployments.cli.task_source import TaskSource, marked
 from deployments.cli.terminal import printable, printable_lines
+from deployments.cli.wording import in_words_of_command
 
 
-def explain(refused: Refused, source: TaskSource) -> Refused:
-    """Write the details of a failure to standard error. Returns the error that ends the command."""
+def explain(refused: Refused, source: TaskSource, flags: Mapping[str, str]) -> Refused:
+    """Write the details of a failure to standard error. Returns the error that ends the command.
+
+    ``flags``: the flag of the command for each field of the request.
+    """
     body = refused.body
     show_output(body)
     lines = _frames(body, source) if isinstance(body.get("frames"), list) else _position(body, source)
@@ -20,11 +24,13 @@ def explain(refused: Refused, source: TaskSource) -> Refused:
         print("\n".join(lines), file=sys.stderr)
     kind, run_id = body.get("type"), body.get("run_id")
     if not (isinstance(kind, str) and isinstance(run_id, str)):  # the request was refused before there was a run
-        return refused
+        return Refused(in_words_of_command(refused.message, flags), refused.status, body)
     # ``error`` repeats the lines above, for clients that show nothing else
     sentence = body.get("message")
     is_of_task = isinstance(sentence, str) and refused.status in (400, 422)
     message = printable(sentence)[:LONGEST_TEXT] if is_of_task else refused.message
+    if "traceback" not in body:  # the sentence is the server's, not one of the task
+        message = in_words_of_command(message, flags)
     return Refused(f"{printable(kind)}: {message} (run {printable(run_id)})", refused.status, body)
 
 

@@ -65,7 +65,8 @@ def _send_bytes(server: Server, file: TableFile, file_id: str) -> dict[str, Any]
                 response.read()
                 return object_of(server.url, response)
         except Refused as error:
-            raise Refused(f"{printable(file.path.name)}: {error.message}", error.status, error.body) from None
+            said = file.in_words_of_command(error.message)
+            raise Refused(f"{printable(file.path.name)}: {said}", error.status, error.body) from None
 
 
 def _chunks(file: TableFile, watched: ExitStack) -> Iterator[bytes]:
@@ -87,7 +88,8 @@ def _chunks(file: TableFile, watched: ExitStack) -> Iterator[bytes]:
 def _table_of(file: TableFile, file_id: str, answer: dict[str, Any]) -> UploadedTable:
     """Return the table that the answer describes. Raises ``CliError`` if the server could not read the bytes."""
     if not (answer.get("is_valid") and answer.get("is_uploaded")):
-        raise CliError(f"the server refused {printable(file.path.name)}: {printable(answer.get('errors'))}")
+        said = file.in_words_of_command(printable(answer.get("errors")))
+        raise CliError(f"the server refused {printable(file.path.name)}: {said}")
     schemas = expect(answer, "tables_schemas", list)
     schema = schemas[0] if schemas and isinstance(schemas[0], dict) else {}
     return UploadedTable(file_id, tuple(expect(schema, "dtypes", dict)), expect(schema, "num_rows", int))

@@ -152,7 +152,7 @@ def _arguments(options: Options, byte_count: int) -> dict[str, Any]:  # Any: pan
         arguments["header"] = structure(options, "header")
         check_header(arguments["header"])
     if not flag(options, "mangle_dupe_cols", True):
-        raise InvalidTable("mangle_dupe_cols=false cannot be combined with the other options given")
+        raise InvalidTable("the option mangle_dupe_cols=false cannot be combined with the other options given")
     separator = Separator.asked(options)
     arguments.pop("delimiter", None)
     arguments |= {"sep": separator.pattern, "encoding": charsets.checked(text(options, "encoding"))}

@@ -102,5 +102,6 @@ def _matches(column: AnyChunks, pattern: str) -> AnyChunks:
 
 def _refusal(name: str, reason: str) -> InvalidTable:
     return InvalidTable(
-        f"column {name!r} cannot be read as dates: {reason[:300]}; leave it out of parse_dates to have its text"
+        f"column {name!r} cannot be read as dates: {reason[:300]}; leave it out of the option 'parse_dates' to "
+        "have its text"
     )

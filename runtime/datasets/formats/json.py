@@ -54,7 +54,10 @@ def read(body: Body, options: Options) -> pa.Table:
         raise InvalidTable(f"orient {orient!r} is unknown; use one of {', '.join(sorted(_ORIENTS))}")
     lines = flag(options, "lines", False)
     if lines and orient not in (None, "records", "rows"):
-        raise InvalidTable(f"lines=true reads one object a line, and orient={orient} does not; leave one of them out")
+        raise InvalidTable(
+            f"the option lines=true reads one object a line, and the option orient={orient} does not; leave one of "
+            "them out"
+        )
     dtype = dtypes.asked(options)
     body.refuse_binary("JSON")
     body.refuse_graph("JSON")
@@ -92,7 +95,9 @@ def _from_text(body: Body, orient: str | None, may_be_lines: bool, known: Docume
         if not _starts_with_a_line(body):
             raise
         if not may_be_lines:
-            raise InvalidTable(f"{error.message}; if each line is an object, send lines=true and no orient") from error
+            raise InvalidTable(
+                f"{error.message}; if each line is an object, send the option lines=true and no orient"
+            ) from error
         return _from_rows(_lines(body, known), known)
     return _from_document(document, orient, known)
 
@@ -156,7 +161,7 @@ def _lines(body: Body, known: Document) -> Iterator[Row]:
         try:
             row = _decode(line, exact=known.exact)
         except InvalidTable as error:
-            hint = "; if the whole body is one document, leave lines=true out" if number == 1 else ""
+            hint = "; if the whole body is one document, leave the option lines=true out" if number == 1 else ""
             raise InvalidTable(f"line {number} is not JSON: {_of_a_line(error.message)}{hint}") from error
         if not isinstance(row, dict):
             raise InvalidTable(f"line {number} is not a JSON object")
@@ -218,15 +223,15 @@ def _refuse_other_orient(document: Json) -> None:
         return
     rows = document.get("data")
     if document.keys() == {"schema", "data"} and isinstance(rows, list) and isinstance(document["schema"], dict):
-        raise InvalidTable("the body has a 'schema' and 'data', as orient=table has; send the option orient=table")
+        raise InvalidTable("the body has a 'schema' and 'data', as pandas writes them; send the option orient=table")
     is_split = {"columns", "data"} <= document.keys() <= {"columns", "data", "index"}
     names = document.get("columns")
     if not (is_split and isinstance(names, list) and isinstance(rows, list) and rows):
         return
     if all(isinstance(row, list) and len(row) == len(names) for row in rows):
         raise InvalidTable(
-            "the body has 'columns' and 'data', as orient=split has; send the option orient=split (or orient=columnar, "
-            "if these are the names of its columns)"
+            "the body has 'columns' and 'data', as pandas writes them; send the option orient=split (or the option "
+            "orient=columnar, if these are the names of its columns)"
         )
 
 

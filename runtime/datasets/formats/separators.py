@@ -18,7 +18,7 @@ _BLANKS = r"\s+"
 _EXPRESSION = re.compile(r"\\[A-Za-su-z0-9]|(?<!\\)[*+?()\[\]{}^$]|\\$")
 _HEAD_LINES = 100
 _MAX_LENGTH = 32
-_OTHERS = {";": "sep=;", "\t": "sep=\\t", "|": "sep=|"}
+_OTHERS = {";": "sep=';'", "\t": "sep='\\t'", "|": "sep='|'"}
 _QUOTED = re.compile(r'"[^"]*"?')
 _HEAD_BYTES = 1 << 16
 _COMPARED_LINES = 10
@@ -119,7 +119,7 @@ def refuse_other(body: Body, encoding: str) -> None:
         if count and all(line.count(separator) == count for line in head[1:] if line.strip()):
             raise InvalidTable(
                 f"the header has no comma: is the file separated by {separator!r}? send the option {option} "
-                "(or sep=, for a table of one column)"
+                "(or the option sep=',' for a table of one column)"
             )
 
 
@@ -129,14 +129,14 @@ def hint(body: Body, options: Options, encoding: str) -> str:
     lines = _LINE_END.split(_head(body, encoding, _HEAD_BYTES).removeprefix("\ufeff"))[:_HEAD_LINES]
     mark = next((line[0] for line in lines if line and line[0] in _COMMENTS), None)
     if mark is not None and "comment" not in options:
-        return f"; if lines that begin with {mark} are comments, send comment={mark}"
+        return f"; if lines that begin with {mark} are comments, send the option comment='{mark}'"
     if not separator.text or any(name in options for name in ("skiprows", "header", "names")):
         return ""
     counts = [_QUOTED.sub("", line).count(separator.text) for line in lines]
     widest = max(counts, default=0)
     first = counts.index(widest) if widest else 0
     is_title = first and all(count < widest for count in counts[:first])
-    return f"; if the table begins in line {first + 1}, send skiprows={first}" if is_title else ""
+    return f"; if the table begins in line {first + 1}, send the option skiprows={first}" if is_title else ""
 
 
 def with_blank_lines(body: Body, options: Options, separator: Separator, encoding: str) -> tuple[Body, Options]:

@@ -244,10 +244,18 @@ def test_options_of_the_parser_go_into_the_declaration(cli: Cli, taking: SmallSe
     assert declared == [{"sep": ";", "header": "0"}, {"orient": "columns"}]
 
 
+def test_advice_of_the_server_names_the_flags_of_the_table(cli: Cli, signed_in: SmallServer, edges: Path) -> None:
+    signed_in.on("POST", FILES, 201, {"file_id": "f1"})
+    signed_in.on("POST", UPLOAD, 400, {"error": "no comma: send the option sep=';', or declare file_type 'json'"})
+    signed_in.on("DELETE", f"{FILES}f1/", 204)
+    said = complaint(cli("dataset", "put", str(edges), *BOUND))
+    assert said == "edges.csv: no comma: send --option sep=';', or declare --type 'json'"
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--option", "sepp=;"), "'sepp' is not an option of file_type csv; its options are "),
+        (("--option", "sepp=;"), "'sepp' is not an option of --type csv; its options are "),
         (("--option", "on_bad_lines=skip"), "a malformed line is always an error"),
         (("--option", "sep"), "NAME=VALUE"),
         (("--option", "=;"), "NAME=VALUE"),

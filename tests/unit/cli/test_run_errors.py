@@ -91,14 +91,14 @@ def test_a_source_that_does_not_compile_has_a_caret_under_the_column(
     capsys: pytest.CaptureFixture[str], source: str, body: dict[str, Any], shown: str
 ) -> None:
     refused = Refused("the source does not compile: invalid syntax (line 1)", 400, {"type": "InvalidSource", **body})
-    assert explain(refused, TaskSource("task.py", source)).message == refused.message
+    assert explain(refused, TaskSource("task.py", source), {}).message == refused.message
     assert capsys.readouterr().err == shown
 
 
 class TestWhatATaskWrote:
     def test_both_streams_are_shown_and_what_was_cut_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
         body = {"stdout": "a\n\tb\n", "stderr": "c", "stderr_truncated": True}
-        explain(Refused("no", 422, body), TaskSource("task.py", ""))
+        explain(Refused("no", 422, body), TaskSource("task.py", ""), {})
         assert capsys.readouterr().err == (
             "stdout of the task:\na\n\tb\nstderr of the task (the middle was dropped):\nc\n"
         )
@@ -107,7 +107,7 @@ class TestWhatATaskWrote:
         evil = "\x1b]0;title\x07\x9b2J\u202e"
         frame = {"line": 1, "function": f"f{evil}", "source": f"x{evil}"}
         body = {"type": "TaskError", "run_id": evil, "stdout": evil, "stderr": evil, "frames": [frame]}
-        told = explain(Refused("no", 422, body), TaskSource("task.py", "")).message
+        told = explain(Refused("no", 422, body), TaskSource("task.py", ""), {}).message
         shown = capsys.readouterr().err + told
         assert all(character.isprintable() or character == "\n" for character in shown)
 
@@ -123,7 +123,7 @@ class TestWhatATaskWrote:
     def test_a_body_of_nonsense_is_no_fault_of_ours(
         self, capsys: pytest.CaptureFixture[str], body: dict[str, Any]
     ) -> None:
-        told = explain(Refused("no", 422, {"type": "TaskError", "run_id": "1", **body}), TaskSource("t", "x = 1"))
+        told = explain(Refused("no", 422, {"type": "TaskError", "run_id": "1", **body}), TaskSource("t", "x = 1"), {})
         assert told.message == "TaskError: no (run 1)"
 
 

@@ -57,7 +57,11 @@ def test_labels_of_rows_are_a_column_unless_they_count(
         ({"columns": ["a", "b"], "index": [0], "data": [[1, 2]]}, {}, "send the option orient=split"),
         ({"columns": ["a"], "data": [[1]]}, {}, "send the option orient=split"),
         (json.loads(LABELLED.to_json(orient="table")), {}, "send the option orient=table"),
-        ({"a": 1}, {"lines": True, "orient": "columns"}, "lines=true reads one object a line, and orient=columns"),
+        (
+            {"a": 1},
+            {"lines": True, "orient": "columns"},
+            "lines=true reads one object a line, and the option orient=columns",
+        ),
         ({"a": 1}, {"lines": True, "orient": "split"}, "leave one of them out"),
     ],
 )
@@ -85,9 +89,13 @@ def test_columns_of_objects_are_no_rows(upload: Upload, document: Any, options: 
 @pytest.mark.parametrize(
     ("content", "options", "words"),
     [
-        (b'{"a": 1}\n{"a": 2}\n', {"orient": "records"}, "if each line is an object, send lines=true and no orient"),
-        (b'{"a": 1}\n{"a": 2}\n', {"lines": False}, "if each line is an object, send lines=true"),
-        (b'[\n {"a": 1}\n]', {"lines": True}, "if the whole body is one document, leave lines=true out"),
+        (
+            b'{"a": 1}\n{"a": 2}\n',
+            {"orient": "records"},
+            "if each line is an object, send the option lines=true and no orient",
+        ),
+        (b'{"a": 1}\n{"a": 2}\n', {"lines": False}, "if each line is an object, send the option lines=true"),
+        (b'[\n {"a": 1}\n]', {"lines": True}, "if the whole body is one document, leave the option lines=true out"),
     ],
 )
 def test_an_error_says_whether_lines_helps(upload: Upload, content: bytes, options: dict[str, Any], words: str) -> None:
