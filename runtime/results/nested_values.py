@@ -8,6 +8,7 @@ import numpy as np
 
 _DEPTH: Final = 64
 _WALKED: Final = frozenset({dict, list, tuple, np.ndarray})
+_HOLDERS: Final = (dict, list, tuple, np.ndarray)
 _KEPT_TOGETHER: Final = (
     frozenset({type(None), int, float, str}),
     frozenset({type(None), int, float, bytes}),
@@ -50,9 +51,14 @@ def contents_of(values: list[Any]) -> Contents | None:
         kinds = set(map(type, values))
         below: list[Any] = []
         for kind in kinds:
+            if not issubclass(kind, _HOLDERS):
+                found.kinds.add(kind)
+                continue
             alike: list[Any] = values if len(kinds) == 1 else [value for value in values if type(value) is kind]
             if issubclass(kind, dict):
-                found.keys |= set(map(type, chain.from_iterable(map(dict.__iter__, alike))))
+                # most dicts of a column have the same keys, and a set takes those of exact dicts without hashing them
+                names = chain(*map(dict.__iter__, alike)) if kind is not dict else set().union(*alike)
+                found.keys |= set(map(type, names))
                 below += chain.from_iterable(map(dict.values, alike))
             elif issubclass(kind, (list, tuple)):
                 below += chain.from_iterable(alike)

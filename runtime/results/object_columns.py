@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from runtime.results.nested_values import contents_of
+from runtime.results.nested_values import Contents, contents_of
 from runtime.results.zones import in_known_zone, known_zone
 
 Column: TypeAlias = "pd.Series[Any]"
@@ -44,6 +44,7 @@ _KEPT: Final[dict[str, tuple[Any, ...]]] = {
 
 _FIRST: Final = (str, int, np.integer, np.bool_, bytes, type(None), float)
 
+_ZONE: Final = operator.attrgetter("tzinfo")
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset, np.ndarray)
 _UNRELIABLE: Final = (np.datetime64, np.timedelta64, memoryview)
 
@@ -63,6 +64,8 @@ def array_of(column: Column) -> Array | None:
         named = pd.api.types.infer_dtype(column, skipna=True)
         if named in _KEPT:
             return _of_kept(column, named)
+        if named == "floating" and (floats := _floats(column)) is not None:
+            return floats
     kinds = kinds_of(column)
     if kinds and kinds <= _PANDAS_TIMES:
         column = column.where(column.notna(), pd.NaT).infer_objects()
@@ -74,13 +77,14 @@ def array_of(column: Column) -> Array | None:
         return None
     elif any(issubclass(kind, datetime.datetime) for kind in kinds):
         column = _in_known_zone(column)
-    is_checked = len(kinds) > 1 or any(issubclass(kind, _CONTAINERS) for kind in kinds)
-    found = contents_of(column.tolist()) if is_checked else None
-    if is_checked and (found is None or found.would_crash()):
+    has_containers = any(issubclass(kind, _CONTAINERS) for kind in kinds)
+    is_checked = has_containers or len(kinds) > 1
+    found = contents_of(column.tolist()) if has_containers else Contents(kinds=kinds)
+    if found is None or found.would_crash():
         return None
     try:
         array = pa.array(column, from_pandas=True)
-        is_kept = found is None or found.are_kept() or all(map(_is_same, column, array.to_pylist()))
+        is_kept = not is_checked or found.are_kept() or all(map(_is_same, column, array.to_pylist()))
     except MemoryError:
         raise
     except OverflowError:  # Arrow tries no integers but those of int64
@@ -102,6 +106,17 @@ def _of_kept(column: Column, named: str) -> Array | None:
     return None
 
 
+def _floats(column: Column) -> Array | None:
+    """Return floats as float64, which holds narrower ones too; None if Arrow makes something else of them."""
+    try:
+        array: Array = pa.array(column, from_pandas=True)
+    except MemoryError:
+        raise
+    except REFUSALS:
+        return None
+    return array if array.type == pa.float64() else None
+
+
 def _are_alike(column: Column, kinds: set[type]) -> bool:
     """Return True if Arrow has one type for all of these types, and all or none of the values have one time zone.
 
@@ -116,17 +131,27 @@ def _are_alike(column: Column, kinds: set[type]) -> bool:
         if issubclass(kind, datetime.time):
             return all(value.tzinfo is None for value in column if type(value) is kind)
         if issubclass(kind, datetime.datetime):
-            values = [value for value in column.tolist() if type(value) is kind]
-            # By their ids, because zones of dateutil cannot be in a set.
-            zones = {id(zone): zone for zone in map(operator.attrgetter("tzinfo"), values)}.values()
+            zones = _zones(column)
             names = {zone if zone is None else str(zone) for zone in zones}
             return len(names) == 1 and all(zone is None or known_zone(zone) is not None for zone in zones)
     return True
 
 
+def _zones(column: Column) -> list[datetime.tzinfo | None]:
+    """Return the different zones of a column of datetimes and missing values."""
+    values: list[Any] = column.tolist()
+    if len(set(map(type, values))) > 1:
+        values = [value for value in values if type(value) not in _MISSING]
+    # By their ids, because zones of dateutil cannot be in a set.
+    if len(set(map(id, map(_ZONE, values)))) == 1:
+        return [values[0].tzinfo]
+    return list({id(zone): zone for zone in map(_ZONE, values)}.values())
+
+
 def _in_known_zone(column: Column) -> Column:
     """Return times of one zone, or of none, in a zone that Arrow keeps."""
-    zone = next((value.tzinfo for value in column.tolist() if isinstance(value, datetime.datetime)), None)
+    values: list[Any] = column.tolist()
+    zone = next((value.tzinfo for value in values if type(value) not in _MISSING), None)
     known = None if zone is None else known_zone(zone)
     if known is zone or known is None:
         return column
@@ -145,6 +170,6 @@ def _is_same(value: Any, stored: Any) -> bool:
     has_nanoseconds = bool(getattr(value, "nanosecond", None) or getattr(value, "nanoseconds", None))
     if has_nanoseconds or isinstance(value, (bool, np.bool_)) != isinstance(stored, bool):
         return False
-    if isinstance(stored, datetime.datetime) and value.utcoffset() != stored.utcoffset():
-        return False
+    if isinstance(value, datetime.datetime) and isinstance(stored, datetime.datetime):
+        return value.utcoffset() == stored.utcoffset() and bool(value == stored)
     return bool(value == stored)
