@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from deployments.ingress.errors import InvalidRequest, TooLarge
 from deployments.ingress.json_answers import INLINE_BYTES
@@ -57,17 +57,30 @@ async def read_bytes(request: Request, limit: int, held: ExitStack) -> bytes:
     Raises ``TooLarge`` as soon as it is known to be longer than ``limit`` bytes, and ``TooManyRequests``.
     """
     refuse_longer(request, limit)
-    data = bytearray()
+    data: bytes | bytearray = b""
     is_counted = False
-    async for chunk in request.stream():
-        data += chunk
+    while True:
+        message = await request.receive()  # ``stream`` would do the same by a generator, for every request
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        data = _joined(data, message.get("body", b""))
         if len(data) > limit:
             raise too_large(limit)
         if len(data) > INLINE_BYTES and not is_counted:
             is_counted = True
             size = announced_bytes(request) or limit
             held.enter_context(services_of(request).bodies.holding(current_sender(), size, end_arrival(request)))
-    return bytes(data)
+        if not message.get("more_body", False):
+            return bytes(data)
+
+
+def _joined(data: bytes | bytearray, part: bytes) -> bytes | bytearray:
+    """Return both together; most bodies have one part, which is not copied."""
+    if not data:
+        return part
+    whole = data if isinstance(data, bytearray) else bytearray(data)
+    whole += part
+    return whole
 
 
 async def read_checked(

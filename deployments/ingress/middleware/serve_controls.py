@@ -19,7 +19,7 @@ import re
 import time
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, Literal
 from uuid import uuid4
 
 from starlette.middleware import Middleware
@@ -48,6 +48,9 @@ _SERVE_CONTROLS = frozenset(
         b"serve-multiplexed-model-id",
     )
 )
+_USUAL_CHARACTERS: Final = 64
+"""Longer names of headers are not remembered. All that have a meaning here are shorter."""
+
 _SAFE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -124,14 +127,20 @@ def front_middlewares() -> list[Middleware]:
 def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers without Serve's controls, the front's own, and request ids that are unsafe in logs."""
     kept = []
-    for name, value in headers:
-        spelled = name.lower().replace(b"_", b"-")
-        if spelled in _SERVE_CONTROLS or spelled in (_PEER, _FRONT):
-            continue
-        if spelled == b"x-request-id" and (name != b"x-request-id" or not _SAFE_REQUEST_ID.fullmatch(value)):
-            continue
-        kept.append((name, value))
+    for header in headers:
+        use = _use_of(header[0]) if len(header[0]) <= _USUAL_CHARACTERS else "any"
+        if use == "any" or (use == "id" and _SAFE_REQUEST_ID.fullmatch(header[1])):
+            kept.append(header)
     return kept
+
+
+@lru_cache(maxsize=1024)
+def _use_of(name: bytes) -> Literal["any", "id", "none"]:
+    """Return which values of a header pass: any, those that are safe request ids, or none."""
+    spelled = name.lower().replace(b"_", b"-")
+    if spelled == b"x-request-id":
+        return "id" if name == spelled else "none"
+    return "none" if spelled in _SERVE_CONTROLS or spelled in (_PEER, _FRONT) else "any"
 
 
 @lru_cache(maxsize=1024)

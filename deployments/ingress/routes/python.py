@@ -1,8 +1,8 @@
 """The Python endpoint: run a task beside a dataset."""
 
 from functools import partial
+from secrets import token_hex
 from typing import Final
-from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -146,7 +146,7 @@ async def _hold_result(call: Call[None], message: RunCall, reply: RunReply, clai
 async def _run_id(services: Services, chosen: str | None) -> str:
     """Return the id that the caller chose, else a new one. Raise ``RunExists``."""
     if chosen is None:
-        return uuid4().hex
+        return token_hex(16)
     if await services.threads.receipts.call(services.receipts.exists, chosen):
         raise RunExists(chosen)
     return chosen

@@ -5,8 +5,7 @@ Each ingress replica counts by itself.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 from deployments.ingress.errors import TooManyRequests
@@ -27,9 +26,8 @@ class RunQuota:
         self._starts: dict[int, deque[float]] = {}
         self._swept = clock()
 
-    @contextmanager
-    def run_of(self, user_id: int) -> Iterator[None]:
-        """Count one run while the block lasts. Raise ``TooManyRequests``."""
+    def run_of(self, user_id: int) -> "_Run":
+        """Count one run from now until the end of a block. Raise ``TooManyRequests``."""
         running = self._runs[user_id]
         if running >= self._at_once:
             text = f"you already have {_runs(running)} running or queued, which is your limit; wait for one to end"
@@ -37,12 +35,7 @@ class RunQuota:
         if self._per_minute is not None:
             self._count_start(user_id, self._per_minute)
         self._runs[user_id] += 1
-        try:
-            yield
-        finally:
-            self._runs[user_id] -= 1
-            if not self._runs[user_id]:
-                del self._runs[user_id]
+        return _Run(self._runs, user_id)
 
     def _count_start(self, user_id: int, most: int) -> None:
         now = self._clock()
@@ -63,6 +56,24 @@ class RunQuota:
         """Forget the users who started no run within the last minute."""
         self._swept = now
         self._starts = {user: starts for user, starts in self._starts.items() if starts[-1] > now - MINUTE_S}
+
+
+class _Run:
+    """A run that counts. It is no generator, because every run has one."""
+
+    __slots__ = ("_runs", "_user_id")
+
+    def __init__(self, runs: Counter[int], user_id: int) -> None:
+        self._runs = runs
+        self._user_id = user_id
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._runs[self._user_id] -= 1
+        if not self._runs[self._user_id]:
+            del self._runs[self._user_id]
 
 
 def _runs(count: int) -> str:

@@ -20,7 +20,7 @@ async def recorded(receipts: Receipts, note: Callable[..., None], run: NewRun, r
     ``note`` adds a line to the audit log (``Call.note``).
     """
     receipts.begin(run)
-    end = RunEnd("InternalError")
+    end = None
     try:
         answer = await reply
         end = end_of(run, answer)
@@ -32,6 +32,7 @@ async def recorded(receipts: Receipts, note: Callable[..., None], run: NewRun, r
         end = RunEnd(CLIENT_LEFT)
         raise
     finally:
+        end = end or RunEnd("InternalError")
         receipts.end(run, end)
         label = {} if run.run_label is None else {"run_label": run.run_label}
         note("run", f"dataset:{run.dataset_id}", end.cause, run_id=run.id, **label)
