@@ -20,6 +20,7 @@ from typing import Final
 
 from runtime.engines.base import DatasetSource, LoadedDataset, MakeRoom
 from runtime.errors import DatasetTooLarge, Overloaded
+from runtime.turns import Turns
 
 ROOM_TIMEOUT_S: Final = 30.0
 """How long a run waits for others to release the datasets that fill the cache."""
@@ -29,6 +30,9 @@ STALE_S: Final = 600.0
 
 SPARED: Final = 8
 """A user whose runs use datasets here cannot take the last eighth of the cache for more of them."""
+
+_MOST_WAITING: Final = 1_000_000
+"""No bound: a run with a seat waits for each load."""
 
 Load = Callable[[DatasetSource, MakeRoom], Awaitable[LoadedDataset]]
 
@@ -68,8 +72,8 @@ class _Entry:
 class DatasetCache:
     """Loaded datasets by content key."""
 
-    def __init__(self, load: Load, budget_bytes: int, most_datasets: int) -> None:
-        """``most_datasets``: the most that are held at a time, whatever their size."""
+    def __init__(self, load: Load, budget_bytes: int, most_datasets: int, concurrent_loads: int = 3) -> None:
+        """``most_datasets``: the most that are held at a time, whatever their size. Users have turns at loading."""
         self._load = load
         self.budget_bytes = budget_bytes
         self.most_datasets = most_datasets
@@ -79,6 +83,7 @@ class DatasetCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._held: Counter[str] = Counter()
         """What each user holds, in bytes. A small dataset counts as the average of a cache with the most datasets."""
+        self._loads = Turns(concurrent_loads, queue=_MOST_WAITING, spared=min(1, concurrent_loads - 1))
         self._in_use: set[_Entry] = set()
         """Those that are pinned, at most one for each run: every run that waits for room looks at all of them."""
         self._changed = asyncio.Condition()
@@ -190,7 +195,8 @@ class DatasetCache:
 
     async def _loaded(self, source: DatasetSource, user: str) -> LoadedDataset:
         entry = self._entries.get(source.key)
-        loaded = await self._load(source, partial(self._evict_one, user))
+        async with self._loads.place(user):
+            loaded = await self._load(source, partial(self._evict_one, user))
         if entry is not None and self._entries.get(source.key) is entry:
             self._count(entry, -1)
             entry.charge_bytes = loaded.charge_bytes

@@ -34,7 +34,7 @@ REMEMBERED_CANCELS: Final = 1000
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
     """``seats`` runs at a time; ``queue`` more may wait. ``cache_bytes`` is the budget of the dataset cache, and
-    ``cached_datasets`` how many it holds at most.
+    ``cached_datasets`` how many it holds at most. ``concurrent_loads`` datasets are loaded at a time, one user's fewer.
 
     Users who have no run may find all seats taken by runs that take long. ``spared_seats`` of the seats are left to
     such users, and ``extra_seats`` are there for them beside the seats.
@@ -46,6 +46,7 @@ class ExecutorSettings:
     spared_seats: int = 1
     extra_seats: int = 0
     cached_datasets: int = 1000
+    concurrent_loads: int = 3
 
     @property
     def most_runs(self) -> int:
@@ -70,7 +71,9 @@ class Executor:
         self.engine = engine
         self._group = group
         self.settings = settings
-        self.cache = DatasetCache(engine.load, settings.cache_bytes, settings.cached_datasets)
+        self.cache = DatasetCache(
+            engine.load, settings.cache_bytes, settings.cached_datasets, settings.concurrent_loads
+        )
         self._turns = Turns(
             settings.seats, queue=settings.queue, spared=settings.spared_seats, extra=settings.extra_seats
         )

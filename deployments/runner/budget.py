@@ -50,6 +50,7 @@ def executor_settings(settings: Settings) -> ExecutorSettings:
         queue=settings.queue,
         cache_bytes=settings.cache_bytes or memory_bytes() // 2,
         cached_datasets=most_cached_datasets(settings),
+        concurrent_loads=max(3, 1 + (os.cpu_count() or 1)),
         extra_seats=max(1, seats // 4) if settings.extra_seats is None else settings.extra_seats,
     )
 

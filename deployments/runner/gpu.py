@@ -58,12 +58,13 @@ class GpuRunner(Runner):
     def _executor_settings(self) -> ExecutorSettings:
         """Return the executor's settings. Datasets take none of this machine's memory.
 
-        Each seat has memory of the card for itself, so none can be added, and more of them are left to others.
+        A load takes the size of the dataset once more, so there is one at a time. Each seat has memory of the card for
+        itself, so none can be added, and more of them are left to others.
         """
         seats = gpu_section(self._settings).seats
         return ExecutorSettings(
             seats, self._settings.queue, cache_bytes=0, spared_seats=max(1, seats // 2),
-            cached_datasets=most_cached_datasets(self._settings),
+            cached_datasets=most_cached_datasets(self._settings), concurrent_loads=1,
         )  # fmt: skip
 
     def _make_engine(
