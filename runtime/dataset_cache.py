@@ -253,23 +253,28 @@ class DatasetCache:
         held = self._held.copy()
         held[user] += more
         stale_since = self._now() - STALE_S
-        unused: defaultdict[str, deque[str]] = defaultdict(deque)
-        for key, entry in self._entries.items():
+        unused: defaultdict[str, deque[tuple[int, str]]] = defaultdict(deque)
+        for position, (key, entry) in enumerate(self._entries.items()):
             if entry.is_in_use:
                 continue
             if entry.used_at < stale_since:
                 held[entry.user] -= self._weight(entry.charge_bytes)
                 yield key
             else:
-                unused[entry.user].append(key)
-        greediest = [(-amount, one != user, one) for one, amount in held.items()]
+                unused[entry.user].append((position, key))
+
+        def rank(one: str) -> tuple[int, bool, int, str]:
+            """Of users who hold as much, the one comes first whose dataset was used least recently."""
+            return -held[one], one != user, unused[one][0][0] if unused[one] else -1, one
+
+        greediest = [rank(one) for one in held]
         heapq.heapify(greediest)
         while greediest:
-            _, _, one = heapq.heappop(greediest)
+            one = heapq.heappop(greediest)[-1]
             if unused[one]:
-                key = unused[one].popleft()
+                key = unused[one].popleft()[1]
                 held[one] -= self._weight(self._entries[key].charge_bytes)
-                heapq.heappush(greediest, (-held[one], one != user, one))
+                heapq.heappush(greediest, rank(one))
                 yield key
             elif one == user and held[one] > more and not takes_all:
                 return

@@ -44,6 +44,16 @@ async def test_who_holds_the_most_gives_way_with_what_they_used_least_recently()
     assert cache.dataset_ids == ["a", "b", "c", "s", "t", "u", "v", "p", "d", "e"]
 
 
+async def test_of_users_who_hold_as_much_the_least_recently_used_dataset_goes() -> None:
+    cache = DatasetCache(Loads(), 50, 100)
+    for user in "dbeca":
+        await use(cache, f"of {user}", 10, user)
+    await use(cache, "of d", 10, "d")
+    for user in "xyz":
+        await use(cache, f"of {user}", 10, user)
+    assert cache.dataset_ids == ["of a", "of d", "of x", "of y", "of z"]
+
+
 async def test_users_with_equal_shares_replace_their_own() -> None:
     cache = DatasetCache(Loads(), 40, 100)
     await use_all(cache, "a b", "one")
