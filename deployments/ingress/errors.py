@@ -49,6 +49,12 @@ class TooLarge(RequestError):
     status = 413
 
 
+class UrlTooLong(RequestError):
+    """The URL is longer than 8192 bytes. The front refuses it; send long values in the body instead."""
+
+    status = 414
+
+
 class BodyTooSlow(RequestError):
     """The body did not arrive in time: nothing came for too long, or too little. Send the request again.
 

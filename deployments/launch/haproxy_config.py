@@ -90,7 +90,7 @@ _REFUSED = (
         "414",
         _answer(
             f"the URL is longer than {_URL_BYTES} bytes; send long values in the body instead",
-            "InvalidRequest",
+            "UrlTooLong",
         ),
     ),
     (

@@ -17,7 +17,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.fixture(scope="package")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     """On a server of their own: administrators' requests close the Python endpoint and lock users out."""
-    live = LiveServer(tmp_path_factory.mktemp("schema") / "data", free_port()).start()
+    believed = {"GRAPHSIDE_TRUSTED_FORWARDERS": '["127.0.0.1/32"]'}
+    live = LiveServer(tmp_path_factory.mktemp("schema") / "data", free_port(), believed).start()
     people = People.of(live)
     yield people
     for person in (people.admin, people.ann):

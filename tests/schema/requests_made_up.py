@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,9 @@ NOT_EVERY_VALID_BODY_WORKS: Final = {
 }
 """Operations where the schema cannot say what will do, so that a request that it allows may be refused."""
 
+REFUSALS: Final = ["400", "401", "403", "404", "405", "408", "409", "413", "414", "415", "422", "429", "503", "507"]
+"""How a request may be refused that the document does not allow: also as too long, before anybody looks at it."""
+
 ROOT: Final = str(Path(__file__).parents[2])
 
 
@@ -57,6 +61,7 @@ def made_up(cases: int, *phases: str) -> BaseSchema:
             "cache": {"enabled": False},
             "generation": {"max-examples": cases, "deterministic": True, "no-shrink": True, "database": "none"},
             "phases": {phase: {"enabled": phase in phases} for phase in known},
+            "checks": {"negative_data_rejection": {"expected-statuses": REFUSALS}},
             "operations": [
                 {
                     "include-operation-id": list(NOT_EVERY_VALID_BODY_WORKS),
@@ -122,7 +127,7 @@ class People:
         self.place(case)
         case.call_and_validate(
             base_url=self.server.url,
-            headers=self.headers(case, who),
+            headers={**self.headers(case, who), **_from_another_address()},
             additional_checks=[tells_nothing_of_the_server],
             excluded_checks=_NOT_FOR[who],
             allow_redirects=False,
@@ -150,7 +155,7 @@ class People:
             return key
         if case.path in ("/logout", "/api/v2/auth/logout"):
             with httpx.Client(base_url=self.server.url, trust_env=False) as http:
-                token = http.get("/api/v2/auth/pkey/jwt", headers=key).json()["token"]
+                token = http.get("/api/v2/auth/pkey/jwt", headers=key | _from_another_address()).json()["token"]
             return {"Authorization": f"Bearer {token}"}
         if who == "browser":
             return self.session
@@ -161,6 +166,11 @@ class People:
         if name not in self._made:
             self._made[name] = _MAKERS[name](self)
         return self._made[name]
+
+
+def _from_another_address() -> Headers:
+    """Made-up log-ins are wrong, and after a hundred from one address all its log-ins are refused for a while."""
+    return {"X-Forwarded-For": ".".join(("10", *(str(secrets.randbelow(256)) for _ in range(3))))}
 
 
 def _session(server: LiveServer) -> Headers:

@@ -10,7 +10,15 @@ from typing import Any, Final  # Any: JSON Schema
 from auth.errors import Forbidden, Unauthenticated
 from catalog.errors import CatalogFull, CatalogUnavailable
 from deployments.ingress.error_answers import family_of
-from deployments.ingress.errors import BodyTooSlow, InternalError, InvalidRequest, NotFound, TooLarge, TooManyRequests
+from deployments.ingress.errors import (
+    BodyTooSlow,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    TooLarge,
+    TooManyRequests,
+    UrlTooLong,
+)
 from deployments.ingress.openapi.errors import ErrorAnswers, error_schemas
 from deployments.ingress.openapi.headers import HEADERS, header_references
 from deployments.ingress.openapi.schemas import Mode, example_of, schemas_of
@@ -165,7 +173,7 @@ def _usual_errors(operation: Operation) -> Iterator[type[Exception]]:
     if "path" in locations:
         yield NotFound
     if "query" in locations:
-        yield InvalidRequest
+        yield from (InvalidRequest, UrlTooLong)
     if operation.access in ("key", "user", "admin"):
         yield from (Unauthenticated, CatalogUnavailable)
         if not is_safe:

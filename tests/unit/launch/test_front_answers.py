@@ -179,7 +179,7 @@ def test_plain_text_of_the_http_server_below_becomes_our_shape(status: int, tmp_
         (b"GET /" + HOST + b"X: " + b"a" * 60_000 + b"\r\n\r\n", 431, "InvalidRequest"),
         (b"GET /" + HOST + b"Cookie: " + b"a" * 17_000 + b"\r\n\r\n", 431, "InvalidRequest"),
         (b"GET /" + HOST + b"".join(b"x%d: 1\r\n" % n for n in range(150)) + b"\r\n", 431, "InvalidRequest"),
-        (b"GET /?" + b"a" * 9_000 + HOST + b"\r\n", 414, "InvalidRequest"),
+        (b"GET /?" + b"a" * 9_000 + HOST + b"\r\n", 414, "UrlTooLong"),
         (b"POST /" + HOST + b"Content-Length: 1" + b"0" * 18 + b"\r\n\r\n", 413, "TooLarge"),
         (b"POST /" + HOST + b"Content-Length: 18446744073709551616\r\n\r\n", 413, "TooLarge"),
     ],
