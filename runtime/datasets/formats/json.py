@@ -241,8 +241,9 @@ def _refuse_envelope(document: Json) -> None:
     inner = document
     while isinstance(inner, dict):
         nested = [name for name, value in inner.items() if isinstance(value, list | dict)]
-        others = [name for name in inner if name not in nested and name not in _AGENT_KEYS]
-        if len(nested) != 1 or (others and not names):  # plain values beside columns are refused anyway
+        if len(nested) != 1:
+            return
+        if not names and not inner.keys() <= {*nested, *_AGENT_KEYS}:  # plain values beside columns are refused anyway
             return
         names += nested
         inner = inner[nested[0]]

@@ -4,6 +4,7 @@ Readers make 0 of them without a word, so a column that has a 0 is read again if
 of them has a long exponent or a long run of zeros.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,12 +15,13 @@ import pyarrow.compute as pc
 from runtime.datasets.formats.body import Body
 
 _PIECE: Final = 1 << 20
+_SIGNS: Final = (b"e-", b"E-")
+_EXPONENT: Final = re.compile(rb"-[0-9]{3,}(?![0-9A-Za-z-])")
 _LOWER: Final = np.uint8(0x20)
 _ZEROS: Final = b"0" * 200
 """Floats begin at 5e-324, and an exponent of two digits is at most 99."""
 
 _NARROW_ZEROS: Final = b"0" * 40
-_NARROW_SIGNS: Final = (b"e-", b"E-")
 """float32 begins at 1e-45."""
 
 
@@ -39,7 +41,7 @@ class TinyNumbers:
         if not self.searchable:
             return True
         if floats != pa.float64():
-            return any(self.body.find(needle) >= 0 for needle in (*_NARROW_SIGNS, _NARROW_ZEROS))
+            return any(self.body.find(needle) >= 0 for needle in (*_SIGNS, _NARROW_ZEROS))
         if self._found is None:
             self._found = self.body.find(_ZEROS) >= 0 or _has_long_exponent(self.body)
         return self._found
@@ -51,13 +53,16 @@ def has_zero(column: Any) -> bool:  # Any: pa.Array or pa.ChunkedArray
 
 
 def _has_long_exponent(body: Body) -> bool:
-    """Return whether the body has an exponent such as ``e-324``."""
+    """Return whether the body has a number with an exponent such as ``e-324``; ``name-324`` is none."""
+    if not body.contains(*_SIGNS):
+        return False
     letters = np.frombuffer(body.view(), "uint8")
     for start in range(0, len(letters), _PIECE):
-        piece = letters[start : start + _PIECE + 4]
-        minus = np.flatnonzero(piece[1:-3] == ord("-")) + 1
-        minus = minus[piece[minus - 1] | _LOWER == ord("e")]
-        digits = piece[minus[:, np.newaxis] + (1, 2, 3)]
-        if np.any(np.all((digits >= ord("0")) & (digits <= ord("9")), axis=1)):
+        piece = letters[start : start + _PIECE + 5]  # what an exponent needs may stand in the next one
+        minus = np.flatnonzero((piece[2:-3] == ord("-")) & (piece[1:-4] | _LOWER == ord("e"))) + 2
+        for place in (3, -2, 1, 2):  # the third digit first, because most exponents have two
+            letter = piece[minus + place]
+            minus = minus[((letter >= ord("0")) & (letter <= ord("9"))) | (place < 0) & (letter == ord("."))]
+        if any(_EXPONENT.match(body.view(), start + at) for at in minus.tolist()):  # few: parts of UUIDs look so
             return True
     return False
