@@ -43,10 +43,17 @@ _SHARE_OF_ADDRESS = 4
 
 
 def _answer(error: str, kind: str, headers: str = "") -> str:
-    """Return the end of a rule that answers with an error in our shape. The text has neither ``'`` nor ``%``."""
+    """Return the end of a rule that answers with an error in our shape. The text has neither ``'`` nor ``%``.
+
+    The front does not look at paths, so it adds the keys of all families (``ingress/error_answers.py``).
+    """
+    sentences = "".join(f', "{key}": "{error}"' for key in ("message", "detail"))
+    lists = "".join(f', "{key}": ["{error}"]' for key in ("non_field_errors", "errors"))
+    refusals = "".join(f', "{key}": false' for key in ("success", "is_valid", "is_uploaded"))
+    keys = f'{sentences}{lists}{refusals}, "status": "Failed", "data": {{}}'
     return (
         "content-type application/json lf-string "
-        f"""'{{"error": "{error}", "type": "{kind}", "request_id": "%[unique-id]"}}' """
+        f"""'{{"error": "{error}", "type": "{kind}", "request_id": "%[unique-id]"{keys}}}' """
         f"hdr Cache-Control no-store{headers}"
     )
 

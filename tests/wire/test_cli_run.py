@@ -122,7 +122,7 @@ def test_a_source_that_does_not_compile_has_a_caret(as_alice: Command, people: s
         ("def task(g):\n    import os\n    os._exit(3)", (), "graphside: TaskCrashed: "),
         ("def task(g): return object()", (), "graphside: ResultNotSerializable: "),
         ("x = 1", (), "graphside: InvalidSource: the source defines no function named task"),
-        ("def task(g): return 1", ("--timeout", "100000"), "graphside: timeout_s must be at most "),
+        ("def task(g): return 1", ("--timeout", "100000"), "graphside: --timeout must be at most "),
     ],
 )
 def test_every_end_of_a_task_is_reported(

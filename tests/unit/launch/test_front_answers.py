@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import pytest
 
+from deployments.ingress.error_answers import FAMILIES
 from deployments.launch import front, haproxy_config
 from deployments.launch.haproxy_config import FrontOptions
 from tests.document import openapi
@@ -68,6 +69,9 @@ def assert_error(answer: Answer, status: int, kind: str) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert jsonschema_rs.is_valid(openapi()["components"]["schemas"]["Error"], answer.json)
+    for family in FAMILIES:  # the front does not look at paths
+        told = family.fields(answer.json["error"])
+        assert answer.json | told == answer.json, family.name
 
 
 @contextmanager
