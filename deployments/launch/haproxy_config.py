@@ -41,6 +41,9 @@ _SPARE_DESCRIPTORS = 256
 _SHARE_OF_ADDRESS = 4
 """One address has at most this part of all connections, however few the limit of open files allows."""
 
+_SHARE_IF_CROWDED = 64
+"""The same, while three quarters of all connections are taken."""
+
 
 def _answer(error: str, kind: str, headers: str = "") -> str:
     """Return the end of a rule that answers with an error in our shape. The text has neither ``'`` nor ``%``.
@@ -91,6 +94,11 @@ _REFUSED = (
             "MethodNotAllowed",
             f' hdr Allow "{", ".join(METHODS)}"',
         ),
+    ),
+    (
+        "unless { path -m beg / }",  # such as ``OPTIONS *``
+        "400",
+        _answer("the path of the request must begin with a slash", "InvalidRequest"),
     ),
     (
         f"if {{ url,length gt {_URL_BYTES} }}",
@@ -215,7 +223,8 @@ def _front(found: re.Match[str], options: FrontOptions) -> str:
         # The API's document promises an id for every answer, so HAProxy's own answers have one, too.
         "unique-id-format %[uuid()]",
         *(f"http-request return status {status} {answer} {condition}" for condition, status, answer in _REFUSED),
-        # A client's own copies are replaced.
+        # A client's own copies are replaced. The proof is the last: what comes after it is no header of a client's
+        # (``serve_controls.py``).
         f"http-request set-header {PEER_HEADER} %[src]",
         f'http-request set-header {FRONT_HEADER} "${{{SECRET}}}"'
         if options.has_secret
@@ -246,7 +255,8 @@ def _front(found: re.Match[str], options: FrontOptions) -> str:
 def _limit_of_addresses(options: FrontOptions) -> list[str]:
     """Return the rules for one address's connections (IPv6: those of a site, as ``auth/addresses.py`` says).
 
-    Past the limit a request is answered 429 and its connection closed; past twice the limit nothing is accepted.
+    Past the limit a request is answered 429 and its connection closed; past twice the limit nothing is accepted. The
+    last quarter of all connections is for addresses that have few.
     """
     most = options.most_of_address
     if most == 0:
@@ -257,9 +267,12 @@ def _limit_of_addresses(options: FrontOptions) -> list[str]:
         "TooManyRequests",
         " hdr Retry-After 1",
     )
+    crowded = options.most_connections * 3 // 4
+    few = max(1, min(most, options.most_connections // _SHARE_IF_CROWDED))
     return [
         f"tcp-request connection track-sc0 src,ipmask(32,48) table {_ADDRESSES}{counted}",
         f"tcp-request connection reject if {{ sc0_conn_cur gt {2 * most} }}",
+        f"tcp-request connection reject if {{ fe_conn gt {crowded} }} {{ sc0_conn_cur gt {few} }}",
         f"http-request return status 429 {answer} if {{ sc0_conn_cur gt {most} }}",
     ]
 

@@ -17,7 +17,7 @@ import pytest
 from deployments.replica.front_headers import SECRET_FILE, front_secret
 from tests.attacks.surroundings import Surroundings
 from tests.conftest import LiveServer, Person
-from tests.waiting import WITHIN_S
+from tests.waiting import WITHIN_S, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -69,6 +69,19 @@ def test_log_ins_past_the_front_are_not_even_counted(past_the_front: list[str], 
             assert httpx.post(f"{url}/api-token-auth/", json=guess, trust_env=False).status_code == 403
     page = admin.http.get("/api/v2/admin/audit", params={"actor": admin.username, "action": "log_in", "limit": 100})
     assert {line["outcome"] for line in page.json()["results"]} == {"ok"}
+
+
+def test_a_trailer_does_not_say_where_a_request_comes_from(server: LiveServer, admin: Person) -> None:
+    """uvicorn adds the trailers of a chunked body to the headers."""
+    guess = json.dumps({"username": "nobody-of-a-trailer", "password": "a guess"}).encode()
+    head = b"POST /api-token-auth/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    trailers = b"x-graphside-peer: 9.9.9.9\r\nx-forwarded-for: 9.9.9.9\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), source_address=("127.0.0.66", 0)) as client:
+        client.sendall(head + b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(guess), guess, trailers))
+        assert client.recv(12) == b"HTTP/1.1 400"
+    asked = {"actor": "nobody-of-a-trailer"}
+    page = eventually(lambda: admin.http.get("/api/v2/admin/audit", params=asked).json()["results"])
+    assert [line["address"] for line in page] == ["127.0.0.66"]
 
 
 def test_serves_own_health_checks_are_answered(past_the_front: list[str], server: LiveServer) -> None:

@@ -31,8 +31,11 @@ from deployments.replica.front_headers import FRONT_HEADER, PEER_HEADER, front_s
 
 log = logging.getLogger("graphside.front")
 
+Headers = list[tuple[bytes, bytes]]
+
 _FRONT: Final = FRONT_HEADER.encode()
 _PEER: Final = PEER_HEADER.encode()
+_REQUEST_ID: Final = b"x-request-id"
 _OPEN_PATHS: Final = ("/-/healthz", "/-/routes")
 """Serve answers these by itself, for health checks. They say which applications there are."""
 
@@ -71,7 +74,8 @@ class FrontMiddleware:
             if not self._is_from_the_front(scope):
                 await self._refuse(scope, receive, send)
                 return
-            scope = {**scope, "headers": _kept(scope["headers"]), "client": self._client(scope)}
+            head = self._head(scope["headers"])
+            scope = {**scope, "headers": _kept(head), "client": self._client(scope.get("client"), head)}
             if scope["type"] == "http":
                 scope["headers"].append((b"x-request-disconnect-disabled", b"?1"))
         await self._app(scope, receive, send)
@@ -103,14 +107,24 @@ class FrontMiddleware:
         answer.headers.update({"Cache-Control": "no-store", "X-Request-Id": request_id})
         await answer(scope, receive, send)
 
-    def _client(self, scope: Scope) -> tuple[str, int] | None:
+    def _head(self, headers: Headers) -> Headers:
+        """Return the headers without the trailers of a chunked body, which uvicorn adds to them if they have come.
+
+        The front's proof is the last header of the head, but for a request id that the front made.
+        """
+        proof = next((place for place, (name, _) in enumerate(headers) if name == _FRONT), None)
+        if self._secret is None or proof is None:
+            return headers
+        return [*headers[:proof], *(header for header in headers[proof + 1 :] if header[0] == _REQUEST_ID)]
+
+    def _client(self, client: tuple[str, int] | None, head: Headers) -> tuple[str, int] | None:
         """Return the peer that the front names, else the socket's own peer.
 
-        Without a secret, the front is believed to be whoever connects from this machine.
+        The front's own header is the first of its name: it replaces the client's, and trailers come later. Without a
+        secret, the front is believed to be whoever connects from this machine.
         """
-        client: tuple[str, int] | None = scope.get("client")
-        named = [value for name, value in scope["headers"] if name == _PEER]
-        if client is None or len(named) != 1 or (self._secret is None and not _is_loopback(client[0])):
+        named = [value for name, value in head if name == _PEER]
+        if client is None or not named or (self._secret is None and not _is_loopback(client[0])):
             return client
         believed = _address(named[0])
         return client if believed is None else (believed, 0)
@@ -124,7 +138,7 @@ def front_middlewares() -> list[Middleware]:
     return [Middleware(FrontMiddleware, secret=front_secret(os.environ))]
 
 
-def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _kept(headers: Headers) -> Headers:
     """Return the headers without Serve's controls, the front's own, and request ids that are unsafe in logs."""
     kept = []
     for header in headers:
@@ -138,7 +152,7 @@ def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 def _use_of(name: bytes) -> Literal["any", "id", "none"]:
     """Return which values of a header pass: any, those that are safe request ids, or none."""
     spelled = name.lower().replace(b"_", b"-")
-    if spelled == b"x-request-id":
+    if spelled == _REQUEST_ID:
         return "id" if name == spelled else "none"
     return "none" if spelled in _SERVE_CONTROLS or spelled in (_PEER, _FRONT) else "any"
 

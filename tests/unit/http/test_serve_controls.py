@@ -91,7 +91,7 @@ def test_serve_reads_no_body_ahead(method: str, path: str) -> None:
         ([b"192.0.2.9"], ("127.0.0.1", 5), ("192.0.2.9", 0)),
         ([b"2001:db8::9"], ("::1", 5), ("2001:db8::9", 0)),
         ([b"192.0.2.9"], ("198.51.100.1", 5), ("198.51.100.1", 5)),
-        ([b"192.0.2.9", b"192.0.2.10"], ("127.0.0.1", 5), ("127.0.0.1", 5)),
+        ([b"192.0.2.9", b"192.0.2.10"], ("127.0.0.1", 5), ("192.0.2.9", 0)),
         ([b"somebody"], ("127.0.0.1", 5), ("127.0.0.1", 5)),
         ([b"\xff"], ("127.0.0.1", 5), ("127.0.0.1", 5)),
         ([b"192.0.2.9"], ("testclient", 5), ("testclient", 5)),
@@ -172,6 +172,18 @@ def test_the_front_is_let_in_and_its_secret_goes_no_further() -> None:
 def test_with_a_secret_the_front_names_the_client_from_any_node(peer: str) -> None:
     named = (b"x-graphside-peer", b"192.0.2.9")
     assert passed_on([named, PROOF], secret=SECRET, client=(peer, 5))["client"] == ("192.0.2.9", 0)
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [(b"x-graphside-peer", b"9.9.9.9"), (b"x-forwarded-for", b"9.9.9.9"), (b"authorization", b"Bearer x")],
+)
+def test_trailers_of_a_body_are_no_headers(trailer: tuple[bytes, bytes]) -> None:
+    made = (b"x-request-id", b"made-by-the-front")
+    named = (b"x-graphside-peer", b"192.0.2.9")
+    scope = passed_on([(b"accept", b"*/*"), named, PROOF, made, trailer], secret=SECRET)
+    assert scope["client"] == ("192.0.2.9", 0)
+    assert scope["headers"] == [(b"accept", b"*/*"), made, UNWATCHED]
 
 
 def test_many_refusals_are_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:

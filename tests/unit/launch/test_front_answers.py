@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPResponse, RemoteDisconnected, parse_headers
 from io import BytesIO
 from pathlib import Path
@@ -180,6 +180,7 @@ def test_plain_text_of_the_http_server_below_becomes_our_shape(status: int, tmp_
         (b"get /" + HOST + b"\r\n", 405, "MethodNotAllowed"),
         (b"CONNECT a:80" + HOST + b"\r\n", 405, "MethodNotAllowed"),
         (b"PROPFIND /" + HOST + b"\r\n", 405, "MethodNotAllowed"),
+        (b"OPTIONS *" + HOST + b"\r\n", 400, "InvalidRequest"),
         (b"GET /" + HOST + b"X: " + b"a" * 60_000 + b"\r\n\r\n", 431, "InvalidRequest"),
         (b"GET /" + HOST + b"Cookie: " + b"a" * 17_000 + b"\r\n\r\n", 431, "InvalidRequest"),
         (b"GET /" + HOST + b"".join(b"x%d: 1\r\n" % n for n in range(150)) + b"\r\n", 431, "InvalidRequest"),
@@ -197,6 +198,18 @@ def test_what_no_route_takes_is_refused_in_our_shape(
     assert len(before_a_server.seen) == before
     if status == 405:
         assert answer.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+
+
+def test_what_comes_after_the_proof_is_no_header_of_the_client(before_a_server: Front) -> None:
+    """Trailers come last of all, where the app would take them for headers."""
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx-graphside-peer: 9.9.9.9\r\n\r\n"
+    own = b"X-Own: 1\r\nX-Graphside-Front: 1\r\n"
+    assert before_a_server.ask(b"POST /trailers" + HOST + own + chunked).status == 200
+    head = before_a_server.seen[-1].lower().partition(b"\r\n\r\n")[0]
+    names = [line.partition(b":")[0] for line in head.split(b"\r\n")[1:]]
+    proof = names.index(b"x-graphside-front")
+    assert names.index(b"x-own") < names.index(b"x-graphside-peer") < proof
+    assert set(names[proof + 1 :]) <= {b"x-request-id"}
 
 
 def test_values_between_commas_are_no_headers(before_a_server: Front) -> None:
@@ -321,3 +334,19 @@ def test_a_trusted_forwarder_has_no_limit(tmp_path: Path) -> None:
         assert answer_on(held[3]).status == 200
         for connection in held:
             connection.close()
+
+
+def test_addresses_with_many_silent_connections_leave_the_last_quarter_to_others(tmp_path: Path) -> None:
+    with running(tmp_path, lambda _: OK, descriptors=1024, connections_per_address=500) as found, ExitStack() as held:
+        for address in ("127.0.0.2", "127.0.0.3"):
+            for _ in range(95):
+                held.enter_context(found.connect(address))
+        for _ in range(4):  # beyond three quarters of 256
+            held.enter_context(found.connect("127.0.0.4"))
+        with found.connect("127.0.0.9") as other:
+            other.sendall(b"GET /" + HOST + b"\r\n")
+            assert answer_on(other).status == 200
+        for address in ("127.0.0.2", "127.0.0.4"):
+            with suppress(ConnectionError), found.connect(address) as one_more:
+                one_more.sendall(b"GET /" + HOST + b"\r\n")
+                assert one_more.recv(1) == b""
