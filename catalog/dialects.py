@@ -98,6 +98,8 @@ def migrating(url: str) -> Iterator[Connection]:
             with _writing(engine) as connection:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_WAIT_S}s'")
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                driver: Any = connection.connection.driver_connection
+                driver.answer_s = None
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
                 yield connection
     finally:
@@ -184,7 +186,7 @@ def _flock(descriptor: int) -> None:
 def _postgresql_engine(url: URL) -> Engine:
     options = str(url.query.get("options", ""))  # the operator's options, such as a search_path, come before ours
     options += f" -c timezone=UTC -c lock_timeout={LOCK_WAIT_S}s -c statement_timeout={STATEMENT_LIMIT_S}s"
-    return sa.create_engine(
+    engine = sa.create_engine(
         url.difference_update_query(["options"]).set(drivername="postgresql+psycopg"),
         pool_size=_CONNECTIONS,
         max_overflow=_MORE_CONNECTIONS,
@@ -199,3 +201,11 @@ def _postgresql_engine(url: URL) -> Engine:
             "tcp_user_timeout": _SILENCE_S * 1000,
         },
     )
+    event.listen(engine, "do_connect", _connect_to_postgresql)
+    return engine
+
+
+def _connect_to_postgresql(_dialect: object, _record: object, arguments: list[Any], parameters: dict[str, Any]) -> Any:
+    from catalog.answering import connect  # here, because SQLite does without the driver
+
+    return connect(*arguments, **parameters)

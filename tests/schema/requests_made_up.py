@@ -133,7 +133,7 @@ class People:
         self.place(case)
         case.call_and_validate(
             base_url=self.server.url,
-            headers={**self.headers(case, who), **_from_another_address()},
+            headers={**self.headers(case, who), **from_another_address()},
             additional_checks=[tells_nothing_of_the_server],
             excluded_checks=_NOT_FOR[who],
             allow_redirects=False,
@@ -161,7 +161,7 @@ class People:
             return key
         if case.path in ("/logout", "/api/v2/auth/logout"):
             with httpx.Client(base_url=self.server.url, trust_env=False) as http:
-                token = http.get("/api/v2/auth/pkey/jwt", headers=key | _from_another_address()).json()["token"]
+                token = http.get("/api/v2/auth/pkey/jwt", headers=key | from_another_address()).json()["token"]
             return {"Authorization": f"Bearer {token}"}
         if who == "browser":
             return self.session
@@ -174,7 +174,7 @@ class People:
         return self._made[name]
 
 
-def _from_another_address() -> Headers:
+def from_another_address() -> Headers:
     """Made-up log-ins are wrong, and after a hundred from one address all its log-ins are refused for a while."""
     return {"X-Forwarded-For": ".".join(("10", *(str(secrets.randbelow(256)) for _ in range(3))))}
 

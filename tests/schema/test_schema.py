@@ -10,7 +10,14 @@ import pytest
 import schemathesis
 from hypothesis.errors import Flaky
 
-from tests.schema.requests_made_up import EVERYBODY, Case, People, made_up, tells_nothing_of_the_server
+from tests.schema.requests_made_up import (
+    EVERYBODY,
+    Case,
+    People,
+    from_another_address,
+    made_up,
+    tells_nothing_of_the_server,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -60,7 +67,8 @@ def follow(people: People, rounds: int, scenarios: int, steps: int) -> None:
                 case.path_parameters["username"] = "victim"  # the users who send the requests keep their access
 
         def get_call_kwargs(self, case: Case) -> dict[str, Any]:
-            return {"base_url": people.server.url, "headers": people.headers(case, "admin"), "allow_redirects": False}
+            headers = {**people.headers(case, "admin"), **from_another_address()}
+            return {"base_url": people.server.url, "headers": headers, "allow_redirects": False}
 
         def validate_response(self, response: schemathesis.Response, case: Case, **more: Any) -> None:
             try:
