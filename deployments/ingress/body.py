@@ -51,12 +51,20 @@ def too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is larger than the limit of {limit} bytes", limit_name="body_bytes", limit=limit)
 
 
+async def read_ahead(request: Request) -> bytes:
+    """Return a body that the caller knows to be small. ``read_bytes`` returns it once more."""
+    request.state.body = data = await request.body()
+    return data
+
+
 async def read_bytes(request: Request, limit: int, held: ExitStack) -> bytes:
     """Return the body, whose bytes count until what is ``held`` is let go (``held_bodies.py``).
 
     Raises ``TooLarge`` as soon as it is known to be longer than ``limit`` bytes, and ``TooManyRequests``.
     """
     refuse_longer(request, limit)
+    if (read := getattr(request.state, "body", None)) is not None:
+        return bytes(read)
     data: bytes | bytearray = b""
     is_counted = False
     while True:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.requests import Request
 
 from auth import csrf
-from deployments.ingress.body import announced_bytes
+from deployments.ingress.body import announced_bytes, read_ahead
 from deployments.ingress.errors import RequestError
 from deployments.ingress.web.cookies import CSRF, is_https, read_cookie
 
@@ -115,7 +115,7 @@ async def read_form(request: Request) -> dict[str, str]:
     if length is None or length > MAXIMUM_FORM_BYTES:
         return {}
     try:
-        return form_of(await request.body())
+        return form_of(await read_ahead(request))
     except ValueError:
         return {}
 

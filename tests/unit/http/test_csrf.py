@@ -176,3 +176,14 @@ def test_behind_a_proxy_the_public_url_is_our_origin(tmp_path: Path) -> None:
 )
 def test_an_origin_is_scheme_host_and_port(url: str, origin: tuple[str, str, int] | None) -> None:
     assert origin_of(url) == origin
+
+
+RUN = f"/api/v2/datasets/{'0' * 32}/python"
+
+
+@pytest.mark.parametrize("path", [CREATE, "/api/v2/share/link/", RUN])
+def test_a_form_that_proves_its_token_to_a_route_for_json_is_answered(site: Site, token: str, path: str) -> None:
+    """The body is read twice: for the token, and for the route."""
+    cookie = {"cookie": f"graphistry_jwt={token}; csrftoken={SECRET}"}
+    answer = site.browser().post(path, data={"csrfmiddlewaretoken": SECRET}, headers=cookie)
+    assert (answer.status_code, answer.json()["type"]) in [(400, "InvalidRequest"), (403, "EndpointDisabled")]
