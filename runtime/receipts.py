@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from catalog.batches import PERIOD_S, BatchedWriter
+from catalog.column_types import storable
 from catalog.engine import Catalog
 from catalog.many_rows import ManyRows
 from catalog.tables import runs
@@ -377,10 +378,10 @@ def kept_failure(failure: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kept(value: Any, depth: int) -> Any:  # Any: JSON
     if isinstance(value, str):
-        return _cut(value, _FAILURE_TEXT)[0]
+        return _cut(storable(value), _FAILURE_TEXT)[0]  # lists read it in SQL, where no text has a NUL
     if isinstance(value, Mapping):
         inside = list(value.items())[: _FAILURE_ITEMS if depth else 0]
-        return {name[:_WORD]: _kept(item, depth - 1) for name, item in inside}
+        return {storable(name[:_WORD]): _kept(item, depth - 1) for name, item in inside}
     if isinstance(value, list | tuple):
         half = _FAILURE_ITEMS // 2 if depth else 0
         items = value if len(value) <= 2 * half else (*value[:half], *value[len(value) - half :])

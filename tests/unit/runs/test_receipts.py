@@ -204,3 +204,15 @@ def test_many_go_in_batches(receipts: Receipts, catalog: Catalog, ann: int) -> N
     assert receipts.forget(before=datetime.now(UTC) + timedelta(minutes=1)) == 1203
     with catalog.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one() == 0
+
+
+def test_a_failure_with_characters_that_no_database_stores_is_listed(receipts: Receipts, ann: int) -> None:
+    run = new(ann)
+    receipts.begin(run)
+    failure = {"type": "TaskError", "message": "a\0b\ud800", "fields": {"key\0": ["\0"]}}
+    receipts.end(run, RunEnd(cause="TaskError", failure=failure))
+    found = receipts.get(run.id, ann)
+    assert found is not None
+    assert found.failure == {"type": "TaskError", "message": "a\ufffdb\ufffd", "fields": {"key\ufffd": ["\ufffd"]}}
+    (listed,) = receipts.page(ann, 10, 0)[1]
+    assert listed.failure == {"type": "TaskError", "message": "a\ufffdb\ufffd"}
