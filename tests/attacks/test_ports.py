@@ -137,17 +137,18 @@ def test_noise_at_every_port_stops_nothing(arena: Arena) -> None:
 
 @pytest.mark.soak
 def test_connections_of_many_addresses_leave_room_for_others(arena: Arena) -> None:
-    """Half of them have begun a request. As many as the front takes, less what a quiet user needs."""
+    """Half of them have begun a request."""
     with ExitStack() as open_ones:
         for source in range(2, 14):
             for number in range(450):
-                connection = socket.create_connection(
-                    ("127.0.0.1", arena.server.port), timeout=10, source_address=(f"127.0.0.{source}", 0)
-                )
-                open_ones.callback(connection.close)
-                connection.sendall(
-                    b"POST /api-token-auth/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n" if number % 2 else b""
-                )
+                with suppress(ConnectionError):  # the last quarter is for addresses with few
+                    connection = socket.create_connection(
+                        ("127.0.0.1", arena.server.port), timeout=10, source_address=(f"127.0.0.{source}", 0)
+                    )
+                    open_ones.callback(connection.close)
+                    connection.sendall(
+                        b"POST /api-token-auth/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n" if number % 2 else b""
+                    )
         for _ in range(20):
             assert arena.person.run(arena.dataset_id, "def task(g): return 1").status_code == 200
     eventually(lambda: arena.person.http.get("/api/v2/datasets/").status_code == 200)
