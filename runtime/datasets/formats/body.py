@@ -39,7 +39,7 @@ class Signature:
         return f"; declare file_compression '{self.file_compression}'" if self.file_compression else ""
 
 
-_STEP = 1 << 20  # a slice of a map is a copy
+_STEP = 1 << 16  # a slice of a map is a copy, which is searched while it is in the cache of the processor
 _ZIP_NAME_AT = 30  # where the name of a zip archive's first entry begins
 _AS_ZIP = "send its file alone, or in a zip archive"
 _AS_PARQUET = "send its table as Parquet (pandas' to_parquet)"
