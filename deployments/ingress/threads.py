@@ -88,7 +88,8 @@ class Threads:
         self.passwords = Pool(
             "password", password_threads(), queue=128, queue_per_sender=32, niceness=PASSWORD_NICENESS
         )  # fmt: skip
-        self.catalog = Pool("catalog", 6, queue=1024, queue_per_sender=256)
+        # One sender has two of them: threads that make long lists compete for the interpreter with the loop.
+        self.catalog = Pool("catalog", 6, queue=1024, queue_per_sender=256, spared=4)
         self.changes = Pool("change", 2, queue=512, queue_per_sender=128)
         self.receipts = Pool("receipt", 2, queue=512, queue_per_sender=128)
         self.bodies = Pool("body", 2, queue=256, queue_per_sender=64)
