@@ -79,10 +79,9 @@ def test_a_trailer_does_not_say_where_a_request_comes_from(server: LiveServer, a
     with socket.create_connection(("127.0.0.1", server.port), source_address=("127.0.0.66", 0)) as client:
         client.sendall(head + b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(guess), guess, trailers))
         assert client.recv(12) == b"HTTP/1.1 400"
-    asked = {"action": "log_in", "limit": 100}
 
     def refused() -> set[str]:
-        lines = admin.http.get("/api/v2/admin/audit", params=asked).json()["results"]
+        lines = admin.http.get("/api/v2/admin/audit", params={"action": "log_in", "limit": 100}).json()["results"]
         return {line["address"] for line in lines if line["outcome"] == "refused"}
 
     assert "127.0.0.66" in eventually(lambda: refused() - {"127.0.0.1"})
