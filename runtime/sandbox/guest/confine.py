@@ -58,8 +58,8 @@ def show_files() -> None:
 def take_fds(fds: list[int]) -> None:
     """Make ``fds[i]`` descriptor ``i`` and close every other one, so that no descriptor is inherited by mistake."""
     count = len(fds)
-    if any(target < fd < count for target, fd in enumerate(fds)):
-        # A source has a number that another one needs, so all are moved out of the way first.
+    if any(fd < target and fds[fd] != fd for target, fd in enumerate(fds)):
+        # A lower target would overwrite this source before its turn, so all are moved out of the way first.
         top = max(fds) + count
         for offset, fd in enumerate(fds):
             os.dup2(fd, top + offset)

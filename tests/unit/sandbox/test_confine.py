@@ -98,3 +98,35 @@ def test_a_runs_output_is_read_where_the_users_pipes_are_used_up() -> None:
         return asyncio.run(run())
 
     assert as_user(SOMEBODY, printed) == [2 * resource.getpagesize(), 200_000, enough]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        [0, 1, 2, 9, 4, 3],
+        [0, 1, 2, 4, 3],
+        [3, 2, 1, 0],
+        [1, 1, 1],
+        [2, 0, 1],
+        [6, 5, 4, 3, 0, 1, 2],
+        [0, 1, 2, 3],
+        [5, 6, 4, 3, 5],
+        [9, 8, 7, 0, 1, 2],
+    ],
+)
+def test_each_descriptor_arrives_at_its_number_whatever_the_order(order: list[int]) -> None:
+    def arrived() -> list[str]:
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            answer = fcntl.fcntl(writing, fcntl.F_DUPFD, 50)
+            files = [fcntl.fcntl(os.memfd_create(str(number)), fcntl.F_DUPFD, 100) for number in range(10)]
+            for number, fd in enumerate(files):
+                os.dup2(fd, number)
+            confine.take_fds([*order, answer])
+            kinds = [os.readlink(f"/proc/self/fd/{target}") for target in range(len(order))]
+            os.write(len(order), " ".join(kind.split(":")[1].split()[0] for kind in kinds).encode())
+            os._exit(0)
+        os.close(writing)
+        return os.read(reading, 1000).decode().split()
+
+    assert in_a_child(arrived) == [str(source) for source in order]
