@@ -134,6 +134,11 @@ def test_few_descriptors_leave_room_for_others_than_one_address(descriptors: int
     assert 2 * most <= options.most_connections // 2
 
 
+def test_the_last_quarter_of_all_connections_is_for_addresses_with_few(original: str) -> None:
+    options = FrontOptions(connections_per_address=500, descriptors=20_000)
+    assert "reject if { fe_conn gt 4935 } { sc0_conn_cur gt 102 }" in haproxy_config.corrected(original, options)
+
+
 def test_a_number_that_the_operator_chose_for_serve_stays(original: str) -> None:
     chosen = original.replace("maxconn 4096", "maxconn 77").replace("timeout client 3600s", "timeout client 5s")
     result = haproxy_config.corrected(chosen)

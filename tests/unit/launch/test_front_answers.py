@@ -7,8 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
-from functools import partial
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPResponse, RemoteDisconnected, parse_headers
 from io import BytesIO
 from pathlib import Path
@@ -335,27 +334,3 @@ def test_a_trusted_forwarder_has_no_limit(tmp_path: Path) -> None:
         assert answer_on(held[3]).status == 200
         for connection in held:
             connection.close()
-
-
-def test_addresses_with_many_silent_connections_leave_the_last_quarter_to_others(tmp_path: Path) -> None:
-    with running(tmp_path, lambda _: OK, descriptors=1024, connections_per_address=500) as found, ExitStack() as held:
-        for address in ("127.0.0.2", "127.0.0.3"):
-            for _ in range(95):
-                held.enter_context(found.connect(address))
-        for number in range(40):  # beyond three quarters of 256, four of each address
-            held.enter_context(found.connect(f"127.0.1.{number // 4}"))
-        with found.connect("127.0.0.9") as other:
-            other.sendall(b"GET /" + HOST + b"\r\n")
-            assert answer_on(other).status == 200
-        for address in ("127.0.0.2", "127.0.1.1"):
-            eventually(partial(is_sent_away, found, address))
-
-
-def is_sent_away(front: Front, address: str) -> bool:
-    """Return whether a new connection of the address is refused. HAProxy's threads count connections a little later."""
-    try:
-        with front.connect(address) as one_more:
-            one_more.sendall(b"GET /" + HOST + b"\r\n")
-            return one_more.recv(1) == b""
-    except ConnectionError:
-        return True
