@@ -32,6 +32,9 @@ RETRY_S: Final = 1.0
 MOST_WAITING: Final = 20_000
 """Rows that may wait while the catalog does not answer. Any more go to ``lost``."""
 
+MOST_WAITING_BYTES: Final = 64 * 1024**2
+"""The same for the bytes of rows that tell their size."""
+
 _BATCH: Final = 500
 
 RowT = TypeVar("RowT")
@@ -53,7 +56,7 @@ class BatchedWriter(Generic[RowT]):
         lost: Callable[[Iterable[RowT]], None],
         period_s: float = PERIOD_S,
         most_waiting: int = MOST_WAITING,
-        most_bytes: int = 64 * 1024**2,
+        most_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
         self._catalog = catalog
         self._name = name

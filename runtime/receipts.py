@@ -25,10 +25,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from catalog.batches import PERIOD_S, BatchedWriter
-from catalog.column_types import storable
 from catalog.engine import Catalog
 from catalog.many_rows import ManyRows
 from catalog.tables import runs
+from runtime.cutting import WORD, cut, kept_failure, kept_versions, utf8_length
 from runtime.datasets.records import is_id
 from runtime.datasets.records.paging import window
 from runtime.run_report import COST_KEYS, NO_OUTPUT, RunCost, RunOutput
@@ -49,21 +49,10 @@ ROW_BYTES: Final = 512
 _LOOKS: Final = 16
 """What a user has is summed up when they have added this part of what they may have."""
 
-_MOST_WAITING_BYTES: Final = 64 * 1024**2
-"""Receipts that wait in memory while the catalog does not answer; further ones are only logged."""
-
 Values = dict[str, Any]
 
 _LABEL: Final = 1000
 _BATCH: Final = 500
-FAILURE_BYTES: Final = 64 * 1024
-"""The most bytes of a failure in a receipt, as JSON."""
-
-_FAILURE_TEXT: Final = 8192  # bytes
-_FAILURE_ITEMS: Final = 50
-_VERSIONS: Final = 100
-_WORD: Final = 64
-
 _ABOUT: Final = 1000
 """A list shows so many characters of a failure's message."""
 
@@ -158,9 +147,7 @@ class Receipts:
         self._output_bytes = output_bytes
         self._user_bytes = user_bytes
         self._added: dict[int, int] = {}  # bytes of each user since theirs were summed up
-        self._writer: BatchedWriter[_Note] = BatchedWriter(
-            catalog, "receipts", self._store, _lost, most_bytes=_MOST_WAITING_BYTES
-        )
+        self._writer: BatchedWriter[_Note] = BatchedWriter(catalog, "receipts", self._store, _lost)
 
     def begin(self, run: NewRun) -> None:
         """Note a run that was accepted."""
@@ -316,7 +303,7 @@ def _begun_bytes(run: NewRun) -> int:
 
 
 def _ended_bytes(end: RunEnd) -> int:
-    texts = _utf8_length(end.output["stdout"]) + _utf8_length(end.output["stderr"])
+    texts = utf8_length(end.output["stdout"]) + utf8_length(end.output["stderr"])
     return texts + (0 if end.failure is None else len(json.dumps(end.failure)))
 
 
@@ -339,58 +326,30 @@ _END: Final = sa.update(runs).where(
 def _columns(end: RunEnd) -> Values:
     """Return the columns of a run's end, which ``_cut_to`` has bounded."""
     return {
-        "cause": end.cause[:_WORD],
+        "cause": end.cause[:WORD],
         "started_at": end.started_at,
         "ended_at": end.ended_at,
         **(end.cost or _NO_COST),
         **end.output,
         "failure": end.failure,
-        "versions": None if end.versions is None else _kept_versions(end.versions),
+        "versions": None if end.versions is None else kept_versions(end.versions),
     }
 
 
 def _cut_to(end: RunEnd, output_bytes: int) -> RunEnd:
     """Return the end with stdout and stderr of at most ``output_bytes`` each, and what is kept of a failure."""
     output = end.output
-    if any(_utf8_length(output[name]) > output_bytes for name in ("stdout", "stderr")):
-        stdout, stdout_cut = _cut(output["stdout"], output_bytes)
-        stderr, stderr_cut = _cut(output["stderr"], output_bytes)
-        cut: RunOutput = {
+    if any(utf8_length(output[name]) > output_bytes for name in ("stdout", "stderr")):
+        stdout, stdout_cut = cut(output["stdout"], output_bytes)
+        stderr, stderr_cut = cut(output["stderr"], output_bytes)
+        shortened: RunOutput = {
             "stdout": stdout,
             "stderr": stderr,
             "stdout_truncated": output["stdout_truncated"] or stdout_cut,
             "stderr_truncated": output["stderr_truncated"] or stderr_cut,
         }
-        end = replace(end, output=cut)
+        end = replace(end, output=shortened)
     return end if end.failure is None else replace(end, failure=kept_failure(end.failure))
-
-
-def kept_failure(failure: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is kept of a failure: texts and lists are cut, and the longest fields left out if that is long."""
-    kept = {name: _kept(value, depth=5) for name, value in failure.items()}
-    fields = kept.get("fields")
-    sizes = {name: len(json.dumps(value)) for name, value in fields.items()} if isinstance(fields, dict) else {}
-    while fields and len(json.dumps(kept)) > FAILURE_BYTES:
-        longest = max(sizes, key=sizes.__getitem__)
-        del fields[longest], sizes[longest]
-    return kept
-
-
-def _kept(value: Any, depth: int) -> Any:  # Any: JSON
-    if isinstance(value, str):
-        return _cut(storable(value), _FAILURE_TEXT)[0]  # lists read it in SQL, where no text has a NUL
-    if isinstance(value, Mapping):
-        inside = list(value.items())[: _FAILURE_ITEMS if depth else 0]
-        return {storable(name[:_WORD]): _kept(item, depth - 1) for name, item in inside}
-    if isinstance(value, list | tuple):
-        half = _FAILURE_ITEMS // 2 if depth else 0
-        items = value if len(value) <= 2 * half else (*value[:half], *value[len(value) - half :])
-        return [_kept(item, depth - 1) for item in items]
-    return value
-
-
-def _kept_versions(versions: Mapping[str, str]) -> dict[str, str]:
-    return {name[:_WORD]: str(text)[:_WORD] for name, text in list(versions.items())[:_VERSIONS]}
 
 
 _NO_COST: Final[Values] = dict.fromkeys(COST_KEYS)
@@ -417,16 +376,3 @@ def _lost(notes: Iterable[_Note]) -> None:
     for note in notes:
         state, cause = ("queued", None) if note.end is None else ("ended", note.end.cause)
         log.error("receipt.not_stored run_id=%s state=%s cause=%s", note.run.id, state, cause)
-
-
-def _utf8_length(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-
-
-def _cut(text: str, most_bytes: int) -> tuple[str, bool]:
-    """Return the text, or its first and last half if it is too long; and True if it was cut."""
-    data = text.encode("utf-8", "replace")
-    if len(data) <= most_bytes:
-        return text, False
-    half = most_bytes // 2
-    return data[:half].decode("utf-8", "ignore") + "\n…\n" + data[len(data) - half :].decode("utf-8", "ignore"), True

@@ -7,7 +7,8 @@ from pydantic import Field
 from deployments.ingress.fields import MostBySetting, MostJson, Prose, Seconds, Title, Versions, Whole, Word
 from deployments.ingress.routes.shapes.base import HexId, Shape, Time
 from deployments.ingress.routes.shapes.page import Page
-from runtime.receipts import FAILURE_BYTES, State
+from runtime.cutting import FAILURE_BYTES
+from runtime.receipts import State
 
 RunId = Annotated[HexId, Field(examples=["c1d0f1b8a3d94b0f9d3f1c9a7e5b2a40"])]
 Duration = Annotated[Seconds | None, Field(examples=[0.012])]
