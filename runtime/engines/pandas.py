@@ -10,12 +10,15 @@ from runtime.datasets.store.base import Store
 from runtime.datasets.store.descriptors import opened
 from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.kept_seats import KeptSeats
+from runtime.engines.rewound_seats import RewoundSeats
 from runtime.errors import RuntimeFailure
 from runtime.sandbox.host.holder import HolderOrder, HolderProcess, open_holder
+from runtime.sandbox.host.rewound_seat import BYTES as REWOUND_BYTES
+from runtime.sandbox.host.rewound_seat import RewoundSeat, open_rewound_seat
 from runtime.sandbox.host.seat import SeatProcess, open_seat
 from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.host.template import TemplateProcess
-from runtime.task import CPU_ENGINE, EngineName, TaskSpec
+from runtime.task import CPU_ENGINE, EngineName, Limits, TaskSpec
 
 log = logging.getLogger("graphside.engine")
 
@@ -42,18 +45,22 @@ class PandasDataset:
         source: DatasetSource,
         settings: SeatSettings,
         new_uid: Callable[[], int | None],
+        *,
+        rewinds: bool,
     ) -> None:
-        """``new_uid``: returns the user that a new seat runs as."""
+        """``new_uid``: returns the user that a new seat runs as. ``rewinds``: this machine can rewind seats."""
         self._holder = holder
         self._new_uid = new_uid
         self._settings = settings
         self._spares: list[SeatProcess] = []
         self._kept = KeptSeats(settings.reused)
+        self._rewound = RewoundSeats(settings.rewound if rewinds else 0, settings.rewound_between, self._open_rewound)
         self._filling: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()  # the loop holds only weak references
-        own_bytes = HOLDER_BYTES + settings.spares * SPARE_BYTES
+        rewound_bytes = settings.rewound * REWOUND_BYTES if rewinds else 0
+        own_bytes = HOLDER_BYTES + settings.spares * SPARE_BYTES + rewound_bytes
         self.charge_bytes = source.byte_count + holder.anonymous_bytes + own_bytes
         self.load_s = holder.load_s
 
@@ -64,6 +71,8 @@ class PandasDataset:
     async def take_seat(self, spec: TaskSpec) -> SeatProcess:
         if spec.owner is not None and (kept := self._kept.take(spec.owner, spec.limits)) is not None:
             return kept
+        if (rewound := self._rewound.take(spec)) is not None:
+            return rewound
         while self._spares:
             seat = self._spares.pop()
             if seat.alive:
@@ -72,6 +81,9 @@ class PandasDataset:
         return await self._open()
 
     async def give_back(self, seat: SeatProcess, spec: TaskSpec) -> None:
+        if isinstance(seat, RewoundSeat):
+            return await self._rewound.give_back(seat)
+        self._rewound.consider(spec)
         if spec.owner is None or self._closed or not self._kept.keep(spec.owner, seat):
             await seat.close()
 
@@ -91,11 +103,17 @@ class PandasDataset:
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)
         self._holder.close()
-        spares, self._spares = [*self._spares, *self._kept.clear()], []
+        spares: list[SeatProcess] = [*self._spares, *self._kept.clear(), *self._rewound.clear()]
+        self._spares = []
         await asyncio.gather(*(seat.close() for seat in spares), self._holder.child.wait_dead())
 
     async def _open(self) -> SeatProcess:
         return await open_seat(self._holder.client, self._settings, self._new_uid())
+
+    async def _open_rewound(self, limits: Limits) -> RewoundSeat:
+        return await open_rewound_seat(
+            self._holder.client, self._settings, self._new_uid(), limits, checked=self._settings.rewound_checked
+        )
 
     async def _fill(self) -> None:
         await asyncio.sleep(REFILL_DELAY_S)
@@ -146,7 +164,8 @@ class PandasEngine:
             holder.child.pid,
             holder.load_s,
         )
-        return PandasDataset(holder, source, settings, self._template.walls.new_uid)
+        walls = self._template.walls
+        return PandasDataset(holder, source, settings, walls.new_uid, rewinds=bool(walls.rewind))
 
     async def close(self) -> None:
         await self._template.close()

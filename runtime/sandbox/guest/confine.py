@@ -91,6 +91,9 @@ class AddressSpace:
     def mapped_bytes(self) -> int:
         return int(os.pread(self._fd, 128, 0).split()[0]) * resource.getpagesize()
 
+    def close(self) -> None:
+        os.close(self._fd)
+
 
 def limit_memory(mapped_bytes: int, budget_bytes: int) -> None:
     """Refuse allocations past ``mapped_bytes`` plus ``budget_bytes`` of address space, with a clean ``MemoryError``.

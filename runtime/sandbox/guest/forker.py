@@ -101,7 +101,14 @@ class Forker:
         if number is not None:
             code = os.waitstatus_to_exitcode(status)
             send_packet(self._control, {"event": "exit", "child": number, "code": code})
+        self._reap_strays()
         self._kill_orphans()  # after the end of an orphan too, because its children are ours now
+
+    def _reap_strays(self) -> None:
+        """Reap dead descendants whose parent, a keeper, was killed before it could."""
+        known = {pid for pid, _ in self._children.values()}
+        while (dead := _first_dead()) is not None and dead not in known:
+            os.waitpid(dead, 0)
 
     def _kill_orphans(self) -> None:
         """Kill what a dead child left behind. As subreaper we are its parent now, and we know our own children."""
@@ -114,3 +121,11 @@ class Forker:
                 with suppress(ProcessLookupError):  # this /proc shows another pid namespace
                     os.kill(pid, signal.SIGKILL)
                     self._watch(pid, None)
+
+
+def _first_dead() -> int | None:
+    """Return the pid of a child that is dead and not reaped; None if there is none."""
+    with suppress(ChildProcessError):
+        dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return None if dead is None else dead.si_pid
+    return None

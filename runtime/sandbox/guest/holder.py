@@ -24,6 +24,7 @@ from runtime.sandbox.guest import confine, seat, surroundings
 from runtime.sandbox.guest.fork_without_hooks import fork_without_hooks
 from runtime.sandbox.guest.forker import Forker
 from runtime.sandbox.guest.merge_mappings import Merge, merge
+from runtime.sandbox.guest.rewind import keeper
 from runtime.sandbox.protocol import Message, send_packet
 from runtime.sandbox.walls.enclosure import Enclosure
 
@@ -124,6 +125,11 @@ def _forker(control: socket.socket, plottable: Any, threads: int, own: _OwnFiles
     mapped_bytes = own.space.mapped_bytes()
 
     def be_seat(message: Message, fds: list[int], parent_pid: int) -> NoReturn:
+        if message.get("kind") == "keeper":
+            keeper.main(
+                [0, 1, 2, *fds], enclosure, lambda: plottable,
+                parent_pid=parent_pid, uid=message.get("uid"), threads=threads,
+            )  # fmt: skip
         try:
             seat.enter([0, *fds], enclosure, parent_pid=parent_pid, uid=message.get("uid"), threads=threads)
         except Exception as error:  # no stack: stderr may be the caller's by now, who must not learn our paths

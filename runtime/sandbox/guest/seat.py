@@ -90,29 +90,35 @@ def serve(plottable: Callable[[], Any], mapped_bytes: int | None, explain: Expla
     request; None if address space is no measure of this process's memory. ``explain``: names errors of a device.
     """
     try:
-        request = _next_request()
+        request = next_request()
         if request is not None and mapped_bytes is not None:
             confine.limit_memory(mapped_bytes, request["memory_bytes"])
         beginning = None
         while request is not None:
-            _limit_cpu(request["cpu_s"], again=request["keep"])
-            file_growth.limit(request["scratch_bytes"])
-            surroundings.allow_threads(request["threads"])
-            cpus.use(request["cpus"])
+            apply_limits(request, again=request["keep"])
             if request["keep"] and beginning is None:
                 beginning = Beginning()
-            answer = _answer(request, plottable, explain)
+            answer = answer_to(request, plottable, explain)
             if beginning is not None and answer["status"] == "ok":
                 answer["reusable"] = beginning.restore()
             send_frame(CHANNEL_FD, answer)
             # The replica ends this process now, unless it keeps it for the next run of the same user.
-            request = _next_request()
+            request = next_request()
     finally:
         _exit(0)
 
 
-def _next_request() -> SeatRequest | None:
+def next_request() -> SeatRequest | None:
+    """Wait for the next request; None once the replica has closed the channel."""
     return cast(SeatRequest | None, recv_frame(CHANNEL_FD))  # the host is believed
+
+
+def apply_limits(request: SeatRequest, *, again: bool) -> None:
+    """Set the limits of one run. ``again``: this process may serve another one afterwards."""
+    _limit_cpu(request["cpu_s"], again=again)
+    file_growth.limit(request["scratch_bytes"])
+    surroundings.allow_threads(request["threads"])
+    cpus.use(request["cpus"])
 
 
 def _limit_cpu(cpu_s: float, *, again: bool) -> None:
@@ -125,7 +131,8 @@ def _limit_cpu(cpu_s: float, *, again: bool) -> None:
         confine.limit(resource.RLIMIT_CPU, most)
 
 
-def _answer(request: SeatRequest, plottable: Callable[[], Any], explain: Explain) -> SeatAnswer:
+def answer_to(request: SeatRequest, plottable: Callable[[], Any], explain: Explain = unexplained) -> SeatAnswer:
+    """Run the task of a request, and write its result into the result's file."""
     task, token = request["task"], request["token"]
     started = _perf_counter()
     sink = _ResultFile(request["result_bytes"], request["scratch_bytes"])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtime.errors import RunInterrupted
+from runtime.sandbox.process_ids import pid_of
 from runtime.sandbox.protocol import Message, ProtocolError, close_all, recv_packet, send_packet
 
 log = logging.getLogger("graphside.sandbox")
@@ -27,7 +28,7 @@ class Child:
     """A process below the replica, held by a pidfd, so that no signal reaches another process with the same pid."""
 
     def __init__(self, pidfd: int) -> None:
-        self.pid = _pid_here(pidfd)
+        self.pid = pid_of(pidfd)
         self._pidfd = pidfd
         loop = asyncio.get_running_loop()
         self._code: asyncio.Future[int | None] = loop.create_future()
@@ -226,14 +227,14 @@ class ForkerClient:
 
     def _is_child(self, pidfd: int) -> bool:
         """Return whether a pidfd belongs to a process that our forker forked, or that has ended already."""
-        pid = _pid_here(pidfd)
+        pid = pid_of(pidfd)
         if self._parent_pid is None or pid == -1:
             return True
         try:
             status = Path(f"/proc/{pid}/status").read_text()
         except (FileNotFoundError, ProcessLookupError):
             return True
-        return f"\nPPid:\t{self._parent_pid}\n" in status or _pid_here(pidfd) == -1
+        return f"\nPPid:\t{self._parent_pid}\n" in status or pid_of(pidfd) == -1
 
     def _gone(self) -> RunInterrupted:
         return ended_before_it_began()
@@ -248,19 +249,6 @@ def ended_before_it_began() -> RunInterrupted:
 def _kill_unwanted(future: "asyncio.Future[Child]") -> None:
     if not future.cancelled() and future.exception() is None:
         future.result().kill()
-
-
-def _pid_here(pidfd: int) -> int:
-    """Return the pid of a pidfd's process as seen from here, whatever its pid namespace; -1 once it is reaped."""
-    fd = os.open(f"/proc/self/fdinfo/{pidfd}", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        lines = os.read(fd, 1024).splitlines()
-    finally:
-        os.close(fd)
-    pids = [int(line.split()[1]) for line in lines if line.startswith(b"Pid:")]
-    if not pids:
-        raise ProtocolError("not a descriptor of a process")
-    return pids[0]
 
 
 def readable(fd: int) -> bool:

@@ -30,6 +30,12 @@ class Gauge:
         """Count CPU from here on. Memory counts from when the gauge was made: what an earlier run left is included."""
         self._base_cpu_s += self.cpu_s()
 
+    def begin_anew(self) -> None:
+        """Count memory, its peak and CPU from here on, for a process that was put back to its beginning."""
+        self._base = self._read()
+        self.peak_bytes = 0
+        self.begin()
+
     def used_bytes(self) -> int:
         """Return the bytes taken since the gauge was made; 0 once the process has ended."""
         status = self._read()

@@ -24,7 +24,7 @@ DEEPEST: Final = 320
 _HELD: Final = 64
 """Levels that are open at the same time while a directory is removed."""
 
-_EMPTY_BYTES: Final = 4096
+EMPTY_BYTES: Final = 4096
 """The size of a directory that never had many names. Names make it larger, and it stays so."""
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -95,7 +95,7 @@ class _Census:
         self.depth = max(self.depth, depth)
         try:
             if depth == 0:  # others are counted where they are found
-                self.byte_count += max(0, os.fstat(fd).st_size - _EMPTY_BYTES)
+                self.byte_count += max(0, os.fstat(fd).st_size - EMPTY_BYTES)
             if self._is_enough():
                 return
             with os.scandir(fd) as entries:
@@ -141,6 +141,19 @@ def remove(path: Path) -> None:
         log.exception("scratch.not_removed path=%s", path)
     finally:
         os.close(fd)
+
+
+def empty(path: Path) -> None:
+    """Remove the content of a directory that no process uses now. Errors are logged."""
+    try:
+        fd = _open(os.fspath(path), None)
+        try:
+            while os.listdir(fd):
+                _empty(fd, fd, 0)
+        finally:
+            os.close(fd)
+    except OSError:
+        log.exception("scratch.not_emptied path=%s", path)
 
 
 def _empty(top: int, fd: int, depth: int) -> None:

@@ -81,8 +81,8 @@ class SeatProcess:
         listening = asyncio.get_running_loop().call_later(LISTEN_AFTER_S, self._listen)
         answer = None
         try:
-            token = os.urandom(8).hex() if spec.owner is not None else None
-            answer = await channel.exchange(encode_frame(_request(spec, token)))
+            token = os.urandom(8).hex() if self._may_outlive(spec) else None
+            answer = await channel.exchange(encode_frame(self._request(spec, token)))
             if answer is not None and answer.get("token") != token:
                 answer = {}  # a second answer, which the run before this one prepared
             if self._gauge is not None:
@@ -91,14 +91,14 @@ class SeatProcess:
             watchdog.stop()
             listening.cancel()
             # Niceness cannot be taken back.
-            self.reusable = spec.owner is not None and not watchdog.sent_to_the_back and self._is_clean(answer)
+            self.reusable = self._may_outlive(spec) and not watchdog.sent_to_the_back and self._is_clean(answer)
             if not self.reusable:
                 child.kill()
         if answer is not None and answer.get("status") == "ok" and not self.reusable:
             too_much = await watchdog.last_look()
             self._ended_by = self._ended_by or too_much  # the run may have been cancelled meanwhile
         outcome = await self._outcome(child, spec, answer, main_thread_exited=watchdog.main_thread_exited)
-        if outcome.failure is not None and self.reusable:  # the answer only looked valid
+        if outcome.failure is not None and self.reusable and not self._outlives(outcome.failure):
             self.reusable = False
             child.kill()
         outcome.peak_memory_bytes = self._gauge.peak_bytes if self._gauge else 0
@@ -134,6 +134,14 @@ class SeatProcess:
         if self._gauge is not None:
             self._gauge.begin()
 
+    def _may_outlive(self, spec: TaskSpec) -> bool:
+        """Return whether the process may serve another run after this one."""
+        return spec.owner is not None
+
+    def _outlives(self, _: RuntimeFailure) -> bool:
+        """Return whether the process may serve another run after this failure: no, its answer only looked clean."""
+        return False
+
     def _is_clean(self, answer: Message | None) -> bool:
         """Return whether the run left nothing but its answer: no thread, no file, little memory."""
         if answer is None or self._ended_by is not None or answer.get("status") != "ok" or self._gauge is None:
@@ -148,6 +156,19 @@ class SeatProcess:
             and self._gauge.peak_bytes <= KEPT_BYTES
             and self._files.scratch_is_empty
         )
+
+    def _request(self, spec: TaskSpec, token: str | None) -> SeatRequest:
+        return {
+            "token": token,
+            "keep": spec.owner is not None,
+            "task": spec.task,
+            "cpu_s": spec.limits.cpu_s,
+            "memory_bytes": spec.limits.memory_bytes,
+            "scratch_bytes": spec.limits.scratch_bytes,
+            "result_bytes": spec.limits.result_bytes,
+            "threads": spec.limits.threads,
+            "cpus": min(spec.limits.cpus, spec.limits.threads),
+        }
 
     def _listen(self) -> None:
         self._files.stdout.start()
@@ -236,17 +257,3 @@ def seat_not_made(error: OSError) -> Overloaded:
 def _fixed(limits: Limits) -> tuple[int, int]:
     """Return the limits that hold for a process from its first run on."""
     return limits.memory_bytes, limits.scratch_bytes
-
-
-def _request(spec: TaskSpec, token: str | None) -> SeatRequest:
-    return {
-        "token": token,
-        "keep": spec.owner is not None,
-        "task": spec.task,
-        "cpu_s": spec.limits.cpu_s,
-        "memory_bytes": spec.limits.memory_bytes,
-        "scratch_bytes": spec.limits.scratch_bytes,
-        "result_bytes": spec.limits.result_bytes,
-        "threads": spec.limits.threads,
-        "cpus": min(spec.limits.cpus, spec.limits.threads),
-    }

@@ -1,6 +1,7 @@
 """Everything that a seat is given besides its dataset: scratch directory, result file, pipes for output, channel."""
 
 import asyncio
+import ctypes
 import fcntl
 import os
 import socket
@@ -10,11 +11,18 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from runtime.sandbox.host.output import OutputPipe
-from runtime.sandbox.host.scratch import remove, scratch_use
+from runtime.sandbox.host.scratch import EMPTY_BYTES, empty, remove, scratch_use
 from runtime.sandbox.host.seat_settings import SeatSettings
 
 _REMOVERS: Final = ThreadPoolExecutor(2, thread_name_prefix="remove")
 """Threads that only remove scratch directories. A run can make that last, so nothing else waits for them."""
+
+_MOST_REMOVED: Final = 100
+"""Files that are removed before another run may use the same directory."""
+
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 
 _SEALS: Final = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -26,6 +34,7 @@ class SeatFiles:
         with ExitStack() as undo:  # if one of these fails, those before it are undone
             self.scratch = settings.scratch.make(uid)
             undo.callback(remove, self.scratch)
+            self._scratch_time = os.stat(self.scratch).st_mtime_ns
             self.channel_end, self._far_end = socket.socketpair()
             undo.callback(self.channel_end.close)
             undo.callback(self._far_end.close)
@@ -54,6 +63,29 @@ class SeatFiles:
     @property
     def scratch_is_empty(self) -> bool:
         return scratch_use(self.scratch, 1).file_count == 0
+
+    def discard_result(self) -> None:
+        """Empty the result's file, whatever was written to it. Its size stays. Raises ``OSError``."""
+        size = os.fstat(self.result_fd).st_size
+        if _libc.fallocate(self.result_fd, _PUNCH_HOLE | _KEEP_SIZE, 0, size) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    def discard_output(self) -> None:
+        """Drop what is in the pipes of output."""
+        for pipe in (self.stdout, self.stderr):
+            pipe.pause()
+            pipe.forget()
+
+    async def empty_scratch(self) -> bool:
+        """Remove the few files that a run left in scratch. Return False if they are many, or show afterwards."""
+        if not self.scratch_is_empty:
+            if scratch_use(self.scratch, _MOST_REMOVED).file_count > _MOST_REMOVED:
+                return False
+            await asyncio.get_running_loop().run_in_executor(_REMOVERS, empty, self.scratch)
+        elif os.stat(self.scratch).st_mtime_ns == self._scratch_time:
+            return True
+        os.utime(self.scratch, ns=(self._scratch_time, self._scratch_time))
+        return self.scratch_is_empty and os.stat(self.scratch).st_size <= EMPTY_BYTES
 
     def close_channel(self) -> None:
         self.channel_end.close()

@@ -1,6 +1,7 @@
 """The settings that all seats of an engine share."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from runtime.sandbox.host.scratch import ScratchRoot
 
@@ -11,7 +12,9 @@ class SeatSettings:
     run may ask for.
 
     ``spares``: seats of a dataset that wait for any run. ``reused``: seats of a dataset that wait for the next run of
-    their user; with 0 each run gets a fresh process.
+    their user; with 0 each run gets a fresh process. ``rewound``: seats of a dataset that are put back to their
+    beginning after each run, and ``rewound_between``: for whose next run. ``rewound_checked``: compare all of their
+    memory each time, for tests.
     """
 
     scratch: ScratchRoot
@@ -22,3 +25,6 @@ class SeatSettings:
     open_files: int
     threads: int
     reused: int = 0
+    rewound: int = 0
+    rewound_between: Literal["same_user", "any_user"] = "same_user"
+    rewound_checked: bool = False

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from runtime.sandbox.walls import identity, landlock, policy
+from runtime.sandbox.walls.rewind import RewindMode
 from runtime.sandbox.walls.rules import DENY
 from runtime.sandbox.walls.seccomp import prepare_filter
 from runtime.sandbox.walls.watches import Watches
@@ -16,13 +17,17 @@ from runtime.sandbox.walls.watches import Watches
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """The walls that work on a machine. ``landlock``: its version, 0 for none. The replica makes the ``cgroup``."""
+    """The walls that work on a machine. ``landlock``: its version, 0 for none. The replica makes the ``cgroup``.
+
+    ``rewind``: no wall, but how seats can be rewound behind these.
+    """
 
     landlock: int = 0
     seccomp: bool = False
     namespaces: bool = False
     throwaway_users: bool = False
     cgroup: bool = False
+    rewind: RewindMode = ""
 
     def to_wire(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,6 +68,13 @@ class Enclosure:
                     policy.DEVICE_LOADER if device else policy.JOB,
                 )
             )
+            if walls.rewind:
+                self._holder, self._counting_holder = (
+                    prepare_filter(self._complete(one))
+                    for one in (policy.REWINDING_HOLDER, policy.COUNTING_REWINDING_HOLDER)
+                )
+                self._rewound_seat = prepare_filter(self._complete(policy.REWOUND_SEAT))
+                self._keeper = prepare_filter(policy.KEEPER)
         self.watches: Watches | None = None
         """Set in a holder that counts the watches of its seats."""
 
@@ -80,12 +92,21 @@ class Enclosure:
 
     def seat(self, scratch: int) -> None:
         """Put walls up around a seat, which has changed its user already. ``scratch``: descriptor of its directory."""
-        if self.walls.throwaway_users:  # otherwise its holder has dropped all of them
-            identity.drop_capabilities()
-        if self.walls.landlock:
-            self._files_of_seat.put_up([(scratch, landlock.WORK)])
+        self._around_files(scratch)
         if self.walls.seccomp:
             (self._seat if self.watches is None else self._counted_seat).put_up()
+
+    def rewound_seat_files(self, scratch: int) -> None:
+        """Put up what keeps files from a seat that is rewound after each run."""
+        self._around_files(scratch)
+
+    def rewound_seat_calls(self) -> None:
+        """Put up its filter, which forbids what it needs to have its writes noted."""
+        self._rewound_seat.put_up()
+
+    def keeper(self) -> None:
+        """Put the last wall up around a keeper, which has forked its seat and wears its holder's walls."""
+        self._keeper.put_up()
 
     def job(self) -> None:
         """Put walls up around a job, which uses its descriptors and opens only libraries."""
@@ -94,6 +115,12 @@ class Enclosure:
             self._files_of_seat.put_up()
         if self.walls.seccomp:
             self._job.put_up()
+
+    def _around_files(self, scratch: int) -> None:
+        if self.walls.throwaway_users:  # otherwise its holder has dropped all of them
+            identity.drop_capabilities()
+        if self.walls.landlock:
+            self._files_of_seat.put_up([(scratch, landlock.WORK)])
 
     def _complete(self, rules: policy.Policy) -> policy.Policy:
         """Have the filter refuse what Landlock of an older kernel cannot refuse."""

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from runtime.sandbox.walls.enclosure import NONE, Walls
 from runtime.sandbox.walls.probe import examine
+from runtime.sandbox.walls.rewind import SEALED, SEALED_VERSION, TRACKED, RewindMode
 from runtime.sandbox.walls.trial import Found
 
 Isolation = Literal["strict", "standard", "minimal", "off"]
@@ -40,7 +41,16 @@ def choose_walls(isolation: Isolation, found: Mapping[str, Found], *, is_root: b
         namespaces=found["namespaces"].works,
         throwaway_users=found["throwaway_users"].works,
         cgroup=found["cgroup"].works,
+        rewind=_rewind_mode(found),
     )
+
+
+def _rewind_mode(found: Mapping[str, Found]) -> RewindMode:
+    """Return how seats can be rewound. Without a filter nothing bounds what a run may leave in the kernel."""
+    rewind = found.get("rewind")
+    if rewind is None or not rewind.works or not found["seccomp"].works:
+        return ""
+    return SEALED if rewind.version == SEALED_VERSION else TRACKED
 
 
 def standing(walls: Walls) -> dict[str, bool]:

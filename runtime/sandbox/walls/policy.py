@@ -4,8 +4,8 @@ The lists come from traces of real work (``tests/attacks/workloads.py``): pandas
 scikit-learn, scipy, threads, asyncio, files in scratch. A call that could also reach another process, or evade a limit,
 is allowed only with the arguments that such work needs.
 
-There are three kinds of process: a **seat** runs a task; a **job** parses an upload; a **holder** maps a stored table
-and forks seats, which inherit its filter and add theirs.
+There are four kinds of process: a **seat** runs a task; a **job** parses an upload; a **holder** maps a stored table
+and forks seats, which inherit its filter and add theirs; a **keeper** restores a seat after each of its runs.
 """
 
 from collections.abc import Mapping
@@ -75,7 +75,8 @@ _PIPE_FLAGS: Final = 0x80000 | 0x800  # O_CLOEXEC, O_NONBLOCK; not notification 
 _MOST_CLOCK: Final = 15
 """The machine's clocks, and those of the calling thread and process. Larger numbers are other processes' clocks."""
 
-_PRCTL: Final = (3, 15, 16, 39, 0x53564D41)
+_PR_SET_VMA: Final = 0x53564D41
+_PRCTL: Final = (3, 15, 16, 39, _PR_SET_VMA)
 """PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_GET_NO_NEW_PRIVS, PR_SET_VMA. Not: undoing what it was made with."""
 
 _FREE: Final = (
@@ -186,6 +187,68 @@ COUNTING_HOLDER: Final[Policy] = {
     **HOLDER, **_WATCHES, "ioctl": When((Check(1, (*_IOCTL, RECEIVE_QUESTION, SEND_ANSWER)),)),
 }  # fmt: skip
 """The same, where a holder counts."""
+
+_REWOUND_ADVICE: Final = (22, 23)
+"""MADV_POPULATE_READ and _WRITE, which leave nothing but pages."""
+
+_ADVICE_FOR_SPEED: Final = (0, 1, 2, 3, 10, 11, 14, 15, 16, 17)
+"""Advice that is kept with a mapping, and so for the next run. A rewound seat is told that it took effect."""
+
+_REWOUND: Final[Policy] = {
+    # It can swap two pages, or free one, so that no page looks written.
+    "mremap": UNKNOWN,
+    "madvise": When(
+        (Check(2, _REWOUND_ADVICE),), otherwise=When((Check(2, _ADVICE_FOR_SPEED),), then=PRETEND, otherwise=INVALID)
+    ),
+    # A registration stays with the process.
+    "membarrier": UNKNOWN,
+    # Not PR_SET_VMA, whose names stay with mappings.
+    "prctl": When((Check(0, tuple(option for option in _PRCTL if option != _PR_SET_VMA)),), otherwise=INVALID),
+}
+
+REWOUND_SEAT: Final[Policy] = {**SEAT, **_REWOUND}
+"""A seat that serves many runs. It may do nothing that its keeper can neither see nor undo."""
+
+UFFDIO_API, UFFDIO_REGISTER, PAGEMAP_SCAN = 0xC018AA3F, 0xC020AA00, 0xC0606610
+"""The ioctls by which a process has its writes noted, and by which its keeper asks for them."""
+
+PTRACE_REQUESTS: Final = (7, 17, 0x4201, 0x4204, 0x4205, 0x4206, 0x4207, 0x420A, 0x420B, 0x420F)
+"""Stop, go on, registers, masks of signals. Not: single words of memory, injected calls, another's events."""
+
+_TRACING: Final[Policy] = {
+    "ptrace": When((Check(0, PTRACE_REQUESTS),)),
+    "process_vm_writev": ALLOW,
+    "get_robust_list": ALLOW,
+}
+_BEING_TRACKED: Final[Policy] = {"userfaultfd": When((Check(0, (0x80801,)),)), "mseal": ALLOW}
+_FOR_REWINDING: Final = {**_TRACING, **_BEING_TRACKED}
+_IOCTL_FOR_REWINDING: Final = (UFFDIO_API, UFFDIO_REGISTER, PAGEMAP_SCAN)
+
+REWINDING_HOLDER: Final[Policy] = {
+    **HOLDER, **_FOR_REWINDING, "ioctl": When((Check(1, (*_IOCTL, *_IOCTL_FOR_REWINDING)),)),
+}  # fmt: skip
+COUNTING_REWINDING_HOLDER: Final[Policy] = {
+    **COUNTING_HOLDER, **_FOR_REWINDING,
+    "ioctl": When((Check(1, (*_IOCTL, RECEIVE_QUESTION, SEND_ANSWER, *_IOCTL_FOR_REWINDING)),)),
+}  # fmt: skip
+"""Holders that fork keepers, whose filters cannot allow more than theirs."""
+
+_FOR_KEEPERS: Final = (
+    "read", "write", "pread64", "preadv", "open", "openat", "close", "fstat", "newfstatat", "lseek", "getdents64",
+    "poll", "ppoll", "wait4", "kill", "sendmsg", "recvmsg", "mmap", "munmap", "mremap", "mprotect", "brk", "madvise",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall", "nanosleep", "clock_nanosleep",
+    "clock_gettime", "getpid", "pidfd_open", "readlink", "exit_group", "futex",
+)  # fmt: skip
+
+KEEPER: Final[Policy] = {
+    **dict.fromkeys(_FOR_KEEPERS, ALLOW),
+    **_TRACING,
+    "ioctl": When((Check(1, (*_IOCTL, PAGEMAP_SCAN)),)),
+    "fcntl": SEAT["fcntl"],
+    "preadv2": UNKNOWN,
+    "mmap": SEAT["mmap"],
+}
+"""A keeper, once it has forked its seat. Its own seat, and no other process, is of its user (``kill``, ``ptrace``)."""
 
 _IOCTL_OF_NVIDIA: Final = When((Check(1, (0x4600,), mask=0xFF00),))
 """The ioctls of NVIDIA's control files, whose numbers have the letter F. Landlock decides which files they reach."""

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import Final, NoReturn
 
 from runtime.probing import ProbeFailed, run_probe
+from runtime.sandbox.rewind.probe import try_rewind
 from runtime.sandbox.walls import cgroup, delegation, identity, kernel, landlock, namespaces, policy
 from runtime.sandbox.walls.basics import BASICS
 from runtime.sandbox.walls.seccomp import prepare_filter
@@ -136,7 +137,8 @@ WALLS: Final[dict[str, Callable[[], Found]]] = {
 }
 """Walls that a machine may lack; the setting ``isolation`` says which ones a server needs."""
 
-PROBES: Final = {**BASICS, **WALLS}
+PROBES: Final = {**BASICS, **WALLS, "rewind": try_rewind}
+"""All of them. ``rewind`` is no wall: it says whether seats can be rewound behind those that stand."""
 
 
 def _hides(path: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 import orjson
@@ -114,6 +114,9 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         cache_bytes: int = 1 << 30,
         spares: int = 2,
         reused: int = 0,
+        rewound: int = 0,
+        rewound_checked: bool = False,
+        rewound_between: Literal["same_user", "any_user"] = "same_user",
         group: TaskGroup | None = None,
         template_type: Callable[..., TemplateProcess] = TemplateProcess,
         build_engine: Callable[[LocalStore, TemplateProcess, SeatSettings, int], Engine] = PandasEngine,
@@ -133,7 +136,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
             settings = SeatSettings(
                 scratch=scratch,
                 spares=spares, output_bytes=MIB, result_bytes=64 * MIB, file_bytes=64 * MIB, open_files=256, threads=64,
-                reused=reused,
+                reused=reused, rewound=rewound, rewound_between=rewound_between, rewound_checked=rewound_checked,
             )  # fmt: skip
             engine = build_engine(store, template, settings, cache_bytes)
             executor = Executor(engine, ExecutorSettings(seats, queue, cache_bytes, 1, extra_seats), group)

@@ -1,0 +1,235 @@
+"""The keeper: a process that makes one rewound seat, and rewinds it when the replica says so.
+
+A holder forks it. It becomes the user of its seat, because the kernel lets a process trace others of its own user only.
+It runs no task and believes nothing that its seat writes: it reads what the kernel says about the stopped seat, and one
+byte that the restored seat confirms with. Its seat cannot reach it, because its memory is hidden (``hide_memory``).
+
+On its control channel it answers like a forker (``host/children.py``): ``child`` with a pidfd once the seat is forked,
+``ready`` once the seat can take a request, ``exit`` when the seat has ended. To ``rewind`` it answers ``rewound`` or
+``unfit``; the seat is dead then.
+"""
+
+import gc
+import logging
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, Final, NoReturn
+
+from runtime.sandbox.guest import confine
+from runtime.sandbox.guest.fork_without_hooks import fork_without_hooks
+from runtime.sandbox.guest.rewind import rewound_seat
+from runtime.sandbox.guest.rewind.checking import Check
+from runtime.sandbox.guest.rewind.orders import Orders
+from runtime.sandbox.guest.rewind.rewinder import Rewinder, Rewound
+from runtime.sandbox.protocol import Message, recv_packet, send_frame, send_packet
+from runtime.sandbox.rewind.trace import Tracee
+from runtime.sandbox.rewind.unfit import Unfit
+from runtime.sandbox.walls import identity
+from runtime.sandbox.walls.enclosure import Enclosure
+from runtime.sandbox.walls.rewind import SEALED
+
+log = logging.getLogger("graphside.sandbox")
+
+CONTROL_FD: Final = 3
+NICENESS: Final = 10
+"""A rewind goes on after the answer, so it gives way to runs."""
+
+MOST_ROUNDS: Final = 4
+"""Rewinds in a row after which mappings must be as they were."""
+
+OTHER_PROCESSES: Final = 2
+"""Processes of a seat's user besides its own: keeper and witness."""
+
+_CHUNK: Final = 4096
+_BARE_ORDERS: Final = Orders()
+
+
+def main(
+    fds: list[int],
+    enclosure: Enclosure,
+    plottable: Callable[[], Any],
+    *,
+    parent_pid: int,
+    uid: int | None,
+    threads: int,
+) -> NoReturn:
+    """Be a keeper. ``fds`` become 0 (nothing), 1 and 2 (the holder's log), 3 (control). ``uid``: the seat's user.
+
+    ``threads``: the most of a run.
+    """
+    confine.die_with_parent(parent_pid)
+    confine.take_fds(fds)
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=CONTROL_FD)
+    if uid is not None:
+        confine.limit(resource.RLIMIT_NPROC, threads + OTHER_PROCESSES)
+        identity.become(uid)
+        confine.die_with_parent(parent_pid)
+    confine.adopt_orphans()  # the witness, if the seat ends first
+    received = recv_packet(control)
+    if received is None:
+        os._exit(0)
+    Keeper(control, enclosure, *received, plottable).serve()
+
+
+class Keeper:
+    """Makes a seat and keeps it."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        enclosure: Enclosure,
+        order: Message,
+        fds: list[int],
+        plottable: Callable[[], Any],
+    ) -> None:
+        """``order``: ``child`` (the replica's number for the seat), limits of its runs, ``checked`` (``checking.py``).
+
+        ``fds``: the seat's, which this process closes.
+        """
+        self._control = control
+        self._number = order["child"]
+        sealed = enclosure.walls.rewind == SEALED
+        gate, self._gate = os.pipe()
+        self._confirmed, confirm = os.pipe()
+        me = os.getpid()
+        *outward, scratch = fds
+        seat_pid = fork_without_hooks()
+        if seat_pid == 0:
+            _be_seat([0, *outward, gate, confirm, scratch], {**order, "sealed": sealed}, enclosure, plottable, me)
+        for fd in (*fds, gate, confirm):
+            os.close(fd)
+        gc.disable()  # a collection would copy every page that holds an object
+        os.nice(NICENESS)
+        self._seat = Tracee(seat_pid)
+        self._pidfd = os.pidfd_open(seat_pid)
+        self._send({"event": "child", "child": self._number, "pid": seat_pid}, (self._pidfd,))
+        enclosure.keeper()
+        self._witness: Tracee | None = None
+        self._rewinder: Rewinder | None = None
+        self._check: Check | None = None
+        self._sealed = sealed
+        self._is_checked = bool(order.get("checked"))
+
+    def serve(self) -> NoReturn:
+        """Make the seat, and serve until it or the channel ends."""
+        try:
+            self._make()
+            self._send({"event": "ready"})
+            self._rewind_on_request()
+        except Unfit as unfit:
+            log.info("seat.unfit %s", unfit)
+            self._say_unfit(unfit.reason)
+        except OSError as error:
+            log.error("seat.unfit errno=%s %s", error.errno, error.strerror)
+            self._say_unfit("state")
+        finally:
+            self._end()
+
+    def _make(self) -> None:
+        self._await(rewound_seat.HERE)
+        self._seat.trace_fork()
+        os.write(self._gate, b"\0")
+        self._witness = self._seat.forked_child()
+        self._await(rewound_seat.AT_GATE)
+        self._rewinder = Rewinder(self._seat, self._witness, sealed=self._sealed)
+        self._rewinder.take_baseline(rewound_seat.GATE_FD)
+        if self._is_checked:
+            self._check = Check(self._seat.pid)
+        self._seat.go_on()
+        self._order(_BARE_ORDERS)
+
+    def _rewind_on_request(self) -> None:
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(self._pidfd, select.POLLIN)
+        while True:
+            ready = [fd for fd, _ in poll.poll()]
+            if self._pidfd in ready:
+                return
+            if recv_packet(self._control) is None:
+                return
+            began = time.thread_time()
+            done = self._rewind()
+            differing = {} if self._check is None else {"differing": self._check.differing}
+            self._send({"event": "rewound", "cpu_s": time.thread_time() - began, **asdict(done), **differing})
+
+    def _rewind(self) -> Rewound:
+        assert self._rewinder is not None
+        for _ in range(MOST_ROUNDS):
+            self._seat.stop()
+            self._drop_confirmed()
+            orders, done = self._rewinder.rewind()
+            if self._check is not None:
+                self._check.compare()
+            self._rewinder.learn_again_if_due()
+            self._seat.go_on()
+            self._order(orders)
+            if not (orders.unmap or orders.heap or orders.signals):
+                return done
+        raise Unfit("unsettled")
+
+    def _order(self, orders: Orders) -> None:
+        send_frame(self._gate, orders.to_wire())
+        self._await(rewound_seat.SCRUBBED)
+
+    def _await(self, expected: bytes) -> None:
+        """Wait until the seat confirms. The replica sets the deadline."""
+        if os.read(self._confirmed, 1) != expected:
+            raise Unfit("ended", "without a confirmation")
+
+    def _drop_confirmed(self) -> None:
+        """Drop what a task wrote where its seat confirms."""
+        os.set_blocking(self._confirmed, False)
+        with suppress(BlockingIOError):
+            while os.read(self._confirmed, _CHUNK):
+                pass
+        os.set_blocking(self._confirmed, True)
+
+    def _say_unfit(self, reason: str) -> None:
+        with suppress(OSError):
+            self._send({"event": "unfit", "reason": reason})
+
+    def _end(self) -> NoReturn:
+        """End the seat and the witness, and report how the seat ended."""
+        try:
+            with suppress(OSError):
+                os.kill(self._seat.pid, signal.SIGKILL)
+            code = _reap(self._seat.pid)
+            if self._witness is not None:
+                with suppress(OSError):
+                    os.kill(self._witness.pid, signal.SIGKILL)
+                with suppress(OSError):
+                    _reap(self._witness.pid)
+            with suppress(OSError):
+                self._send({"event": "exit", "child": self._number, "code": code})
+        finally:
+            os._exit(0)
+
+    def _send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        send_packet(self._control, message, fds)
+
+
+def _be_seat(
+    fds: list[int], order: Message, enclosure: Enclosure, plottable: Callable[[], Any], parent_pid: int
+) -> NoReturn:
+    try:
+        rewound_seat.be_rewound_seat(fds, order, enclosure, plottable, parent_pid=parent_pid)
+    except Exception as error:  # no stack: stderr may be the caller's by now, who must not learn our paths
+        log.error("seat.failed %s: %s", type(error).__name__, getattr(error, "strerror", None))
+    finally:
+        os._exit(70)
+
+
+def _reap(pid: int) -> int:
+    """Wait until a process has ended, past stops of a traced one. Return its exit code, as ``Popen.returncode``."""
+    while True:
+        _, status = os.waitpid(pid, 0x40000000)
+        if not os.WIFSTOPPED(status):
+            return os.waitstatus_to_exitcode(status)

@@ -1,0 +1,284 @@
+"""The state that the kernel keeps for a process, and what becomes of it when a seat is rewound: a table.
+
+Memory and registers are written back whole. Everything else that a run can leave is a row here. A row without a look is
+not compared: the seat's filter forbids the change, or the seat undoes it always, or it stays and says so. What the
+kernel shows and no row names ends the seat if it differs, so a newer kernel's state is not missed.
+"""
+
+import ctypes
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from operator import itemgetter
+from typing import Final
+
+from runtime.sandbox.guest.rewind.orders import Orders
+from runtime.sandbox.rewind.trace import Tracee
+from runtime.sandbox.rewind.unfit import Unfit
+from runtime.sandbox.walls import kernel
+from runtime.sandbox.walls.syscalls import number_of, require_architecture
+
+
+class Fate(Enum):
+    """What becomes of a piece of state."""
+
+    UNDONE = "undone"
+    """The next run finds it as the run before did."""
+
+    SEEN = "seen"
+    """It is compared from outside. If it differs, the seat ends."""
+
+    IMPOSSIBLE = "impossible"
+    """The seat's filter forbids every call that changes it."""
+
+    STAYS = "stays"
+    """The next run can find out. docs/security.md says so."""
+
+
+Undo = Callable[[Orders, bytes, bytes], None]
+"""Gives orders to undo a difference, from the value at the baseline and the value now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A piece of state. ``shown``: where the kernel shows it, as ``file:field``, if it is compared.
+
+    ``reason``: which of ``unfit.REASONS`` ends the seat. ``calls``: the system calls that would change it, if it is
+    impossible.
+    """
+
+    name: str
+    fate: Fate
+    how: str
+    shown: tuple[str, ...] = ()
+    undo: Undo | None = None
+    reason: str = "state"
+    calls: tuple[str, ...] = ()
+
+
+_STATUS: Final = re.compile(
+    rb"^(?!Vm|Rss|Hugetlb|State|TracerPid|FDSize|SigQ|voluntary|nonvoluntary|Threads)(\w+):[\t ]*(.*)$", re.MULTILINE
+)
+"""Lines of ``status``, without those that change by themselves or because the process is being traced. Threads are
+looked at first."""
+
+_ONE_THREAD: Final = b"\nThreads:\t1\n"
+_FIRST_HAS_ENDED: Final = b"\nState:\tZ"
+
+_STAT: Final = {
+    5: "process group",
+    6: "session",
+    7: "terminal",
+    8: "terminal's group",
+    18: "priority",
+    19: "niceness",
+    22: "start",
+    26: "code",
+    27: "end of code",
+    28: "stack",
+    38: "exit signal",
+    40: "real-time priority",
+    41: "policy",
+    **{number: f"address {number}" for number in range(45, 52)},
+}
+"""Fields of ``stat`` that are compared, by the numbers that proc(5) gives them."""
+
+_FIRST_STAT: Final = 3
+_stat_values = itemgetter(*(number - _FIRST_STAT for number in _STAT))
+
+_LIMIT: Final = re.compile(rb" (unlimited|\d+) +(unlimited|\d+) ")
+_CPU_TIME: Final = 0
+_UNLIMITED: Final = -1
+
+_POSITION: Final = re.compile(rb"pos:\t\d+")
+_RESULT: Final = "3"
+_TEXT_BYTES: Final = 8192
+
+
+def _signals(orders: Orders, before: bytes, now: bytes) -> None:
+    changed = int(before, 16) ^ int(now, 16)
+    orders.signals += [number for number in range(1, 65) if changed >> (number - 1) & 1]
+
+
+def _name(orders: Orders, before: bytes, _: bytes) -> None:
+    orders.name = before.decode("utf-8", "surrogateescape")
+
+
+def _soft_limits(orders: Orders, before: bytes, now: bytes) -> None:
+    pairs = zip(_limits(before), _limits(now), strict=True)
+    orders.limits = [(which, *old) for which, (old, new) in enumerate(pairs) if old != new and which != _CPU_TIME]
+
+
+def _always(_: Orders, __: bytes, ___: bytes) -> None:
+    """Give no order, because it is put right in any case."""
+
+
+_UNDONE, _SEEN, _IMPOSSIBLE, _STAYS = Fate.UNDONE, Fate.SEEN, Fate.IMPOSSIBLE, Fate.STAYS
+
+ROWS: Final[tuple[Row, ...]] = (
+    Row("memory", _UNDONE, "each page that was written is written back"),
+    Row("registers", _UNDONE, "set from the baseline: general, floating-point, vectors, rounding, protection keys"),
+    Row("call in progress", _UNDONE, "the baseline's call is made anew"),
+    Row("added mappings", _UNDONE, "unmapped by the restored seat", reason="mappings"),
+    Row("mappings of the baseline", _SEEN, "sealed, or compared and ended", reason="mappings", calls=("mremap",)),
+    Row("size of the heap", _UNDONE, "set to the baseline's by the restored seat"),
+    Row("advice on mappings", _IMPOSSIBLE, "the filter pretends or refuses it", calls=("madvise",)),
+    Row("names of mappings", _IMPOSSIBLE, "the filter refuses PR_SET_VMA", calls=("prctl",)),
+    Row("threads", _SEEN, "one is expected", ("status:Threads",), reason="threads"),
+    Row("processes", _IMPOSSIBLE, "no clone but of threads", calls=("fork", "vfork", "clone3")),
+    Row("handled signals", _UNDONE, "set by the restored seat", ("status:SigCgt",), _signals),
+    Row("ignored signals", _UNDONE, "set by the restored seat", ("status:SigIgn",), _signals),
+    Row("blocked signals", _UNDONE, "set with the registers", ("status:SigBlk",), _always),
+    Row("waiting signals", _SEEN, "none is expected", ("status:SigPnd", "status:ShdPnd"), reason="signals"),
+    Row("signal stack", _UNDONE, "taken away by the restored seat"),
+    Row("interval timers", _UNDONE, "stopped by the restored seat"),
+    Row("POSIX timers", _IMPOSSIBLE, "not in the filter", calls=("timer_create", "timerfd_create")),
+    Row("descriptors", _SEEN, "numbers, files, flags, positions", ("descriptors:*",), reason="descriptors"),
+    Row("position in the result", _UNDONE, "set to its start by the restored seat"),
+    Row("epoll objects", _SEEN, "a descriptor that is left", ("descriptors:*",), reason="descriptors"),
+    Row("locks on files", _IMPOSSIBLE, "the filter pretends them", calls=("flock",)),
+    Row(
+        "sockets, queues, shared memory", _IMPOSSIBLE, "not in the filter",
+        calls=("socket", "io_uring_setup", "shmget", "msgget", "semget", "mq_open", "inotify_init1", "memfd_create"),
+    ),
+    Row("working directory", _UNDONE, "set by the restored seat"),
+    Row("mask of new files", _UNDONE, "set by the restored seat", ("status:Umask",), _always),
+    Row("root directory", _IMPOSSIBLE, "not in the filter", calls=("chroot", "pivot_root")),
+    Row("name", _UNDONE, "set by the restored seat", ("status:Name",), _name),
+    Row("soft limits", _UNDONE, "set by the restored seat", ("limits:soft",), _soft_limits),
+    Row("limit of processor time", _STAYS, "set anew by each run, from what was used so far"),
+    Row("hard limits", _SEEN, "compared", ("limits:hard",), reason="limits"),
+    Row("priority", _SEEN, "compared", ("stat:priority", "stat:niceness"), reason="priority"),
+    Row("scheduling", _SEEN, "compared", ("stat:policy", "stat:real-time priority"), reason="priority"),
+    Row("affinity", _IMPOSSIBLE, "not in the filter", calls=("sched_setaffinity", "ioprio_set", "set_mempolicy")),
+    Row("restartable sequences", _SEEN, "compared", ("trace:rseq",), reason="registrations"),
+    Row("robust locks", _SEEN, "compared", ("trace:robust",), reason="registrations"),
+    Row("memory barriers", _IMPOSSIBLE, "no membarrier for a rewound seat", calls=("membarrier",)),
+    Row(
+        "identity and walls", _IMPOSSIBLE, "not in the filter; the kernel's listing is compared too",
+        calls=("setresuid", "setresgid", "setgroups", "capset", "seccomp", "landlock_restrict_self"),
+    ),
+    Row(
+        "locked memory, personality, namespaces", _IMPOSSIBLE, "not in the filter",
+        calls=("mlock", "mlockall", "personality", "unshare", "setns", "arch_prctl", "modify_ldt"),
+    ),
+    Row("random states", _UNDONE, "seeded by the restored seat"),
+    Row("processor time, faults, peak of memory", _STAYS, "the kernel counts them for the process"),
+    Row("size of the table of descriptors", _STAYS, "it never shrinks"),
+    Row("cached pages", _STAYS, "how fast a page of the dataset is read tells whether an earlier run read it"),
+    Row("times of the result's file", _STAYS, "they tell when the seat was rewound"),
+)  # fmt: skip
+"""The table. ``tests/unit/sandbox/rewind`` has a task, or a look at the filter, for each row."""
+
+_BY_FIELD: Final = {field: row for row in ROWS for field in row.shown}
+_UNLISTED: Final = Row("unlisted", _SEEN, "no row names it")
+
+
+class KernelState:
+    """The state of one seat, read from ``/proc`` and by ptrace while the seat is stopped."""
+
+    def __init__(self, proc: str, seat: Tracee) -> None:
+        """``proc``: the seat's directory in ``/proc``."""
+        self._seat = seat
+        self._proc = proc
+        self._status, self._stat, self._limits = (
+            os.open(f"{proc}/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("status", "stat", "limits")
+        )
+        self._directory = os.open(f"{proc}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._details: dict[str, int] = {}
+        self._baseline: _Snapshot | None = None
+
+    def remember(self) -> None:
+        """Take the present state for the baseline."""
+        self._details = {
+            number: os.open(f"{self._proc}/fdinfo/{number}", os.O_RDONLY | os.O_CLOEXEC)
+            for number in sorted(os.listdir(self._directory))
+        }
+        self._baseline = self._take()
+
+    def compare(self) -> Orders:
+        """Return orders that undo what differs from the baseline. Raise ``Unfit`` if something cannot be undone."""
+        assert self._baseline is not None
+        orders, now = Orders(), self._take()
+        if now == self._baseline:
+            return orders
+        was, found = self._baseline.fields(), now.fields()
+        for field in sorted(was.keys() | found.keys()):
+            before, after = was.get(field), found.get(field)
+            if before == after:
+                continue
+            row = _BY_FIELD.get(field) or _BY_FIELD.get(field.partition(":")[0] + ":*") or _UNLISTED
+            if row.undo is None or before is None or after is None:
+                raise Unfit(row.reason, f"{field} {before!r} -> {after!r}"[:300])
+            row.undo(orders, before, after)
+        return orders
+
+    def _take(self) -> "_Snapshot":
+        status = os.pread(self._status, _TEXT_BYTES, 0)
+        if _ONE_THREAD not in status or _FIRST_HAS_ENDED in status:
+            raise Unfit("threads")
+        stat = os.pread(self._stat, _TEXT_BYTES, 0)
+        return _Snapshot(
+            _STATUS.findall(status),
+            _stat_values(stat[stat.rindex(b")") + 2 :].split()),
+            os.pread(self._limits, _TEXT_BYTES, 0),
+            self._descriptors(),
+            self._seat.restartable_sequences(),
+            _robust_locks(self._seat.pid),
+        )
+
+    def _descriptors(self) -> list[bytes]:
+        numbers = sorted(os.listdir(self._directory))
+        if numbers != list(self._details):
+            raise Unfit("descriptors", " ".join(numbers)[:200])
+        details = [os.pread(file, _TEXT_BYTES, 0) for file in self._details.values()]
+        result = numbers.index(_RESULT)
+        details[result] = _POSITION.sub(b"", details[result])
+        return details
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    """What the kernel shows, compared as a whole first."""
+
+    status: list[tuple[bytes, bytes]]
+    stat: tuple[bytes, ...]
+    limits: bytes
+    descriptors: list[bytes]
+    rseq: bytes
+    robust: bytes
+
+    def fields(self) -> dict[str, bytes]:
+        """Return everything by the names that rows use."""
+        hard = b" ".join(b"%d" % hard for _, hard in _limits(self.limits))
+        return {
+            **{f"status:{name.decode()}": value for name, value in self.status},
+            **{f"stat:{name}": value for name, value in zip(_STAT.values(), self.stat, strict=True)},
+            **{f"descriptors:{index}": details for index, details in enumerate(self.descriptors)},
+            "limits:soft": self.limits, "limits:hard": hard, "trace:rseq": self.rseq, "trace:robust": self.robust,
+        }  # fmt: skip
+
+
+def _limits(text: bytes) -> list[tuple[int, int]]:
+    """Return soft and hard limits. The kernel lists them in the order of their numbers."""
+    lines = text.splitlines()[1:]
+    found = [match.groups() for line in lines if (match := _LIMIT.search(line)) is not None]
+    values = [(_limit(soft), _limit(hard)) for soft, hard in found]
+    if len(values) != len(lines):
+        raise Unfit("limits", "cannot be read")
+    return values
+
+
+def _limit(text: bytes) -> int:
+    return _UNLIMITED if text == b"unlimited" else int(text)
+
+
+def _robust_locks(pid: int) -> bytes:
+    head, length = ctypes.c_void_p(), ctypes.c_size_t()
+    kernel.syscall(_GET_ROBUST_LIST, ctypes.c_int(pid), ctypes.byref(head), ctypes.byref(length))
+    return f"{head.value} {length.value}".encode()
+
+
+_GET_ROBUST_LIST: Final = number_of("get_robust_list", require_architecture()) or 0
