@@ -139,6 +139,8 @@ class Memory:
     def read(self, pages: Addresses) -> npt.NDArray[np.uint8]:
         """Return the content of pages, a row each."""
         content = np.empty((len(pages), PAGE), np.uint8)
+        if not len(pages):
+            return content
         view, at = memoryview(content).cast("B"), 0  # type: ignore[arg-type]
         for start, length in _stretches(pages):
             got = os.preadv(self._fd, [view[at : at + length]], start)

@@ -38,8 +38,9 @@ from runtime.sandbox.walls.rewind import SEALED
 log = logging.getLogger("graphside.sandbox")
 
 CONTROL_FD: Final = 3
-NICENESS: Final = 10
-"""A rewind goes on after the answer, so it gives way to runs."""
+NICENESS: Final = 7
+"""A rewind goes on after the answer, so it gives way to runs, but not to everything: a seat that is not ready in time
+costs a fork."""
 
 MOST_ROUNDS: Final = 4
 """Rewinds in a row after which mappings must be as they were."""
@@ -106,7 +107,8 @@ class Keeper:
         for fd in (*fds, gate, confirm):
             os.close(fd)
         gc.disable()  # a collection would copy every page that holds an object
-        os.nice(NICENESS)
+        if not order.get("checked"):  # to compare all memory takes long where the machine is busy
+            os.nice(NICENESS)
         self._seat = Tracee(seat_pid)
         self._pidfd = os.pidfd_open(seat_pid)
         self._send({"event": "child", "child": self._number, "pid": seat_pid}, (self._pidfd,))
@@ -128,6 +130,9 @@ class Keeper:
             self._say_unfit(unfit.reason)
         except OSError as error:
             log.error("seat.unfit errno=%s %s", error.errno, error.strerror)
+            self._say_unfit("state")
+        except Exception:
+            log.exception("keeper.failed")
             self._say_unfit("state")
         finally:
             self._end()
@@ -152,6 +157,7 @@ class Keeper:
         while True:
             ready = [fd for fd, _ in poll.poll()]
             if self._pidfd in ready:
+                log.info("seat.ended while it ran")
                 return
             if recv_packet(self._control) is None:
                 return

@@ -21,7 +21,7 @@ def _task(body: str, imports: str = "os") -> str:
 _MAPPINGS = "[line.split() for line in open('/proc/self/maps')]"
 _HEAP = f"a, b = (int(x, 16) for x in [m for m in {_MAPPINGS} if m[-1] == '[heap]'][0][0].split('-'))"
 _LIBRARY = (
-    f"a, b = (int(x, 16) for x in [m for m in {_MAPPINGS} if 'arrow' in m[-1] and m[1] == KIND][0][0].split('-'))"
+    f"a, b = (int(x, 16) for x in [m for m in {_MAPPINGS} if 'libarrow' in m[-1] and m[1] == KIND][0][0].split('-'))"
 )
 
 POLLUTIONS: dict[str, Pollution] = {
@@ -86,12 +86,11 @@ POLLUTIONS: dict[str, Pollution] = {
     "halt in a call": Pollution("call in progress", _task("json.dumps = None; os.kill(os.getpid(), 0)", "json, os")),
     # Mappings.
     "mapping added": Pollution(
-        "added mappings", _task("builtins.m = mmap.mmap(-1, 1 << 20); builtins.m[0] = 1", "builtins, mmap")
+        "added mappings", _task("builtins.m = mmap.mmap(-1, 1 << 20, 34); builtins.m[0] = 1", "builtins, mmap")
     ),
     "many mappings added": Pollution(
         "added mappings",
-        _task("builtins.m = [mmap.mmap(-1, 4096, prot=1 + n % 2) for n in range(1100)]", "builtins, mmap"),
-        "mappings",
+        _task("builtins.m = [mmap.mmap(-1, 4096, 34, 1 + n % 2) for n in range(2200)]", "builtins, mmap"),
     ),
     "heap dropped": Pollution(
         "mappings of the baseline",
@@ -104,7 +103,7 @@ POLLUTIONS: dict[str, Pollution] = {
     "library unmapped": Pollution(
         "mappings of the baseline",
         _task(
-            _LIBRARY.replace("KIND", "'r--p'") + "\n_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]\n"
+            _LIBRARY.replace("KIND", "'r-xp'") + "\n_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]\n"
             "assert _libc.munmap(a, 4096) == -1",
             "ctypes",
         ),
@@ -121,7 +120,7 @@ POLLUTIONS: dict[str, Pollution] = {
     "pages moved": Pollution(
         "mappings of the baseline",
         _task(
-            "m = mmap.mmap(-1, 16384)\na = ctypes.addressof(ctypes.c_char.from_buffer(m))\n"
+            "m = mmap.mmap(-1, 16384, 34)\na = ctypes.addressof(ctypes.c_char.from_buffer(m))\n"
             "_libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]\n"
             "assert _libc.mremap(a, 16384, 65536, 1) == -1",
             "ctypes, mmap",
@@ -181,7 +180,7 @@ POLLUTIONS: dict[str, Pollution] = {
             "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2]); os.kill(os.getpid(), signal.SIGUSR2)",
             "os, signal",
         ),
-        "state",
+        "signals",
     ),
     "signal stack": Pollution(
         "signal stack",
@@ -214,7 +213,12 @@ POLLUTIONS: dict[str, Pollution] = {
     "confirmation planted": Pollution("descriptors", _task("os.write(6, b's' * 100)")),
     "result moved": Pollution("position in the result", _task("os.lseek(3, 1000, 0); os.pwrite(3, b'spy', 5000)")),
     "result mapped": Pollution(
-        "added mappings", _task("builtins.m = mmap.mmap(3, 4096); builtins.m[:3] = b'spy'", "builtins, mmap")
+        "added mappings",
+        _task(
+            "_libc.mmap.restype = ctypes.c_void_p\na = _libc.mmap(None, 4096, 3, 1, 3, ctypes.c_long(0))\n"
+            "ctypes.memset(a, 7, 100)",
+            "ctypes",
+        ),
     ),
     "file left": Pollution("working directory", _task("open('left', 'w').write('spy'); os.mkdir('d'); os.chdir('d')")),
     # The rest.

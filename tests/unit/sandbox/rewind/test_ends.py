@@ -1,0 +1,115 @@
+"""What becomes of a rewound seat and its keeper when something ends, or lies."""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from tests.unit.sandbox.conftest import Rig, answer
+from tests.unit.sandbox.rewind.conftest import Rewinding, descriptors_of
+from tests.waiting import eventually
+
+WHO = "import os\ndef task(g):\n    return os.getpid()"
+
+ANSWERS_TWICE = """
+import json, os, struct, threading, time
+def task(g):
+    told = json.dumps({'status': 'ok', 'kind': 'json', 'length': 1, 'run_s': 0, 'encode_s': 0, 'token': None}).encode()
+    os.write(4, struct.pack('!I', len(told)) + told)
+    return 1
+"""
+
+
+def _pids(rewinding: Rewinding) -> tuple[int, int]:
+    seat = rewinding.seat or rewinding.make()
+    assert seat._child is not None and seat._keeper is not None
+    return seat._keeper._keeper.pid, seat._child.pid
+
+
+def _is_gone(pid: int) -> bool:
+    return not os.path.exists(f"/proc/{pid}")
+
+
+def _witness_of(seat: int) -> int:
+    with open(f"/proc/{seat}/task/{seat}/children", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
+def test_an_answer_that_the_run_did_not_ask_for_is_not_taken(rewinding: Rewinding) -> None:
+    outcome = rewinding.run(ANSWERS_TWICE)
+    assert outcome.cause == "TaskCrashed"
+    assert rewinding.rewind() is not None
+    assert isinstance(rewinding.answer(WHO), int)
+
+
+@pytest.mark.parametrize("which", ["keeper", "seat", "witness"])
+def test_whoever_is_killed_all_end_and_none_is_left(rewinding: Rewinding, which: str) -> None:
+    rewinding.make()
+    keeper, seat = _pids(rewinding)
+    witness = _witness_of(seat)
+    os.kill({"keeper": keeper, "seat": seat, "witness": witness}[which], signal.SIGKILL)
+    if which == "witness":  # the seat can go on as long as no page is needed from it; it ends with the seat
+        rewinding.end()
+    eventually(lambda: all(map(_is_gone, (keeper, seat, witness))))
+    rewinding.end()
+    assert isinstance(rewinding.answer(WHO), int)
+
+
+def test_a_seat_that_stops_itself_ends(rewinding: Rewinding) -> None:
+    code = "import os, signal\ndef task(g):\n    os.kill(os.getpid(), signal.SIGSTOP)"
+    outcome = rewinding.run(code, timeout_s=1)
+    assert outcome.cause == "TaskTimeout"
+    assert rewinding.rewind() is not None
+
+
+def test_a_crash_is_named_as_ever(rewinding: Rewinding) -> None:
+    outcome = rewinding.run("import os, signal\ndef task(g):\n    os.kill(os.getpid(), signal.SIGSEGV)")
+    assert outcome.failure is not None and "SIGSEGV" in str(outcome.failure.to_wire())
+    rewinding.end()
+
+
+def test_an_exception_leaves_a_seat_that_can_be_rewound(rewinding: Rewinding) -> None:
+    pid = rewinding.answer(WHO)
+    assert rewinding.run("def task(g): raise ValueError('no')").cause == "TaskError"
+    assert rewinding.rewind() is None
+    assert rewinding.answer(WHO) == pid
+
+
+def test_what_was_printed_after_the_answer_is_nobodys(rewinding: Rewinding) -> None:
+    code = "import os, signal\ndef task(g):\n    signal.pause = lambda: os.write(1, b'late')\n    return 1"
+    rewinding.run(code)
+    assert rewinding.rewind() is None
+    assert rewinding.run("def task(g): print('mine')").stdout == "mine\n"
+    assert rewinding.rewind() is None
+
+
+def test_memory_and_descriptors_of_the_keeper_stay(rewinding: Rewinding) -> None:
+    rewinding.make()
+    keeper, _ = _pids(rewinding)
+    for _ in range(3):
+        rewinding.answer(WHO)
+    before = descriptors_of(keeper)
+    for _ in range(10):
+        rewinding.answer(WHO)
+    assert descriptors_of(keeper) == before
+
+
+def test_a_user_who_comes_again_has_a_rewound_seat_and_another_user_has_not(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(rewound=1, spares=0)
+    source = rig.dataset()
+
+    def pid_of(user: str) -> int:
+        pid: int = answer(rig.run(source, WHO, user=user))
+        return pid
+
+    def twice() -> int | None:
+        first, second = pid_of("ada"), pid_of("ada")
+        return first if first == second else None
+
+    kept = eventually(twice)
+    assert pid_of("bob") != kept
+    eventually(lambda: pid_of("ada") == kept)
+    with suppress(OSError):
+        rig.close()
