@@ -146,4 +146,6 @@ def _forker(control: socket.socket, plottable: Any, threads: int, own: _OwnFiles
             own.out_of_memory.after_runs()
         return pid
 
-    return Forker(control, be_seat, own.threads, not enclosure.walls.seccomp, fork, enclosure.watches)
+    # A keeper that is killed leaves its seat and its witness to this process.
+    orphans = not enclosure.walls.seccomp or bool(enclosure.walls.rewind)
+    return Forker(control, be_seat, own.threads, orphans, fork, enclosure.watches)
