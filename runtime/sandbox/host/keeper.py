@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from runtime.sandbox.host.children import Child, ForkerClient, ended_before_it_began
 from runtime.sandbox.protocol import Message, ProtocolError, send_packet
-from runtime.sandbox.rewind.unfit import REASONS
+from runtime.sandbox.walls.rewinding.unfit import REASONS
 
 log = logging.getLogger("graphside.sandbox")
 

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from typing import Final, NoReturn
 
 from runtime.probing import ProbeFailed, run_probe
-from runtime.sandbox.rewind.probe import try_rewind
 from runtime.sandbox.walls import cgroup, delegation, identity, kernel, landlock, namespaces, policy
 from runtime.sandbox.walls.basics import BASICS
+from runtime.sandbox.walls.rewinding.probe import try_rewind
 from runtime.sandbox.walls.seccomp import prepare_filter
 from runtime.sandbox.walls.trial import Found, NotForbidden, refused, try_in_child
 

@@ -7,7 +7,7 @@ mapped files are not among them.
 from typing import Final
 
 from runtime.sandbox.process_ids import proc_directory
-from runtime.sandbox.rewind.pages import Memory, PageTable, pages_of
+from runtime.sandbox.walls.rewinding.pages import Memory, PageTable, pages_of
 
 _STEP: Final = 4096
 """Pages that are compared at once."""

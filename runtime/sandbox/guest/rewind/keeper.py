@@ -29,11 +29,11 @@ from runtime.sandbox.guest.rewind.checking import Check
 from runtime.sandbox.guest.rewind.orders import Orders
 from runtime.sandbox.guest.rewind.rewinder import Rewinder, Rewound
 from runtime.sandbox.protocol import Message, recv_packet, send_frame, send_packet
-from runtime.sandbox.rewind.trace import Tracee
-from runtime.sandbox.rewind.unfit import Unfit
 from runtime.sandbox.walls import identity
 from runtime.sandbox.walls.enclosure import Enclosure
 from runtime.sandbox.walls.rewind import SEALED
+from runtime.sandbox.walls.rewinding.trace import Tracee
+from runtime.sandbox.walls.rewinding.unfit import Unfit
 
 log = logging.getLogger("graphside.sandbox")
 

@@ -16,10 +16,10 @@ from runtime.sandbox.guest.rewind.orders import Orders
 from runtime.sandbox.guest.rewind.rewound_seat import is_large
 from runtime.sandbox.guest.rewind.state import KernelState
 from runtime.sandbox.process_ids import proc_directory
-from runtime.sandbox.rewind.mappings import KERNELS_OWN, Mapping, MappingList, changes, parse
-from runtime.sandbox.rewind.pages import Addresses, Memory, Originals, PageTable, Spans, among, pages_of
-from runtime.sandbox.rewind.trace import Registers, Tracee
-from runtime.sandbox.rewind.unfit import Unfit
+from runtime.sandbox.walls.rewinding.mappings import KERNELS_OWN, Mapping, MappingList, changes, parse
+from runtime.sandbox.walls.rewinding.pages import Addresses, Memory, Originals, PageTable, Spans, among, pages_of
+from runtime.sandbox.walls.rewinding.trace import Registers, Tracee
+from runtime.sandbox.walls.rewinding.unfit import Unfit
 
 MOST_HOT_PAGES: Final = 16 * 1024
 """Pages that are written back at most (64 MiB). A seat that wrote more is given up."""

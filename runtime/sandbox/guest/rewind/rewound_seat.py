@@ -15,11 +15,11 @@ from runtime.sandbox.guest import confine, seat, surroundings
 from runtime.sandbox.guest.fork_without_hooks import fork_without_hooks
 from runtime.sandbox.guest.rewind.orders import Scrubber
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
-from runtime.sandbox.rewind import tracking
-from runtime.sandbox.rewind.mappings import Mapping, own_mappings
 from runtime.sandbox.seat_messages import SeatRequest
 from runtime.sandbox.walls import namespaces
 from runtime.sandbox.walls.enclosure import Enclosure
+from runtime.sandbox.walls.rewinding import tracking
+from runtime.sandbox.walls.rewinding.mappings import Mapping, own_mappings
 
 GATE_FD, CONFIRM_FD = 5, 6
 HERE, AT_GATE, SCRUBBED = b"h", b"g", b"s"

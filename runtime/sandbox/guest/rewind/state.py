@@ -15,9 +15,9 @@ from operator import itemgetter
 from typing import Final
 
 from runtime.sandbox.guest.rewind.orders import Orders
-from runtime.sandbox.rewind.trace import Tracee
-from runtime.sandbox.rewind.unfit import Unfit
 from runtime.sandbox.walls import kernel
+from runtime.sandbox.walls.rewinding.trace import Tracee
+from runtime.sandbox.walls.rewinding.unfit import Unfit
 from runtime.sandbox.walls.syscalls import number_of, require_architecture
 
 

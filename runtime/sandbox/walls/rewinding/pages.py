@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from runtime.sandbox.rewind.unfit import Unfit
 from runtime.sandbox.walls import kernel
 from runtime.sandbox.walls.policy import PAGEMAP_SCAN
+from runtime.sandbox.walls.rewinding.unfit import Unfit
 from runtime.sandbox.walls.syscalls import number_of, require_architecture
 
 PAGE: Final = mmap.PAGESIZE

@@ -9,8 +9,8 @@ import signal
 import struct
 from typing import Final
 
-from runtime.sandbox.rewind.unfit import Unfit
 from runtime.sandbox.walls import kernel
+from runtime.sandbox.walls.rewinding.unfit import Unfit
 
 _CONT, _DETACH = 7, 17
 _SEIZE, _INTERRUPT, _EVENT_MESSAGE = 0x4206, 0x4207, 0x4201

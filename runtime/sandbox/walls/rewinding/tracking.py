@@ -7,9 +7,9 @@ import ctypes
 import errno
 from typing import Final
 
-from runtime.sandbox.rewind.mappings import UNSEALABLE, Mapping
 from runtime.sandbox.walls import kernel
 from runtime.sandbox.walls.policy import UFFDIO_API, UFFDIO_REGISTER
+from runtime.sandbox.walls.rewinding.mappings import UNSEALABLE, Mapping
 from runtime.sandbox.walls.syscalls import number_of, require_architecture
 
 _OPEN_FLAGS: Final = 0o2000000 | 0o4000 | 1  # O_CLOEXEC, O_NONBLOCK, UFFD_USER_MODE_ONLY, which needs no privilege

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.sandbox.rewind.unfit import Unfit
+from runtime.sandbox.walls.rewinding.unfit import Unfit
 
 _CHUNK: Final = 64 * 1024
 _HEAP: Final = b"[heap]"

@@ -10,12 +10,12 @@ from typing import Final, NoReturn
 
 import numpy as np
 
-from runtime.sandbox.rewind import tracking
-from runtime.sandbox.rewind.mappings import own_mappings
-from runtime.sandbox.rewind.pages import PAGE, Memory, Originals, PageTable, pages_of
-from runtime.sandbox.rewind.trace import Registers, Tracee
-from runtime.sandbox.rewind.unfit import Unfit
 from runtime.sandbox.walls.rewind import SEALED_VERSION, TRACKED_VERSION
+from runtime.sandbox.walls.rewinding import tracking
+from runtime.sandbox.walls.rewinding.mappings import own_mappings
+from runtime.sandbox.walls.rewinding.pages import PAGE, Memory, Originals, PageTable, pages_of
+from runtime.sandbox.walls.rewinding.trace import Registers, Tracee
+from runtime.sandbox.walls.rewinding.unfit import Unfit
 from runtime.sandbox.walls.trial import Found, NotForbidden
 
 _BEFORE, _AFTER = b"before", b"after!"
