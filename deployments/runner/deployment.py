@@ -269,8 +269,9 @@ def _output(outcome: RunOutcome) -> RunOutput | None:
 
 def standing_walls(isolation: Isolation) -> Walls:
     """Return the walls of this replica's runs. Raise ``WallMissing`` if one that ``isolation`` requires is missing."""
-    walls, line = find_walls(isolation, template_environment())
+    walls, line, why_not_rewound = find_walls(isolation, template_environment())
     (log.warning if remark(isolation) else log.info)(line)
+    log.info("rewinding %s", f"not possible: {why_not_rewound}" if why_not_rewound else f"possible: {walls.rewind}")
     return walls
 
 

@@ -45,12 +45,17 @@ def choose_walls(isolation: Isolation, found: Mapping[str, Found], *, is_root: b
     )
 
 
+def why_not_rewound(walls: Walls, found: Mapping[str, Found]) -> str:
+    """Return why seats cannot be rewound behind these walls; an empty text if they can."""
+    if not walls.seccomp:  # nothing would bound what a run may leave in the kernel
+        return "runs have no filter of system calls here"
+    return "" if found["rewind"].works else found["rewind"].detail
+
+
 def _rewind_mode(found: Mapping[str, Found]) -> RewindMode:
-    """Return how seats can be rewound. Without a filter nothing bounds what a run may leave in the kernel."""
-    rewind = found.get("rewind")
-    if rewind is None or not rewind.works or not found["seccomp"].works:
+    if not found["seccomp"].works or not found["rewind"].works:
         return ""
-    return SEALED if rewind.version == SEALED_VERSION else TRACKED
+    return SEALED if found["rewind"].version == SEALED_VERSION else TRACKED
 
 
 def standing(walls: Walls) -> dict[str, bool]:
@@ -69,14 +74,14 @@ def describe(isolation: Isolation, walls: Walls, found: Mapping[str, Found]) -> 
     return f"isolation {isolation}: rlimits on | no_new_privs on | {' | '.join(parts)}"
 
 
-def find_walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Walls, str]:
-    """Try the walls of this machine. Return those that runs get, and a line for the log.
+def find_walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Walls, str, str]:
+    """Try the walls of this machine. Return those that runs get, a line for the log, and why seats cannot be rewound.
 
     Raises ``WallMissing``, and ``OSError`` if the walls could not be tried.
     """
     found = examine(environment)
     walls = choose_walls(isolation, found, is_root=os.geteuid() == 0)
-    return walls, describe(isolation, walls, found)
+    return walls, describe(isolation, walls, found), why_not_rewound(walls, found)
 
 
 def remark(isolation: Isolation) -> str:

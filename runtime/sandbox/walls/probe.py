@@ -16,7 +16,6 @@ from typing import Final, NoReturn
 from runtime.probing import ProbeFailed, run_probe
 from runtime.sandbox.walls import cgroup, delegation, identity, kernel, landlock, namespaces, policy
 from runtime.sandbox.walls.basics import BASICS
-from runtime.sandbox.walls.rewinding.probe import try_rewind
 from runtime.sandbox.walls.seccomp import prepare_filter
 from runtime.sandbox.walls.trial import Found, NotForbidden, refused, try_in_child
 
@@ -114,6 +113,12 @@ def _cgroup() -> Found:
     return Found(True, f"limits of {', '.join(controllers)} for all runs together{without}")
 
 
+def _rewind() -> Found:
+    from runtime.sandbox.walls.rewinding.probe import try_rewind  # numpy, which takes longer than all other trials
+
+    return try_rewind()
+
+
 def _fill_group(door: int, writing: int) -> NoReturn:
     try:
         cgroup.enter(door)
@@ -137,7 +142,7 @@ WALLS: Final[dict[str, Callable[[], Found]]] = {
 }
 """Walls that a machine may lack; the setting ``isolation`` says which ones a server needs."""
 
-PROBES: Final = {**BASICS, **WALLS, "rewind": try_rewind}
+PROBES: Final = {**BASICS, **WALLS, "rewind": _rewind}
 """All of them. ``rewind`` is no wall: it says whether seats can be rewound behind those that stand."""
 
 

@@ -19,6 +19,7 @@ from runtime.sandbox.walls import probe
 from runtime.sandbox.walls.enclosure import NONE, Walls
 from runtime.sandbox.walls.isolation import Isolation, WallMissing, choose_walls, describe, remark, standing
 from runtime.sandbox.walls.probe import PROBES, WALLS
+from runtime.sandbox.walls.rewind import SEALED_VERSION
 from runtime.sandbox.walls.trial import Found, NotForbidden, refused, try_in_child
 
 MODES: tuple[Isolation, ...] = get_args(Isolation)
@@ -39,10 +40,11 @@ def raising(error: Exception) -> Found:
 
 
 def machine(*missing: str) -> dict[str, Found]:
-    """One that has all walls but these."""
+    """One that has all walls but these, and can rewind seats unless ``rewind`` is one of them."""
+    versions = {"landlock": 5, "rewind": SEALED_VERSION}
     return {
-        name: Found(name not in missing, f"{name} told why", 5 if name == "landlock" and name not in missing else 0)
-        for name in WALLS
+        name: Found(name not in missing, f"{name} told why", 0 if name in missing else versions.get(name, 0))
+        for name in (*WALLS, "rewind")
     }
 
 
@@ -63,7 +65,7 @@ def test_a_server_starts_where_what_its_mode_needs_is_there(mode: Isolation, is_
 
 
 def test_the_version_of_landlock_is_handed_down() -> None:
-    assert choose_walls("standard", machine(), is_root=True) == Walls(5, True, True, True, True)
+    assert choose_walls("standard", machine(), is_root=True) == Walls(5, True, True, True, True, "sealed")
     assert choose_walls("off", machine(), is_root=True) == NONE
 
 
