@@ -20,7 +20,7 @@ import pyarrow as pa
 from runtime.datasets.frames import map_frame
 from runtime.datasets.plottable import build_plottable
 from runtime.errors import DatasetTooLarge, DatasetUnreadable, RuntimeFailure
-from runtime.sandbox.guest import confine, seat, surroundings
+from runtime.sandbox.guest import confine, heap, seat, surroundings
 from runtime.sandbox.guest.fork_without_hooks import fork_without_hooks
 from runtime.sandbox.guest.forker import Forker
 from runtime.sandbox.guest.merge_mappings import Merge, merge
@@ -62,6 +62,7 @@ def main(fds: list[int], message: Message, enclosure: Enclosure, merges: list[Me
     surroundings.prepare_holder()
     gc.collect()
     gc.freeze()  # a collection in a seat would otherwise copy every page that holds an object (90 ms, 30 MB)
+    heap.close_gaps()
     merge(merges)
     confine.outlive_parent()
     grown = max(0, own.anonymous_bytes() - before)

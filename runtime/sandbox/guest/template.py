@@ -52,7 +52,7 @@ def main() -> NoReturn:
     sys.modules.update(dict.fromkeys(BLOCKED_MODULES))  # type: ignore[arg-type]
     if options["device"] is None:
         sys.modules.update(dict.fromkeys(DEVICE_MODULES))  # type: ignore[arg-type]
-    from runtime.sandbox.guest import cpus, numba_cache, surroundings, task_imports, warmup
+    from runtime.sandbox.guest import cpus, heap, numba_cache, surroundings, task_imports, warmup
 
     warmup.warm_up()
     cpus.remember_libraries()
@@ -66,6 +66,7 @@ def main() -> NoReturn:
     frames = None if options["device"] is None else frames_of(options["device"])
     surroundings.remember_own_modules()
     gc.collect()
+    heap.close_gaps()
     gc.freeze()
     if not threads.only_one():
         raise SystemExit("the template has more than one thread; a fork could hang")

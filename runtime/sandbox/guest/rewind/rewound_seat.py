@@ -33,7 +33,7 @@ _STACK: Final = b"[stack]"
 _STACK_MARGIN_BYTES: Final = 64 * 1024
 _STACK_BYTES: Final = 8 * 1024 * 1024  # what the stack grows by before the first run
 _TRACKING_TRIES: Final = 4
-_WARM_UP_RUNS: Final = 2
+_WARM_UP_RUNS: Final = 8
 _SECOND_THREAD: Final = 2
 
 _WARM_UP: Final[SeatRequest] = {
