@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from catalog.engine import sqlite_url
 from runtime.datasets.store.location import StoreLocation, StoreOptions
+from runtime.sandbox.host.seat_settings import RewoundBetween
 from runtime.sandbox.walls.isolation import Isolation
 from runtime.task import MIB, MOST_SOURCE_BYTES
 
@@ -203,6 +204,15 @@ class Settings(_Frozen):
         ge=0,
         description="Seats of each dataset that wait for their user's next run; 0: each run gets a new process.",
     )
+    rewound_seats: int = Field(
+        0,
+        ge=0,
+        description="Seats of each dataset that are restored, byte for byte, after each run; 0, or on a GPU: none.",
+    )
+    rewound_between: RewoundBetween = Field(
+        "same_user",
+        description="Whose run a restored seat may take next: same_user or any_user. Strict isolation has same_user.",
+    )
     task_imports: tuple[Annotated[str, Field(max_length=200, pattern=_MODULE)], ...] = Field(
         (),
         max_length=50,
@@ -285,6 +295,12 @@ class Settings(_Frozen):
             most, usual = getattr(self.maximum, name), getattr(self.limits, name)
             if most is not None and usual is not None and usual > most:
                 raise ValueError(f"limits.{name} is above maximum.{name}")
+        return self
+
+    @model_validator(mode="after")
+    def _strict_shares_nothing(self) -> Self:
+        if self.isolation == "strict" and self.rewound_between == "any_user":
+            raise ValueError("rewound_between is any_user, which isolation strict does not allow; use same_user")
         return self
 
     @property

@@ -72,9 +72,21 @@ class _Entry:
 class DatasetCache:
     """Loaded datasets by content key."""
 
-    def __init__(self, load: Load, budget_bytes: int, most_datasets: int, concurrent_loads: int = 3) -> None:
-        """``most_datasets``: the most that are held at a time, whatever their size. Users have turns at loading."""
+    def __init__(
+        self,
+        load: Load,
+        budget_bytes: int,
+        most_datasets: int,
+        concurrent_loads: int = 3,
+        lend: Callable[[int], None] | None = None,
+    ) -> None:
+        """``most_datasets``: the most that are held at a time, whatever their size. Users have turns at loading.
+
+        ``lend``: told how many bytes of the budget no dataset takes, now and whenever that changes. What uses them has
+        to give them up when it is told of fewer, so no dataset ever waits or makes room for it.
+        """
         self._load = load
+        self._lend = lend
         self.budget_bytes = budget_bytes
         self.most_datasets = most_datasets
         self.counts = CacheCounts()
@@ -88,6 +100,7 @@ class DatasetCache:
         """Those that are pinned, at most one for each run: every run that waits for room looks at all of them."""
         self._changed = asyncio.Condition()
         self._closing: set[asyncio.Task[None]] = set()
+        self._count_free()
 
     @property
     def dataset_ids(self) -> list[str]:
@@ -310,6 +323,11 @@ class DatasetCache:
         self._held[entry.user] += sign * self._weight(entry.charge_bytes)
         if not self._held[entry.user]:
             del self._held[entry.user]
+        self._count_free()
+
+    def _count_free(self) -> None:
+        if self._lend is not None:
+            self._lend(max(0, self.budget_bytes - self.used_bytes))
 
     def _remove(self, key: str) -> _Entry:
         entry = self._entries.pop(key)

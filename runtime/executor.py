@@ -6,7 +6,7 @@ This is the heart of the product, without HTTP and without Ray. A runner replica
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from runtime.engines.base import DatasetSource, Engine, LoadedDataset
 from runtime.errors import EngineUnavailable, Overloaded, RunExists, RunInterrupted, TaskCancelled
 from runtime.run_report import RunCost
 from runtime.sandbox.host.outcome import RunOutcome
-from runtime.sandbox.host.seat import SeatProcess
+from runtime.sandbox.host.seat import SeatKind, SeatProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import GPU_ENGINE, TaskSpec, send_with
 from runtime.turns import QueueFull, Turns
@@ -71,9 +71,12 @@ class Executor:
         self.engine = engine
         self._group = group
         self.settings = settings
+        lend = None if engine.rewound is None else engine.rewound.lend
         self.cache = DatasetCache(
-            engine.load, settings.cache_bytes, settings.cached_datasets, settings.concurrent_loads
+            engine.load, settings.cache_bytes, settings.cached_datasets, settings.concurrent_loads, lend
         )
+        self.seats_used: Counter[SeatKind] = Counter()
+        """How many runs there were, by the kind of their seat."""
         self._turns = Turns(
             settings.seats, queue=settings.queue, spared=settings.spared_seats, extra=settings.extra_seats
         )
@@ -177,6 +180,7 @@ class Executor:
                     seat = await dataset.take_seat(spec)
                     seat_s = time.perf_counter() - started
                     run.seat = seat
+                    self.seats_used[seat.kind] += 1
                     try:
                         return await self._run_in(seat, spec), seat_s
                     finally:

@@ -159,5 +159,7 @@ def _check_args(args: dict[str, object]) -> None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
+        if not where:  # two settings that do not go together, which the text names
+            raise LaunchError(first["msg"].removeprefix("Value error, ")) from None
         variable = "ENABLE_PYTHON_ENDPOINT" if where == "python_endpoint" else f"{PREFIX}{where.upper()}"
         raise LaunchError(f"{variable}: {first['msg']}") from None

@@ -6,8 +6,10 @@ from typing import Final
 
 from deployments.settings import Settings
 from runtime.engines.pandas import HOLDER_BYTES
+from runtime.engines.rewound_places import SHARE as REWOUND_SHARE
 from runtime.executor import ExecutorSettings
 from runtime.memory import memory_bytes
+from runtime.sandbox.host.rewound_seat import BYTES as REWOUND_BYTES
 from runtime.sandbox.host.scratch import ScratchRoot
 from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.walls.cgroup import SHARE, GroupLimits
@@ -29,6 +31,13 @@ HOLDER_DESCRIPTORS: Final = 2
 SEAT_DESCRIPTORS: Final = 7
 """What a runner has open for a cached dataset, and for each seat that waits there."""
 
+REWOUND_DESCRIPTORS: Final = SEAT_DESCRIPTORS + 2
+REWOUND_PROCESSES: Final = 3
+"""What a rewound seat takes: beside itself its keeper, whose pidfd and channel the runner has open, and its witness."""
+
+REWOUND_DESCRIPTORS_SHARE: Final = 0.25
+"""Share of the files for cached datasets that rewound seats may take, if there are any."""
+
 GROUP_MARGIN_BYTES: Final = 512 * MIB
 GROUP_MARGIN_PIDS: Final = 1024
 """What the template and the parsers of uploads may add to a runner's runs and datasets."""
@@ -45,23 +54,44 @@ def executor_settings(settings: Settings) -> ExecutorSettings:
     Runs that sleep use no core, so there are more seats for users who have no run.
     """
     seats = settings.seats or usual_seats()
+    cache_bytes = settings.cache_bytes or memory_bytes() // 2
     return ExecutorSettings(
         seats=seats,
         queue=settings.queue,
-        cache_bytes=settings.cache_bytes or memory_bytes() // 2,
-        cached_datasets=most_cached_datasets(settings),
+        cache_bytes=cache_bytes,
+        cached_datasets=most_cached_datasets(settings, most_rewound_seats(settings, cache_bytes)),
         concurrent_loads=max(3, 1 + (os.cpu_count() or 1)),
         extra_seats=max(1, seats // 4) if settings.extra_seats is None else settings.extra_seats,
     )
 
 
-def most_cached_datasets(settings: Settings) -> int:
-    """Return how many datasets a runner may hold with the files that this process may open."""
-    open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    each = HOLDER_DESCRIPTORS + SEAT_DESCRIPTORS * (settings.spare_seats + settings.reused_seats)
-    if open_files == resource.RLIM_INFINITY:
+def most_cached_datasets(settings: Settings, rewound_seats: int = 0) -> int:
+    """Return how many datasets a runner may hold with the files that this process may open.
+
+    ``rewound_seats``: of all datasets together.
+    """
+    files = _files_for_datasets()
+    if files is None:
         return MOST_CACHED_DATASETS
-    return min(MOST_CACHED_DATASETS, max(1, int(open_files * CACHE_DESCRIPTORS_SHARE) // each))
+    each = HOLDER_DESCRIPTORS + SEAT_DESCRIPTORS * (settings.spare_seats + settings.reused_seats)
+    return min(MOST_CACHED_DATASETS, max(1, (files - rewound_seats * REWOUND_DESCRIPTORS) // each))
+
+
+def most_rewound_seats(settings: Settings, cache_bytes: int) -> int:
+    """Return how many rewound seats of all datasets a runner may have, by memory and by the files that it may open."""
+    if not settings.rewound_seats:
+        return 0
+    by_memory = cache_bytes // REWOUND_SHARE // REWOUND_BYTES
+    files = _files_for_datasets()
+    if files is None:
+        return by_memory
+    return min(by_memory, int(files * REWOUND_DESCRIPTORS_SHARE) // REWOUND_DESCRIPTORS)
+
+
+def _files_for_datasets() -> int | None:
+    """Return how many files this process may open for cached datasets and their seats; None: any number."""
+    open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if open_files == resource.RLIM_INFINITY else int(open_files * CACHE_DESCRIPTORS_SHARE)
 
 
 def threads_of_a_run(settings: Settings) -> int:
@@ -87,22 +117,29 @@ def group_limits(settings: Settings, executor: ExecutorSettings, most_memory_byt
     """
     runs_bytes = executor.most_runs * (most_memory_bytes + settings.maximum.result_bytes)
     holders = executor.cache_bytes // HOLDER_BYTES
-    enough_bytes = min(runs_bytes + executor.cache_bytes + GROUP_MARGIN_BYTES, int(SHARE * memory_bytes()))
+    rewound = most_rewound_seats(settings, executor.cache_bytes)
+    rewound_bytes = min(rewound, executor.most_runs) * REWOUND_BYTES  # those that run give way to a dataset only later
+    others_bytes = executor.cache_bytes + rewound_bytes + GROUP_MARGIN_BYTES
+    enough_bytes = min(runs_bytes + others_bytes, int(SHARE * memory_bytes()))
     return GroupLimits(
         memory_bytes=settings.tasks_memory_bytes or enough_bytes,
         pids=executor.most_runs * settings.maximum.threads
         + holders * (1 + settings.spare_seats + settings.reused_seats)
+        + rewound * REWOUND_PROCESSES
         + GROUP_MARGIN_PIDS,
     )
 
 
-def seat_settings(settings: Settings, scratch: ScratchRoot) -> SeatSettings:
-    """Return what a runner's seats are made with."""
+def seat_settings(settings: Settings, scratch: ScratchRoot, cache_bytes: int = 0) -> SeatSettings:
+    """Return what a runner's seats are made with. ``cache_bytes``: the cache's part of this machine's memory."""
     maximum = settings.maximum
     return SeatSettings(
         scratch=scratch,
         spares=settings.spare_seats,
         reused=settings.reused_seats,
+        rewound=settings.rewound_seats,
+        rewound_between=settings.rewound_between,
+        rewound_in_all=most_rewound_seats(settings, cache_bytes),
         output_bytes=settings.limits.output_bytes,
         result_bytes=maximum.result_bytes,
         file_bytes=maximum.scratch_bytes,

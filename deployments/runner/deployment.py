@@ -209,7 +209,7 @@ class Runner:
         This is the one place in which runners of different engines differ.
         """
         template = TemplateProcess(walls, group, imports=self._settings.task_imports)
-        seats = seat_settings(self._settings, self._scratch)
+        seats = seat_settings(self._settings, self._scratch, executor.cache_bytes)
         engine = PandasEngine(store, template, seats, executor.cache_bytes)
         return template, engine, executor.cache_bytes
 

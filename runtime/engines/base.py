@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from runtime.engines.rewound_places import RewoundPlaces
 from runtime.sandbox.host.seat import SeatProcess
 from runtime.task import EngineName, TaskSpec
 
@@ -73,6 +74,9 @@ class Engine(Protocol):
     """Loads datasets."""
 
     name: EngineName
+
+    rewound: RewoundPlaces | None
+    """The places of its rewound seats, which live in what datasets leave of the cache's budget; None: it has none."""
 
     async def start(self) -> None:
         """Begin to prepare what loading needs, in the background."""

@@ -21,6 +21,7 @@ from runtime.engines.device.images import Images
 from runtime.engines.device.loading import DeviceLimits, Loader, open_loader, release_tables
 from runtime.engines.device.pool import WarmPool
 from runtime.engines.device.seats import DeviceSeat, open_device_seat, payload_file
+from runtime.engines.rewound_places import RewoundPlaces
 from runtime.errors import DatasetTooLarge, DatasetUnreadable, RunInterrupted, RuntimeFailure
 from runtime.sandbox.host.seat import seat_not_made
 from runtime.sandbox.host.seat_settings import SeatSettings
@@ -54,6 +55,7 @@ class CudfEngine:
 
         Raises ``EngineUnavailable`` if the device has no room for datasets.
         """
+        self.rewound: RewoundPlaces | None = None  # the state of a device's driver cannot be restored
         self._store = store
         self._template = template
         self._settings = settings

@@ -40,6 +40,7 @@ class KeptSeats:
         while len(self._waiting) >= self._most:
             self._close(self._waiting[0])
         seat.mark_idle()
+        seat.kind = "reused"
         waiting = _Waiting(owner, seat)
         self._waiting.append(waiting)
         self._look_later(waiting)

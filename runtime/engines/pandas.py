@@ -10,10 +10,10 @@ from runtime.datasets.store.base import Store
 from runtime.datasets.store.descriptors import opened
 from runtime.engines.base import DatasetSource, MakeRoom
 from runtime.engines.kept_seats import KeptSeats
+from runtime.engines.rewound_places import SHARE, RewoundPlaces
 from runtime.engines.rewound_seats import RewoundSeats
 from runtime.errors import RuntimeFailure
 from runtime.sandbox.host.holder import HolderOrder, HolderProcess, open_holder
-from runtime.sandbox.host.rewound_seat import BYTES as REWOUND_BYTES
 from runtime.sandbox.host.rewound_seat import RewoundSeat, open_rewound_seat
 from runtime.sandbox.host.seat import SeatProcess, open_seat
 from runtime.sandbox.host.seat_settings import SeatSettings
@@ -45,22 +45,23 @@ class PandasDataset:
         source: DatasetSource,
         settings: SeatSettings,
         new_uid: Callable[[], int | None],
-        *,
-        rewinds: bool,
+        rewound: RewoundPlaces | None,
     ) -> None:
-        """``new_uid``: returns the user that a new seat runs as. ``rewinds``: this machine can rewind seats."""
+        """``new_uid``: returns the user that a new seat runs as. ``rewound``: the runner's places of rewound seats;
+        None if this machine cannot rewind seats, or the operator wants none."""
         self._holder = holder
         self._new_uid = new_uid
         self._settings = settings
         self._spares: list[SeatProcess] = []
         self._kept = KeptSeats(settings.reused)
-        self._rewound = RewoundSeats(settings.rewound if rewinds else 0, settings.rewound_between, self._open_rewound)
+        self._rewound: RewoundSeats | None = None
+        if rewound is not None:
+            self._rewound = RewoundSeats(settings.rewound, settings.rewound_between, rewound, self._open_rewound)
         self._filling: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()  # the loop holds only weak references
-        rewound_bytes = settings.rewound * REWOUND_BYTES if rewinds else 0
-        own_bytes = HOLDER_BYTES + settings.spares * SPARE_BYTES + rewound_bytes
+        own_bytes = HOLDER_BYTES + settings.spares * SPARE_BYTES
         self.charge_bytes = source.byte_count + holder.anonymous_bytes + own_bytes
         self.load_s = holder.load_s
 
@@ -69,10 +70,12 @@ class PandasDataset:
         return self._holder.alive and not self._closed
 
     async def take_seat(self, spec: TaskSpec) -> SeatProcess:
-        if spec.owner is not None and (kept := self._kept.take(spec.owner, spec.limits)) is not None:
+        if spec.owner is not None:  # then no seat is rewound for it
+            kept = self._kept.take(spec.owner, spec.limits)
+        else:
+            kept = self._rewound.take(spec) if self._rewound is not None else None
+        if kept is not None:
             return kept
-        if (rewound := self._rewound.take(spec)) is not None:
-            return rewound
         while self._spares:
             seat = self._spares.pop()
             if seat.alive:
@@ -81,9 +84,11 @@ class PandasDataset:
         return await self._open()
 
     async def give_back(self, seat: SeatProcess, spec: TaskSpec) -> None:
-        if isinstance(seat, RewoundSeat):
-            return await self._rewound.give_back(seat)
-        self._rewound.consider(spec)
+        if self._rewound is not None:
+            if isinstance(seat, RewoundSeat):
+                return await self._rewound.give_back(seat, spec)
+            if spec.owner is None:
+                self._rewound.consider(spec)
         if spec.owner is None or self._closed or not self._kept.keep(spec.owner, seat):
             await seat.close()
 
@@ -103,9 +108,12 @@ class PandasDataset:
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)
         self._holder.close()
-        spares: list[SeatProcess] = [*self._spares, *self._kept.clear(), *self._rewound.clear()]
+        spares = [*self._spares, *self._kept.clear()]
         self._spares = []
-        await asyncio.gather(*(seat.close() for seat in spares), self._holder.child.wait_dead())
+        closing = [seat.close() for seat in spares]
+        if self._rewound is not None:
+            closing.append(self._rewound.close())
+        await asyncio.gather(*closing, self._holder.child.wait_dead())
 
     async def _open(self) -> SeatProcess:
         return await open_seat(self._holder.client, self._settings, self._new_uid())
@@ -119,7 +127,9 @@ class PandasDataset:
         await asyncio.sleep(REFILL_DELAY_S)
         with suppress(RuntimeFailure):  # the holder died: the next run notices, and the dataset is loaded again
             while self.alive and len(self._spares) < self._settings.spares:
-                self._spares.append(await self._open())
+                seat = await self._open()
+                seat.kind = "spare"
+                self._spares.append(seat)
 
     def _drop_spares(self) -> None:
         spares, self._spares = self._spares, []
@@ -140,6 +150,9 @@ class PandasEngine:
         self._template = template
         self._settings = settings
         self._dataset_bytes = dataset_bytes
+        self.rewound: RewoundPlaces | None = None
+        if settings.rewound and template.walls.rewind:
+            self.rewound = RewoundPlaces(dataset_bytes // SHARE, settings.rewound_in_all)
 
     async def start(self) -> None:
         self._template.start()
@@ -164,8 +177,9 @@ class PandasEngine:
             holder.child.pid,
             holder.load_s,
         )
-        walls = self._template.walls
-        return PandasDataset(holder, source, settings, walls.new_uid, rewinds=bool(walls.rewind))
+        return PandasDataset(holder, source, settings, self._template.walls.new_uid, self.rewound)
 
     async def close(self) -> None:
+        if self.rewound is not None:
+            await self.rewound.close()
         await self._template.close()

@@ -36,7 +36,9 @@ class DeviceDataset:
         return not self._closed
 
     async def take_seat(self, _: TaskSpec) -> SeatProcess:
+        waits = bool(self._seats.pids)
         seat = await self._seats.take()
+        seat.kind = "spare" if waits else "forked"
         self._lease(seat)
         # A device may count a block, and what it rounds up to, for each process that maps the block.
         attached_bytes = self.charge_bytes + self._blocks.granule_bytes

@@ -38,6 +38,11 @@ class KeeperClient(ForkerClient):
         self._keeper = keeper
         self._rewinding: asyncio.Future[Rewind] | None = None
 
+    @property
+    def alive(self) -> bool:
+        """Return whether the keeper runs."""
+        return not self._keeper.dead
+
     async def wait_ready(self) -> None:
         """Wait until the seat can take its first request. Raises ``RunInterrupted``."""
         try:

@@ -1,6 +1,7 @@
 """A seat that serves many runs, because its keeper puts it back to its beginning after each."""
 
 import asyncio
+import mmap
 import time
 from typing import Final
 
@@ -20,6 +21,10 @@ MOST_AGE_S: Final = 600.0
 BYTES: Final = 24 * 1024 * 1024
 """Memory of a rewound seat with its keeper and its witness."""
 
+USUAL_PAGES: Final = 1024
+"""Written pages of small tasks, which ``BYTES`` contains. Each further one is in the seat and, for the next rewind, in
+the keeper."""
+
 
 class RewoundSeat(SeatProcess):
     """A seat with a keeper. Make it with ``open_rewound_seat``."""
@@ -28,11 +33,16 @@ class RewoundSeat(SeatProcess):
         """``limits``: of its runs. Those of memory and scratch cannot be changed later. ``checked``: compare all
         memory after each run, for tests."""
         super().__init__(settings, uid)
+        self.kind = "rewound"
         self._keeper: KeeperClient | None = None
-        self._fixed = limits.memory_bytes, limits.scratch_bytes
+        self._fixed = self.fixed_limits(limits)
         self._checked = checked
         self._born = time.monotonic()
         self._runs = 0
+        self.byte_count = BYTES
+        """Memory of the seat, its keeper and its witness after the last rewind."""
+        self.rewind_cpu_s = 0.0
+        """CPU time that the keeper used for the last rewind."""
         self.differing = 0
         """Pages that differed from the baseline after the last run, if that is checked."""
 
@@ -55,7 +65,8 @@ class RewoundSeat(SeatProcess):
         rewind = await self._keeper.rewind()
         if rewind.unfit is not None:
             return rewind.unfit
-        self.differing = rewind.differing
+        self.differing, self.rewind_cpu_s = rewind.differing, rewind.cpu_s
+        self.byte_count = BYTES + 2 * mmap.PAGESIZE * max(0, rewind.hot - USUAL_PAGES)
         # The run can write nothing more, so what it wrote after its answer is here by now.
         self._files.discard_output()
         self._files.discard_result()
@@ -65,6 +76,15 @@ class RewoundSeat(SeatProcess):
             return "scratch"
         self._begin_anew()
         return None
+
+    @property
+    def alive(self) -> bool:
+        """Return whether the seat can still take a task, and its keeper can rewind it afterwards."""
+        return super().alive and self._keeper is not None and self._keeper.alive
+
+    def has_limits(self, limits: Limits) -> bool:
+        """Return whether this is a seat for runs with these limits. Those of memory and scratch cannot be changed."""
+        return self._fixed == self.fixed_limits(limits)
 
     async def close(self) -> None:
         if self._child is not None:

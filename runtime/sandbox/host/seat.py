@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from runtime.errors import Overloaded, RunFailed, RuntimeFailure, TaskCancelled, TaskCrashed
 from runtime.sandbox.host.channel import Channel
@@ -36,6 +36,11 @@ KEPT_BYTES: Final = 64 * 1024 * 1024
 IDLE_CPU_S: Final = 0.05
 """CPU time that a waiting process may use. One that uses more still does something that its last run left it."""
 
+SeatKind = Literal["forked", "spare", "rewound", "reused"]
+"""Made when its run had come; before, for any run; restored after another run; kept from another run as it was."""
+
+SEAT_KINDS: Final[tuple[SeatKind, ...]] = get_args(SeatKind)
+
 
 class SeatProcess:
     """A seat that waits for its task. Make it with ``open_seat``."""
@@ -50,6 +55,8 @@ class SeatProcess:
         self._closed = False
         self._fixed: tuple[int, int] | None = None  # limits of a process that is kept, which cannot be raised
         self._other_look: Callable[[], RunFailed | None] | None = None
+        self.kind: SeatKind = "forked"
+        """How the process came to its next run."""
         self.reusable = False
         """True if the process may serve another run of the same user, because its last run left nothing behind."""
 
@@ -75,7 +82,7 @@ class SeatProcess:
         assert child is not None and channel is not None, "open() first"
         started = time.monotonic()
         self.reusable = False
-        self._fixed = _fixed(spec.limits)
+        self._fixed = self.fixed_limits(spec.limits)
         watched = Watched(child, self._gauge, self._files.scratch, self._uid)
         watchdog = Watchdog(watched, spec.limits, self._end, self._other_look)
         listening = asyncio.get_running_loop().call_later(LISTEN_AFTER_S, self._listen)
@@ -108,7 +115,12 @@ class SeatProcess:
 
     def accepts(self, limits: Limits) -> bool:
         """Return whether a kept process can take a run with these limits, and has been idle meanwhile."""
-        return self.is_idle and _fixed(limits) == self._fixed
+        return self.is_idle and self.fixed_limits(limits) == self._fixed
+
+    @staticmethod
+    def fixed_limits(limits: Limits) -> tuple[int, int]:
+        """Return the limits that hold for a process from its first run on."""
+        return limits.memory_bytes, limits.scratch_bytes
 
     @property
     def is_idle(self) -> bool:
@@ -252,8 +264,3 @@ def seat_not_made(error: OSError) -> Overloaded:
     """Log why a seat cannot be made: no descriptors, disk space or processes are left. Return what the caller sees."""
     log.error("seat.not_made errno=%s %s", error.errno, error.strerror)
     return Overloaded("this server cannot start another run just now; try again", retry_after_s=1)
-
-
-def _fixed(limits: Limits) -> tuple[int, int]:
-    """Return the limits that hold for a process from its first run on."""
-    return limits.memory_bytes, limits.scratch_bytes

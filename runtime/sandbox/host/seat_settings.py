@@ -5,6 +5,9 @@ from typing import Literal
 
 from runtime.sandbox.host.scratch import ScratchRoot
 
+RewoundBetween = Literal["same_user", "any_user"]
+"""Who may have a rewound seat after another run: the user of that run, or anybody."""
+
 
 @dataclass(frozen=True, slots=True)
 class SeatSettings:
@@ -13,8 +16,9 @@ class SeatSettings:
 
     ``spares``: seats of a dataset that wait for any run. ``reused``: seats of a dataset that wait for the next run of
     their user; with 0 each run gets a fresh process. ``rewound``: seats of a dataset that are put back to their
-    beginning after each run, and ``rewound_between``: for whose next run. ``rewound_checked``: compare all of their
-    memory each time, for tests.
+    beginning after each run, and ``rewound_between``: for whose next run. ``rewound_in_all``: the most of them of all
+    datasets together; None: as many as their memory allows. ``rewound_checked``: compare all of their memory each time,
+    for tests.
     """
 
     scratch: ScratchRoot
@@ -26,5 +30,6 @@ class SeatSettings:
     threads: int
     reused: int = 0
     rewound: int = 0
-    rewound_between: Literal["same_user", "any_user"] = "same_user"
+    rewound_between: RewoundBetween = "same_user"
+    rewound_in_all: int | None = None
     rewound_checked: bool = False

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_one_user_leaves_places_to_wait_for_room_to_others() -> None:
-    engine: Any = type("Nobody", (), {"name": "pandas", "load": Loads()})()
+    engine: Any = type("Nobody", (), {"name": "pandas", "load": Loads(), "rewound": None})()
     executor = Executor(engine, ExecutorSettings(seats=4, queue=4, cache_bytes=10))
     waiting = list[asyncio.Task[Any]]()
 

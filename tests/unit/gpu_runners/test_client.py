@@ -316,7 +316,7 @@ async def test_a_call_of_serve_tells_when_it_has_found_a_replica() -> None:
     ],
 )
 async def test_a_runner_that_has_another_engine_says_what_it_has(here: str, asked: str, says: str) -> None:
-    engine: Any = SimpleNamespace(name=here, load=None)
+    engine: Any = SimpleNamespace(name=here, load=None, rewound=None)
     executor = Executor(engine, ExecutorSettings(seats=1, queue=0, cache_bytes=0))
     run = executor.run(DatasetSource("d", {}, 0), spec(), asked)
     with pytest.raises(EngineUnavailable, match=says) as raised:

@@ -27,6 +27,8 @@ def test_an_empty_environment_gives_the_defaults(tmp_path: Path, monkeypatch: py
         ("GRAPHSIDE_PUBLIC_URL", "https://graphs.example.com/", "public_url", "https://graphs.example.com"),
         ("GRAPHSIDE_CORS_ORIGINS", "https://a.example, https://b.example", "cors_origins", None),
         ("GRAPHSIDE_CORS_ORIGINS", '["https://a.example", "https://b.example"]', "cors_origins", None),
+        ("GRAPHSIDE_REWOUND_SEATS", "2", "rewound_seats", 2),
+        ("GRAPHSIDE_REWOUND_BETWEEN", "any_user", "rewound_between", "any_user"),
         ("ENABLE_PYTHON_ENDPOINT", "False", "python_endpoint", False),
         ("ENABLE_PYTHON_ENDPOINT", "true", "python_endpoint", True),
         ("ENABLE_PYTHON_ENDPOINT", "0", "python_endpoint", False),
@@ -56,6 +58,12 @@ def test_tables_are_read_as_json() -> None:
         ({"GRAPHSIDE_LIMITS": '{"timeout_s": 0}'}, "GRAPHSIDE_LIMITS.TIMEOUT_S: "),
         ({"GRAPHSIDE_TRUSTED_FORWARDERS": "10.0.0.0/33"}, "GRAPHSIDE_TRUSTED_FORWARDERS: "),
         ({"ENABLE_PYTHON_ENDPOINT": "maybe"}, "ENABLE_PYTHON_ENDPOINT: "),
+        ({"GRAPHSIDE_REWOUND_SEATS": "-1"}, "GRAPHSIDE_REWOUND_SEATS: "),
+        ({"GRAPHSIDE_REWOUND_BETWEEN": "everybody"}, "GRAPHSIDE_REWOUND_BETWEEN: "),
+        (
+            {"GRAPHSIDE_ISOLATION": "strict", "GRAPHSIDE_REWOUND_BETWEEN": "any_user"},
+            "rewound_between is any_user, which isolation strict does not allow; use same_user",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(environment: dict[str, str], message: str) -> None:

@@ -89,7 +89,7 @@ async def test_a_dataset_that_is_here_needs_no_description() -> None:
 
 
 async def test_a_runner_asks_for_a_description_at_once_and_not_after_a_turn() -> None:
-    engine: Any = type("Nobody", (), {"name": "pandas", "load": Loads()})()
+    engine: Any = type("Nobody", (), {"name": "pandas", "load": Loads(), "rewound": None})()
     executor = Executor(engine, ExecutorSettings(seats=1, queue=0, cache_bytes=100))
     await executor._turns.take("another")
     with pytest.raises(DescriptionNeeded):
