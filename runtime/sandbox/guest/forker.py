@@ -69,13 +69,20 @@ class Forker:
             log.error("forker.threads a library started a thread; ending, so that a new process takes over")
             os._exit(71)
         parent_pid = os.getpid()
+        pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if self._is_counted_keeper(message) else None
         pid = self._fork()
         if pid == 0:
-            self._child(message, fds, parent_pid)
+            self._child(message, fds if pipe is None else [*fds, pipe[1]], parent_pid)
         for fd in fds:
             os.close(fd)
+        if pipe is not None and self._watches is not None:
+            os.close(pipe[1])
+            self._watches.follow(pid, pipe[0])
         pidfd = self._watch(pid, message["child"])
         send_packet(self._control, {"event": "child", "child": message["child"], "pid": pid}, (pidfd,))
+
+    def _is_counted_keeper(self, message: Message) -> bool:
+        return self._watches is not None and message.get("kind") == "keeper"
 
     def _child(self, message: Message, fds: list[int], parent_pid: int) -> NoReturn:
         try:

@@ -2,7 +2,8 @@
 
 The back is the kernel's idle class: whoever else wakes up goes first, at once. Niceness would not do, because the
 kernel counts it for each thread: 63 threads at nice 19 outweigh a run at nice 5. New threads inherit the class. Without
-privilege nobody leaves it again, so a process that went to the back serves no other run.
+privilege nobody leaves it again, so a process that went to the back serves no other run, unless this one may call it
+back.
 """
 
 import logging
@@ -37,6 +38,15 @@ class Precedence:
         if self._is_permitted and (self.is_at_the_back or self._uses_much()):
             self.is_at_the_back = True
             self._send_threads()
+
+    def come_back(self) -> bool:
+        """Undo it for the first thread, the only one that a process which serves another run will have. Return whether
+        that was possible: it needs privilege."""
+        if self.is_at_the_back and not self._child.dead:
+            with suppress(PermissionError, ProcessLookupError):
+                os.sched_setscheduler(self._child.pid, os.SCHED_OTHER, os.sched_param(0))
+                self.is_at_the_back = False
+        return not self.is_at_the_back
 
     def _uses_much(self) -> bool:
         return self._gauge.threads > _MANY_THREADS or self._gauge.cpu_s() >= MUCH_CPU_S

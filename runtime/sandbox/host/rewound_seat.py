@@ -10,6 +10,7 @@ from runtime.sandbox.host.children import ForkerClient
 from runtime.sandbox.host.keeper import KeeperClient, open_keeper
 from runtime.sandbox.host.seat import COPY_BYTES, SeatProcess, seat_not_made
 from runtime.sandbox.host.seat_settings import SeatSettings
+from runtime.sandbox.host.watchdog import Watchdog
 from runtime.sandbox.protocol import Message
 from runtime.sandbox.seat_messages import SeatRequest
 from runtime.task import Limits, TaskSpec
@@ -99,6 +100,9 @@ class RewoundSeat(SeatProcess):
 
     def _may_outlive(self, _: TaskSpec) -> bool:
         return True
+
+    def _has_precedence(self, watchdog: Watchdog) -> bool:
+        return watchdog.call_back()  # its threads end when it is rewound
 
     def _outlives(self, failure: RuntimeFailure) -> bool:
         return not isinstance(failure, TaskCrashed)

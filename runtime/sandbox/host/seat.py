@@ -97,8 +97,7 @@ class SeatProcess:
         finally:
             watchdog.stop()
             listening.cancel()
-            # Niceness cannot be taken back.
-            self.reusable = self._may_outlive(spec) and not watchdog.sent_to_the_back and self._is_clean(answer)
+            self.reusable = self._may_outlive(spec) and self._is_clean(answer) and self._has_precedence(watchdog)
             if not self.reusable:
                 child.kill()
         if answer is not None and answer.get("status") == "ok" and not self.reusable:
@@ -149,6 +148,10 @@ class SeatProcess:
     def _may_outlive(self, spec: TaskSpec) -> bool:
         """Return whether the process may serve another run after this one."""
         return spec.owner is not None
+
+    def _has_precedence(self, watchdog: Watchdog) -> bool:
+        """Return whether another run on this process has the precedence of a fresh one."""
+        return not watchdog.sent_to_the_back
 
     def _outlives(self, _: RuntimeFailure) -> bool:
         """Return whether the process may serve another run after this failure: no, its answer only looked clean."""

@@ -71,6 +71,11 @@ class Watchdog:
         """True if the run has used so much CPU time that others go before it."""
         return self._precedence is not None and self._precedence.is_at_the_back
 
+    def call_back(self) -> bool:
+        """Undo that, for a process that may serve another run. Return whether it has its precedence of the beginning.
+        Call it after ``stop``."""
+        return self._precedence is None or self._precedence.come_back()
+
     def stop(self) -> None:
         for timer in self._timers:
             timer.cancel()

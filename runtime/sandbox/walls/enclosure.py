@@ -73,7 +73,9 @@ class Enclosure:
                     prepare_filter(self._complete(one))
                     for one in (policy.REWINDING_HOLDER, policy.COUNTING_REWINDING_HOLDER)
                 )
-                self._rewound_seat = prepare_filter(self._complete(policy.REWOUND_SEAT))
+                self._rewound_seat, self._counted_rewound_seat = (
+                    prepare_filter(self._complete(one)) for one in (policy.REWOUND_SEAT, policy.COUNTED_REWOUND_SEAT)
+                )
                 self._keeper = prepare_filter(policy.KEEPER)
         self.watches: Watches | None = None
         """Set in a holder that counts the watches of its seats."""
@@ -102,7 +104,7 @@ class Enclosure:
 
     def rewound_seat_calls(self) -> None:
         """Put up its filter, which forbids what it needs to have its writes noted."""
-        self._rewound_seat.put_up()
+        (self._rewound_seat if self.watches is None else self._counted_rewound_seat).put_up()
 
     def keeper(self) -> None:
         """Put the last wall up around a keeper, which has forked its seat and wears its holder's walls."""

@@ -18,6 +18,10 @@ REQUIRED: Final[dict[Isolation, tuple[str, ...]]] = {
     "off": (),
 }
 
+REWINDING_NEEDS: Final = ("seccomp", "landlock")
+"""Without a filter nothing bounds what a run may leave in the kernel. Without Landlock a run may write to its own files
+in ``/proc``, such as its memory past all protection."""
+
 
 class WallMissing(RuntimeError):
     """The machine lacks a wall that the setting ``isolation`` requires."""
@@ -47,13 +51,15 @@ def choose_walls(isolation: Isolation, found: Mapping[str, Found], *, is_root: b
 
 def why_not_rewound(walls: Walls, found: Mapping[str, Found]) -> str:
     """Return why seats cannot be rewound behind these walls; an empty text if they can."""
-    if not walls.seccomp:  # nothing would bound what a run may leave in the kernel
+    if not walls.seccomp:
         return "runs have no filter of system calls here"
+    if not walls.landlock:
+        return "runs have no Landlock here"
     return "" if found["rewind"].works else found["rewind"].detail
 
 
 def _rewind_mode(found: Mapping[str, Found]) -> RewindMode:
-    if not found["seccomp"].works or not found["rewind"].works:
+    if not all(found[name].works for name in (*REWINDING_NEEDS, "rewind")):
         return ""
     return SEALED if found["rewind"].version == SEALED_VERSION else TRACKED
 

@@ -208,6 +208,7 @@ _REWOUND: Final[Policy] = {
 
 REWOUND_SEAT: Final[Policy] = {**SEAT, **_REWOUND}
 """A seat that serves many runs. It may do nothing that its keeper can neither see nor undo."""
+COUNTED_REWOUND_SEAT: Final[Policy] = {**COUNTED_SEAT, **_REWOUND}
 
 UFFDIO_API, UFFDIO_REGISTER, PAGEMAP_SCAN = 0xC018AA3F, 0xC020AA00, 0xC0606610
 """The ioctls by which a process has its writes noted, and by which its keeper asks for them."""

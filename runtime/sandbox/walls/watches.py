@@ -3,6 +3,9 @@
 A watch is memory of the kernel that no limit counts, and the machine has so many for each user. A filter cannot count
 calls either. So the holder puts up a filter that asks it about each such call (seccomp's user notification), which its
 seats inherit. It counts for each seat, and lets a call through or refuses it.
+
+A seat that is rewound after each run is the child of a keeper, and has none of its objects left then. Its keeper tells
+the holder on a pipe that the count begins anew. The holder reads that when it is asked next.
 """
 
 import ctypes
@@ -27,6 +30,9 @@ MOST_CALLS: Final = 64
 MOST_QUESTIONS: Final = 4096
 """A seat that asks more often is killed, because answers take the holder's time."""
 
+_PID: Final = struct.Struct("=I")
+_TOLD_BYTES: Final = 64 * 1024
+
 _SET_MODE_FILTER, _NEW_LISTENER = 1, 8
 _CONTINUE: Final = 1
 _QUESTION: Final = struct.Struct("=QII64x")  # id, thread, flags, the call
@@ -39,6 +45,7 @@ class Watches:
     def __init__(self, listener: int) -> None:
         self.listener = listener
         self._asked: dict[int, int] = {}  # by the seat's pid
+        self._keepers: dict[int, tuple[int, int]] = {}  # by the keeper's pid: its pipe, and the pid of its seat
         architecture = require_architecture()
         self._tgkill = number_of("tgkill", architecture)
 
@@ -60,14 +67,14 @@ class Watches:
         return cls(listener)
 
     def answer(self, seats: Collection[int]) -> None:
-        """Answer one question. ``seats``: pids of the seats that live."""
+        """Answer one question. ``seats``: pids of the seats that live, and of keepers."""
         buffer = bytearray(_QUESTION.size)
         try:
             fcntl.ioctl(self.listener, policy.RECEIVE_QUESTION, buffer)
         except OSError:
             return  # the thread that asked is dead
         question, thread, _ = _QUESTION.unpack(buffer)
-        seat = next((pid for pid in seats if self._is_of(thread, pid)), None)
+        seat = next((pid for pid in (*seats, *self._kept_seats()) if self._is_of(thread, pid)), None)
         asked = 0 if seat is None else self._asked.get(seat, 0) + 1
         if seat is not None:
             self._asked[seat] = asked
@@ -79,9 +86,28 @@ class Watches:
         with suppress(OSError):  # it died meanwhile
             fcntl.ioctl(self.listener, policy.SEND_ANSWER, bytearray(answer))
 
-    def forget(self, seat: int) -> None:
-        """Forget a seat that has ended."""
-        self._asked.pop(seat, None)
+    def follow(self, keeper: int, telling: int) -> None:
+        """Count for the seat of this keeper, which tells by ``telling`` (``tell``), a pipe that does not block. This
+        takes the descriptor over."""
+        self._keepers[keeper] = telling, 0
+
+    def forget(self, child: int) -> None:
+        """Forget a seat, or a keeper with its seat, that has ended."""
+        self._asked.pop(child, None)
+        if child in self._keepers:
+            telling, seat = self._keepers.pop(child)
+            os.close(telling)
+            self._asked.pop(seat, None)
+
+    def _kept_seats(self) -> list[int]:
+        """Return the seats of keepers. The count of one that was rewound meanwhile begins anew."""
+        for keeper, (telling, _) in self._keepers.items():
+            with suppress(BlockingIOError):
+                if told := os.read(telling, _TOLD_BYTES):
+                    (seat,) = _PID.unpack(told[-_PID.size :])
+                    self._keepers[keeper] = telling, seat
+                    self._asked.pop(seat, None)
+        return [seat for _, seat in self._keepers.values() if seat]
 
     def _is_of(self, thread: int, pid: int) -> bool:
         if thread == pid:
@@ -91,3 +117,9 @@ class Watches:
         except OSError:
             return False
         return True
+
+
+def tell(pipe: int, seat: int) -> None:
+    """Tell the holder, as its seat's keeper, that the seat has no watches."""
+    with suppress(BlockingIOError):  # the holder was not asked for long: the last word will do
+        os.write(pipe, _PID.pack(seat))

@@ -29,15 +29,16 @@ from runtime.sandbox.guest.rewind.checking import Check
 from runtime.sandbox.guest.rewind.orders import Orders
 from runtime.sandbox.guest.rewind.rewinder import Rewinder, Rewound
 from runtime.sandbox.protocol import Message, recv_packet, send_frame, send_packet
-from runtime.sandbox.walls import identity
+from runtime.sandbox.walls import identity, watches
 from runtime.sandbox.walls.enclosure import Enclosure
 from runtime.sandbox.walls.rewind import SEALED
+from runtime.sandbox.walls.rewinding.pages import pages_of
 from runtime.sandbox.walls.rewinding.trace import Tracee
 from runtime.sandbox.walls.rewinding.unfit import Unfit
 
 log = logging.getLogger("graphside.sandbox")
 
-CONTROL_FD: Final = 3
+CONTROL_FD, TELLING_FD = 3, 4
 NICENESS: Final = 7
 """A rewind goes on after the answer, so it gives way to runs, but not to everything: a seat that is not ready in time
 costs a fork."""
@@ -61,9 +62,10 @@ def main(
     uid: int | None,
     threads: int,
 ) -> NoReturn:
-    """Be a keeper. ``fds`` become 0 (nothing), 1 and 2 (the holder's log), 3 (control). ``uid``: the seat's user.
+    """Be a keeper. ``fds`` become 0 (nothing), 1 and 2 (the holder's log), 3 (control), and 4 (``watches.tell``) if the
+    holder counts watches.
 
-    ``threads``: the most of a run.
+    ``uid``: the seat's user. ``threads``: the most of a run.
     """
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
@@ -72,11 +74,11 @@ def main(
         confine.limit(resource.RLIMIT_NPROC, threads + OTHER_PROCESSES)
         identity.become(uid)
         confine.die_with_parent(parent_pid)
-    confine.adopt_orphans()  # the witness, if the seat ends first
     received = recv_packet(control)
     if received is None:
         os._exit(0)
-    Keeper(control, enclosure, *received, plottable).serve()
+    telling = TELLING_FD if len(fds) > TELLING_FD else None
+    Keeper(control, telling, enclosure, *received, plottable).serve()
 
 
 class Keeper:
@@ -85,6 +87,7 @@ class Keeper:
     def __init__(
         self,
         control: socket.socket,
+        telling: int | None,
         enclosure: Enclosure,
         order: Message,
         fds: list[int],
@@ -95,6 +98,7 @@ class Keeper:
         ``fds``: the seat's, which this process closes.
         """
         self._control = control
+        self._telling = telling
         self._number = order["child"]
         sealed = enclosure.walls.rewind == SEALED
         gate, self._gate = os.pipe()
@@ -144,9 +148,10 @@ class Keeper:
         self._witness = self._seat.forked_child()
         self._await(rewound_seat.AT_GATE)
         self._rewinder = Rewinder(self._seat, self._witness, sealed=self._sealed)
-        self._rewinder.take_baseline(rewound_seat.GATE_FD)
+        anonymous = self._rewinder.take_baseline(rewound_seat.GATE_FD)
         if self._is_checked:
-            self._check = Check(self._seat.pid)
+            self._check = Check(self._seat.pid, pages_of(anonymous))
+        self._say_it_has_no_watches()
         self._seat.go_on()
         self._order(_BARE_ORDERS)
 
@@ -170,11 +175,13 @@ class Keeper:
         assert self._rewinder is not None
         for _ in range(MOST_ROUNDS):
             self._seat.stop()
+            self._rewinder.end_threads()
             self._drop_confirmed()
             orders, done = self._rewinder.rewind()
             if self._check is not None:
                 self._check.compare()
             self._rewinder.learn_again_if_due()
+            self._say_it_has_no_watches()
             self._seat.go_on()
             self._order(orders)
             if not (orders.unmap or orders.heap or orders.signals):
@@ -197,6 +204,10 @@ class Keeper:
             while os.read(self._confirmed, _CHUNK):
                 pass
         os.set_blocking(self._confirmed, True)
+
+    def _say_it_has_no_watches(self) -> None:
+        if self._telling is not None:
+            watches.tell(self._telling, self._seat.pid)
 
     def _say_unfit(self, reason: str) -> None:
         with suppress(OSError):

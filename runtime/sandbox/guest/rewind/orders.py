@@ -18,6 +18,7 @@ from runtime.sandbox.walls.syscalls import number_of, require_architecture
 
 UMASK: Final = 0o022
 _RESULT_FD: Final = 3
+_HANDLED: Final = signal.SIGUSR1
 _TIMERS: Final = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _PR_SET_NAME: Final = 15
 _SS_DISABLE: Final = 2
@@ -25,6 +26,9 @@ _ACTION_BYTES: Final = 32
 _SIGNAL_SET_BYTES: Final = 8
 _HANDLER: Final = struct.Struct("=Q")
 _IGNORE: Final = 1
+_ALL_SIGNALS: Final = ctypes.c_uint64(2**64 - 1)
+_NO_SIGNALS: Final = ctypes.c_uint64(0)
+_AT_ONCE: Final = (ctypes.c_long * 2)(0, 0)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
@@ -36,14 +40,20 @@ class _Stack(ctypes.Structure):
 
 
 _NO_STACK: Final = _Stack(None, _SS_DISABLE, 0)
-_BRK, _SIGACTION = (number_of(name, require_architecture()) or 0 for name in ("brk", "rt_sigaction"))
+_libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+_libc.signal.restype = ctypes.c_void_p
+_NOTHING: Final = ctypes.cast(_libc.abs, ctypes.c_void_p)
+_BRK, _SIGACTION, _SIGPROCMASK, _SIGTIMEDWAIT = (
+    number_of(name, require_architecture()) or 0
+    for name in ("brk", "rt_sigaction", "rt_sigprocmask", "rt_sigtimedwait")
+)
 
 
 @dataclass(slots=True)
 class Orders:
     """What differs from one run to the next; everything else is put right always.
 
-    ``unmap``: spans (start, length). ``heap``: the heap has another size. ``signals``: those that are handled
+    ``unmap``: spans (start, length). ``heap``: the heap has other pages. ``signals``: those that are handled
     otherwise. ``name``: the process's name, if it was changed. ``limits``: soft limits by number, with the hard ones.
     """
 
@@ -72,8 +82,7 @@ class Scrubber:
     def scrub(self, orders: Message) -> None:
         for start, length in orders["unmap"]:
             _libc.munmap(start, length)
-        if orders["heap"]:
-            kernel.syscall(_BRK, ctypes.c_void_p(self._heap_end))
+        kernel.syscall(_BRK, ctypes.c_void_p(self._heap_end))  # always: only whole pages of it show from outside
         for number in (*self._handled, *orders["signals"]):
             _sigaction(number, ctypes.addressof(self._actions[number]), 0)
         if orders["name"] is not None:
@@ -82,11 +91,32 @@ class Scrubber:
             resource.setrlimit(which, (soft, hard))
         for timer in _TIMERS:
             signal.setitimer(timer, 0)
+        self._take_signals()
         _libc.sigaltstack(ctypes.addressof(_NO_STACK), None)
         os.umask(UMASK)
         os.chdir(self._directory)
         os.lseek(_RESULT_FD, 0, os.SEEK_SET)
         surroundings.reseed()
+
+    def _take_signals(self) -> None:
+        """Drop signals that wait, which all do so far (``block_signals``), and let others arrive from here on."""
+        while _libc.syscall(_SIGTIMEDWAIT, ctypes.byref(_ALL_SIGNALS), None, _AT_ONCE, _SIGNAL_SET_BYTES) > 0:
+            pass
+        # The kernel forgets which call it might have to restart when it returns from the handling of a signal.
+        _libc.signal(_HANDLED, _NOTHING)
+        os.kill(os.getpid(), _HANDLED)
+        _change_mask(signal.SIG_SETMASK, _NO_SIGNALS)
+        _sigaction(_HANDLED, ctypes.addressof(self._actions[_HANDLED]), 0)
+
+
+def block_signals() -> None:
+    """Have signals wait, so that none disturbs a seat before it is put right."""
+    _change_mask(signal.SIG_SETMASK, _ALL_SIGNALS)
+
+
+def _change_mask(how: int, signals: ctypes.c_uint64) -> None:
+    size = ctypes.c_size_t(_SIGNAL_SET_BYTES)
+    kernel.syscall(_SIGPROCMASK, how, ctypes.byref(signals), None, size)
 
 
 def _action(number: int) -> "ctypes.Array[ctypes.c_char]":

@@ -16,7 +16,15 @@ from runtime.sandbox.guest.rewind.orders import Orders
 from runtime.sandbox.guest.rewind.rewound_seat import is_large
 from runtime.sandbox.guest.rewind.state import KernelState
 from runtime.sandbox.process_ids import proc_directory
-from runtime.sandbox.walls.rewinding.mappings import KERNELS_OWN, Mapping, MappingList, changes, parse
+from runtime.sandbox.walls.rewinding.mappings import (
+    MAY_BE_WRITTEN,
+    SEALED,
+    UNSEALABLE,
+    Mapping,
+    MappingList,
+    changes,
+    parse,
+)
 from runtime.sandbox.walls.rewinding.pages import Addresses, Memory, Originals, PageTable, Spans, among, pages_of
 from runtime.sandbox.walls.rewinding.trace import Registers, Tracee
 from runtime.sandbox.walls.rewinding.unfit import Unfit
@@ -24,8 +32,9 @@ from runtime.sandbox.walls.rewinding.unfit import Unfit
 MOST_HOT_PAGES: Final = 16 * 1024
 """Pages that are written back at most (64 MiB). A seat that wrote more is given up."""
 
-LEARN_AGAIN_AFTER: Final = 256
-"""Rewinds after which the hot pages are learned again, so that one large run does not cost all later ones."""
+LEARN_AGAIN_AFTER: Final = 64 * 1024
+"""Pages that are written back, by all rewinds together, until it is learned again which are hot. So a large run does
+not cost all later ones: the more pages it has made hot, the sooner they are forgotten."""
 
 _BASELINE_TRIES: Final = 1000
 _BASELINE_PAUSE_S: Final = 0.001
@@ -42,14 +51,14 @@ class Rewound:
 
 
 class Rewinder:
-    """The baseline of one seat. ``take_baseline`` leaves the seat stopped; so does each method but ``let_go``."""
+    """The baseline of one seat. ``take_baseline`` leaves the seat stopped; so does each other method."""
 
     def __init__(self, seat: Tracee, witness: Tracee, *, sealed: bool) -> None:
         """``sealed``: no mapping of the seat can be changed."""
         proc = proc_directory(seat.pid)
         self._seat = seat
         self._sealed = sealed
-        self._large: list[tuple[int, int]] = []
+        self._large: list[tuple[int, int]] = []  # spans that are not tracked
         self._state = KernelState(proc, seat)
         self._table = PageTable(proc)
         self._memory = Memory(proc)
@@ -64,10 +73,11 @@ class Rewinder:
         self._writable: Spans = np.empty((0, 2), np.uint64)
         self._hot = Originals()
         self._seen = b""
-        self._since_learned = 0
+        self._written_back = 0
 
-    def take_baseline(self, gate: int) -> None:
-        """Remember everything, as soon as the seat waits in a read of descriptor ``gate``."""
+    def take_baseline(self, gate: int) -> Spans:
+        """Remember everything, as soon as the seat waits in a read of descriptor ``gate``. Return which pages have
+        content of its own."""
         for _ in range(_BASELINE_TRIES):
             self._seat.stop()
             self._registers.read(self._seat.pid)
@@ -82,12 +92,19 @@ class Rewinder:
         self._page_count = self._mappings.page_count()
         mappings = [parse(line) for line in self._lines]
         self._writable = np.array([(one.start, one.end) for one in mappings if one.is_writable], np.uint64)
-        self._large = [(one.start, one.end) for one in mappings if is_large(one)]
-        self._first_pages = self._table.unshared(self._table.anonymous().copy())
+        self._large = [(one.start, one.end) for one in mappings if self._sealed and is_large(one)]
+        anonymous = self._table.anonymous().copy()
+        self._first_pages = self._table.unshared(anonymous)
         self._first_content = self._memory.read(self._first_pages)
         self._state.remember()
         self._require_tracked(mappings)
         self._table.written(protect=True)
+        return anonymous
+
+    def end_threads(self) -> None:
+        """End all threads of the stopped seat but its first."""
+        if self._state.other_threads():
+            self._seat.end_threads(self._state.other_threads, self._registers["rip"])
 
     def rewind(self) -> tuple[Orders, Rewound]:
         """Write everything back into the stopped seat. Return what it has to undo itself once it goes on."""
@@ -100,21 +117,24 @@ class Rewinder:
     def learn_again_if_due(self) -> None:
         """Forget which pages are hot, if that is due. Call it only while the stopped seat is as at the baseline: what
         is protected later does not show what the seat has written since."""
-        self._since_learned += 1
-        if self._since_learned >= LEARN_AGAIN_AFTER:
+        self._written_back += len(self._hot.pages)
+        if self._written_back >= LEARN_AGAIN_AFTER:
             self._table.written(protect=True)
-            self._hot, self._seen, self._since_learned = Originals(), b"", 0
+            self._hot, self._seen, self._written_back = Originals(), b"", 0
 
     def _require_tracked(self, mappings: list[Mapping]) -> None:
         """Raise ``Unfit`` if a run could change a page of the baseline without notice."""
         tracked = self._table.tracked()
         self._tracked = tracked.tobytes()
-        for one in mappings:
-            must_be = (one.is_writable or not self._sealed) and not is_large(one) and one.name not in KERNELS_OWN
-            if must_be and not among(pages_of(np.array([(one.start, one.end)], np.uint64)), tracked).all():
+        for one, of_one in zip(mappings, self._mappings.flags(), strict=True):
+            can_be_written = one.is_writable if self._sealed else MAY_BE_WRITTEN in of_one
+            if one.is_shared and can_be_written:
+                raise Unfit("mappings", f"{one.name!r} is shared")
+            if self._sealed and SEALED not in of_one and one.name != UNSEALABLE:
+                raise Unfit("mappings", f"{one.name!r} is not sealed")
+            pages = pages_of(np.array([(one.start, one.end)], np.uint64))
+            if can_be_written and (one.start, one.end) not in self._large and not among(pages, tracked).all():
                 raise Unfit("mappings", f"{one.name!r} is not tracked")
-        if self._sealed and not all(b" sl" in flags for flags in self._mappings.flags()):
-            raise Unfit("mappings", "one is not sealed")
 
     def _compare_mappings(self, orders: Orders) -> None:
         if self._sealed and self._mappings.page_count() == self._page_count:
@@ -128,7 +148,7 @@ class Rewinder:
 
     def _write_back(self) -> int:
         """Write every page back that was written since the baseline. Return how many are new among them."""
-        written, found = self._table.written(), 0
+        written, found = self._table.written() if self._sealed else self._table.written_privately(), 0
         if self._large or written.tobytes() != self._seen:
             self._seen = written.tobytes()
             pages = pages_of(written)

@@ -5,6 +5,7 @@ orders; 6, on which it confirms; and 7, by which the kernel notes its writes. A 
 keeper writes to the gate only when all of the seat is restored, and first drops what was confirmed before.
 """
 
+import ctypes
 import os
 import resource
 import signal
@@ -12,14 +13,14 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from runtime.sandbox.guest import confine, seat, surroundings
-from runtime.sandbox.guest.fork_without_hooks import fork_without_hooks
-from runtime.sandbox.guest.rewind.orders import Scrubber
+from runtime.sandbox.guest.rewind.orders import Scrubber, block_signals
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
 from runtime.sandbox.seat_messages import SeatRequest
-from runtime.sandbox.walls import namespaces
+from runtime.sandbox.walls import kernel, namespaces
 from runtime.sandbox.walls.enclosure import Enclosure
 from runtime.sandbox.walls.rewinding import tracking
 from runtime.sandbox.walls.rewinding.mappings import Mapping, own_mappings
+from runtime.sandbox.walls.syscalls import number_of, require_architecture
 
 GATE_FD, CONFIRM_FD = 5, 6
 HERE, AT_GATE, SCRUBBED = b"h", b"g", b"s"
@@ -33,6 +34,8 @@ _STACK: Final = b"[stack]"
 _STACK_MARGIN_BYTES: Final = 64 * 1024
 _STACK_BYTES: Final = 8 * 1024 * 1024  # what the stack grows by before the first run
 _TRACKING_TRIES: Final = 4
+_CLONE: Final = number_of("clone", require_architecture()) or 0
+_CHILD_OF_PARENT: Final = 0x8000
 _WARM_UP_RUNS: Final = 8
 _SECOND_THREAD: Final = 2
 
@@ -71,14 +74,15 @@ def be_rewound_seat(
     confine.limit_memory(space.mapped_bytes() + _STACK_BYTES, order["memory_bytes"])
     space.close()
     scrubber = Scrubber()
-    _make_witness()
     _track(sealed=order["sealed"])
     # From here on, memory that is asked for may lie where no write is noted. The keeper refuses such a seat.
+    _make_witness()
     enclosure.rewound_seat_calls()
     _serve(scrubber, plottable)
 
 
 def _serve(scrubber: Scrubber, plottable: Callable[[], Any]) -> NoReturn:
+    block_signals()
     os.write(CONFIRM_FD, AT_GATE)
     # The baseline is taken in the first read of this call. Whatever a task does, each run begins here.
     orders = recv_frame(GATE_FD)
@@ -103,10 +107,13 @@ def _warm_up(plottable: Callable[[], Any]) -> None:
 
 
 def _make_witness() -> None:
-    """Fork a process that keeps the memory as it is now. It is stopped at its birth, and never runs."""
+    """Fork a process that keeps the memory as it is now. It is stopped at its birth, and never runs.
+
+    It is the keeper's child, so that a task finds no child of its own.
+    """
     os.write(CONFIRM_FD, HERE)
     os.read(GATE_FD, 1)  # the keeper traces this process by now
-    if fork_without_hooks() == 0:
+    if kernel.syscall(_CLONE, _CHILD_OF_PARENT | signal.SIGCHLD, *[ctypes.c_void_p(0)] * 4) == 0:
         os._exit(0)
 
 
@@ -116,15 +123,17 @@ def _track(*, sealed: bool) -> None:
     tracker = tracking.open_tracker()
     for _ in range(_TRACKING_TRIES):
         mappings = own_mappings()
-        tracking.track(tracker, [one for one in mappings if (one.is_writable or not sealed) and not is_large(one)])
+        tracking.track(tracker, [one for one in mappings if not sealed or (one.is_writable and not is_large(one))])
         if mappings == own_mappings():  # to list them takes memory too
             break
     if sealed:
-        tracking.seal(mappings)
+        return tracking.seal(mappings)
+    # The stack is the one mapping that grows by itself. It shall not where a task has unmapped a part of it.
+    confine.limit(resource.RLIMIT_STACK, _STACK_MARGIN_BYTES)
 
 
 def is_large(mapping: Mapping) -> bool:
-    """Return whether a mapping is looked through for written pages instead of being tracked."""
+    """Return whether a sealed mapping is looked through for written pages instead of being tracked."""
     return mapping.has_file and mapping.end - mapping.start >= LARGE_BYTES
 
 

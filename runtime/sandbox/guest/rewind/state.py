@@ -64,6 +64,8 @@ _STATUS: Final = re.compile(
 """Lines of ``status``, without those that change by themselves or because the process is being traced. Threads are
 looked at first."""
 
+_LINKS_OF_A_DIRECTORY: Final = 2
+_NUMBERS: Final = re.compile(rb"^NSpid:(.*)$", re.MULTILINE)
 _ONE_THREAD: Final = b"\nThreads:\t1\n"
 _FIRST_HAS_ENDED: Final = b"\nState:\tZ"
 
@@ -126,12 +128,12 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("size of the heap", _UNDONE, "set to the baseline's by the restored seat"),
     Row("advice on mappings", _IMPOSSIBLE, "the filter pretends or refuses it", calls=("madvise",)),
     Row("names of mappings", _IMPOSSIBLE, "the filter refuses PR_SET_VMA", calls=("prctl",)),
-    Row("threads", _SEEN, "one is expected", ("status:Threads",), reason="threads"),
+    Row("threads", _UNDONE, "all but the first are made to end", reason="threads"),
     Row("processes", _IMPOSSIBLE, "no clone but of threads", calls=("fork", "vfork", "clone3")),
     Row("handled signals", _UNDONE, "set by the restored seat", ("status:SigCgt",), _signals),
     Row("ignored signals", _UNDONE, "set by the restored seat", ("status:SigIgn",), _signals),
     Row("blocked signals", _UNDONE, "set with the registers", ("status:SigBlk",), _always),
-    Row("waiting signals", _SEEN, "none is expected", ("status:SigPnd", "status:ShdPnd"), reason="signals"),
+    Row("waiting signals", _UNDONE, "taken by the restored seat", ("status:SigPnd", "status:ShdPnd"), _always),
     Row("signal stack", _UNDONE, "taken away by the restored seat"),
     Row("interval timers", _UNDONE, "stopped by the restored seat"),
     Row("POSIX timers", _IMPOSSIBLE, "not in the filter", calls=("timer_create", "timerfd_create")),
@@ -186,7 +188,9 @@ class KernelState:
         self._status, self._stat, self._limits = (
             os.open(f"{proc}/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("status", "stat", "limits")
         )
-        self._directory = os.open(f"{proc}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._directory, self._threads = (
+            os.open(f"{proc}/{name}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for name in ("fd", "task")
+        )
         self._details: dict[str, int] = {}
         self._baseline: _Snapshot | None = None
 
@@ -197,6 +201,23 @@ class KernelState:
             for number in sorted(os.listdir(self._directory))
         }
         self._baseline = self._take()
+
+    def other_threads(self) -> list[int]:
+        """Return the numbers of all threads but the first."""
+        if os.fstat(self._threads).st_nlink - _LINKS_OF_A_DIRECTORY == 1:
+            return []
+        first = os.path.basename(self._proc)
+        numbers = (self._number_of(name) for name in os.listdir(self._threads) if name != first)
+        return [number for number in numbers if number is not None]
+
+    def _number_of(self, name: str) -> int | None:
+        """Return the number of a thread by its name in ``/proc``, which may show those of another namespace; None if it
+        has ended."""
+        try:
+            with open(f"{self._proc}/task/{name}/status", "rb") as file:
+                return int(_NUMBERS.findall(file.read())[0].split()[-1])
+        except (OSError, IndexError):
+            return None
 
     def compare(self) -> Orders:
         """Return orders that undo what differs from the baseline. Raise ``Unfit`` if something cannot be undone."""

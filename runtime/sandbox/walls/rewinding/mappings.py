@@ -14,8 +14,8 @@ _NO_FILE: Final = b"0"
 UNSEALABLE: Final = b"[vsyscall]"
 """A page of the kernel's own that is no mapping."""
 
-KERNELS_OWN: Final = (UNSEALABLE, b"[vdso]", b"[vvar]", b"[vvar_vclock]")
-"""Mappings of the kernel's own, which no process writes."""
+SEALED, MAY_BE_WRITTEN = b" sl", b" mw"
+"""Flags of mappings: ``mseal`` has fixed it; it is writable, or its process can make it so."""
 
 MOST_ADDED: Final = 1000
 """Spans that a seat can be told to unmap."""
@@ -37,6 +37,10 @@ class Mapping:
     def is_writable(self) -> bool:
         """Return whether it is private and can be written."""
         return self.permissions[:2] == b"rw" and self.permissions[3:] == b"p"
+
+    @property
+    def is_shared(self) -> bool:
+        return self.permissions[3:] == b"s"
 
     @property
     def has_file(self) -> bool:
@@ -83,12 +87,9 @@ class MappingList:
         return b"".join(parts).splitlines()
 
     def flags(self) -> list[bytes]:
-        """Return the kernel's flags of each mapping but ``UNSEALABLE``, two letters each: ``sl`` for sealed ones. This
-        looks at every page, so it is slow."""
+        """Return the kernel's flags of each mapping, two letters each. This looks at every page, so it is slow."""
         with open(f"{self._proc}/smaps", "rb") as file:
-            text = file.read()
-        *blocks, last = re.findall(rb"^VmFlags:( .*)$", text, re.MULTILINE)
-        return blocks if UNSEALABLE in text else [*blocks, last]
+            return re.findall(rb"^VmFlags:( .*)$", file.read(), re.MULTILINE)
 
     def page_count(self) -> bytes:
         """Return the size of the address space, as text: much cheaper than ``lines``."""

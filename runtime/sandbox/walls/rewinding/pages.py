@@ -64,6 +64,10 @@ class PageTable:
         next call. ``protect``: begin anew, so that each of them is noted again at its next write."""
         return self._ask(flags=_PROTECT if protect else 0, mask=_TRACKED | _WRITTEN, returned=_WRITTEN)
 
+    def written_privately(self) -> Spans:
+        """Return the same, but without pages of files, which also show when they were only read. This takes longer."""
+        return self._ask(inverted=_OF_FILE, mask=_TRACKED | _WRITTEN | _OF_FILE, returned=_WRITTEN)
+
     def tracked(self) -> Spans:
         """Return spans of pages whose writes the kernel notes."""
         return self._ask(mask=_TRACKED, returned=_TRACKED)
@@ -139,15 +143,19 @@ class Memory:
     def read(self, pages: Addresses) -> npt.NDArray[np.uint8]:
         """Return the content of pages, a row each."""
         content = np.empty((len(pages), PAGE), np.uint8)
+        self.read_into(content, pages)
+        return content
+
+    def read_into(self, content: npt.NDArray[np.uint8], pages: Addresses) -> None:
+        """Read pages into the rows of ``content``."""
         if not len(pages):
-            return content
+            return
         view, at = memoryview(content).cast("B"), 0  # type: ignore[arg-type]
         for start, length in _stretches(pages):
             got = os.preadv(self._fd, [view[at : at + length]], start)
             if got != length:
                 raise Unfit("pages", f"{got} of {length} bytes could be read")
             at += length
-        return content
 
 
 class Originals:

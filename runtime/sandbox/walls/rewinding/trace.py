@@ -7,6 +7,8 @@ import ctypes
 import os
 import signal
 import struct
+import time
+from collections.abc import Callable
 from typing import Final
 
 from runtime.sandbox.walls import kernel
@@ -34,10 +36,15 @@ _RSEQ_BYTES: Final = 24
 _MOST_SIGNALS: Final = 8
 """Signals on their way to a process that is being stopped. They are dropped."""
 
-_READ: Final = 0  # number of the system call
+MOST_LISTINGS: Final = 8
+"""Times that threads are listed until no new one shows, because those that run may start others."""
+
+_PAUSE_S: Final = 0.0005
+_READ, _EXIT = 0, 60  # numbers of system calls
 _SYSCALL_BYTES: Final = 2
 _INTERRUPTED: Final = 2**64 - 512  # -ERESTARTSYS
 _NO_CALL: Final = 2**64 - 1
+_ALL_SIGNALS: Final = 2**64 - 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -64,14 +71,20 @@ class Registers:
         self._vector = _Vector()
 
     def read(self, pid: int) -> None:
-        self._transfer(_GET_REGISTERS, pid, _GENERAL, self._general, len(self._general))
-        self._transfer(_GET_REGISTERS, pid, _EXTENDED, self._extended, _EXTENDED_BYTES)
-        self._extended_bytes = self._vector.length
+        """Read them. Raises ``Unfit`` if the thread is in 32-bit mode, and so has others."""
+        if self._transfer(_GET_REGISTERS, pid, _GENERAL, self._general, len(self._general)) != len(self._general):
+            raise Unfit("registers")
+        self._extended_bytes = self._transfer(_GET_REGISTERS, pid, _EXTENDED, self._extended, _EXTENDED_BYTES)
         _ptrace(_GET_MASK, pid, _MASK_BYTES, ctypes.addressof(self._mask))
 
     def write(self, pid: int) -> None:
-        self._transfer(_SET_REGISTERS, pid, _GENERAL, self._general, len(self._general))
-        self._transfer(_SET_REGISTERS, pid, _EXTENDED, self._extended, self._extended_bytes)
+        """Set them. Raises ``Unfit`` if that was not possible, because a task has put the thread into 32-bit mode."""
+        for kind, buffer, length in (
+            (_GENERAL, self._general, len(self._general)),
+            (_EXTENDED, self._extended, self._extended_bytes),
+        ):
+            if self._transfer(_SET_REGISTERS, pid, kind, buffer, length) != length:
+                raise Unfit("registers")
         _ptrace(_SET_MASK, pid, _MASK_BYTES, ctypes.addressof(self._mask))
 
     def waits_in_read_of(self, fd: int) -> bool:
@@ -84,6 +97,11 @@ class Registers:
         self["rip"] -= _SYSCALL_BYTES
         self["orig_rax"] = _NO_CALL
 
+    def exit_at(self, address: int) -> None:
+        """Have the thread end itself, by the system call at ``address``, without handling a signal before."""
+        self["rip"], self["rax"], self["rdi"], self["orig_rax"] = address, _EXIT, 0, _NO_CALL
+        self._mask.value = _ALL_SIGNALS
+
     def __getitem__(self, name: str) -> int:
         value: int = _WORD.unpack_from(self._general, _WORD.size * _ORDER.index(name))[0]
         return value
@@ -91,9 +109,14 @@ class Registers:
     def __setitem__(self, name: str, value: int) -> None:
         _WORD.pack_into(self._general, _WORD.size * _ORDER.index(name), value)
 
-    def _transfer(self, request: int, pid: int, kind: int, buffer: ctypes.Array[ctypes.c_char], length: int) -> None:
+    def _transfer(self, request: int, pid: int, kind: int, buffer: ctypes.Array[ctypes.c_char], length: int) -> int:
+        """Return how many bytes the kernel read or set: fewer than ``length`` if it has fewer registers."""
         self._vector.base, self._vector.length = ctypes.addressof(buffer), length
-        _ptrace(request, pid, kind, ctypes.addressof(self._vector))
+        try:
+            _ptrace(request, pid, kind, ctypes.addressof(self._vector))
+        except OSError as error:
+            raise Unfit("registers", error.strerror or "") from None
+        return int(self._vector.length)
 
 
 class Tracee:
@@ -147,14 +170,58 @@ class Tracee:
         _ptrace(_DETACH, self.pid)
         self._is_traced = False
 
+    def end_threads(self, others: Callable[[], list[int]], exit_at: int) -> None:
+        """End all threads of the stopped process but this one, its first.
+
+        ``others``: lists them. ``exit_at``: address of an instruction that makes a system call.
+        """
+        stopped: dict[int, Tracee] = {}
+        for _ in range(MOST_LISTINGS):
+            new = [number for number in others() if number not in stopped]
+            if not new:
+                break
+            for number in new:
+                stopped[number] = thread = Tracee(number)
+                thread._stop_thread()
+        else:
+            raise Unfit("threads", "start others without end")
+        for thread in stopped.values():
+            thread._exit(exit_at)
+        for _ in range(MOST_LISTINGS):
+            if not others():
+                return
+            time.sleep(_PAUSE_S)  # one was ending by itself
+        raise Unfit("threads", "are left")
+
     def restartable_sequences(self) -> bytes:
         """Return where the stopped thread has registered its restartable sequences (rseq)."""
         buffer = ctypes.create_string_buffer(_RSEQ_BYTES)
         _ptrace(_GET_RSEQ, self.pid, _RSEQ_BYTES, ctypes.addressof(buffer))
         return buffer.raw
 
+    def _stop_thread(self) -> None:
+        try:
+            self.stop()
+        except Unfit as unfit:
+            if unfit.reason != "ended":
+                raise
+
+    def _exit(self, at: int) -> None:
+        """End this stopped thread."""
+        if not self._is_traced:
+            return  # it ended by itself
+        registers = Registers()
+        registers.read(self.pid)
+        registers.exit_at(at)
+        registers.write(self.pid)
+        _ptrace(_CONT, self.pid)
+        _, status = os.waitpid(self.pid, _WAIT_FOR_ANY)
+        if os.WIFSTOPPED(status):
+            raise Unfit("threads", f"one does not end, status {status:#x}")
+
     def _wait(self) -> int:
         _, status = os.waitpid(self.pid, _WAIT_FOR_ANY)
         if not os.WIFSTOPPED(status):
+            self._is_traced = False
             raise Unfit("ended", f"status {status:#x}")
         return status

@@ -44,7 +44,7 @@ def track(tracker: int, mappings: list[Mapping]) -> list[Mapping]:
     for mapping in mappings:
         register = _Register(mapping.start, mapping.end - mapping.start, _WRITE_PROTECT, 0)
         if _libc.ioctl(tracker, UFFDIO_REGISTER, ctypes.addressof(register)) < 0:
-            if ctypes.get_errno() != errno.EINVAL:
+            if ctypes.get_errno() not in (errno.EINVAL, errno.EPERM):  # EPERM: it can never be written
                 raise kernel.failed()
             untracked.append(mapping)
     return untracked

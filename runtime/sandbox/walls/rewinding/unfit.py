@@ -15,7 +15,8 @@ REASONS: Final = (
     "ended",  # it ended by itself, or was killed
     "stopped",  # it had stopped itself
     "signals",  # signals arrive without end, or wait for delivery
-    "threads",  # threads are left, or only others than the first
+    "threads",  # those that are left cannot be ended, or the first has ended
+    "registers",  # they cannot be set, because the first thread is in another mode
     "descriptors",
     "limits",
     "priority",

@@ -25,6 +25,7 @@ class Rewinding:
         self.source = source
         self.dataset = rig.wait(self._load())
         self.seat: RewoundSeat | None = None
+        self._is_rewound = True
 
     async def _load(self) -> PandasDataset:
         async def no_room() -> bool:
@@ -37,6 +38,7 @@ class Rewinding:
     def make(self, **limits: Any) -> RewoundSeat:
         """Make another seat."""
         self.end()
+        self._is_rewound = True
         dataset = self.dataset
         self.seat = self.rig.wait(
             open_rewound_seat(
@@ -47,13 +49,15 @@ class Rewinding:
 
     def run(self, code: str, **fields: Any) -> RunOutcome:
         """The outcome of a run on the seat, which is not rewound afterwards."""
-        seat = self.seat if self.seat is not None and self.seat.alive else self.make()
+        seat = self.seat if self.seat is not None and self.seat.alive and self._is_rewound else self.make()
+        self._is_rewound = False
         return self.rig.wait(seat.run(spec(code, **fields)))
 
     def rewind(self) -> str | None:
         """Rewind the seat; the reason if it has ended instead. Nothing may differ."""
         assert self.seat is not None
         reason = self.rig.wait(self.seat.rewind())
+        self._is_rewound = reason is None
         if reason is not None:
             self.end()
         else:

@@ -57,6 +57,10 @@ POLLUTIONS: dict[str, Pollution] = {
         "memory", _task("try:\n    x = bytearray(10**7); 1 / 0\nexcept Exception as e:\n    sys.last_value = e", "sys")
     ),
     "raised": Pollution("memory", _task("x = bytearray(10**6); raise ValueError('no')")),
+    "heap moved within a page": Pollution(
+        "size of the heap",
+        _task("_libc.sbrk(ctypes.c_long(-16))", "ctypes"),
+    ),
     "recursion": Pollution(
         "memory",
         _task("sys.setrecursionlimit(6000)\ndef f(n): return f(n + 1) if n < 5000 else 0\nf(0)", "sys"),
@@ -76,14 +80,35 @@ POLLUTIONS: dict[str, Pollution] = {
     "Arrow's memory": Pollution(
         "memory", _task("p = pa.system_memory_pool(); pa.set_memory_pool(p); pa.kept = pa.nulls(9999)", "pyarrow as pa")
     ),
-    "imports": Pollution("added mappings", _task("import sqlite3, ssl, asyncio, scipy.sparse, sklearn.cluster")),
+    "imports": Pollution(
+        "added mappings", _task("import sqlite3, ssl, asyncio, xml.dom.minidom, multiprocessing.pool, pyarrow.dataset")
+    ),
     "an event loop": Pollution(
         "memory", _task("async def f(): await asyncio.sleep(0.01); return 5\nassert asyncio.run(f()) == 5", "asyncio")
     ),
     "memory given back": Pollution("memory", _task("gc.collect(); _libc.malloc_trim(0)", "gc")),
     # Registers.
     "rounding": Pollution("registers", _task("ctypes.CDLL('libm.so.6').fesetround(0x400)", "ctypes")),
-    "halt in a call": Pollution("call in progress", _task("json.dumps = None; os.kill(os.getpid(), 0)", "json, os")),
+    "32-bit mode": Pollution(
+        "registers",
+        _task(
+            "_libc.mmap.restype = ctypes.c_void_p\na = _libc.mmap(None, 4096, 7, 0x62, -1, ctypes.c_long(0))\n"
+            "code = b'\\x6a\\x23\\x68' + struct.pack('<I', a + 64) + b'\\x48\\xcb'  # push 0x23; push; retfq\n"
+            "ctypes.memmove(a, code, len(code)); ctypes.memmove(a + 64, b'\\xeb\\xfe', 2)\n"
+            "signal.pause = ctypes.CFUNCTYPE(None)(a)",
+            "ctypes, signal, struct",
+        ),
+        "registers",
+    ),
+    "halt in a call": Pollution("call in progress", _task("signal.pause = lambda: time.sleep(1000)", "signal, time")),
+    "halt with other signals blocked": Pollution(
+        "blocked signals",
+        _task(
+            "m = ctypes.c_uint64(1 << 9)\n"
+            "signal.pause = lambda: _libc.syscall(130, ctypes.byref(m), ctypes.c_size_t(8))",
+            "ctypes, signal",
+        ),
+    ),
     # Mappings.
     "mapping added": Pollution(
         "added mappings", _task("builtins.m = mmap.mmap(-1, 1 << 20, 34); builtins.m[0] = 1", "builtins, mmap")
@@ -154,8 +179,39 @@ POLLUTIONS: dict[str, Pollution] = {
         ),
     ),
     "thread left": Pollution(
-        "threads", _task("threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()", "threading, time"),
+        "threads", _task("threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()", "threading, time")
+    ),
+    "threads that compute": Pollution(
         "threads",
+        _task(
+            "def f():\n    while True: sys.kept = [0] * 99\n"
+            "[threading.Thread(target=f, daemon=True).start() for _ in range(8)]",
+            "sys, threading",
+        ),
+    ),
+    "threads that start others": Pollution(
+        "threads",
+        _task(
+            "def f(): time.sleep(0.01); threading.Thread(target=f, daemon=True).start()\n"
+            "[threading.Thread(target=f, daemon=True).start() for _ in range(8)]",
+            "threading, time",
+        ),
+    ),
+    "threads that write where it confirms": Pollution(
+        "threads",
+        _task(
+            "def f():\n    while True: os.write(6, b's')\n"
+            "[threading.Thread(target=f, daemon=True).start() for _ in range(2)]",
+            "os, threading",
+        ),
+    ),
+    "pools of threads": Pollution(
+        "threads",
+        _task(
+            "import pyarrow.compute\npa.set_cpu_count(4)\nt = pa.table({'a': list(range(1000)) * 100})\n"
+            "assert t.group_by('a').aggregate([('a', 'count')]).num_rows == 1000",
+            "pyarrow as pa",
+        ),
     ),
     "signals": Pollution(
         "handled signals",
@@ -180,7 +236,14 @@ POLLUTIONS: dict[str, Pollution] = {
             "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2]); os.kill(os.getpid(), signal.SIGUSR2)",
             "os, signal",
         ),
-        "signals",
+    ),
+    "signals waiting for all": Pollution(
+        "waiting signals",
+        _task(
+            "every = signal.valid_signals() - {9, 19}\n"
+            "signal.pthread_sigmask(signal.SIG_BLOCK, every)\n[os.kill(os.getpid(), n) for n in every]",
+            "os, signal",
+        ),
     ),
     "signal stack": Pollution(
         "signal stack",
@@ -210,6 +273,15 @@ POLLUTIONS: dict[str, Pollution] = {
         "descriptors", _task("f = os.eventfd(0) if hasattr(os, 'eventfd') else os.dup(0); os.dup2(f, 7); os.close(f)"),
         "descriptors",
     ),
+    "epoll object used": Pollution(
+        "epoll objects",
+        _task(
+            "e, (r, w) = select.epoll(), os.pipe()\ne.register(w)\nassert e.poll(5)\n"
+            "e.close(); os.close(r); os.close(w)",
+            "os, select",
+        ),
+    ),
+    "epoll object left": Pollution("epoll objects", _task("select.kept = select.epoll()", "select"), "descriptors"),
     "confirmation planted": Pollution("descriptors", _task("os.write(6, b's' * 100)")),
     "result moved": Pollution("position in the result", _task("os.lseek(3, 1000, 0); os.pwrite(3, b'spy', 5000)")),
     "result mapped": Pollution(
@@ -227,7 +299,9 @@ POLLUTIONS: dict[str, Pollution] = {
     "soft limits": Pollution(
         "soft limits",
         _task(
-            "[resource.setrlimit(n, (1000, resource.getrlimit(n)[1])) for n in (resource.RLIMIT_STACK, 4)]", "resource"
+            "for n in (resource.RLIMIT_STACK, resource.RLIMIT_NOFILE):\n"
+            "    resource.setrlimit(n, (50, resource.getrlimit(n)[1]))",
+            "resource",
         ),
     ),
     "hard limits": Pollution(
@@ -280,6 +354,12 @@ def task(g):
     seen["blocked"], seen["waiting"] = map(sorted, (signal.pthread_sigmask(signal.SIG_BLOCK, []), signal.sigpending()))
     seen["timers"] = [signal.getitimer(which) for which in range(3)]
     seen["alarm"] = signal.alarm(0)
+    ctypes.set_errno(0)
+    seen["call to restart"] = [libc.syscall(219), ctypes.get_errno()]
+    try:
+        seen["children"] = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        seen["children"] = None
     seen["recursion"], seen["switch"] = sys.getrecursionlimit(), sys.getswitchinterval()
     seen["hooks"] = [sys.excepthook is sys.__excepthook__, sys.displayhook is sys.__displayhook__]
     seen["traced"] = [sys.gettrace(), sys.getprofile()]

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -32,9 +33,10 @@ def _is_gone(pid: int) -> bool:
     return not os.path.exists(f"/proc/{pid}")
 
 
-def _witness_of(seat: int) -> int:
-    with open(f"/proc/{seat}/task/{seat}/children", encoding="ascii") as file:
-        return int(file.read().split()[0])
+def _witness_of(keeper: int, seat: int) -> int:
+    with open(f"/proc/{keeper}/task/{keeper}/children", encoding="ascii") as file:
+        (witness,) = set(map(int, file.read().split())) - {seat}
+    return witness
 
 
 def test_an_answer_that_the_run_did_not_ask_for_is_not_taken(rewinding: Rewinding) -> None:
@@ -48,7 +50,7 @@ def test_an_answer_that_the_run_did_not_ask_for_is_not_taken(rewinding: Rewindin
 def test_whoever_is_killed_all_end_and_none_is_left(rewinding: Rewinding, which: str) -> None:
     rewinding.make()
     keeper, seat = _pids(rewinding)
-    witness = _witness_of(seat)
+    witness = _witness_of(keeper, seat)
     os.kill({"keeper": keeper, "seat": seat, "witness": witness}[which], signal.SIGKILL)
     if which == "witness":  # the seat can go on as long as no page is needed from it; it ends with the seat
         rewinding.end()
@@ -62,6 +64,19 @@ def test_a_seat_that_stops_itself_ends(rewinding: Rewinding) -> None:
     outcome = rewinding.run(code, timeout_s=1)
     assert outcome.cause == "TaskTimeout"
     assert rewinding.rewind() is not None
+
+
+def test_a_seat_whose_first_thread_has_ended_ends(rewinding: Rewinding) -> None:
+    code = """
+import ctypes, signal, threading, time
+def task(g):
+    threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+    signal.pause = lambda: ctypes.CDLL(None).syscall(60, 0)
+"""
+    rewinding.run(code)
+    _, seat = _pids(rewinding)
+    eventually(lambda: "State:\tZ" in Path(f"/proc/{seat}/status").read_text())
+    assert rewinding.rewind() == "ended"
 
 
 def test_a_crash_is_named_as_ever(rewinding: Rewinding) -> None:

@@ -65,7 +65,6 @@ def test_each_row_of_the_table_has_a_task_or_a_call_that_is_refused() -> None:
 
 
 ELSEWHERE = {
-    "epoll objects": "a descriptor like others",
     "scheduling": "no call of the filter changes it",
     "restartable sequences": "the C library registers them once, and the kernel refuses a second registration",
 }
