@@ -89,17 +89,6 @@ POLLUTIONS: dict[str, Pollution] = {
     "memory given back": Pollution("memory", _task("gc.collect(); _libc.malloc_trim(0)", "gc")),
     # Registers.
     "rounding": Pollution("registers", _task("ctypes.CDLL('libm.so.6').fesetround(0x400)", "ctypes")),
-    "32-bit mode": Pollution(
-        "registers",
-        _task(
-            "_libc.mmap.restype = ctypes.c_void_p\na = _libc.mmap(None, 4096, 7, 0x62, -1, ctypes.c_long(0))\n"
-            "code = b'\\x6a\\x23\\x68' + struct.pack('<I', a + 64) + b'\\x48\\xcb'  # push 0x23; push; retfq\n"
-            "ctypes.memmove(a, code, len(code)); ctypes.memmove(a + 64, b'\\xeb\\xfe', 2)\n"
-            "signal.pause = ctypes.CFUNCTYPE(None)(a)",
-            "ctypes, signal, struct",
-        ),
-        "registers",
-    ),
     "halt in a call": Pollution("call in progress", _task("signal.pause = lambda: time.sleep(1000)", "signal, time")),
     "halt with other signals blocked": Pollution(
         "blocked signals",

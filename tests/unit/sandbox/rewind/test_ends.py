@@ -14,6 +14,18 @@ from tests.waiting import eventually
 
 WHO = "import os\ndef task(g):\n    return os.getpid()"
 
+IN_32_BIT_MODE = """
+import ctypes, signal, struct
+def task(g):
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    at = libc.mmap(None, 4096, 7, 0x62, -1, ctypes.c_long(0))  # executable, below 2 GiB
+    jump = bytes.fromhex('6a2368') + struct.pack('<I', at + 64) + bytes.fromhex('48cb')  # push 0x23; push; retfq
+    ctypes.memmove(at, jump, len(jump))
+    ctypes.memmove(at + 64, bytes.fromhex('ebfe'), 2)  # jmp to itself
+    signal.pause = ctypes.CFUNCTYPE(None)(at)
+"""
+
 ANSWERS_TWICE = """
 import json, os, struct, threading, time
 def task(g):
@@ -27,6 +39,11 @@ def _pids(rewinding: Rewinding) -> tuple[int, int]:
     seat = rewinding.seat or rewinding.make()
     assert seat._child is not None and seat._keeper is not None
     return seat._keeper._keeper.pid, seat._child.pid
+
+
+def _ticks(pid: int) -> int:
+    """Processor time that a process has used."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
 def _is_gone(pid: int) -> bool:
@@ -77,6 +94,15 @@ def task(g):
     _, seat = _pids(rewinding)
     eventually(lambda: "State:\tZ" in Path(f"/proc/{seat}/status").read_text())
     assert rewinding.rewind() == "ended"
+
+
+def test_a_seat_whose_registers_are_not_those_of_the_baseline_ends(rewinding: Rewinding) -> None:
+    """The kernel would take the baseline's for those of 32-bit mode, and let code of the task go on."""
+    rewinding.run(IN_32_BIT_MODE)
+    _, seat = _pids(rewinding)
+    began = _ticks(seat)
+    eventually(lambda: _ticks(seat) > began + 5)  # it runs its loop
+    assert rewinding.rewind() == "registers"
 
 
 def test_a_crash_is_named_as_ever(rewinding: Rewinding) -> None:
