@@ -90,8 +90,10 @@ _STAT: Final = {
 _FIRST_STAT: Final = 3
 _stat_values = itemgetter(*(number - _FIRST_STAT for number in _STAT))
 
+_CPU_TIME_SET: Final = re.compile(rb"^(Max cpu time +)\S+ +", re.MULTILINE)
+"""The soft limit of processor time, which each run sets."""
+
 _LIMIT: Final = re.compile(rb" (unlimited|\d+) +(unlimited|\d+) ")
-_CPU_TIME: Final = 0
 _UNLIMITED: Final = -1
 
 _POSITION: Final = re.compile(rb"pos:\t\d+")
@@ -110,7 +112,7 @@ def _name(orders: Orders, before: bytes, _: bytes) -> None:
 
 def _soft_limits(orders: Orders, before: bytes, now: bytes) -> None:
     pairs = zip(_limits(before), _limits(now), strict=True)
-    orders.limits = [(which, *old) for which, (old, new) in enumerate(pairs) if old != new and which != _CPU_TIME]
+    orders.limits = [(which, *old) for which, (old, new) in enumerate(pairs) if old != new]
 
 
 def _always(_: Orders, __: bytes, ___: bytes) -> None:
@@ -244,7 +246,7 @@ class KernelState:
         return _Snapshot(
             _STATUS.findall(status),
             _stat_values(stat[stat.rindex(b")") + 2 :].split()),
-            os.pread(self._limits, _TEXT_BYTES, 0),
+            _CPU_TIME_SET.sub(rb"\g<1>0 ", os.pread(self._limits, _TEXT_BYTES, 0), count=1),
             self._descriptors(),
             self._seat.restartable_sequences(),
             _robust_locks(self._seat.pid),
