@@ -152,6 +152,9 @@ class Stage:
             "one-hop no-op": Server(NOOP_ONE_HOP, folder / "no-op-1"),
         }
         self.ours("small cache", cache_bytes=SMALL_CACHE_BYTES)
+        self.ours("graphside, forked seats that wait", rewound_seats=0)
+        self.ours("graphside, forked seats", rewound_seats=0, spare_seats=0)
+        self.ours("graphside, rewound seats", rewound_seats=2)
         self.ours("graphside, reused seats", reused_seats=8)
 
     def ours(self, name: str, root: Path = ROOT, **settings: object) -> None:

@@ -49,13 +49,18 @@ class Goal:
 
 
 GOALS = (
-    Goal("warm.isolated.p50", "p50 of a warm trivial call, over the two-hop no-op: isolated", at_most=1.6),
+    Goal("warm.isolated.p50", "p50 of a warm trivial call, over the two-hop no-op: isolated, forked", at_most=1.6),
+    Goal("warm.rewound.p50", "the same: isolated, rewound seat", at_most=1),
     Goal("warm.reused.p50", "the same: reused seat", at_most=1.25),
-    Goal("warm.isolated.p99", "p99 of a warm trivial call, over the no-op: isolated", at_most=2),
+    Goal("warm.isolated.p99", "p99 of a warm trivial call, over the no-op: isolated, forked", at_most=2),
+    Goal("warm.rewound.p99", "the same: isolated, rewound seat", at_most=1.5),
     Goal("warm.reused.p99", "the same: reused seat", at_most=2),
-    Goal("warm.isolated.calls_per_s", "calls per second of 8 clients, over the no-op: isolated", at_least=0.5),
+    Goal("warm.isolated.calls_per_s", "calls per second of 8 clients, over the no-op: isolated, forked", at_least=0.5),
+    Goal("warm.rewound.calls_per_s", "the same: isolated, rewound seat", at_least=0.75),
     Goal("warm.reused.calls_per_s", "the same: reused seat", at_least=0.8),
-    Goal("warm.isolated.leisure", "p50 of one call every 50 ms, over the no-op: isolated"),
+    Goal("warm.rewound.calls_per_s_32", "calls per second of 32 clients, over the no-op: rewound seat", at_least=0.6),
+    Goal("warm.isolated.leisure", "p50 of one call every 50 ms, over the no-op: isolated, forked"),
+    Goal("warm.rewound.leisure", "the same: isolated, rewound seat"),
     Goal("warm.reused.leisure", "the same: reused seat"),
     Goal("size.p50", "warm p50 on a dataset of 4 GB, over a dataset of 1 MB", at_most=1.2),
     Goal("size.run_memory", "memory of one more concurrent trivial run on a dataset of 1 GB", at_most=8, unit="MB"),
