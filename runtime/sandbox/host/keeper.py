@@ -43,6 +43,13 @@ class KeeperClient(ForkerClient):
         """Return whether the keeper runs."""
         return not self._keeper.dead
 
+    async def fork(self, message: Message, fds: tuple[int, ...]) -> Child:
+        """Have the keeper fork its seat, as ``ForkerClient.fork``. The seat's gate is made here, because a keeper's
+        filter lets it make no sockets."""
+        seats, keepers = socket.socketpair()
+        with seats, keepers:
+            return await super().fork(message, (*fds, seats.fileno(), keepers.fileno()))
+
     async def wait_ready(self) -> None:
         """Wait until the seat can take its first request. Raises ``RunInterrupted``."""
         try:

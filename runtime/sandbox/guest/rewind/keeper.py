@@ -95,20 +95,20 @@ class Keeper:
     ) -> None:
         """``order``: ``child`` (the replica's number for the seat), limits of its runs, ``checked`` (``checking.py``).
 
-        ``fds``: the seat's, which this process closes.
+        ``fds``: the seat's, then both ends of its gate, the keeper's last.
         """
         self._control = control
         self._telling = telling
         self._number = order["child"]
         sealed = enclosure.walls.rewind == SEALED
-        gate, self._gate = os.pipe()
-        self._confirmed, confirm = os.pipe()
+        *fds, own_end = fds
+        self._gate = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=own_end)
         me = os.getpid()
-        *outward, scratch = fds
+        *outward, scratch, gate = fds
         seat_pid = fork_without_hooks()
         if seat_pid == 0:
-            _be_seat([0, *outward, gate, confirm, scratch], {**order, "sealed": sealed}, enclosure, plottable, me)
-        for fd in (*fds, gate, confirm):
+            _be_seat([0, *outward, gate, scratch], {**order, "sealed": sealed}, enclosure, plottable, me)
+        for fd in fds:
             os.close(fd)
         gc.disable()  # a collection would copy every page that holds an object
         if not order.get("checked"):  # to compare all memory takes long where the machine is busy
@@ -144,7 +144,7 @@ class Keeper:
     def _make(self) -> None:
         self._await(rewound_seat.HERE)
         self._seat.trace_fork()
-        os.write(self._gate, b"\0")
+        os.write(self._gate.fileno(), b"\0")
         self._witness = self._seat.forked_child()
         self._await(rewound_seat.AT_GATE)
         self._rewinder = Rewinder(self._seat, self._witness, sealed=self._sealed)
@@ -152,8 +152,9 @@ class Keeper:
         if self._is_checked:
             self._check = Check(self._seat.pid, pages_of(anonymous))
         self._say_it_has_no_watches()
-        self._seat.go_on()
         self._order(_BARE_ORDERS)
+        self._seat.go_on()
+        self._await(rewound_seat.SCRUBBED)
 
     def _rewind_on_request(self) -> None:
         poll = select.poll()
@@ -182,28 +183,27 @@ class Keeper:
                 self._check.compare()
             self._rewinder.learn_again_if_due()
             self._say_it_has_no_watches()
-            self._seat.go_on()
             self._order(orders)
+            self._seat.go_on()
             if not (orders.unmap or orders.heap or orders.signals):
-                return done
+                return done  # the seat does the rest before it takes a request
+            self._await(rewound_seat.SCRUBBED)
         raise Unfit("unsettled")
 
     def _order(self, orders: Orders) -> None:
-        send_frame(self._gate, orders.to_wire())
-        self._await(rewound_seat.SCRUBBED)
+        """Give orders to the stopped seat, which finds them when it goes on."""
+        send_frame(self._gate.fileno(), orders.to_wire())
 
     def _await(self, expected: bytes) -> None:
         """Wait until the seat confirms. The replica sets the deadline."""
-        if os.read(self._confirmed, 1) != expected:
+        if self._gate.recvmsg(1)[0] != expected:
             raise Unfit("ended", "without a confirmation")
 
     def _drop_confirmed(self) -> None:
-        """Drop what a task wrote where its seat confirms."""
-        os.set_blocking(self._confirmed, False)
+        """Drop what was confirmed, and what a task wrote there, before the seat goes on."""
         with suppress(BlockingIOError):
-            while os.read(self._confirmed, _CHUNK):
+            while self._gate.recvmsg(_CHUNK, 0, socket.MSG_DONTWAIT)[0]:
                 pass
-        os.set_blocking(self._confirmed, True)
 
     def _say_it_has_no_watches(self) -> None:
         if self._telling is not None:

@@ -1,8 +1,9 @@
 """A seat that serves many runs: after each, its keeper rewinds it to the point at which it waits at its gate.
 
-Its descriptors are those of every seat (``guest/seat.py``), then 5, the **gate**, from which it reads its keeper's
-orders; 6, on which it confirms; and 7, by which the kernel notes its writes. A task gains nothing by using them: the
-keeper writes to the gate only when all of the seat is restored, and first drops what was confirmed before.
+Its descriptors are those of every seat (``guest/seat.py``), then 5, the **gate**, a socket from which it reads its
+keeper's orders and on which it confirms them; and 6, by which the kernel notes its writes. A task gains nothing by
+using them: the keeper gives orders only when all of the seat is restored, and first drops what was confirmed before.
+The gate is no pipe, because a task could open a pipe's other end through ``/proc/self/fd``, and give orders itself.
 """
 
 import ctypes
@@ -22,7 +23,7 @@ from runtime.sandbox.walls.rewinding import tracking
 from runtime.sandbox.walls.rewinding.mappings import Mapping, own_mappings
 from runtime.sandbox.walls.syscalls import number_of, require_architecture
 
-GATE_FD, CONFIRM_FD = 5, 6
+GATE_FD: Final = 5
 HERE, AT_GATE, SCRUBBED = b"h", b"g", b"s"
 """What a seat confirms: that it can be traced; that it is about to wait at its gate; that it did what it was told."""
 
@@ -55,7 +56,7 @@ _WARM_UP: Final[SeatRequest] = {
 def be_rewound_seat(
     fds: list[int], order: Message, enclosure: Enclosure, plottable: Callable[[], Any], *, parent_pid: int
 ) -> NoReturn:
-    """Put walls up around this newly forked process, and serve. ``fds`` become 0 to 6, then the scratch directory.
+    """Put walls up around this newly forked process, and serve. ``fds`` become 0 to 5, then the scratch directory.
 
     ``order``: limits of its runs (``memory_bytes``, ``scratch_bytes``), which cannot be raised later.
     """
@@ -83,13 +84,13 @@ def be_rewound_seat(
 
 def _serve(scrubber: Scrubber, plottable: Callable[[], Any]) -> NoReturn:
     block_signals()
-    os.write(CONFIRM_FD, AT_GATE)
+    os.write(GATE_FD, AT_GATE)
     # The baseline is taken in the first read of this call. Whatever a task does, each run begins here.
     orders = recv_frame(GATE_FD)
     if orders is None:
         os._exit(0)
     scrubber.scrub(orders)
-    os.write(CONFIRM_FD, SCRUBBED)
+    os.write(GATE_FD, SCRUBBED)
     request = seat.next_request()
     if request is None:
         os._exit(0)
@@ -111,7 +112,7 @@ def _make_witness() -> None:
 
     It is the keeper's child, so that a task finds no child of its own.
     """
-    os.write(CONFIRM_FD, HERE)
+    os.write(GATE_FD, HERE)
     os.read(GATE_FD, 1)  # the keeper traces this process by now
     if kernel.syscall(_CLONE, _CHILD_OF_PARENT | signal.SIGCHLD, *[ctypes.c_void_p(0)] * 4) == 0:
         os._exit(0)

@@ -189,7 +189,7 @@ POLLUTIONS: dict[str, Pollution] = {
     "threads that write where it confirms": Pollution(
         "threads",
         _task(
-            "def f():\n    while True: os.write(6, b's')\n"
+            "def f():\n    while True: os.write(5, b's')\n"
             "[threading.Thread(target=f, daemon=True).start() for _ in range(2)]",
             "os, threading",
         ),
@@ -257,9 +257,9 @@ POLLUTIONS: dict[str, Pollution] = {
     ),
     "descriptor's flag": Pollution("descriptors", _task("os.set_blocking(1, False)"), "descriptors"),
     "descriptor inherited": Pollution("descriptors", _task("os.set_inheritable(4, False)"), "descriptors"),
-    "tracker closed": Pollution("descriptors", _task("os.close(7)"), "descriptors"),
+    "tracker closed": Pollution("descriptors", _task("os.close(6)"), "descriptors"),
     "tracker replaced": Pollution(
-        "descriptors", _task("f = os.eventfd(0) if hasattr(os, 'eventfd') else os.dup(0); os.dup2(f, 7); os.close(f)"),
+        "descriptors", _task("f = os.eventfd(0) if hasattr(os, 'eventfd') else os.dup(0); os.dup2(f, 6); os.close(f)"),
         "descriptors",
     ),
     "epoll object used": Pollution(
@@ -271,7 +271,11 @@ POLLUTIONS: dict[str, Pollution] = {
         ),
     ),
     "epoll object left": Pollution("epoll objects", _task("select.kept = select.epoll()", "select"), "descriptors"),
-    "confirmation planted": Pollution("descriptors", _task("os.write(6, b's' * 100)")),
+    "orders planted": Pollution(
+        "descriptors",
+        _task("try: os.open('/proc/self/fd/5', os.O_WRONLY)\nexcept OSError as e: assert e.errno == 6, e"),
+    ),
+    "confirmation planted": Pollution("descriptors", _task("os.write(5, b's' * 100)")),
     "result moved": Pollution("position in the result", _task("os.lseek(3, 1000, 0); os.pwrite(3, b'spy', 5000)")),
     "result mapped": Pollution(
         "added mappings",

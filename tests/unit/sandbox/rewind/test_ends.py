@@ -159,3 +159,10 @@ def test_a_user_who_comes_again_has_a_rewound_seat_and_another_user_has_not(make
     eventually(lambda: pid_of("ada") == kept)
     with suppress(OSError):
         rig.close()
+
+
+def test_a_task_can_open_the_other_end_of_nothing_but_its_output(rewinding: Rewinding) -> None:
+    """A pipe has a name in ``/proc``, by which whoever has one end opens the other."""
+    _, seat = _pids(rewinding)
+    kinds = {int(fd): os.readlink(f"/proc/{seat}/fd/{fd}").partition(":")[0] for fd in os.listdir(f"/proc/{seat}/fd")}
+    assert {fd for fd, kind in kinds.items() if kind == "pipe"} == {1, 2}
