@@ -98,7 +98,10 @@ class Rewinder:
         self._first_content = self._memory.read(self._first_pages)
         self._state.remember()
         self._require_tracked(mappings)
-        self._table.written(protect=True)
+        self._table.protect()
+        for one in mappings:
+            if one.has_file and one.is_writable and (one.start, one.end) not in self._large:
+                self._table.protect_file(one.start, one.end)
         return anonymous
 
     def end_threads(self) -> None:
@@ -119,7 +122,7 @@ class Rewinder:
         is protected later does not show what the seat has written since."""
         self._written_back += len(self._hot.pages)
         if self._written_back >= LEARN_AGAIN_AFTER:
-            self._table.written(protect=True)
+            self._table.protect()
             self._hot, self._seen, self._written_back = Originals(), b"", 0
 
     def _require_tracked(self, mappings: list[Mapping]) -> None:

@@ -28,6 +28,9 @@ Addresses = npt.NDArray[np.uint64]
 
 _PROTECT: Final = 1
 _TRACKED, _WRITTEN, _OF_FILE, _PRESENT, _SWAPPED, _ZERO = (1 << bit for bit in range(6))
+_WRITTEN_WITH_CONTENT: Final = {
+    "inverted": _ZERO, "mask": _TRACKED | _WRITTEN | _ZERO, "any_of": _PRESENT | _SWAPPED, "returned": _WRITTEN,
+}  # fmt: skip
 _END_OF_SPACE: Final = 0x7FFFFFFFF000
 _MOST_STRETCHES: Final = 16 * 1024
 
@@ -59,14 +62,28 @@ class PageTable:
         self._scan = _Scan(size=ctypes.sizeof(_Scan), vector=self._stretches.ctypes.data, vector_length=_MOST_STRETCHES)
         self._scan_at = ctypes.addressof(self._scan)
 
-    def written(self, *, protect: bool = False) -> Spans:
+    def written(self) -> Spans:
         """Return spans of tracked pages that were written since they were protected. The result is overwritten by the
-        next call. ``protect``: begin anew, so that each of them is noted again at its next write."""
-        return self._ask(flags=_PROTECT if protect else 0, mask=_TRACKED | _WRITTEN, returned=_WRITTEN)
+        next call."""
+        return self._ask(**_WRITTEN_WITH_CONTENT)
+
+    def protect(self, start: int = 0, end: int = _END_OF_SPACE) -> None:
+        """Have each tracked page that has content noted again at its next write.
+
+        A page without content needs that only if it is of a file: otherwise it shows once it has content, which only a
+        write gives it. To protect it would take memory for it.
+        """
+        self._ask(start=start, end=end, flags=_PROTECT, **_WRITTEN_WITH_CONTENT)
+
+    def protect_file(self, start: int, end: int) -> None:
+        """Have each page of a tracked mapping of a file noted at its next write, whether it is in memory or not."""
+        self._ask(start=start, end=end, flags=_PROTECT, mask=_TRACKED, returned=_WRITTEN)
 
     def written_privately(self) -> Spans:
         """Return the same, but without pages of files, which also show when they were only read. This takes longer."""
-        return self._ask(inverted=_OF_FILE, mask=_TRACKED | _WRITTEN | _OF_FILE, returned=_WRITTEN)
+        no_file = _OF_FILE | _ZERO
+        mask = _TRACKED | _WRITTEN | no_file
+        return self._ask(inverted=no_file, mask=mask, any_of=_PRESENT | _SWAPPED, returned=_WRITTEN)
 
     def tracked(self) -> Spans:
         """Return spans of pages whose writes the kernel notes."""

@@ -113,7 +113,7 @@ def _rewound(pid: int, address: int, waking: int, reading: int) -> Found:
     with _step("reading /proc/<pid>/pagemap or mem"):
         table, memory, untouched = PageTable(f"/proc/{pid}"), Memory(f"/proc/{pid}"), Memory(f"/proc/{witness.pid}")
     with _step("PAGEMAP_SCAN", _why_not_scanned):
-        table.written(protect=True)
+        table.protect()
     originals.add(pages, untouched.read(pages))
     seat.go_on()
     os.write(waking, b"w")
