@@ -23,13 +23,23 @@ NEEDS = {
 }  # fmt: skip
 
 
+def missing_library(workload: Callable[[Any], Any]) -> str | None:
+    """The library that a workload needs, if it is not installed: it is no dependency of the server."""
+    library = NEEDS.get(workload.__name__)
+    return library if library is not None and find_spec(library) is None else None
+
+
+def code_of(workload: Callable[[Any], Any]) -> str:
+    """A workload as a task."""
+    code = inspect.getsource(workload).replace(f"def {workload.__name__}(", "def task(", 1)
+    return "from __future__ import annotations\nfrom typing import Any\n" + code
+
+
 @pytest.mark.parametrize("workload", workloads.WORKLOADS, ids=lambda workload: workload.__name__)
 def test_what_people_do_goes_through(rig: Rig, source: DatasetSource, workload: Callable[[Any], Any]) -> None:
-    library = NEEDS.get(workload.__name__)
-    if library is not None and find_spec(library) is None:
-        pytest.skip(f"{library} is not installed; it is no dependency of the server")
-    code = inspect.getsource(workload).replace(f"def {workload.__name__}(", "def task(", 1)
-    code = "from __future__ import annotations\nfrom typing import Any\n" + code
+    if library := missing_library(workload):
+        pytest.skip(f"{library} is not installed")
+    code = code_of(workload)
     result = answer(rig.run(source, code, timeout_s=60, memory_bytes=2 * 2**30))
     assert isinstance(result, list)
     assert result == ANSWERS.get(workload.__name__, result)

@@ -20,10 +20,11 @@ from tests.unit.standing_walls import walls
 class Rewinding:
     """A dataset's holder, and one rewound seat of it, which is made anew when it has ended."""
 
-    def __init__(self, rig: Rig, source: DatasetSource) -> None:
+    def __init__(self, rig: Rig, source: DatasetSource, dataset: PandasDataset | None = None) -> None:
+        """``dataset``: that of another one, whose holder this shares."""
         self.rig = rig
         self.source = source
-        self.dataset = rig.wait(self._load())
+        self.dataset = dataset or rig.wait(self._load())
         self.seat: RewoundSeat | None = None
         self._is_rewound = True
 
