@@ -182,10 +182,11 @@ class Keeper:
             if self._check is not None:
                 self._check.compare()
             self._rewinder.learn_again_if_due()
-            self._say_it_has_no_watches()
+            if not orders.must_be_checked:
+                self._say_it_has_no_watches()
             self._order(orders)
             self._seat.go_on()
-            if not (orders.unmap or orders.heap or orders.signals):
+            if not orders.must_be_checked:
                 return done  # the seat does the rest before it takes a request
             self._await(rewound_seat.SCRUBBED)
         raise Unfit("unsettled")

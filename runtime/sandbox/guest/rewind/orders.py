@@ -53,15 +53,22 @@ _BRK, _SIGACTION, _SIGPROCMASK, _SIGTIMEDWAIT = (
 class Orders:
     """What differs from one run to the next; everything else is put right always.
 
-    ``unmap``: spans (start, length). ``heap``: the heap has other pages. ``signals``: those that are handled
-    otherwise. ``name``: the process's name, if it was changed. ``limits``: soft limits by number, with the hard ones.
+    ``unmap``: spans (start, length). ``close``: descriptors. ``heap``: the heap has other pages. ``signals``: those
+    that are handled otherwise. ``name``: the process's name, if it was changed. ``limits``: soft limits by number, with
+    the hard ones.
     """
 
     unmap: list[tuple[int, int]] = field(default_factory=list)
+    close: list[int] = field(default_factory=list)
     heap: bool = False
     signals: list[int] = field(default_factory=list)
     name: str | None = None
     limits: list[tuple[int, int, int]] = field(default_factory=list)
+
+    @property
+    def must_be_checked(self) -> bool:
+        """Return whether the seat has to be looked at once more, after it did what is said here."""
+        return bool(self.unmap or self.close or self.heap or self.signals)
 
     def to_wire(self) -> Message:
         return asdict(self)
@@ -82,6 +89,8 @@ class Scrubber:
     def scrub(self, orders: Message) -> None:
         for start, length in orders["unmap"]:
             _libc.munmap(start, length)
+        for fd in orders["close"]:
+            os.close(fd)
         kernel.syscall(_BRK, ctypes.c_void_p(self._heap_end))  # always: only whole pages of it show from outside
         for number in (*self._handled, *orders["signals"]):
             _sigaction(number, ctypes.addressof(self._actions[number]), 0)

@@ -139,9 +139,10 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("signal stack", _UNDONE, "taken away by the restored seat"),
     Row("interval timers", _UNDONE, "stopped by the restored seat"),
     Row("POSIX timers", _IMPOSSIBLE, "not in the filter", calls=("timer_create", "timerfd_create")),
-    Row("descriptors", _SEEN, "numbers, files, flags, positions", ("descriptors:*",), reason="descriptors"),
+    Row("descriptors", _SEEN, "files, flags, positions", ("descriptors:*",), reason="descriptors"),
+    Row("added descriptors", _UNDONE, "closed by the restored seat", reason="descriptors"),
     Row("position in the result", _UNDONE, "set to its start by the restored seat"),
-    Row("epoll objects", _SEEN, "a descriptor that is left", ("descriptors:*",), reason="descriptors"),
+    Row("epoll objects", _UNDONE, "closed like all added descriptors; their watches are counted anew"),
     Row("locks on files", _IMPOSSIBLE, "the filter pretends them", calls=("flock",)),
     Row(
         "sockets, queues, shared memory", _IMPOSSIBLE, "not in the filter",
@@ -224,7 +225,11 @@ class KernelState:
     def compare(self) -> Orders:
         """Return orders that undo what differs from the baseline. Raise ``Unfit`` if something cannot be undone."""
         assert self._baseline is not None
-        orders, now = Orders(), self._take()
+        numbers = sorted(os.listdir(self._directory))
+        orders = Orders(close=[int(number) for number in numbers if number not in self._details])
+        if len(numbers) - len(orders.close) < len(self._details):
+            raise Unfit("descriptors", " ".join(numbers)[:200])
+        now = self._take()
         if now == self._baseline:
             return orders
         was, found = self._baseline.fields(), now.fields()
@@ -253,13 +258,9 @@ class KernelState:
         )
 
     def _descriptors(self) -> list[bytes]:
-        numbers = sorted(os.listdir(self._directory))
-        if numbers != list(self._details):
-            raise Unfit("descriptors", " ".join(numbers)[:200])
-        details = [os.pread(file, _TEXT_BYTES, 0) for file in self._details.values()]
-        result = numbers.index(_RESULT)
-        details[result] = _POSITION.sub(b"", details[result])
-        return details
+        details = {number: os.pread(file, _TEXT_BYTES, 0) for number, file in self._details.items()}
+        details[_RESULT] = _POSITION.sub(b"", details[_RESULT])
+        return list(details.values())
 
 
 @dataclass(slots=True)

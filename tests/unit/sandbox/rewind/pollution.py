@@ -251,7 +251,13 @@ POLLUTIONS: dict[str, Pollution] = {
     ),
     # Descriptors.
     "descriptor closed": Pollution("descriptors", _task("os.close(0)"), "descriptors"),
-    "descriptor doubled": Pollution("descriptors", _task("os.dup2(0, 20)"), "descriptors"),
+    "descriptor doubled": Pollution("added descriptors", _task("os.dup2(0, 20)")),
+    "many descriptors": Pollution("added descriptors", _task("[os.pipe() for _ in range(100)]; open('kept', 'w')")),
+    "deleted file mapped and left": Pollution(
+        "added descriptors",
+        _task("mmap.f = open('x', 'w+b'); mmap.f.truncate(8192); mmap.m = mmap.mmap(mmap.f.fileno(), 8192)\n"
+              "os.unlink('x'); mmap.m[0] = 1", "mmap, os"),
+    ),
     "descriptor replaced": Pollution(
         "descriptors", _task("f = os.open('x', os.O_CREAT | os.O_RDWR); os.dup2(f, 0); os.close(f)"), "descriptors"
     ),
@@ -270,7 +276,7 @@ POLLUTIONS: dict[str, Pollution] = {
             "os, select",
         ),
     ),
-    "epoll object left": Pollution("epoll objects", _task("select.kept = select.epoll()", "select"), "descriptors"),
+    "epoll object left": Pollution("epoll objects", _task("select.kept = select.epoll()", "select")),
     "orders planted": Pollution(
         "descriptors",
         _task("try: os.open('/proc/self/fd/5', os.O_WRONLY)\nexcept OSError as e: assert e.errno == 6, e"),
