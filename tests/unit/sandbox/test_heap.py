@@ -27,3 +27,21 @@ def test_new_objects_lie_together_when_the_gaps_are_closed() -> None:
     together = 300 * 250 // 4096
     assert _pages_of_new_objects("assert close_gaps() > 1_000_000") <= 3 * together
     assert _pages_of_new_objects("") > 3 * together
+
+
+GROWING = """
+import ctypes
+from runtime.sandbox.guest.heap import close_gaps, make_room
+libc = ctypes.CDLL(None)
+libc.sbrk.restype, libc.sbrk.argtypes = ctypes.c_void_p, [ctypes.c_long]
+close_gaps()
+make_room(1 << 20)
+end = libc.sbrk(0)
+kept = [bytes(1000) for _ in range(900)]
+assert libc.sbrk(0) == end
+"""
+
+
+def test_a_heap_with_room_does_not_grow() -> None:
+    environment = {"PYTHONMALLOC": "malloc", "PYTHONPATH": ":".join(sys.path)}
+    subprocess.run([sys.executable, "-c", GROWING], check=True, env=environment)

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from runtime.sandbox.guest import confine, seat, surroundings
+from runtime.sandbox.guest import confine, heap, seat, surroundings
 from runtime.sandbox.guest.rewind.orders import Scrubber, block_signals
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
 from runtime.sandbox.seat_messages import SeatRequest
@@ -34,6 +34,7 @@ touched (a millisecond a GiB). It is looked through for written pages instead.""
 _STACK: Final = b"[stack]"
 _STACK_MARGIN_BYTES: Final = 64 * 1024
 _STACK_BYTES: Final = 8 * 1024 * 1024  # what the stack grows by before the first run
+_ROOM_BYTES: Final = 512 * 1024  # of the heap, for what is done until the first run
 _TRACKING_TRIES: Final = 4
 _CLONE: Final = number_of("clone", require_architecture()) or 0
 _CHILD_OF_PARENT: Final = 0x8000
@@ -74,6 +75,7 @@ def be_rewound_seat(
     space = confine.AddressSpace()
     confine.limit_memory(space.mapped_bytes() + _STACK_BYTES, order["memory_bytes"])
     space.close()
+    heap.make_room(_ROOM_BYTES)
     scrubber = Scrubber()
     _track(sealed=order["sealed"])
     # From here on, memory that is asked for may lie where no write is noted. The keeper refuses such a seat.
