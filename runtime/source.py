@@ -41,6 +41,14 @@ class LoadedTask:
     lines: tuple[str, ...]
 
 
+_remembered: dict[str, CompiledTask] = {}
+
+
+def remember(source: str) -> None:
+    """Compile source text now, for a process that will probably be asked to run it. Raises as ``compile_task``."""
+    _remembered[source] = compile_task(source)
+
+
 def load_task(source: str) -> LoadedTask:
     """Compile ``source`` and run its top level. Raises as ``compile_task`` and ``define_task``."""
     return define_task(compile_task(source))
@@ -53,6 +61,8 @@ def compile_task(source: str) -> CompiledTask:
         InvalidSource: it does not compile; ``line`` and ``column`` (1-based) count in the text without its common
             indentation.
     """
+    if (known := _remembered.get(source)) is not None:
+        return known
     lines = _without_common_indent(_lines(source))
     text = "\n".join(lines)
     unsendable = _UNSENDABLE.search(text)

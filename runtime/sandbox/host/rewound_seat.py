@@ -27,16 +27,23 @@ USUAL_PAGES: Final = 1024
 the keeper."""
 
 
+SOURCE_CHARACTERS: Final = 8192
+"""The longest text of a task that is compiled beforehand. In a packet it may take six times as many bytes."""
+
+
 class RewoundSeat(SeatProcess):
     """A seat with a keeper. Make it with ``open_rewound_seat``."""
 
-    def __init__(self, settings: SeatSettings, uid: int | None, limits: Limits, *, checked: bool = False) -> None:
-        """``limits``: of its runs. Those of memory and scratch cannot be changed later. ``checked``: compare all
-        memory after each run, for tests."""
+    def __init__(
+        self, settings: SeatSettings, uid: int | None, limits: Limits, *, source: str = "", checked: bool = False
+    ) -> None:
+        """``limits``: of its runs. Those of memory and scratch cannot be changed later. ``source``: the text of a task
+        that is compiled once for all runs. ``checked``: compare all memory after each run, for tests."""
         super().__init__(settings, uid)
         self.kind = "rewound"
         self._keeper: KeeperClient | None = None
         self._fixed = self.fixed_limits(limits)
+        self._source = source if _can_be_sent(source) else ""
         self._checked = checked
         self._born = time.monotonic()
         self._runs = 0
@@ -51,7 +58,13 @@ class RewoundSeat(SeatProcess):
         """Fork keeper and seat, and wait until the seat is ready. Raises ``RunInterrupted``."""
         self._keeper = await open_keeper(holder, self._uid)
         memory_bytes, scratch_bytes = self._fixed or (0, 0)
-        await self.open(self._keeper, memory_bytes=memory_bytes, scratch_bytes=scratch_bytes, checked=self._checked)
+        await self.open(
+            self._keeper,
+            memory_bytes=memory_bytes,
+            scratch_bytes=scratch_bytes,
+            source=self._source,
+            checked=self._checked,
+        )
         await self._keeper.wait_ready()
         self._files.discard_result()
         self._begin_anew()
@@ -119,11 +132,17 @@ class RewoundSeat(SeatProcess):
 
 
 async def open_rewound_seat(
-    holder: ForkerClient, settings: SeatSettings, uid: int | None, limits: Limits, *, checked: bool = False
+    holder: ForkerClient,
+    settings: SeatSettings,
+    uid: int | None,
+    limits: Limits,
+    *,
+    source: str = "",
+    checked: bool = False,
 ) -> RewoundSeat:
     """Return a rewound seat that is ready for its first run. Raises ``RunInterrupted``, ``Overloaded``."""
     try:
-        seat = RewoundSeat(settings, uid, limits, checked=checked)
+        seat = RewoundSeat(settings, uid, limits, source=source, checked=checked)
     except OSError as error:
         raise seat_not_made(error) from error
     try:
@@ -132,3 +151,11 @@ async def open_rewound_seat(
         await asyncio.shield(seat.close())
         raise
     return seat
+
+
+def _can_be_sent(source: str) -> bool:
+    """Return whether a text is short enough for a packet, and is text: nobody has looked at it yet."""
+    try:
+        return len(source) <= SOURCE_CHARACTERS and source.encode() is not None
+    except UnicodeEncodeError:
+        return False

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from runtime import source as sources
 from runtime.errors import InvalidSource
-from runtime.source import compile_task, load_task
+from runtime.source import compile_task, load_task, remember
 
 SEED_ONE_LINE = (
     "         def task(g):             return {                 'nodes': g['nodes'] if g is not None else [], "
@@ -203,3 +204,14 @@ def test_what_cannot_be_called_with_one_graph_is_refused(source: str, said: str,
     assert said in caught.value.message
     assert caught.value.fields["line"] == line
     assert "exception_type" not in caught.value.fields
+
+
+def test_a_text_that_was_compiled_beforehand_is_the_same_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_remembered", {})
+    text = as_client_sends("def task(g):\n    return g + 1")
+    compiled = compile_task(text)
+    remember(text)
+    assert compile_task(text) is compile_task(text)
+    assert compile_task(text) == compiled
+    assert call(text) == 2
+    assert call(text + "\n") == 2

@@ -11,8 +11,11 @@ import os
 import resource
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
+from runtime import source
+from runtime.errors import InvalidSource
 from runtime.sandbox.guest import confine, heap, seat, surroundings
 from runtime.sandbox.guest.rewind.orders import Scrubber, block_signals
 from runtime.sandbox.protocol import Message, recv_frame, send_frame
@@ -59,7 +62,8 @@ def be_rewound_seat(
 ) -> NoReturn:
     """Put walls up around this newly forked process, and serve. ``fds`` become 0 to 5, then the scratch directory.
 
-    ``order``: limits of its runs (``memory_bytes``, ``scratch_bytes``), which cannot be raised later.
+    ``order``: limits of its runs (``memory_bytes``, ``scratch_bytes``), which cannot be raised later, and the text of
+    the task that will probably be run (``source``).
     """
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
@@ -69,6 +73,8 @@ def be_rewound_seat(
     confine.show_files()
     surroundings.prepare_seat(os.getcwd())
     _warm_up(plottable)
+    with suppress(InvalidSource):
+        source.remember(order["source"])
     enclosure.rewound_seat_files(scratch_fd)
     os.close(scratch_fd)
     confine.limit(resource.RLIMIT_FSIZE, order["scratch_bytes"])

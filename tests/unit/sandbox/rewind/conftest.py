@@ -36,14 +36,19 @@ class Rewinding:
         assert isinstance(loaded, PandasDataset)
         return loaded
 
-    def make(self, **limits: Any) -> RewoundSeat:
-        """Make another seat."""
+    def make(self, source: str = "", **limits: Any) -> RewoundSeat:
+        """Make another seat. ``source``: the text of a task that is compiled beforehand."""
         self.end()
         self._is_rewound = True
         dataset = self.dataset
         self.seat = self.rig.wait(
             open_rewound_seat(
-                dataset._holder.client, dataset._settings, dataset._new_uid(), spec(**limits).limits, checked=True
+                dataset._holder.client,
+                dataset._settings,
+                dataset._new_uid(),
+                spec(**limits).limits,
+                source=source,
+                checked=True,
             )
         )
         return self.seat

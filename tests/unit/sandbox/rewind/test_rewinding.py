@@ -45,6 +45,14 @@ def test_a_rewound_seat_looks_like_any_other(rewinding: Rewinding, fresh: dict[s
     assert differing <= {"descriptors", "mappings", "heap", "limits", "status", "path cache", "result"}
 
 
+@pytest.mark.parametrize("source", [PROBE, "def task(g", "# \ud800", "\0" * 9000])
+def test_a_seat_for_which_a_text_was_compiled_looks_like_any_other(
+    rewinding: Rewinding, fresh: dict[str, Any], source: str
+) -> None:
+    rewinding.make(source)
+    assert rewinding.answer(PROBE) == fresh
+
+
 @pytest.mark.parametrize("pollution", POLLUTIONS.values(), ids=POLLUTIONS)
 def test_what_a_run_leaves_is_undone_or_ends_the_seat(
     rewinding: Rewinding, fresh: dict[str, Any], pollution: Pollution
