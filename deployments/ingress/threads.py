@@ -11,12 +11,14 @@ All pools together use fewer connections than the catalog keeps (``catalog/diale
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
+from deployments.ingress.pace import Pace
 from deployments.ingress.refusals import refused
 from deployments.ingress.sender import current_sender
 from runtime.turns import QueueFull, Turns
@@ -32,15 +34,25 @@ class Pool:
     """Threads for one kind of work, and the queue before them.
 
     ``queue``: calls that may wait, in all and of one sender. ``spared``: threads that one sender leaves to others.
-    ``niceness``: how much lower than the process' own the threads' priority is.
+    ``niceness``: how much lower than the process' own the threads' priority is. ``pace``: makes senders wait who have
+    used much processor time.
     """
 
     def __init__(
-        self, name: str, threads: int, *, queue: int, queue_per_sender: int, spared: int = 1, niceness: int = 0
+        self,
+        name: str,
+        threads: int,
+        *,
+        queue: int,
+        queue_per_sender: int,
+        spared: int = 1,
+        niceness: int = 0,
+        pace: Pace | None = None,
     ) -> None:
         self._name = name
         self._turns = Turns(threads, queue=queue, queue_per_user=queue_per_sender, spared=spared)
         self._queue_per_sender = queue_per_sender
+        self._pace = pace
         self._threads = ThreadPoolExecutor(threads, f"graphside-{name}", partial(_step_back, niceness))
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -50,27 +62,56 @@ class Pool:
         ``TooManyRequests`` if too many of the sender's calls wait, ``Overloaded`` if too many wait in all.
         """
         sender = current_sender()
+        await self._take_turn(sender)
         try:
-            await self._turns.take(sender)
-        except QueueFull as full:
-            raise refused(full, limit_name=f"waiting_{self._name}_calls", limit=self._queue_per_sender) from None
-        try:
-            call = partial(copy_context().run, function, *args, **kwargs)
+            call = _Measured(partial(copy_context().run, function, *args, **kwargs))
             work = asyncio.get_running_loop().run_in_executor(self._threads, call)
         except BaseException:
             self._turns.give_back(sender)
             raise
-        work.add_done_callback(partial(self._done, sender))
+        work.add_done_callback(partial(self._done, sender, call))
         return await asyncio.shield(work)
 
     def close(self) -> None:
         """Take no more calls. Those that have a thread go on."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _done(self, sender: str, work: "asyncio.Future[Any]") -> None:
+    async def _take_turn(self, sender: str) -> None:
+        """Wait for the sender's turn. Who has to wait for their pace keeps no place meanwhile."""
+        while True:
+            try:
+                await self._turns.take(sender)
+            except QueueFull as full:
+                raise refused(full, limit_name=f"waiting_{self._name}_calls", limit=self._queue_per_sender) from None
+            wait_s = 0.0 if self._pace is None else self._pace.wait_s(sender)
+            if not wait_s:
+                return
+            self._turns.give_back(sender)
+            await asyncio.sleep(wait_s)
+
+    def _done(self, sender: str, call: "_Measured[Any]", work: "asyncio.Future[Any]") -> None:
         self._turns.give_back(sender)
+        if self._pace is not None:
+            self._pace.spend(sender, call.cpu_s)
         if not work.cancelled():
             work.exception()  # mark it as retrieved: perhaps nobody waits for it any more
+
+
+class _Measured(Generic[T]):
+    """A call that knows afterwards how much processor time it took."""
+
+    __slots__ = ("_call", "cpu_s")
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self.cpu_s = 0.0
+
+    def __call__(self) -> T:
+        began = time.thread_time()
+        try:
+            return self._call()
+        finally:
+            self.cpu_s = time.thread_time() - began
 
 
 class Threads:
@@ -88,13 +129,14 @@ class Threads:
         self.passwords = Pool(
             "password", password_threads(), queue=128, queue_per_sender=32, niceness=PASSWORD_NICENESS
         )  # fmt: skip
+        pace = Pace()  # one for all pools in which Python computes for users
         # One sender has two of them: threads that make long lists compete for the interpreter with the loop.
-        self.catalog = Pool("catalog", 6, queue=1024, queue_per_sender=256, spared=4)
-        self.changes = Pool("change", 2, queue=512, queue_per_sender=128)
-        self.receipts = Pool("receipt", 2, queue=512, queue_per_sender=128)
-        self.bodies = Pool("body", 2, queue=256, queue_per_sender=64)
+        self.catalog = Pool("catalog", 6, queue=1024, queue_per_sender=256, spared=4, pace=pace)
+        self.changes = Pool("change", 2, queue=512, queue_per_sender=128, pace=pace)
+        self.receipts = Pool("receipt", 2, queue=512, queue_per_sender=128, pace=pace)
+        self.bodies = Pool("body", 2, queue=256, queue_per_sender=64, pace=pace)
         self.disk = Pool("disk", 4, queue=1024, queue_per_sender=128)
-        self.store = Pool("store", 2, queue=512, queue_per_sender=128)
+        self.store = Pool("store", 2, queue=512, queue_per_sender=128, pace=pace)
         self.issuer = Pool("issuer", 2, queue=128, queue_per_sender=32)
         self.watch = Pool("watch", 1, queue=1, queue_per_sender=1, spared=0)
 

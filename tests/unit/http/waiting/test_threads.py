@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +12,7 @@ import pytest
 
 from deployments.ingress.errors import TooManyRequests
 from deployments.ingress.json_answers import json_after_change, json_answer_of
+from deployments.ingress.pace import AHEAD_S, SHARE, Pace
 from deployments.ingress.sender import current_sender, sent_by, sent_from
 from deployments.ingress.services import Services
 from deployments.ingress.threads import PASSWORD_NICENESS, Pool, Threads
@@ -180,3 +182,50 @@ async def test_what_was_uploaded_is_told_although_no_thread_is_free(
         assert answer.body == b'{"x":1}'
         with pytest.raises(TooManyRequests):
             await json_answer_of(services, lambda: {"x": 1}, about_bytes=10**6)
+
+
+async def test_who_has_computed_much_waits_and_others_do_not() -> None:
+    pace = Pace()
+    pools = [Pool("test", 2, queue=100, queue_per_sender=50, pace=pace) for _ in range(2)]
+    answered: list[str] = []
+
+    async def ask(pool: Pool, address: str) -> None:
+        with sent_from(address):
+            await pool.call(lambda: None)
+        answered.append(address)
+
+    with sent_from("198.51.100.1"):
+        pace.spend(current_sender(), AHEAD_S + 0.05)
+    late = asyncio.create_task(ask(pools[0], "198.51.100.1"))
+    await ask(pools[0], "198.51.100.2")
+    await ask(pools[1], "198.51.100.2")
+    await late
+    assert answered == ["198.51.100.2", "198.51.100.2", "198.51.100.1"]
+    for pool in pools:
+        pool.close()
+
+
+async def test_the_processor_time_of_calls_is_counted_and_forgotten_later() -> None:
+    pace = Pace()
+    pool = Pool("test", 1, queue=1, queue_per_sender=1, pace=pace)
+
+    def compute() -> None:
+        end = time.thread_time() + AHEAD_S + 0.05
+        while time.thread_time() < end:
+            pass
+
+    with sent_from("198.51.100.1"):
+        await pool.call(compute)
+        await asyncio.sleep(0)
+        wait_s = pace.wait_s(current_sender())
+        assert 0 < wait_s <= (AHEAD_S + 0.1) / SHARE
+        await pool.call(lambda: None)
+        assert pace.wait_s(current_sender()) <= 0.01 / SHARE
+    pool.close()
+
+
+async def test_senders_whose_time_counts_no_more_are_not_kept() -> None:
+    pace = Pace()
+    for number in range(3000):
+        pace.spend(str(number), 0.0)
+    assert len(pace._owed) <= 1001
