@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from uuid import uuid4
@@ -25,6 +25,7 @@ from runtime.sandbox.host.scratch import ScratchRoot
 from runtime.sandbox.host.seat_settings import SeatSettings
 from runtime.sandbox.host.template import TemplateProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
+from runtime.sandbox.walls.rewind import RewindMode
 from runtime.task import MIB
 from runtime.uploads import Uploads
 from tests.tasks import spec
@@ -103,7 +104,7 @@ def answer(outcome: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Rig]]:
-    """Makes rigs: ``make_rig(seats=2, cache_bytes=...)``."""
+    """Makes rigs: ``make_rig(seats=2, cache_bytes=...)``. ``rewind``: a mode that is not the machine's best."""
     closers: list[Callable[[], None]] = []
 
     def make(
@@ -117,6 +118,7 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         rewound: int = 0,
         rewound_checked: bool = False,
         rewound_between: Literal["same_user", "any_user"] = "same_user",
+        rewind: RewindMode | None = None,
         group: TaskGroup | None = None,
         template_type: Callable[..., TemplateProcess] = TemplateProcess,
         build_engine: Callable[[LocalStore, TemplateProcess, SeatSettings, int], Engine] = PandasEngine,
@@ -131,7 +133,8 @@ def make_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         thread.start()
 
         async def build() -> Rig:
-            template = template_type(walls(), group, device)
+            standing = walls() if rewind is None else replace(walls(), rewind=rewind)
+            template = template_type(standing, group, device)
             scratch = ScratchRoot(root / "scratch", for_other_users=walls().throwaway_users)
             settings = SeatSettings(
                 scratch=scratch,

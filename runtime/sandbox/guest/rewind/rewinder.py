@@ -17,6 +17,7 @@ from runtime.sandbox.guest.rewind.rewound_seat import is_large
 from runtime.sandbox.guest.rewind.state import KernelState
 from runtime.sandbox.process_ids import proc_directory
 from runtime.sandbox.walls.rewinding.mappings import (
+    KERNELS_CODE,
     MAY_BE_WRITTEN,
     SEALED,
     UNSEALABLE,
@@ -59,6 +60,7 @@ class Rewinder:
         self._seat = seat
         self._sealed = sealed
         self._large: list[tuple[int, int]] = []  # spans that are not tracked
+        self._never_copied: list[tuple[int, int]] = []  # the same, of pages that become the seat's own if it writes
         self._state = KernelState(proc, seat)
         self._table = PageTable(proc)
         self._memory = Memory(proc)
@@ -135,6 +137,9 @@ class Rewinder:
                 raise Unfit("mappings", f"{one.name!r} is shared")
             if self._sealed and SEALED not in of_one and one.name != UNSEALABLE:
                 raise Unfit("mappings", f"{one.name!r} is not sealed")
+            if not self._sealed and one.name == KERNELS_CODE and not len(self._table.anonymous(one.start, one.end)):
+                self._never_copied.append((one.start, one.end))
+                continue
             pages = pages_of(np.array([(one.start, one.end)], np.uint64))
             if can_be_written and (one.start, one.end) not in self._large and not among(pages, tracked).all():
                 raise Unfit("mappings", f"{one.name!r} is not tracked")
@@ -144,6 +149,8 @@ class Rewinder:
             return  # all mappings of the baseline are there and as they were, so nothing was added
         if not self._sealed and self._table.tracked().tobytes() != self._tracked:
             raise Unfit("mappings", "one was replaced")
+        if any(len(self._table.anonymous(*span)) for span in self._never_copied):
+            raise Unfit("mappings", "code of the kernel's was changed")
         lines = self._mappings.lines()
         if lines != self._lines:
             changed = changes(self._lines, lines)

@@ -14,6 +14,9 @@ _NO_FILE: Final = b"0"
 UNSEALABLE: Final = b"[vsyscall]"
 """A page of the kernel's own that is no mapping."""
 
+KERNELS_CODE: Final = b"[vdso]"
+"""Code of the kernel's that a process can make writable, but not map anew. Writes to it cannot be noted."""
+
 SEALED, MAY_BE_WRITTEN = b" sl", b" mw"
 """Flags of mappings: ``mseal`` has fixed it; it is writable, or its process can make it so."""
 

@@ -11,6 +11,7 @@ from runtime.engines.pandas import PandasDataset
 from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.rewound_seat import RewoundSeat, open_rewound_seat
 from runtime.sandbox.host.seat import SeatProcess
+from runtime.sandbox.walls.rewind import TRACKED
 from tests.tasks import spec
 from tests.unit.sandbox.conftest import Rig
 from tests.unit.sandbox.conftest import answer as answer_of
@@ -104,6 +105,17 @@ def rewinding(make_rig: Callable[..., Rig]) -> Iterator[Rewinding]:
     if not walls().rewind:
         pytest.skip("this machine cannot rewind seats")
     rig = make_rig(spares=0)
+    made = Rewinding(rig, rig.dataset())
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def unsealed(make_rig: Callable[..., Rig]) -> Iterator[Rewinding]:
+    """The same, as on a kernel without ``mseal``."""
+    if not walls().rewind:
+        pytest.skip("this machine cannot rewind seats")
+    rig = make_rig(spares=0, rewind=TRACKED)
     made = Rewinding(rig, rig.dataset())
     yield made
     made.close()

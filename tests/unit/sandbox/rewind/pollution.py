@@ -20,10 +20,6 @@ def _task(body: str, imports: str = "os") -> str:
 
 _MAPPINGS = "[line.split() for line in open('/proc/self/maps')]"
 _HEAP = f"a, b = (int(x, 16) for x in [m for m in {_MAPPINGS} if m[-1] == '[heap]'][0][0].split('-'))"
-_LIBRARY = (
-    f"a, b = (int(x, 16) for x in [m for m in {_MAPPINGS} if 'libarrow' in m[-1] and m[1] == KIND][0][0].split('-'))"
-)
-
 POLLUTIONS: dict[str, Pollution] = {
     # Python's own state, all of it memory.
     "builtins": Pollution("memory", _task("builtins.sum = 7; builtins.open = None; builtins.spy = 's'", "builtins")),
@@ -114,23 +110,6 @@ POLLUTIONS: dict[str, Pollution] = {
             "ctypes",
         ),
     ),
-    "library unmapped": Pollution(
-        "mappings of the baseline",
-        _task(
-            _LIBRARY.replace("KIND", "'r-xp'") + "\n_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]\n"
-            "assert _libc.munmap(a, 4096) == -1",
-            "ctypes",
-        ),
-    ),
-    "code changed": Pollution(
-        "mappings of the baseline",
-        _task(
-            _LIBRARY.replace("KIND", "'r-xp'")
-            + "\n_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]\n"
-            "assert _libc.mprotect(a, 4096, 7) == -1",
-            "ctypes",
-        ),
-    ),
     "pages moved": Pollution(
         "mappings of the baseline",
         _task(
@@ -147,16 +126,6 @@ POLLUTIONS: dict[str, Pollution] = {
             "assert _libc.prctl(0x53564D41, 0, a, 4096, b'spy') == -1",
             "ctypes",
         ),
-    ),
-    "stack grown": Pollution(
-        "mappings of the baseline",
-        _task(
-            "resource.setrlimit(resource.RLIMIT_STACK, (16 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))\n"
-            f"a = [int(m[0].split('-')[0], 16) for m in {_MAPPINGS} if m[-1] == '[stack]'][0]\n"
-            "ctypes.c_ubyte.from_address(a - 65536).value = 1",
-            "ctypes, resource",
-        ),
-        "mappings",
     ),
     # Threads and signals.
     "threads ended": Pollution(
