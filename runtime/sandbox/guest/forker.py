@@ -5,9 +5,10 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from runtime.sandbox.guest import confine
 from runtime.sandbox.protocol import Message, recv_packet, send_packet
@@ -17,6 +18,11 @@ log = logging.getLogger("graphside.sandbox")
 
 Become = Callable[[Message, list[int], int], NoReturn]
 """Runs in a forked child with the packet, its descriptors and the parent's pid. It never returns."""
+
+
+_STRAYS_END_WITHIN_S: Final = 5.0
+_LOOK_AGAIN_MS: Final = 100
+"""The kernel kills the children of a child that was killed. They end a moment later, and nothing else tells of that."""
 
 
 class Forker:
@@ -42,6 +48,7 @@ class Forker:
         self._poll = select.poll()
         self._watches = watches
         self._children: dict[int, tuple[int, int | None]] = {}  # by pidfd: pid, and the replica's number for it
+        self._strays_until = 0.0
         self._children_file = open("/proc/thread-self/children", "rb", buffering=0) if orphans else None
 
     def serve(self) -> NoReturn:
@@ -52,7 +59,11 @@ class Forker:
         if watches is not None:
             self._poll.register(watches.listener, select.POLLIN)
         while True:
-            for fd, _ in self._poll.poll():
+            expected = time.monotonic() < self._strays_until
+            ready = self._poll.poll(_LOOK_AGAIN_MS if expected else None)
+            if expected:
+                self._reap_strays()
+            for fd, _ in ready:
                 if watches is not None and fd == watches.listener:
                     watches.answer([pid for pid, _ in self._children.values()])
                     continue
@@ -103,6 +114,8 @@ class Forker:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _, status = os.waitpid(pid, 0)
+        if os.WIFSIGNALED(status):
+            self._strays_until = time.monotonic() + _STRAYS_END_WITHIN_S
         if self._watches is not None:
             self._watches.forget(pid)
         if number is not None:
@@ -112,7 +125,7 @@ class Forker:
         self._kill_orphans()  # after the end of an orphan too, because its children are ours now
 
     def _reap_strays(self) -> None:
-        """Reap dead descendants whose parent, a keeper, was killed before it could."""
+        """Reap dead descendants whose parent, a keeper or a holder, was killed before it could."""
         known = {pid for pid, _ in self._children.values()}
         while (dead := _first_dead()) is not None and dead not in known:
             os.waitpid(dead, 0)
