@@ -2,11 +2,14 @@
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _COUNTED = re.compile(rb"\n(?:RssAnon|RssShmem|VmSwap|VmPTE):\s*(\d+) kB")
 _THREADS = re.compile(rb"\nThreads:\s*(\d+)")
+_PEAK_OF_RESIDENT_MEMORY = b"5"
+"""What ``/proc/<pid>/clear_refs`` takes to forget it (proc(5)). Nothing else changes."""
 
 
 class Gauge:
@@ -18,6 +21,8 @@ class Gauge:
     """
 
     def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._peak_fd: int | None = None
         self._fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
         self._stat_fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
         self._base = self._read()
@@ -31,7 +36,11 @@ class Gauge:
         self._base_cpu_s += self.cpu_s()
 
     def begin_anew(self) -> None:
-        """Count memory, its peak and CPU from here on, for a process that was put back to its beginning."""
+        """Count memory, its peak and CPU from here on, for a process that was put back to its beginning.
+
+        The process's own peak (``VmHWM``, ``ru_maxrss``) is forgotten as well, so that its next run does not see it.
+        """
+        self._forget_peak()
         self._base = self._read()
         self.peak_bytes = 0
         self.begin()
@@ -54,8 +63,17 @@ class Gauge:
         return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND - self._base_cpu_s
 
     def close(self) -> None:
-        os.close(self._fd)
-        os.close(self._stat_fd)
+        for fd in (self._fd, self._stat_fd, self._peak_fd):
+            if fd is not None:
+                os.close(fd)
+
+    def _forget_peak(self) -> None:
+        with suppress(
+            OSError
+        ):  # it has ended, or this process may not: its user's file, and no right to pass over that
+            if self._peak_fd is None:
+                self._peak_fd = os.open(f"/proc/{self._pid}/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+            os.write(self._peak_fd, _PEAK_OF_RESIDENT_MEMORY)
 
     def _read(self) -> "_Status":
         try:

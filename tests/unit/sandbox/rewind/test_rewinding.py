@@ -74,6 +74,7 @@ def test_each_row_of_the_table_has_a_task_or_a_call_that_is_refused() -> None:
 
 
 ELSEWHERE = {
+    "peak of resident memory": "test_the_next_run_does_not_see_how_much_memory_was_used",
     "scheduling": "no call of the filter changes it",
     "restartable sequences": "the C library registers them once, and the kernel refuses a second registration",
 }
@@ -83,3 +84,10 @@ def test_numbers_that_should_be_random_differ_from_run_to_run(rewinding: Rewindi
     runs = [rewinding.answer(RANDOM) for _ in range(3)]
     for values in zip(*runs, strict=True):
         assert len(set(values)) == 3
+
+
+def test_the_next_run_does_not_see_how_much_memory_was_used(rewinding: Rewinding) -> None:
+    peak = "import resource\ndef task(g):\n    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss"
+    before = rewinding.answer(peak)
+    rewinding.answer("def task(g):\n    return len(b'1' * 200_000_000)")
+    assert rewinding.answer(peak) - before < 50_000
