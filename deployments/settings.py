@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from catalog.engine import sqlite_url
 from runtime.datasets.store.location import StoreLocation, StoreOptions
-from runtime.sandbox.host.seat_settings import RewoundBetween
 from runtime.sandbox.walls.isolation import Isolation
+from runtime.sandbox.walls.rewind import RewoundBetween
 from runtime.task import MIB, MOST_SOURCE_BYTES
 
 DEFAULT_FRAME_ANCESTORS: Final = ("'self'", "http://localhost:*", "http://127.0.0.1:*")

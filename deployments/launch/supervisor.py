@@ -111,11 +111,11 @@ class Supervisor:
             self._say(f"first start: user {admin.username} is the admin")
             if lines := password_lines(self._options.data_dir, admin, is_terminal=sys.stdout.isatty()):
                 self._print("\n".join(("", *lines, "")))
-        isolation = self._isolation()
+        isolation, rewinding = self._walls()
         dashboard = self._come_up(instance, dashboard)
         self._note_leftovers()
         self._print(f"\n{READY} {self._public_url()}", flush=True)
-        self._introduce(dashboard, isolation)
+        self._introduce(dashboard, isolation, rewinding)
         return self._watch(instance)
 
     def _come_up(self, instance: Instance, dashboard: int) -> int:
@@ -229,22 +229,36 @@ class Supervisor:
         finally:
             connection.close()
 
-    def _isolation(self) -> str:
-        """Return the line about walls that each runner will find. Raises ``LaunchError`` if a wall is missing."""
+    def _walls(self) -> tuple[str, str]:
+        """Return what each runner will find: a line about walls, and one about rewound seats.
+
+        Raises ``LaunchError`` if a wall is missing.
+        """
         from runtime.sandbox.host.environment import template_environment
         from runtime.sandbox.walls.isolation import WallMissing, find_walls
+        from runtime.sandbox.walls.rewind import describe_rewinding
 
+        settings = self._options.settings
         try:
-            return find_walls(self._options.settings.isolation, template_environment())[1]
+            walls, line, why_not = find_walls(settings.isolation, template_environment())
+            rewinding = describe_rewinding(
+                walls.rewind,
+                why_not,
+                seats=settings.rewound_seats,
+                between=settings.rewound_between,
+                reused_seats=settings.reused_seats,
+            )
+            return line, rewinding
         except (WallMissing, OSError) as error:
             raise LaunchError(f"{error}; `graphside doctor` says more") from error
 
-    def _introduce(self, dashboard: int, isolation: str) -> None:
-        """Print the addresses, the walls around runs, and a command to paste."""
+    def _introduce(self, dashboard: int, isolation: str, rewinding: str) -> None:
+        """Print the addresses, the walls around runs, whether seats are rewound, and a command to paste."""
         token = datadir.ray_token_file(self._options.data_dir)
         self._print(f"  dashboard   http://127.0.0.1:{dashboard}  (it asks for the token in {token})")
         self._print(f"  logs        {self._log.parent}")
         self._print(f"  isolation   {isolation.removeprefix('isolation ')}")
+        self._print(f"  rewound     {rewinding}")
         self._print("  stop        Ctrl-C")
         try:
             line = curl_line(self._options, TASK, is_terminal=sys.stdout.isatty())

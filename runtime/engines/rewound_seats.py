@@ -14,7 +14,7 @@ from typing import Final
 from runtime.engines.rewound_places import Place, RewoundPlaces
 from runtime.errors import RuntimeFailure
 from runtime.sandbox.host.rewound_seat import RewoundSeat
-from runtime.sandbox.host.seat_settings import RewoundBetween
+from runtime.sandbox.walls.rewind import RewoundBetween
 from runtime.task import Limits, TaskSpec
 
 log = logging.getLogger("graphside.engine")

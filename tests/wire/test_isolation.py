@@ -27,6 +27,11 @@ def test_the_greeting_and_the_runner_tell_the_same(server: LiveServer) -> None:
     said = greeting(server).removeprefix("isolation").strip()
     assert said.startswith("standard: rlimits on")
     assert any(line.endswith(f"isolation {said}") for line in runner_log(server.data))
+    rewound = next(line.split(None, 1)[1] for line in server.output.splitlines() if line.startswith("  rewound "))
+    assert rewound.startswith(("on (userfaultfd, ", "off: "))
+    assert any(
+        " rewinding possible: " in line or " rewinding not possible: " in line for line in runner_log(server.data)
+    )
 
 
 @pytest.mark.soak

@@ -96,13 +96,15 @@ def _walls(environment: Mapping[str, str]) -> tuple[Finding, ...]:
     from deployments.cli.doctor import walls
     from deployments.launch.errors import LaunchError
     from deployments.launch.options import read_options
+    from deployments.settings import Settings
     from runtime.sandbox.host.environment import template_environment
 
     try:
-        isolation = read_options(environment).settings.isolation
+        settings = read_options(environment).settings
     except LaunchError:  # a finding of the section Settings
-        isolation = "standard"
-    return walls.examine_walls(isolation, template_environment())
+        settings = Settings()
+    wanted = walls.Wanted(settings.isolation, settings.rewound_seats, settings.rewound_between, settings.reused_seats)
+    return walls.examine_walls(wanted, template_environment())
 
 
 def _limits(environment: Mapping[str, str], walls: Mapping[str, str]) -> tuple[Finding, ...]:

@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, get_args
 
 from deployments.cli.doctor.findings import Finding
 from runtime.sandbox.walls.delegation import enter_leaf
-from runtime.sandbox.walls.isolation import Isolation, WallMissing, choose_walls, standing
+from runtime.sandbox.walls.enclosure import NONE
+from runtime.sandbox.walls.isolation import Isolation, WallMissing, choose_walls, standing, why_not_rewound
 from runtime.sandbox.walls.probe import examine
+from runtime.sandbox.walls.rewind import RewoundBetween, describe_rewinding
 from runtime.sandbox.walls.trial import Found
 
 MODES: Final[tuple[Isolation, ...]] = get_args(Isolation)
@@ -43,14 +46,26 @@ _ADVICE: Final = {
 _SUMMARY: Final = ("Around a run here", "Not around a run here", "Values of isolation that this machine is good for")
 
 
-def examine_walls(isolation: Isolation, environment: dict[str, str]) -> tuple[Finding, ...]:
-    """Return one finding for each layer, and one for whether a server with this ``isolation`` would start here."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the settings of these names say."""
+
+    isolation: Isolation
+    rewound_seats: int
+    rewound_between: RewoundBetween
+    reused_seats: int
+
+
+def examine_walls(wanted: Wanted, environment: dict[str, str]) -> tuple[Finding, ...]:
+    """Return one finding for each layer, one for whether a server with these settings would start here, and one for
+    whether it would rewind seats."""
     enter_leaf()  # as `graphside serve` does
     try:
         found = examine(environment)
     except OSError as error:
         return (Finding("isolation", "missing", str(error)),)
-    return (*(_layer(name, found[key]) for key, name in LAYERS.items()), *_walls(isolation, found))
+    layers = (_layer(name, found[key]) for key, name in LAYERS.items())
+    return (*layers, *_walls(wanted.isolation, found), _rewound_seats(wanted, found))
 
 
 def around_runs(findings: tuple[Finding, ...]) -> dict[str, str]:
@@ -104,6 +119,24 @@ def _walls(isolation: Isolation, found: Mapping[str, Found]) -> tuple[Finding, .
         text = f"{isolation}; this machine can provide {', '.join(good)}"
         finding = Finding("isolation", "warning" if weak else "ok", text, data)
     return (*(_wall(key, name, found[key], stands[key]) for key, name in WALLS.items()), finding)
+
+
+def _rewound_seats(wanted: Wanted, found: Mapping[str, Found]) -> Finding:
+    try:
+        walls = choose_walls(wanted.isolation, found, is_root=os.geteuid() == 0)
+        why_not = why_not_rewound(walls, found)
+    except WallMissing:
+        walls, why_not = NONE, "the server would not start with this isolation"
+    text = describe_rewinding(
+        walls.rewind,
+        why_not,
+        seats=wanted.rewound_seats,
+        between=wanted.rewound_between,
+        reused_seats=wanted.reused_seats,
+    )
+    is_on = bool(wanted.rewound_seats and walls.rewind and not wanted.reused_seats)
+    data = {"on": is_on, "mode": walls.rewind, "why_not": why_not, "seats": wanted.rewound_seats}
+    return Finding("rewound seats", "ok" if is_on else "absent", text, {**data, "between": wanted.rewound_between})
 
 
 def _wall(key: str, name: str, found: Found, stands: bool) -> Finding:

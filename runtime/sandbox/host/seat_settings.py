@@ -1,12 +1,9 @@
 """The settings that all seats of an engine share."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from runtime.sandbox.host.scratch import ScratchRoot
-
-RewoundBetween = Literal["same_user", "any_user"]
-"""Who may have a rewound seat after another run: the user of that run, or anybody."""
+from runtime.sandbox.walls.rewind import RewoundBetween
 
 
 @dataclass(frozen=True, slots=True)

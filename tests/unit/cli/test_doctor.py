@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from deployments.launch.options import read_options
 from runtime.engines.device.probe import NO_DRIVER, Device, Devices
 from runtime.sandbox.host.environment import template_environment
 from runtime.sandbox.walls.basics import BASICS
+from runtime.sandbox.walls.isolation import Isolation
 from runtime.sandbox.walls.probe import PROBES, WALLS, examine
+from runtime.sandbox.walls.rewind import SEALED_VERSION
 from runtime.sandbox.walls.trial import Found
 from tests.unit.cli.conftest import Cli, SmallServer
 
@@ -104,13 +107,17 @@ def found(**without: str) -> dict[str, Found]:
     }
 
 
+def wanted(isolation: Isolation, rewound_seats: int = 2) -> walls.Wanted:
+    return walls.Wanted(isolation, rewound_seats, "same_user", reused_seats=0)
+
+
 class TestWalls:
     def test_every_layer_has_a_probe_and_every_probe_a_layer(self) -> None:
         assert list(BASICS) == list(walls.LAYERS)
         assert list(WALLS) == list(walls.WALLS)
 
     def test_what_this_version_uses_works_here(self) -> None:
-        findings = {finding.name: finding for finding in walls.examine_walls("off", template_environment())}
+        findings = {finding.name: finding for finding in walls.examine_walls(wanted("off"), template_environment())}
         for name in walls.LAYERS.values():
             assert findings[name].state == "ok", findings[name].text
 
@@ -126,7 +133,7 @@ class TestWalls:
     ) -> None:
         without = dict.fromkeys((*walls.LAYERS, "landlock", "cgroup"), "not implemented")
         monkeypatch.setattr(walls, "examine", lambda environment: found(**without))
-        findings = walls.examine_walls("off", {})
+        findings = walls.examine_walls(wanted("off"), {})
         states = {finding.name: finding.state for finding in findings}
         assert (states["rlimits"], states["cgroup v2"], states["Landlock"]) == ("missing", "absent", "absent")
         assert walls.summary(findings)["Around a run here"] == ()
@@ -156,12 +163,31 @@ class TestWalls:
         assert not any(finding.data.get("around_runs") for finding in findings.values())
         assert "not used" in findings["seccomp"].text
 
+    @pytest.mark.parametrize(
+        ("isolation", "seats", "without", "state", "said"),
+        [
+            ("standard", 2, {}, "ok", "on (userfaultfd, sealed), 2 a dataset, between runs of one user"),
+            ("standard", 0, {}, "absent", "off: rewound_seats is 0"),
+            ("standard", 2, {"rewind": "userfaultfd is not allowed"}, "absent", "off: userfaultfd is not allowed"),
+            ("off", 2, {}, "absent", "off: runs have no filter of system calls here"),
+            ("standard", 2, {"landlock": "none"}, "absent", "off: the server would not start with this isolation"),
+        ],
+    )
+    def test_whether_seats_are_rewound_and_why_not(
+        self, isolation: Isolation, seats: int, without: dict[str, str], state: str, said: str
+    ) -> None:
+        answers = found(**without)
+        answers["rewind"] = replace(answers["rewind"], version=SEALED_VERSION)
+        finding = walls._rewound_seats(wanted(isolation, seats), answers)
+        assert (finding.name, finding.state, finding.text) == ("rewound seats", state, said)
+        assert finding.data["on"] == (state == "ok")
+
     def test_a_probe_without_an_answer_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(environment: dict[str, str]) -> dict[str, Found]:
             raise OSError("the walls of this machine could not be tried: no luck")
 
         monkeypatch.setattr(walls, "examine", fail)
-        (finding,) = walls.examine_walls("standard", {})
+        (finding,) = walls.examine_walls(wanted("standard"), {})
         assert (finding.state, finding.text) == ("missing", "the walls of this machine could not be tried: no luck")
 
 

@@ -93,8 +93,10 @@ class TestLauncher:
 
     def test_the_greeting_tells_what_the_runners_will_find(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(isolations, "examine", lambda environment: machine())
-        assert self.supervisor("standard")._isolation().startswith("isolation standard: rlimits on")
-        assert self.supervisor("off")._isolation().startswith("isolation off: tasks can do")
+        isolation, rewound = self.supervisor("standard")._walls()
+        assert isolation.startswith("isolation standard: rlimits on")
+        assert rewound.startswith(("on (userfaultfd, sealed), ", "off: rewound_seats is 0"))
+        assert self.supervisor("off")._walls()[0].startswith("isolation off: tasks can do")
 
     def test_it_makes_room_in_its_control_group_before_it_starts_anything(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -118,8 +120,8 @@ class TestLauncher:
     ) -> None:
         monkeypatch.setattr(isolations, "examine", lambda environment: machine("landlock"))
         with pytest.raises(LaunchError, match=r"isolation 'standard' requires .*landlock told why.*graphside doctor"):
-            self.supervisor("standard")._isolation()
-        assert "landlock off" in self.supervisor("minimal")._isolation()
+            self.supervisor("standard")._walls()
+        assert "landlock off" in self.supervisor("minimal")._walls()[0]
 
 
 class TestProbe:

@@ -7,15 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from runtime.sandbox.walls.isolation import choose_walls, why_not_rewound
 from runtime.sandbox.walls.probe import PROBES
-from runtime.sandbox.walls.rewind import SEALED_VERSION, TRACKED_VERSION, describe_rewinding
+from runtime.sandbox.walls.rewind import SEALED_VERSION, TRACKED_VERSION, RewindMode, describe_rewinding
 from runtime.sandbox.walls.rewinding import probe, tracking
 from runtime.sandbox.walls.trial import Found, try_in_child
+from tests.attacks.state import kept_by
 from tests.stand_ins import STAND_INS, StandIn
 from tests.unit.sandbox.forked import in_a_child
 from tests.unit.sandbox.rewind.conftest import Rewinding
@@ -98,12 +100,9 @@ def test_yama_is_named_with_its_value(scope: int, tmp_path: Path, monkeypatch: p
 def test_yama_1_allows_what_a_keeper_does_because_it_traces_its_descendants_only(rewinding: Rewinding) -> None:
     rewinding.make()
     assert rewinding.seat is not None and rewinding.seat._child is not None and rewinding.seat._keeper is not None
-    keeper = psutil.Process(rewinding.seat._keeper._keeper.pid)
-    seat = psutil.Process(rewinding.seat._child.pid)
-    assert seat in keeper.children()
-    (witness,) = set(keeper.children()) - {seat}
-    assert witness.status() == psutil.STATUS_TRACING_STOP
-    assert f"TracerPid:\t{keeper.pid}\n" in Path(f"/proc/{witness.pid}/status").read_text()
+    seat, witness = kept_by(psutil.Process(rewinding.seat._keeper._keeper.pid))
+    assert seat.pid == rewinding.seat._child.pid
+    assert witness.pid != seat.pid
 
 
 def test_the_trial_has_no_privilege_that_a_keeper_lacks() -> None:
@@ -163,12 +162,15 @@ def test_a_kernel_that_refuses_for_another_reason_is_quoted(monkeypatch: pytest.
     assert try_in_child(PROBES["rewind"]).detail == "userfaultfd: Too many open files"
 
 
+def said(mode: RewindMode, why_not: str = "", **settings: Any) -> str:
+    return describe_rewinding(mode, why_not, **{"seats": 2, "between": "same_user", "reused_seats": 0, **settings})
+
+
 def test_an_operator_reads_how_seats_are_rewound_or_why_not() -> None:
-    assert describe_rewinding("sealed", "", 2, "same_user") == (
-        "on (userfaultfd, sealed), 2 a dataset, between runs of one user"
-    )
-    assert describe_rewinding("tracked", "", 1, "any_user") == (
+    assert said("sealed") == "on (userfaultfd, sealed), 2 a dataset, between runs of one user"
+    assert said("tracked", seats=1, between="any_user") == (
         "on (userfaultfd, not sealed), 1 a dataset, between runs of any users"
     )
-    assert describe_rewinding("", "told why", 2, "same_user") == "off: told why"
-    assert describe_rewinding("sealed", "", 0, "same_user") == "off: rewound_seats is 0"
+    assert said("", "told why") == "off: told why"
+    assert said("sealed", seats=0) == "off: rewound_seats is 0"
+    assert said("sealed", reused_seats=1) == "off: reused_seats is 1, which keeps processes without restoring them"
