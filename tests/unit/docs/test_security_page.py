@@ -5,9 +5,13 @@ import re
 import pytest
 
 from deployments.replica.flags import EVERYWHERE, ONE_MACHINE
+from runtime.engines.rewound_places import IDLE_S
 from runtime.sandbox.guest import confine
+from runtime.sandbox.guest.rewind.state import ROWS
+from runtime.sandbox.host.rewound_seat import MOST_AGE_S, MOST_RUNS
 from runtime.sandbox.walls import identity, policy
 from runtime.sandbox.walls.isolation import REQUIRED, remark
+from runtime.sandbox.walls.rewinding.probe import GENERATOR_IN_MEMORY
 from runtime.sandbox.walls.rules import ErrnoAnswer
 from tests.unit.docs.markdown import ROOT, code, rows
 
@@ -63,6 +67,28 @@ def test_the_flags_of_ray_are_those_that_are_set() -> None:
         value = shipped[code(row["flag"])]
         told = row["what for"].split(":")[0].strip("`")
         assert told == value or ":" not in row["what for"]
+
+
+def test_the_table_of_what_is_restored_is_that_of_the_code() -> None:
+    listed = [tuple(row.values()) for row in rows(PAGE, "state of the process")]
+    assert listed == [(row.name, row.fate.value, row.how) for row in ROWS]
+
+
+def test_bounds_of_a_rewound_seat_are_those_of_the_code() -> None:
+    text = " ".join((ROOT / PAGE).read_text(encoding="utf-8").split())
+    assert f"after {MOST_RUNS:,} runs, after {MOST_AGE_S / 60:g} minutes, after a minute without a run" in text
+    assert IDLE_S == 60
+    least = ".".join(map(str, GENERATOR_IN_MEMORY))
+    assert f"a C library before glibc {least}" in text
+
+
+def test_calls_that_a_rewound_seat_lacks_are_named() -> None:
+    less = {name for name, rule in policy.SEAT.items() if policy.REWOUND_SEAT.get(name) != rule}
+    sentence = next(
+        line for line in (ROOT / PAGE).read_text(encoding="utf-8").split("\n\n") if "of a rewound seat is" in line
+    )
+    assert less <= {*CALLS.findall(sentence)}
+    assert set(policy.REWOUND_SEAT) <= set(policy.SEAT)
 
 
 def test_the_ids_of_throwaway_users_are_those_that_are_drawn() -> None:
