@@ -6,22 +6,33 @@ import json
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pyarrow as pa
 
+from runtime.sandbox.guest.seat import CHANNEL_FD
 from tests.attacks.listeners import Listener
 from tests.attacks.modes import Mode
 from tests.attacks.report import Ended
-from tests.attacks.state import Place, State
+from tests.attacks.state import Place, State, kept_by
 from tests.conftest import LiveServer, Person
 from tests.waiting import SLOW_S, eventually, settled
 
 TIMEOUT_S = 2.0
 MEMORY_BYTES = 700 * 2**20
+BODY = {"memory_bytes": MEMORY_BYTES, "engine": "pandas"}
+"""What all runs ask for, also those between attacks: a rewound seat has one limit of memory."""
+
+TRIES = 5
+"""A rewound seat that is ready may not be in the server's list yet: then another serves."""
+
+_READ = "0"  # the number of the system call
+
 GONE_S = 0.25
 """How soon after the answer nothing of a run may be alive or lie about."""
 
@@ -89,10 +100,15 @@ class Arena:
     walls_line: str
     before: State
     good: Any
+    rewound: bool = False
+    """Whether each attack is the second run, or a later one, on a seat that is rewound."""
+
     table: list[Ended] = field(default_factory=list)
 
     @classmethod
-    def open(cls, server: LiveServer, person: Person, mode: Mode, canary: str, folder: Path) -> Arena:
+    def open(
+        cls, server: LiveServer, person: Person, mode: Mode, canary: str, folder: Path, *, rewound: bool = False
+    ) -> Arena:
         """``folder`` belongs to the server's user."""
         outside = folder / "outside"
         outside.mkdir()
@@ -109,10 +125,12 @@ class Arena:
         (runner,) = [one for one in server.find("ServeReplica") if "Runner" in " ".join(one.cmdline())]
         place = Place.of(runner, outside, dataset_file)
         good = run_good(person, dataset_id)
+        if rewound:
+            second_run(person, dataset_id, place)
         before = _calm(place)
-        return cls(
-            server, mode, person, canary, place, Listener.all_kinds(), dataset_id, _walls_line(server), before, good
-        )
+        listeners = Listener.all_kinds()
+        line = _walls_line(server)
+        return cls(server, mode, person, canary, place, listeners, dataset_id, line, before, good, rewound)
 
     def close(self) -> None:
         for listener in self.listeners:
@@ -135,11 +153,15 @@ class Arena:
     def attack(self, code: str, **fields: Any) -> Outcome:
         """Send an attack and say how it ended."""
         code = self.filled_in(code)
-        started = time.monotonic()
-        body = {"timeout_s": TIMEOUT_S, "memory_bytes": MEMORY_BYTES, "engine": "pandas", **fields}
-        answer = self.person.run(self.dataset_id, code, **body)
-        seconds = time.monotonic() - started
-        return _outcome(answer, seconds)
+        body = {"timeout_s": TIMEOUT_S, **BODY, **fields}
+        for _ in range(TRIES):
+            seat = second_run(self.person, self.dataset_id, self.place) if self.rewound else None
+            started = time.monotonic()
+            answer = self.person.run(self.dataset_id, code, **body)
+            seconds = time.monotonic() - started
+            if seat is None or seat.has_served():
+                return _outcome(answer, seconds)
+        raise AssertionError("the attack was run by another seat")
 
     def filled_in(self, code: str) -> str:
         """An attack with what it may know of the place in place of its tokens."""
@@ -165,9 +187,57 @@ class Arena:
 
 
 def run_good(person: Person, dataset_id: str) -> Any:
-    answer = person.run(dataset_id, GOOD, engine="pandas")
+    answer = person.run(dataset_id, GOOD, **BODY)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+@dataclass(frozen=True)
+class RewoundSeat:
+    """A seat that has served before and waits for a run, seen from outside. ``cpu_ns``: what it has used so far."""
+
+    process: psutil.Process
+    cpu_ns: int
+
+    @classmethod
+    def waiting(cls, place: Place) -> RewoundSeat | None:
+        """The one that waits; None if there is none."""
+        for keeper in (seat for holder in place.template.children() for seat in holder.children()):
+            for seat in kept_by(keeper)[:1]:
+                if _reads_its_channel(seat):
+                    return cls(seat, _cpu_ns(seat))
+        return None
+
+    def has_served(self) -> bool:
+        """Whether it has run since, or has ended."""
+        return _cpu_ns(self.process) != self.cpu_ns
+
+
+def second_run(person: Person, dataset_id: str, place: Place) -> RewoundSeat:
+    """Have a seat serve a run, be rewound, and wait for the next. A seat that has ended is made anew."""
+
+    def served() -> RewoundSeat | None:
+        before = RewoundSeat.waiting(place)
+        assert person.run(dataset_id, "def task(g): return 1", **BODY).status_code == 200
+        if before is None or not before.has_served():
+            return None
+        return settled(lambda: RewoundSeat.waiting(place), lambda now: now is not None, GONE_S + SLOW_S)
+
+    return eventually(served, explain=lambda: "no run is served by a rewound seat")
+
+
+def _reads_its_channel(seat: psutil.Process) -> bool:
+    """Whether it waits for a request: the only read of its channel."""
+    with suppress(OSError):
+        return Path(f"/proc/{seat.pid}/syscall").read_text().split()[:2] == [_READ, hex(CHANNEL_FD)]
+    return False
+
+
+def _cpu_ns(process: psutil.Process) -> int:
+    """Its CPU time; 0 once it has ended."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0])
+    return 0
 
 
 def _calm(place: Place) -> State:

@@ -16,6 +16,7 @@ from tests.attacks.arena import Arena
 from tests.attacks.modes import Mode, all_modes, folder_for_all
 from tests.attacks.report import COLUMNS, Ended, Table, summaries
 from tests.conftest import ADMIN, PASSWORD, LiveServer, Person, free_port
+from tests.unit.standing_walls import walls
 
 REPORT_FILE = "GRAPHSIDE_ATTACKS_REPORT"
 """Names a file that takes the tables as Markdown."""
@@ -39,8 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test of an arena is one of each mode; all but those of the best mode are for the soak.
 
-    Those marked ``best_mode`` are in no other.
+    Those marked ``best_mode`` are in no other. All those of a rewound arena are for the soak.
     """
+    if "rewound_arena" in metafunc.fixturenames:
+        each = [pytest.param(mode, id=mode.name, marks=_skips(mode)) for mode in modes()]
+        metafunc.parametrize("rewound_arena", each, indirect=True, scope="package")
     if "arena" not in metafunc.fixturenames:
         return
     best = next((mode for mode in modes() if not mode.missing), None)
@@ -49,23 +53,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if mode is not best and metafunc.definition.get_closest_marker("best_mode"):
             continue
         marks = [pytest.mark.attack] if mode is best else [pytest.mark.soak]
-        if mode.missing:
-            marks.append(pytest.mark.skip(reason=f"mode {mode.name}: {mode.missing}"))
-        parameters.append(pytest.param(mode, id=mode.name, marks=marks))
+        parameters.append(pytest.param(mode, id=mode.name, marks=[*marks, *_skips(mode)]))
     metafunc.parametrize("arena", parameters, indirect=True, scope="package")
+
+
+def _skips(mode: Mode) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.skip(reason=f"mode {mode.name}: {mode.missing}")] if mode.missing else []
 
 
 @pytest.fixture(scope="package")
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
-    """A server in a mode, with a canary in its environment and in a file of its own."""
+    """A server in a mode, with a canary in its environment and in a file of its own. All of its seats are forked."""
+    yield from _opened(request, rewound=False)
+
+
+@pytest.fixture(scope="package")
+def rewound_arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
+    """The same with one rewound seat, on which each attack comes after another run."""
+    if not walls().rewind:
+        pytest.skip("this machine cannot rewind seats")
+    yield from _opened(request, rewound=True)
+
+
+def _opened(request: pytest.FixtureRequest, *, rewound: bool) -> Iterator[Arena]:
     mode: Mode = request.param
     folder = folder_for_all(mode.uid)
     canary = f"canary-{uuid4().hex}"
-    environment = {"SERVER_CANARY": canary, "HOME": str(folder)}
+    environment = {"SERVER_CANARY": canary, "HOME": str(folder), "GRAPHSIDE_REWOUND_SEATS": str(int(rewound))}
     server = LiveServer(_data(folder, mode), free_port(), environment, command=mode.command(folder)).start()
     try:
         with closing(server.log_in().http) as http:
-            opened = Arena.open(server, Person(ADMIN, PASSWORD, http), mode, canary, folder)
+            opened = Arena.open(server, Person(ADMIN, PASSWORD, http), mode, canary, folder, rewound=rewound)
             yield opened
             opened.close()
             request.config.stash[_ENDED] += opened.table

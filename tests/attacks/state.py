@@ -38,7 +38,10 @@ class Place:
 
 @dataclass(frozen=True)
 class State:
-    """A look at it. ``what_ends_by_itself`` may take a moment to be as before; the rest must be so at once."""
+    """A look at it. ``what_ends_by_itself`` may take a moment to be as before; the rest must be so at once.
+
+    ``seats``: also keepers, each of which has a seat and a witness of its own.
+    """
 
     server: tuple[str, ...]
     holders: tuple[int, ...]
@@ -62,7 +65,8 @@ class State:
         around = {one.pid for one in below if _is_around(one, template)}
         holders = [one for one in _alive(template.children()) if one.pid not in around]
         seats = [seat for holder in holders for seat in _alive(holder.children())]
-        known = {*around, *(one.pid for one in (*holders, *seats))}
+        kept = [process for seat in seats for process in kept_by(seat)]
+        known = {*around, *(one.pid for one in (*holders, *seats, *kept))}
         return cls(
             server=tuple(f"{one.pid} {one.create_time()}" for one in (place.runner, template) if one.is_running()),
             holders=tuple(sorted(one.pid for one in holders)),
@@ -112,6 +116,22 @@ class State:
         for name in ("template_bytes", "holder_bytes"):
             grown = getattr(self, name) - getattr(before, name)
             assert grown <= MEMORY_SLACK, f"{name} grew by {grown}"
+
+
+def kept_by(keeper: psutil.Process) -> list[psutil.Process]:
+    """Return the seat that this process rewinds, and its witness; nothing if it is not a keeper that has made one."""
+    with suppress(psutil.Error, OSError):
+        below = keeper.children(recursive=True)
+        frozen = [one for one in below if _is_frozen_by(one, keeper)]
+        others = [one for one in below if one not in frozen]
+        if len(frozen) == len(others) == 1 and {one.ppid() for one in below} == {keeper.pid}:
+            return [*others, *frozen]
+    return []
+
+
+def _is_frozen_by(process: psutil.Process, tracer: psutil.Process) -> bool:
+    told = Path(f"/proc/{process.pid}/status").read_text()
+    return "\nState:\tt" in told and f"\nTracerPid:\t{tracer.pid}\n" in told
 
 
 def anonymous_bytes(process: psutil.Process) -> int:

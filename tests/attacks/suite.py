@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from tests.attacks.arena import Outcome
 
 HERE = Path(__file__).resolve().parent
-COLLECTION = HERE.parents[2] / "shared" / "hostile" / "tasks.json"
+COLLECTION = Path(os.environ.get("GRAPHSIDE_HOSTILE_TASKS") or HERE.parents[2] / "shared" / "hostile" / "tasks.json")
 ANY_DENIAL = {
     "BlockingIOError",
     "FileNotFoundError",

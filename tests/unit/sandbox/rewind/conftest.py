@@ -27,6 +27,7 @@ class Rewinding:
         self.source = source
         self.dataset = dataset or rig.wait(self._load())
         self.seat: RewoundSeat | None = None
+        self.is_checked = True
         self._is_rewound = True
 
     async def _load(self) -> PandasDataset:
@@ -49,7 +50,7 @@ class Rewinding:
                 dataset._new_uid(),
                 spec(**limits).limits,
                 source=source,
-                checked=True,
+                checked=self.is_checked,
             )
         )
         return self.seat
