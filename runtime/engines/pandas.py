@@ -73,7 +73,7 @@ class PandasDataset:
         if spec.owner is not None:  # then no seat is rewound for it
             kept = self._kept.take(spec.owner, spec.limits)
         else:
-            kept = self._rewound.take(spec) if self._rewound is not None else None
+            kept = await self._rewound.take(spec) if self._rewound is not None else None
         if kept is not None:
             return kept
         while self._spares:

@@ -31,6 +31,9 @@ YIELDS_AFTER_S: Final = 10.0
 """A seat that nobody used for this long gives its place to another. It is as long as ``AGAIN_WITHIN_S``, so that runs
 that come in turn never take a place from each other: what comes again soon enough for a seat has used its own since."""
 
+GIVEN_UP: Final = ("run", "age", "answer", "scratch", "closed", "memory", "yielded", "idle")
+"""Why the server gives up a seat that its keeper finds fit (``unfit.py`` has the keeper's reasons)."""
+
 MOST_REMEMBERED_REWINDS: Final = 100_000
 
 

@@ -22,9 +22,21 @@ log = logging.getLogger("graphside.engine")
 AGAIN_WITHIN_S: Final = 10.0
 """A user whose second run on the dataset, with the same limits, comes this soon gets a rewound seat."""
 
+SOON_S: Final = 0.05
+"""How long a run waits for a seat that another run has, or that is rewound just now. Then it gets a fork. That is about
+as long as a fork takes on a machine that is busy; on one that is not, a rewind takes a twentieth of it."""
+
+MOST_SOON: Final = 2
+"""The most runs that wait for each seat."""
+
+IN_VAIN_S: Final = 1.0
+"""After a run that waited in vain, none waits for a seat that another run has for so long: runs seem to be long."""
+
+PAUSE_S: Final = 1.0
+"""After a seat that could not be made, none is made for this dataset for so long, and twice as long after the next."""
+
+MOST_PAUSE_S: Final = 600.0
 MOST_REMEMBERED: Final = 1000
-MOST_FAILURES: Final = 2
-"""After so many seats in a row that could not be made, no more are tried for this dataset: forks serve."""
 
 Open = Callable[[Limits], Awaitable[RewoundSeat]]
 
@@ -40,8 +52,11 @@ class RewoundSeats:
         self._places: list[Place] = []  # those whose seats were made
         self._waiting: list[Place] = []  # the least recently used is first
         self._busy: dict[RewoundSeat, Place] = {}
+        self._coming: list[_Coming] = []  # runs that wait for a seat, the oldest first
+        self._no_wait_until = 0.0
         self._making: asyncio.Task[None] | None = None
-        self._failures = 0
+        self._pause_s = PAUSE_S
+        self._paused_until = 0.0
         self._last_runs: OrderedDict[tuple[str, int, int], float] = OrderedDict()
         self._closed = False
 
@@ -50,32 +65,54 @@ class RewoundSeats:
         """Return how many seats there are."""
         return len(self._places)
 
-    def take(self, spec: TaskSpec) -> RewoundSeat | None:
-        """Take out a seat that may serve this run; None if there is none."""
-        user = self._sharer(spec)
+    async def take(self, spec: TaskSpec) -> RewoundSeat | None:
+        """Take out a seat that may serve this run, or one that is in use as soon as it is ready; else None."""
+        return self._take_waiting(spec) or await self._take_soon(spec)
+
+    def _take_waiting(self, spec: TaskSpec) -> RewoundSeat | None:
         for place in reversed(self._waiting):
-            seat = place.seat
-            assert seat is not None
-            if place.user != user or not seat.has_limits(spec.limits):
+            if not self._may_serve(place, spec):
                 continue
-            if not seat.is_idle:  # it has ended, or does something although it should sleep
-                self._runner.give_up(place, "ended")
-                continue
-            self._waiting.remove(place)
-            self._runner.take(place)
-            self._busy[seat] = place
-            return seat
+            if place.seat is not None and place.seat.is_idle:
+                return self._take(place)
+            self._runner.give_up(place, "ended")  # or does something although it should sleep
         return None
+
+    async def _take_soon(self, spec: TaskSpec) -> RewoundSeat | None:
+        """Wait a short time for a seat that is in use.
+
+        A short run and its rewind take less time than a fork, and much less of the machine. If forks were made instead,
+        rewinds would take longer the more of them there are.
+        """
+        hopeful = self._runner.now() >= self._no_wait_until
+        if len(self._coming) >= MOST_SOON * (self._in_use(spec) if hopeful else self._rewinding(spec)):
+            return None
+        coming = _Coming(spec)
+        self._coming.append(coming)
+        try:
+            async with asyncio.timeout(SOON_S):
+                await coming.seat
+        except TimeoutError:
+            if not self._rewinding(spec):
+                self._no_wait_until = self._runner.now() + IN_VAIN_S
+        except BaseException:
+            if (seat := coming.granted) is not None:  # the run was cancelled just then
+                self._wait(self._busy.pop(seat))
+            raise
+        finally:
+            if coming in self._coming:
+                self._coming.remove(coming)
+        return coming.granted
 
     async def give_back(self, seat: RewoundSeat, spec: TaskSpec) -> None:
         """Rewind a seat after its run, and have it wait for the next; close it if that is not possible."""
         began = self._runner.now()
+        place = self._busy.pop(seat)
         try:
             reason = await seat.rewind()
         except BaseException:
-            self._runner.give_up(self._busy.pop(seat), "state")
+            self._runner.give_up(place, "state")
             raise
-        place = self._busy.pop(seat)
         self._runner.credit.earn(spec.user, rewound=reason is None)
         if reason is None:
             self._runner.counts.rewinds.append((self._runner.now() - began, seat.rewind_cpu_s))
@@ -92,7 +129,7 @@ class RewoundSeats:
         if not self._most or self._closed:
             return
         self._runner.credit.earn(spec.user, rewound=False)
-        if not self._comes_again(spec) or self._failures >= MOST_FAILURES or self._is_making:
+        if not self._comes_again(spec) or self._is_making or self._runner.now() < self._paused_until:
             return
         full = len(self._places) >= self._most
         place = self._runner.reserve(self, self._sharer(spec), spec.user, self._places if full else ())
@@ -105,6 +142,9 @@ class RewoundSeats:
         self._places.remove(place)
         if place in self._waiting:
             self._waiting.remove(place)
+        for coming in self._coming:
+            if not coming.seat.done() and not self._in_use(coming.spec):
+                coming.seat.set_result(None)
 
     async def close(self) -> None:
         """Give up all seats. Those that run are given up when they come back."""
@@ -140,10 +180,11 @@ class RewoundSeats:
             seat = await self._open(limits)
         except RuntimeFailure as failure:
             self._runner.counts.not_made += 1
-            self._failures += 1
-            log.warning("rewound_seat.not_made failures=%d %s", self._failures, failure)
+            log.warning("rewound_seat.not_made pause_s=%d %s", self._pause_s, failure)
+            self._paused_until = self._runner.now() + self._pause_s
+            self._pause_s = min(MOST_PAUSE_S, 2 * self._pause_s)
             return
-        self._failures = 0
+        self._pause_s = PAUSE_S
         self._runner.made(place, seat)
         self._places.append(place)
         if self._closed:
@@ -155,8 +196,44 @@ class RewoundSeats:
         if place.seat is None:
             self._runner.not_made(place)
 
+    def _may_serve(self, place: Place, spec: TaskSpec) -> bool:
+        return place.user == self._sharer(spec) and place.seat is not None and place.seat.has_limits(spec.limits)
+
+    def _in_use(self, spec: TaskSpec) -> int:
+        """Return how many seats that may serve this run have another run, or are rewound."""
+        return sum(place not in self._waiting and self._may_serve(place, spec) for place in self._places)
+
+    def _rewinding(self, spec: TaskSpec) -> int:
+        """Return how many seats that may serve this run are rewound just now."""
+        return self._in_use(spec) - sum(self._may_serve(place, spec) for place in self._busy.values())
+
+    def _take(self, place: Place) -> RewoundSeat:
+        assert place.seat is not None
+        self._waiting.remove(place)
+        self._runner.take(place)
+        self._busy[place.seat] = place
+        return place.seat
+
     def _wait(self, place: Place) -> None:
+        """Have a seat wait for its next run, or give it to one that waits for it."""
         assert place.seat is not None
         place.seat.mark_idle()
-        if self._runner.wait(place):
-            self._waiting.append(place)
+        if not self._runner.wait(place):
+            return
+        self._waiting.append(place)
+        for coming in self._coming:
+            if not coming.seat.done() and self._may_serve(place, coming.spec):
+                return coming.seat.set_result(self._take(place))
+
+
+class _Coming:
+    """A run that waits for a seat."""
+
+    def __init__(self, spec: TaskSpec) -> None:
+        self.spec = spec
+        self.seat: asyncio.Future[RewoundSeat | None] = asyncio.get_running_loop().create_future()
+        """Its result is None if there is no such seat any more."""
+
+    @property
+    def granted(self) -> RewoundSeat | None:
+        return self.seat.result() if self.seat.done() and not self.seat.cancelled() else None

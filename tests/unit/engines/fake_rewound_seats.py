@@ -29,7 +29,8 @@ class FakeSeat(RewoundSeat):
         self.rewind_cpu_s = 0.001
         self.unfit: str | None = None
         self.ended = False
-        self.runs = 0
+        self.may_end = asyncio.Event()  # a rewind
+        self.may_end.set()
 
     @property
     def alive(self) -> bool:
@@ -43,7 +44,7 @@ class FakeSeat(RewoundSeat):
         pass
 
     async def rewind(self) -> str | None:
-        self.runs += 1
+        await self.may_end.wait()
         return self.unfit
 
     async def close(self) -> None:
@@ -92,7 +93,7 @@ class FakeRunner:
         self.clock += after_s
         pool = self.pool(dataset)
         specs = [one_run(user, memory_bytes) for user in users]
-        seats = [pool.take(one) for one in specs]
+        seats = await asyncio.gather(*(pool.take(one) for one in specs))
         for seat, one in zip(seats, specs, strict=True):
             self.runs += 1
             if seat is None:

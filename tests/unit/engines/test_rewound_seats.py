@@ -1,22 +1,33 @@
 """When a rewound seat is made and for whom, what all of them cost at most, and who gives way."""
 
+import asyncio
 import random
 
 import pytest
 
+from runtime.engines import rewound_seats
 from runtime.engines.rewound_credit import MAKING, MOST, REWOUND_RUN, START, USERS_START, RewoundCredit
 from runtime.engines.rewound_places import IDLE_S, MOST_SEAT_BYTES, YIELDS_AFTER_S
-from runtime.engines.rewound_seats import AGAIN_WITHIN_S, MOST_FAILURES
+from runtime.engines.rewound_seats import AGAIN_WITHIN_S, IN_VAIN_S, MOST_SOON, PAUSE_S
 from runtime.sandbox.host.rewound_seat import BYTES
 from runtime.task import MIB
 from tests.unit.engines.fake_rewound_seats import FakeRunner, FakeSeat, one_run
-from tests.waiting import turns
+from tests.waiting import WITHIN_S, turns
 
 pytestmark = pytest.mark.anyio
 
 
 def assert_within_bound(runner: FakeRunner) -> None:
     assert runner.cost <= 1.1 * runner.runs + START
+
+
+async def with_a_seat(runner: FakeRunner) -> FakeSeat:
+    """Have a user come until she has a seat, and let her have it."""
+    for _ in range(3):
+        await runner.run("ada")
+    seat = await runner.pool().take(one_run("ada"))
+    assert isinstance(seat, FakeSeat)
+    return seat
 
 
 async def test_the_third_run_of_a_user_has_a_rewound_seat_and_so_have_all_later_ones() -> None:
@@ -117,6 +128,83 @@ async def test_a_user_who_holds_all_places_of_a_dataset_leaves_one_to_another() 
     assert await runner.run_together(["greedy"] * 2) == 1
 
 
+async def test_a_run_that_comes_while_the_seat_is_rewound_gets_it_afterwards() -> None:
+    runner = FakeRunner()
+    seat = await with_a_seat(runner)
+    seat.may_end.clear()
+    rewinding = asyncio.create_task(runner.pool().give_back(seat, one_run("ada")))
+    waiting = asyncio.create_task(runner.pool().take(one_run("ada")))
+    await turns()
+    assert not waiting.done()
+    seat.may_end.set()
+    assert await waiting is seat
+    await rewinding
+
+
+async def test_a_run_waits_for_no_seat_of_another_user_or_of_other_limits() -> None:
+    runner = FakeRunner()
+    await with_a_seat(runner)
+    assert await runner.pool().take(one_run("bob")) is None
+    assert await runner.pool().take(one_run("ada", 512 * MIB)) is None
+
+
+async def test_few_runs_wait_for_a_seat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewound_seats, "SOON_S", WITHIN_S)
+    runner = FakeRunner()
+    seat = await with_a_seat(runner)
+    waiting = [asyncio.create_task(runner.pool().take(one_run("ada"))) for _ in range(MOST_SOON + 1)]
+    await turns()
+    assert [run.done() for run in waiting] == [False] * MOST_SOON + [True]
+    for run in waiting[:-1]:
+        await runner.pool().give_back(seat, one_run("ada"))
+        assert await run is seat
+
+
+async def test_after_a_wait_in_vain_none_waits_for_a_run_for_a_while_but_for_a_rewind() -> None:
+    runner = FakeRunner()
+    seat = await with_a_seat(runner)
+    assert await runner.pool().take(one_run("ada")) is None
+    waiting = asyncio.create_task(runner.pool().take(one_run("ada")))
+    await turns()
+    assert waiting.done() and waiting.result() is None
+    seat.may_end.clear()
+    rewinding = asyncio.create_task(runner.pool().give_back(seat, one_run("ada")))
+    await turns()
+    waiting = asyncio.create_task(runner.pool().take(one_run("ada")))
+    await turns()
+    seat.may_end.set()
+    assert await waiting is seat
+    await rewinding
+    runner.clock += IN_VAIN_S
+    waiting = asyncio.create_task(runner.pool().take(one_run("ada")))
+    await turns()
+    await runner.pool().give_back(seat, one_run("ada"))
+    assert await waiting is seat
+
+
+async def test_a_seat_that_a_cancelled_run_has_waited_for_goes_to_the_next_one() -> None:
+    runner = FakeRunner()
+    seat = await with_a_seat(runner)
+    cancelled, waiting = (asyncio.create_task(runner.pool().take(one_run("ada"))) for _ in range(2))
+    await turns()
+    giving_back = asyncio.create_task(runner.pool().give_back(seat, one_run("ada")))
+    while not giving_back.done():  # the first one has the seat now, and does not know it yet
+        await asyncio.sleep(0)
+    cancelled.cancel()
+    assert await waiting is seat
+
+
+async def test_a_run_does_not_wait_for_a_seat_that_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewound_seats, "SOON_S", WITHIN_S)
+    runner = FakeRunner()
+    seat = await with_a_seat(runner)
+    seat.unfit = "threads"
+    waiting = asyncio.create_task(runner.pool().take(one_run("ada")))
+    await turns()
+    await runner.pool().give_back(seat, one_run("ada"))
+    assert await waiting is None
+
+
 async def test_runs_at_a_time_have_as_many_seats_as_there_may_be_and_the_others_are_forked() -> None:
     runner = FakeRunner(most=2)
     for _ in range(4):
@@ -155,13 +243,15 @@ async def test_seats_that_always_end_after_a_run_stop_being_made_for_their_user_
     assert_within_bound(runner)
 
 
-async def test_makings_that_fail_are_paid_and_given_up() -> None:
+async def test_makings_that_fail_are_paid_and_tried_less_and_less_often() -> None:
     runner = FakeRunner()
     runner.makes_fail = True
-    for _ in range(50):
-        await runner.run("ada")
-    assert (runner.makings, runner.places.counts.not_made) == (MOST_FAILURES, MOST_FAILURES)
-    assert (runner.places.used_bytes, runner.places.count) == (0, 0)
+    makings = []
+    for _ in range(8):
+        await runner.run("ada", after_s=PAUSE_S)
+        makings.append(runner.makings)
+    assert makings == [0, 1, 2, 2, 2, 2, 2, 2]
+    assert (runner.places.counts.not_made, runner.places.used_bytes, runner.places.count) == (2, 0, 0)
     assert_within_bound(runner)
 
 
@@ -199,15 +289,11 @@ async def test_seats_give_way_when_a_dataset_needs_the_memory_the_least_recently
 
 async def test_a_seat_that_runs_when_a_dataset_needs_the_memory_gives_way_afterwards() -> None:
     runner = FakeRunner()
-    for _ in range(3):
-        await runner.run("ada")
-    one = one_run("ada")
-    seat = runner.pool().take(one)
-    assert isinstance(seat, FakeSeat)
+    seat = await with_a_seat(runner)
     runner.places.lend(0)
     await turns()
     assert seat.alive
-    await runner.pool().give_back(seat, one)
+    await runner.pool().give_back(seat, one_run("ada"))
     await turns()
     assert (seat.alive, runner.places.used_bytes) == (False, 0)
 
@@ -225,7 +311,7 @@ async def test_a_seat_counts_with_what_its_runs_have_written_and_ends_if_that_is
         await runner.run("ada")
     one = one_run("ada")
     for byte_count, alive in ((2 * BYTES, True), (MOST_SEAT_BYTES + 1, False)):
-        seat = runner.pool().take(one)
+        seat = await runner.pool().take(one)
         assert isinstance(seat, FakeSeat)
         seat.byte_count = byte_count
         await runner.pool().give_back(seat, one)
@@ -245,13 +331,10 @@ async def test_a_seat_that_nobody_uses_ends() -> None:
 
 async def test_a_seat_that_has_ended_while_it_waited_is_not_taken() -> None:
     runner = FakeRunner()
-    for _ in range(3):
-        await runner.run("ada")
-    seat = runner.pool().take(one_run("ada"))
-    assert isinstance(seat, FakeSeat)
+    seat = await with_a_seat(runner)
     await runner.pool().give_back(seat, one_run("ada"))
     seat.ended = True
-    assert runner.pool().take(one_run("ada")) is None
+    assert await runner.pool().take(one_run("ada")) is None
     assert runner.places.counts.ended == {"ended": 1}
 
 

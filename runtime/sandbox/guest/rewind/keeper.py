@@ -39,9 +39,9 @@ from runtime.sandbox.walls.rewinding.unfit import Unfit
 log = logging.getLogger("graphside.sandbox")
 
 CONTROL_FD, TELLING_FD = 3, 4
-NICENESS: Final = 7
-"""A rewind goes on after the answer, so it gives way to runs, but not to everything: a seat that is not ready in time
-costs a fork."""
+NICENESS: Final = 4
+"""A rewind goes on after the answer, so it gives way to the server. It goes before runs (``seat.NICENESS``), because
+the next run waits for it, or is forked, which takes longer: behind runs, one client had half as many runs a second."""
 
 MOST_ROUNDS: Final = 4
 """Rewinds in a row after which mappings must be as they were."""
