@@ -17,7 +17,7 @@ from runtime.engines.base import DatasetSource, Engine, LoadedDataset
 from runtime.errors import EngineUnavailable, Overloaded, RunExists, RunInterrupted, TaskCancelled
 from runtime.run_report import RunCost
 from runtime.sandbox.host.outcome import RunOutcome
-from runtime.sandbox.host.seat import SeatKind, SeatProcess
+from runtime.sandbox.host.seat import SeatProcess
 from runtime.sandbox.walls.cgroup import TaskGroup
 from runtime.task import GPU_ENGINE, TaskSpec, send_with
 from runtime.turns import QueueFull, Turns
@@ -75,8 +75,8 @@ class Executor:
         self.cache = DatasetCache(
             engine.load, settings.cache_bytes, settings.cached_datasets, settings.concurrent_loads, lend
         )
-        self.seats_used: Counter[SeatKind] = Counter()
-        """How many runs there were, by the kind of their seat."""
+        self.seats_used: Counter[str] = Counter()
+        """How many runs there were, by the kind of their seat (``SeatKind``)."""
         self._turns = Turns(
             settings.seats, queue=settings.queue, spared=settings.spared_seats, extra=settings.extra_seats
         )
