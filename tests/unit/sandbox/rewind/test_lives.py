@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
@@ -12,7 +13,9 @@ from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasDataset
 from runtime.engines.rewound_credit import RewoundCredit
 from runtime.engines.rewound_places import RewoundPlaces
+from runtime.run_report import RunCost
 from runtime.sandbox.host import keeper
+from runtime.sandbox.host.outcome import RunOutcome
 from runtime.sandbox.host.rewound_seat import RewoundSeat
 from tests.unit.sandbox.conftest import Rig, answer
 from tests.unit.standing_walls import walls
@@ -66,11 +69,12 @@ class Warm:
     def run(self, code: str) -> object:
         return self.rig.run(self.source, code, user="ada")
 
-    def begin_and_forget(self, code: str) -> None:
+    def begin(self, code: str) -> "Future[tuple[RunOutcome, RunCost]]":
         """Begin a run on the rewound seat."""
         before = self.rig.executor.seats_used["rewound"]
-        self.rig.begin(self.source, code, user="ada")
+        running = self.rig.begin(self.source, code, user="ada")
         eventually(lambda: self.rig.executor.seats_used["rewound"] > before)
+        return running
 
     @property
     def is_waiting(self) -> bool:
@@ -160,8 +164,7 @@ def test_a_seat_whose_keeper_has_died_while_it_waited_costs_a_fork_and_no_run(wa
 def test_a_holder_that_is_killed_during_a_run_ends_all_and_the_next_run_begins_anew(warm: Warm) -> None:
     pids = warm.pids()
     assert len(pids) == 4
-    running = warm.rig.begin(warm.source, FOREVER, user="ada")
-    eventually(lambda: not warm.is_waiting)
+    running = warm.begin(FOREVER)
     os.kill(pids[0], signal.SIGKILL)
     assert running.result(WITHIN_S)[0].cause == "RunInterrupted"
     warm.require_nothing_left(pids)
@@ -170,8 +173,7 @@ def test_a_holder_that_is_killed_during_a_run_ends_all_and_the_next_run_begins_a
 
 def test_a_dataset_that_is_evicted_during_a_run_lets_it_finish_and_then_ends_its_seats(warm: Warm) -> None:
     pids = warm.pids()
-    running = warm.rig.begin(warm.source, SLEEP, user="ada")
-    eventually(lambda: not warm.is_waiting)
+    running = warm.begin(SLEEP)
     warm.rig.wait(warm.rig.executor.evict(warm.source.dataset_id))
     assert answer(running.result(WITHIN_S)[0]) == 1
     warm.require_nothing_left(pids)
@@ -206,9 +208,11 @@ def test_a_runner_that_stops_leaves_no_seat_that_runs_or_is_rewound(make_rewindi
     warm, other = (Warm(rig) for rig in [make_rewinding_rig()] * 2)
     pids = [*warm.pids(), *other.pids()]
     with warm.rewinding():
-        other.begin_and_forget(FOREVER)
-        warm.rig.close()
-        eventually(lambda: not any(map(_lives, pids)))
+        running = other.begin(FOREVER)
+        warm.rig.wait(warm.rig.executor.close())
+        warm.require_nothing_left(pids)
+    assert running.result(WITHIN_S)[0].cause == "RunInterrupted"
+    warm.rig.close()
 
 
 def test_a_run_that_is_cancelled_while_it_waits_for_a_rewind_leaves_the_seat_to_others(
