@@ -118,9 +118,10 @@ class PandasDataset:
     async def _open(self) -> SeatProcess:
         return await open_seat(self._holder.client, self._settings, self._new_uid())
 
-    async def _open_rewound(self, limits: Limits) -> RewoundSeat:
+    async def _open_rewound(self, limits: Limits, source: str) -> RewoundSeat:
+        settings = self._settings
         return await open_rewound_seat(
-            self._holder.client, self._settings, self._new_uid(), limits, checked=self._settings.rewound_checked
+            self._holder.client, settings, self._new_uid(), limits, source=source, checked=settings.rewound_checked
         )
 
     async def _fill(self) -> None:

@@ -30,7 +30,8 @@ MOST_SOON: Final = 2
 """The most runs that wait for each seat."""
 
 IN_VAIN_S: Final = 1.0
-"""After a run that waited in vain, none waits for a seat that another run has for so long: runs seem to be long."""
+"""If no seat became ready while a run waited, no other waits for so long for a seat that another run has: runs seem to
+be long."""
 
 PAUSE_S: Final = 1.0
 """After a seat that could not be made, none is made for this dataset for so long, and twice as long after the next."""
@@ -38,7 +39,8 @@ PAUSE_S: Final = 1.0
 MOST_PAUSE_S: Final = 600.0
 MOST_REMEMBERED: Final = 1000
 
-Open = Callable[[Limits], Awaitable[RewoundSeat]]
+Open = Callable[[Limits, str], Awaitable[RewoundSeat]]
+"""Makes a seat for runs with these limits. The text of a task is compiled in it beforehand."""
 
 
 class RewoundSeats:
@@ -54,6 +56,7 @@ class RewoundSeats:
         self._busy: dict[RewoundSeat, Place] = {}
         self._coming: list[_Coming] = []  # runs that wait for a seat, the oldest first
         self._no_wait_until = 0.0
+        self._ready = 0  # how often a seat became ready
         self._making: asyncio.Task[None] | None = None
         self._pause_s = PAUSE_S
         self._paused_until = 0.0
@@ -87,13 +90,13 @@ class RewoundSeats:
         hopeful = self._runner.now() >= self._no_wait_until
         if len(self._coming) >= MOST_SOON * (self._in_use(spec) if hopeful else self._rewinding(spec)):
             return None
-        coming = _Coming(spec)
+        coming, ready = _Coming(spec), self._ready
         self._coming.append(coming)
         try:
             async with asyncio.timeout(SOON_S):
                 await coming.seat
         except TimeoutError:
-            if not self._rewinding(spec):
+            if self._ready == ready and not self._rewinding(spec):
                 self._no_wait_until = self._runner.now() + IN_VAIN_S
         except BaseException:
             if (seat := coming.granted) is not None:  # the run was cancelled just then
@@ -134,7 +137,7 @@ class RewoundSeats:
         full = len(self._places) >= self._most
         place = self._runner.reserve(self, self._sharer(spec), spec.user, self._places if full else ())
         if place is not None:
-            self._making = asyncio.create_task(self._make(place, spec.limits))
+            self._making = asyncio.create_task(self._make(place, spec))
             self._making.add_done_callback(lambda _: self._free_if_not_made(place))
 
     def forget(self, place: Place) -> None:
@@ -174,10 +177,11 @@ class RewoundSeats:
             self._last_runs.popitem(last=False)
         return before is not None and now - before <= AGAIN_WITHIN_S
 
-    async def _make(self, place: Place, limits: Limits) -> None:
+    async def _make(self, place: Place, spec: TaskSpec) -> None:
+        """Make a seat. It keeps the text of this run, unless another user could find it there."""
         try:
             await self._runner.settled()
-            seat = await self._open(limits)
+            seat = await self._open(spec.limits, spec.task["source"] if self._between == "same_user" else "")
         except RuntimeFailure as failure:
             self._runner.counts.not_made += 1
             log.warning("rewound_seat.not_made pause_s=%d %s", self._pause_s, failure)
@@ -221,6 +225,7 @@ class RewoundSeats:
         if not self._runner.wait(place):
             return
         self._waiting.append(place)
+        self._ready += 1
         for coming in self._coming:
             if not coming.seat.done() and self._may_serve(place, coming.spec):
                 return coming.seat.set_result(self._take(place))

@@ -17,7 +17,7 @@ USUAL_BYTES = 256 * MIB
 
 def one_run(user: str, memory_bytes: int = USUAL_BYTES) -> TaskSpec:
     """A run of this user."""
-    return spec(user=user, memory_bytes=memory_bytes)
+    return spec(f"# by {user}", user=user, memory_bytes=memory_bytes)
 
 
 class FakeSeat(RewoundSeat):
@@ -64,6 +64,8 @@ class FakeRunner:
         self.makes_fail = False
         self.unfit: str | None = None
         """Why each seat ends that is made from now on; None if it stays."""
+        self.sources: list[str] = []
+        """The texts that were compiled beforehand."""
         self.runs = self.forks = self.makings = 0
 
     def pool(self, dataset: str = "d") -> RewoundSeats:
@@ -71,8 +73,9 @@ class FakeRunner:
             self._pools[dataset] = RewoundSeats(self._most, self._between, self.places, self._make)
         return self._pools[dataset]
 
-    async def _make(self, limits: Limits) -> RewoundSeat:
+    async def _make(self, limits: Limits, source: str) -> RewoundSeat:
         self.makings += 1
+        self.sources.append(source)
         await asyncio.sleep(0)
         if self.makes_fail:
             raise RunInterrupted("no", retry_after_s=1)

@@ -100,6 +100,14 @@ async def test_eight_users_share_two_seats_between_any_user() -> None:
     assert (runner.forks, runner.makings) == (2, 1)
 
 
+async def test_a_seat_keeps_the_text_of_its_user_and_none_that_another_user_could_find() -> None:
+    same, anybody = FakeRunner(between="same_user"), FakeRunner(between="any_user")
+    for runner, sources in ((same, ["# by ada"]), (anybody, [""])):
+        for _ in range(3):
+            await runner.run("ada")
+        assert runner.sources == sources
+
+
 async def test_one_dataset_after_the_other_keeps_to_the_memory_and_to_the_bound() -> None:
     runner = FakeRunner(room=3)
     for number in range(300):

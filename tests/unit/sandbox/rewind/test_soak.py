@@ -1,6 +1,7 @@
 """Random tasks, one after the other on seats that live long: most leave something behind, some are what people do."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.unit.sandbox.test_workloads import code_of, missing_library
 RUNS = 6000
 SEATS = 3
 WORK_EVERY, PROBE_EVERY, END_EVERY, TOLD_EVERY = 12, 15, 200, 500
-LIMITS = {"timeout_s": 120, "memory_bytes": 2 * 2**30}
+LIMITS: dict[str, Any] = {"timeout_s": 120, "memory_bytes": 2 * 2**30}
 
 
 @pytest.mark.soak

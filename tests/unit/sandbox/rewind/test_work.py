@@ -10,7 +10,7 @@ from tests.unit.sandbox.conftest import answer
 from tests.unit.sandbox.rewind.conftest import Rewinding
 from tests.unit.sandbox.test_workloads import ANSWERS, code_of, missing_library
 
-LIMITS = {"timeout_s": 60, "memory_bytes": 2 * 2**30, "cpus": 4}
+LIMITS: dict[str, Any] = {"timeout_s": 60, "memory_bytes": 2 * 2**30, "cpus": 4}
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.__name__)
