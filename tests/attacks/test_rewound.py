@@ -11,9 +11,14 @@ from tests.waiting import SLOW_S
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
-ON_REWOUND_SEATS = {"raise_own_limits": {"unbounded": ["RLIMIT_CPU"]}}
-"""Results that differ from those on other seats. A seat that serves many runs has no hard limit of CPU time: the runner
-looks at ``cpu_s`` ten times a second, and a run can raise the limit that would end it two seconds later."""
+ON_REWOUND_SEATS = {
+    # It has no hard limit of CPU time, because it serves many runs: the runner looks at ``cpu_s`` ten times a second,
+    # and a run can raise the limit that would end it two seconds later.
+    "raise_own_limits": {"unbounded": ["RLIMIT_CPU"]},
+    # Its gate is a socket beside that of its answers. Whoever reads there gets what the keeper sends to restored seats.
+    "inherited_fds": {"sockets": False},
+}
+"""Results that differ from those on other seats."""
 
 
 def attacks() -> list[Attack]:

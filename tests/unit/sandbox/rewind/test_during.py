@@ -17,8 +17,8 @@ from tests.waiting import eventually
 WHO = "import os\ndef task(g):\n    return os.getpid()"
 REWINDS = 1000
 SAMPLE_EVERY = 100
-MOST_BYTES_A_REWIND = 256
-"""Fewer than would show as growth: a page is 4096 bytes."""
+MOST_BYTES_IN_ALL = 8 * 2**20
+"""A keeper's buffers grow by some megabytes in its first thousand rewinds. A seat is given up after so many runs."""
 
 
 @pytest.fixture
@@ -71,7 +71,15 @@ class Family:
         return not any(one.is_running() for one in (self.keeper, self.seat, self.witness))
 
 
-@pytest.mark.parametrize("which", ["seat", "keeper", "witness", "holder"])
+@pytest.mark.parametrize(
+    "which",
+    [
+        "keeper",
+        "holder",
+        pytest.param("seat", marks=pytest.mark.soak),
+        pytest.param("witness", marks=pytest.mark.soak),
+    ],
+)
 def test_whoever_is_killed_meanwhile_all_end_and_the_next_run_is_served(pool: Rig, which: str) -> None:
     family = Family(pool)
     family.rewinding()
@@ -82,6 +90,7 @@ def test_whoever_is_killed_meanwhile_all_end_and_the_next_run_is_served(pool: Ri
     assert isinstance(family.run(), int)
 
 
+@pytest.mark.soak
 def test_a_keeper_that_stands_still_is_given_up(pool: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.sandbox.host.keeper.REWIND_TIMEOUT_S", 0.1)
     family = Family(pool)
@@ -97,6 +106,7 @@ def test_a_runner_that_ends_meanwhile_leaves_no_process(pool: Rig) -> None:
     eventually(lambda: family.is_gone() and not family.holder.is_running())
 
 
+@pytest.mark.soak
 def test_a_run_that_is_cancelled_ends_its_seat_and_the_user_gets_another(pool: Rig) -> None:
     family = Family(pool)
     began = pool.begin(family.source, "import time\ndef task(g):\n    time.sleep(600)", user="ada")
@@ -124,6 +134,7 @@ def test_a_thousand_rewinds_leave_memory_and_descriptors_as_they_were(
         assert rewinding.rewind() is None
         if number % SAMPLE_EVERY == 0:
             samples.append([(descriptors_of(one.pid), anonymous_bytes(one)) for one in looked_at if one is not None])
-    for first, *_, last in zip(*samples[1:], strict=True):
-        assert last[0] <= first[0], samples
-        assert last[1] - first[1] <= MOST_BYTES_A_REWIND * REWINDS, samples
+    for of_one in zip(*samples, strict=True):
+        descriptors, sizes = zip(*of_one, strict=True)
+        assert max(descriptors[1:]) == min(descriptors[1:]), samples
+        assert sizes[-1] - sizes[1] <= MOST_BYTES_IN_ALL, samples
