@@ -1,8 +1,10 @@
 """The sandbox without Ray and HTTP: executors that differ in their walls, over the same stored datasets."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -46,22 +48,34 @@ class Sandbox:
     scratch: ScratchRoot
 
     @classmethod
-    async def open(cls, name: str, walls: Walls, folder: Path, store: LocalStore, spares: int) -> "Sandbox":
-        """Start the sandbox. Its scratch directories are made in ``folder``."""
+    async def open(
+        cls,
+        name: str,
+        walls: Walls,
+        folder: Path,
+        store: LocalStore,
+        spares: int,
+        *,
+        cache_bytes: int = 1 << 40,
+        **settings: Any,
+    ) -> "Sandbox":
+        """Start the sandbox. Its scratch directories are made in ``folder``. ``settings``: other ``SeatSettings``."""
         template = TemplateProcess(walls)
         scratch = ScratchRoot(folder, for_other_users=walls.throwaway_users)
-        settings = SeatSettings(
+        all_settings = {"reused": 8, **settings}
+        of_seats = SeatSettings(
             scratch=scratch, spares=spares, output_bytes=MIB, result_bytes=512 * MIB, file_bytes=512 * MIB,
-            open_files=1024, threads=64, reused=8,
+            open_files=1024, threads=64, **all_settings,
         )  # fmt: skip
-        executor = Executor(PandasEngine(store, template, settings, 1 << 40), ExecutorSettings(4, 200, 1 << 40))
+        engine = PandasEngine(store, template, of_seats, cache_bytes)
+        executor = Executor(engine, ExecutorSettings(4, 200, cache_bytes))
         await executor.start()
         await template.ready()
         return cls(name, template, executor, scratch)
 
-    async def call(self, source: DatasetSource, code: str) -> None:
+    async def call(self, source: DatasetSource, code: str, user: str = "bench") -> None:
         """Run a task to its end. Raises ``BadAnswer``."""
-        outcome, _ = await self.executor.run(source, json_run(code), None)
+        outcome, _ = await self.executor.run(source, replace(json_run(code), user=user), None)
         if outcome.failure is not None:
             raise BadAnswer(f"a run behind {self.name} ended with {outcome.failure}")
 
@@ -70,10 +84,14 @@ class Sandbox:
         return replace(source, dataset_id=uuid4().hex)
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds that this process, its holders and their ended seats have used."""
+        """Return the CPU seconds that this process and all below its template have used, those that ended included."""
         pid = self.template.pid
-        below = psutil.Process(pid).children() if pid is not None else []
-        return sum(sum(one.cpu_times()[:4]) for one in below) + sum(os.times()[:2])
+        below = psutil.Process(pid).children(recursive=True) if pid is not None else []
+        used = sum(os.times()[:2])
+        for one in below:
+            with suppress(psutil.NoSuchProcess):
+                used += sum(one.cpu_times()[:4])
+        return used
 
     async def close(self) -> None:
         await self.executor.close()

@@ -16,6 +16,7 @@ from bench.sections import (
     results,
     runaway,
     serialise,
+    sharing,
     size,
     startup,
     upload,
@@ -49,6 +50,7 @@ SECTIONS: Mapping[str, Section] = {
     "cold": Section(cold.SUMMARY, cold.run, cold.HOW),
     "budget": Section(budget.SUMMARY, budget.run, budget.HOW),
     "startup": Section(startup.SUMMARY, startup.run),
+    "sharing": Section(sharing.SUMMARY, sharing.run, sharing.HOW),
     "walls": Section(walls.SUMMARY, walls.run),
 }
 DEFAULT = ("warm", "groupby", "serialise", "results", "upload", "size", "growth", "cold", "budget")
