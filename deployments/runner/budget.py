@@ -31,9 +31,10 @@ HOLDER_DESCRIPTORS: Final = 2
 SEAT_DESCRIPTORS: Final = 7
 """What a runner has open for a cached dataset, and for each seat that waits there."""
 
-REWOUND_DESCRIPTORS: Final = SEAT_DESCRIPTORS + 2
+REWOUND_DESCRIPTORS: Final = SEAT_DESCRIPTORS + 3
 REWOUND_PROCESSES: Final = 3
-"""What a rewound seat takes: beside itself its keeper, whose pidfd and channel the runner has open, and its witness."""
+"""What a rewound seat takes: it has a keeper and a witness beside it. The runner has open the keeper's pidfd, the
+keeper's channel, and the file by which the seat's largest use of memory is forgotten."""
 
 REWOUND_DESCRIPTORS_SHARE: Final = 0.25
 """Share of the files for cached datasets that rewound seats may take, if there are any."""

@@ -37,7 +37,7 @@ def test_four_fifths_of_the_files_are_for_cached_datasets(
     ("open_files", "settings", "seats"),
     [
         (1024, {}, 0),
-        (1024, {"rewound_seats": 2}, 22),
+        (1024, {"rewound_seats": 2}, 20),
         (resource.RLIM_INFINITY, {"rewound_seats": 2}, 85),
         (10**6, {"rewound_seats": 1}, 85),
     ],

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from deployments.runner.budget import REWOUND_PROCESSES
 from runtime.engines import rewound_seats
 from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasDataset
@@ -163,7 +164,7 @@ def test_a_seat_whose_keeper_has_died_while_it_waited_costs_a_fork_and_no_run(wa
 
 def test_a_holder_that_is_killed_during_a_run_ends_all_and_the_next_run_begins_anew(warm: Warm) -> None:
     pids = warm.pids()
-    assert len(pids) == 4
+    assert len(pids) == 1 + REWOUND_PROCESSES
     running = warm.begin(FOREVER)
     os.kill(pids[0], signal.SIGKILL)
     assert running.result(WITHIN_S)[0].cause == "RunInterrupted"

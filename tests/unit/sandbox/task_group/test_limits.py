@@ -6,10 +6,17 @@ import pytest
 
 from deployments.runner import budget
 from deployments.runner import deployment as runner
-from deployments.runner.budget import GROUP_MARGIN_BYTES, GROUP_MARGIN_PIDS, group_limits
+from deployments.runner.budget import (
+    GROUP_MARGIN_BYTES,
+    GROUP_MARGIN_PIDS,
+    REWOUND_PROCESSES,
+    group_limits,
+    most_rewound_seats,
+)
 from deployments.settings import Settings
 from runtime.engines.pandas import HOLDER_BYTES
 from runtime.executor import ExecutorSettings
+from runtime.sandbox.host.rewound_seat import BYTES as REWOUND_BYTES
 from runtime.sandbox.walls import cgroup
 from runtime.sandbox.walls.cgroup import PREFIX, MemoryEvents, open_group
 from runtime.task import MIB
@@ -73,6 +80,16 @@ class TestLimits:
         assert limits.memory_bytes == min(enough, int(0.9 * machine_bytes))
         holders = 1024 * MIB // HOLDER_BYTES
         assert limits.pids == 4 * 64 + 3 * holders + GROUP_MARGIN_PIDS
+
+    def test_rewound_seats_have_their_processes_and_those_that_run_their_memory(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(budget, "memory_bytes", lambda: 64 * 1024 * MIB)
+        executor = ExecutorSettings(seats=4, queue=1, cache_bytes=1024 * MIB)
+        without, with_them = (group_limits(Settings(rewound_seats=most), executor, 300 * MIB) for most in (0, 2))
+        seats = most_rewound_seats(Settings(rewound_seats=2), executor.cache_bytes)
+        assert with_them.pids - without.pids == seats * REWOUND_PROCESSES > 0
+        assert with_them.memory_bytes - without.memory_bytes == 4 * REWOUND_BYTES
 
     def test_a_runner_logs_the_group_that_it_made(
         self, fake: FakeGroups, mine: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
