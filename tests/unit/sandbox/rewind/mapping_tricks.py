@@ -36,7 +36,7 @@ TRICKS: dict[str, Pollution] = {
         ("code unmapped", _on("libarrow", "r-xp", "libc.munmap(start, 4096)"), "mappings"),
         ("code changed", _on("libarrow", "r-xp", _write(0, 5)), "mappings"),
         ("code of the kernel's changed", _on("[vdso]", "r-xp", _write(4000, 5)), "mappings"),
-        ("constants changed", _on(".so", "r--p", _write(99, 1)), "mappings"),
+        ("constants changed", _on("", "r--p", _write(99, 1)), "mappings"),
         (
             "code replaced by the same",
             _on(
