@@ -6,7 +6,19 @@ from runtime.sandbox.walls.rules import OWN_PID, Allow, Ask, AtMost, Check, Errn
 from runtime.sandbox.walls.syscalls import ARCHITECTURES, NEWEST_CALL, number_of
 from tests.unit.sandbox.bpf_machine import ALLOW, verdict
 
-POLICIES = {"seat": policy.SEAT, "job": policy.JOB, "holder": policy.HOLDER}
+POLICIES = {
+    "seat": policy.SEAT,
+    "job": policy.JOB,
+    "holder": policy.HOLDER,
+    "rewound seat": policy.REWOUND_SEAT,
+}
+OF_REWINDING = {
+    "keeper": policy.KEEPER,
+    "rewinding holder": policy.REWINDING_HOLDER,
+    "counting rewinding holder": policy.COUNTING_REWINDING_HOLDER,
+    "counted rewound seat": policy.COUNTED_REWOUND_SEAT,
+}
+"""Those that trace, or are traced: what reaches out for that is in no other policy."""
 PID = 4242
 
 

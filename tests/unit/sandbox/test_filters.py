@@ -13,10 +13,11 @@ from runtime.sandbox.walls.rules import ALLOW as LET_THROUGH
 from runtime.sandbox.walls.rules import DENY, OWN_PID, PRETEND, AtMost, Check, ErrnoAnswer, Rule, When
 from runtime.sandbox.walls.syscalls import ARCHITECTURES, NEWEST_CALL, number_of
 from tests.unit.sandbox.bpf_machine import ALLOW, KILL, verdict
-from tests.unit.sandbox.filters import PID, POLICIES, Filter, says
+from tests.unit.sandbox.filters import OF_REWINDING, PID, POLICIES, Filter, says
 from tests.waiting import WITHIN_S
 
-EVERY = [(kind, machine) for kind in POLICIES for machine in ARCHITECTURES]
+ALL = POLICIES | OF_REWINDING
+EVERY = [(kind, machine) for kind in ALL for machine in ARCHITECTURES]
 X32 = 0x40000000
 
 
@@ -24,7 +25,7 @@ X32 = 0x40000000
 def every(request: pytest.FixtureRequest) -> Filter:
     """Each policy on each architecture."""
     kind, machine = request.param
-    return Filter(POLICIES[kind], machine)
+    return Filter(ALL[kind], machine)
 
 
 Conditions = tuple[Check | AtMost, ...]

@@ -54,6 +54,12 @@ class TestPolicy:
         for rules in POLICIES.values():
             assert not never & set(rules)
 
+    def test_what_traces_is_in_no_policy_of_a_process_that_runs_tasks(self) -> None:
+        tracing = set(policy.KEEPER) - set(policy.HOLDER)
+        assert tracing == {"ptrace", "process_vm_writev", "get_robust_list"}
+        assert set(policy.REWINDING_HOLDER) - set(policy.HOLDER) == {*tracing, "userfaultfd", "mseal"}
+        assert set(policy.COUNTED_REWOUND_SEAT) == set(policy.COUNTED_SEAT)
+
     def test_watches_are_for_seats_whose_holder_counts_them(self) -> None:
         for rules in (policy.DEVICE_SEAT, policy.DEVICE_LOADER, *POLICIES.values()):
             assert not set(policy.COUNTED) & set(rules)

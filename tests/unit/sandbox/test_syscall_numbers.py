@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.sandbox.walls.syscalls import ARCHITECTURES, NEWEST_CALL, NUMBERS, number_of
-from tests.unit.sandbox.filters import POLICIES
+from tests.unit.sandbox.filters import OF_REWINDING, POLICIES
 
 HEADERS = {
     "x86_64": ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h"),
@@ -38,7 +38,7 @@ def _numbers_of(text: str) -> dict[str, int]:
 
 
 def test_every_name_of_a_policy_is_in_the_table_and_no_number_twice() -> None:
-    assert set().union(*POLICIES.values()) <= set(NUMBERS)
+    assert set().union(*POLICIES.values(), *OF_REWINDING.values()) <= set(NUMBERS)
     for architecture in ARCHITECTURES.values():
         numbers = [number for name in NUMBERS if (number := number_of(name, architecture)) is not None]
         assert len(numbers) == len(set(numbers))

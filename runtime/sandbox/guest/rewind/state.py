@@ -45,8 +45,8 @@ Undo = Callable[[Orders, bytes, bytes], None]
 class Row:
     """A piece of state. ``shown``: where the kernel shows it, as ``file:field``, if it is compared.
 
-    ``reason``: which of ``unfit.REASONS`` ends the seat. ``calls``: the system calls that would change it, if it is
-    impossible.
+    ``reason``: which of ``unfit.REASONS`` ends the seat. ``calls``: the system calls that change it, as
+    ``name`` or ``name:value`` of the argument that says what to do; if it is impossible, those that would.
     """
 
     name: str
@@ -119,54 +119,171 @@ def _always(_: Orders, __: bytes, ___: bytes) -> None:
     """Give no order, because it is put right in any case."""
 
 
+WAITS: Final = (
+    "read", "readv", "pread64", "preadv", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "pause",
+    "nanosleep", "clock_nanosleep", "futex", "rt_sigtimedwait", "wait4", "waitid",
+)  # fmt: skip
+"""Calls that a thread may be in when it is stopped."""
+
+LEAVE_NOTHING: Final = (
+    *("stat", "fstat", "lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2"),
+    *("readlink", "readlinkat", "getdents64", "getcwd", "fsync", "fdatasync", "msync", "fadvise64"),
+    *("rt_sigpending", "getitimer", "gettid", "getpid", "getppid", "getuid", "geteuid", "getgid", "getegid"),
+    *("getgroups", "getresuid", "getresgid", "getpgrp", "getpgid", "getsid", "getpriority", "getrlimit", "getrusage"),
+    *("sched_yield", "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getscheduler"),
+    *("sched_getparam", "gettimeofday", "time", "times", "clock_gettime", "clock_getres", "sysinfo", "uname"),
+    *("getrandom", "exit_group", "fcntl:1", "fcntl:3", "fcntl:5", "fcntl:36", "fcntl:1032", "fcntl:1034"),
+    *("ioctl:0x5401", "ioctl:0x5413", "ioctl:0x541B", "prctl:3", "prctl:16", "prctl:39"),
+)
+"""The other calls of a rewound seat's filter: they ask, bring files to disk, or end it."""
+
 _UNDONE, _SEEN, _IMPOSSIBLE, _STAYS = Fate.UNDONE, Fate.SEEN, Fate.IMPOSSIBLE, Fate.STAYS
 
 ROWS: Final[tuple[Row, ...]] = (
     Row("memory", _UNDONE, "each page that was written is written back"),
-    Row("registers", _UNDONE, "set from the baseline: general, floating-point, vectors, rounding, protection keys"),
-    Row("call in progress", _UNDONE, "the baseline's call is made anew"),
-    Row("added mappings", _UNDONE, "unmapped by the restored seat", reason="mappings"),
+    Row(
+        "registers",
+        _UNDONE,
+        "set from the baseline: general, floating-point, vectors, rounding, protection keys",
+        calls=("rt_sigreturn",),
+    ),
+    Row("call in progress", _UNDONE, "the baseline's call is made anew", calls=(*WAITS, "restart_syscall")),
+    Row(
+        "added mappings",
+        _UNDONE,
+        "unmapped by the restored seat",
+        reason="mappings",
+        calls=("mmap", "munmap", "mprotect", "madvise:22", "madvise:23"),
+    ),
     Row("mappings of the baseline", _SEEN, "sealed, or compared and ended", reason="mappings", calls=("mremap",)),
-    Row("size of the heap", _UNDONE, "set to the baseline's by the restored seat"),
-    Row("advice on mappings", _IMPOSSIBLE, "the filter pretends or refuses it", calls=("madvise",)),
-    Row("names of mappings", _IMPOSSIBLE, "the filter refuses PR_SET_VMA", calls=("prctl",)),
-    Row("threads", _UNDONE, "all but the first are made to end", reason="threads"),
+    Row("size of the heap", _UNDONE, "set to the baseline's by the restored seat", calls=("brk",)),
+    Row(
+        "advice on mappings",
+        _IMPOSSIBLE,
+        "the filter pretends or refuses it",
+        calls=("madvise:4", "madvise:8", "madvise:10", "madvise:11", "madvise:14", "madvise:18"),
+    ),
+    Row("names of mappings", _IMPOSSIBLE, "the filter refuses PR_SET_VMA", calls=("prctl:0x53564D41",)),
+    Row("threads", _UNDONE, "all but the first are made to end", reason="threads", calls=("clone", "exit")),
     Row("processes", _IMPOSSIBLE, "no clone but of threads", calls=("fork", "vfork", "clone3")),
-    Row("handled signals", _UNDONE, "set by the restored seat", ("status:SigCgt",), _signals),
+    Row("handled signals", _UNDONE, "set by the restored seat", ("status:SigCgt",), _signals, calls=("rt_sigaction",)),
     Row("ignored signals", _UNDONE, "set by the restored seat", ("status:SigIgn",), _signals),
-    Row("blocked signals", _UNDONE, "set with the registers", ("status:SigBlk",), _always),
-    Row("waiting signals", _UNDONE, "taken by the restored seat", ("status:SigPnd", "status:ShdPnd"), _always),
-    Row("signal stack", _UNDONE, "taken away by the restored seat"),
-    Row("interval timers", _UNDONE, "stopped by the restored seat"),
+    Row(
+        "blocked signals",
+        _UNDONE,
+        "set with the registers",
+        ("status:SigBlk",),
+        _always,
+        calls=("rt_sigprocmask", "rt_sigsuspend"),
+    ),
+    Row(
+        "waiting signals",
+        _UNDONE,
+        "taken by the restored seat",
+        ("status:SigPnd", "status:ShdPnd"),
+        _always,
+        calls=("kill", "tgkill"),
+    ),
+    Row("signal stack", _UNDONE, "taken away by the restored seat", calls=("sigaltstack",)),
+    Row("interval timers", _UNDONE, "stopped by the restored seat", calls=("setitimer", "alarm")),
     Row("POSIX timers", _IMPOSSIBLE, "not in the filter", calls=("timer_create", "timerfd_create")),
-    Row("descriptors", _SEEN, "files, flags, positions", ("descriptors:*",), reason="descriptors"),
-    Row("added descriptors", _UNDONE, "closed by the restored seat", reason="descriptors"),
+    Row(
+        "descriptors",
+        _SEEN,
+        "files, flags, positions",
+        ("descriptors:*",),
+        reason="descriptors",
+        calls=("lseek", "fcntl:2", "fcntl:4", "ioctl:0x5421", "ioctl:0x5450", "ioctl:0x5451"),
+    ),
+    Row(
+        "added descriptors",
+        _UNDONE,
+        "closed by the restored seat",
+        reason="descriptors",
+        calls=(
+            "open",
+            "openat",
+            "close",
+            "dup",
+            "dup2",
+            "dup3",
+            "pipe",
+            "pipe2",
+            "eventfd2",
+            "close_range",
+            "fcntl:0",
+            "fcntl:1030",
+        ),
+    ),
     Row("position in the result", _UNDONE, "set to its start by the restored seat"),
-    Row("epoll objects", _UNDONE, "closed like all added descriptors; their watches are counted anew"),
+    Row(
+        "epoll objects",
+        _UNDONE,
+        "closed like all added descriptors; their watches are counted anew",
+        calls=("epoll_create", "epoll_create1", "epoll_ctl"),
+    ),
     Row("locks on files", _IMPOSSIBLE, "the filter pretends them", calls=("flock",)),
     Row(
-        "sockets, queues, shared memory", _IMPOSSIBLE, "not in the filter",
+        "sockets, queues, shared memory",
+        _IMPOSSIBLE,
+        "not in the filter",
         calls=("socket", "io_uring_setup", "shmget", "msgget", "semget", "mq_open", "inotify_init1", "memfd_create"),
     ),
-    Row("working directory", _UNDONE, "set by the restored seat"),
-    Row("mask of new files", _UNDONE, "set by the restored seat", ("status:Umask",), _always),
+    Row("working directory", _UNDONE, "set by the restored seat", calls=("chdir", "fchdir")),
+    Row("mask of new files", _UNDONE, "set by the restored seat", ("status:Umask",), _always, calls=("umask",)),
+    Row(
+        "files",
+        _UNDONE,
+        "the replica empties scratch; files elsewhere are not writable",
+        calls=(
+            "mkdir",
+            "mkdirat",
+            "rmdir",
+            "unlink",
+            "unlinkat",
+            "rename",
+            "renameat",
+            "renameat2",
+            "symlink",
+            "symlinkat",
+            "truncate",
+            "ftruncate",
+        ),
+    ),
+    Row(
+        "what it wrote",
+        _UNDONE,
+        "the replica drops output, result and answers; the keeper drops confirmations",
+        calls=("write", "writev", "pwrite64", "pwritev", "copy_file_range"),
+    ),
     Row("root directory", _IMPOSSIBLE, "not in the filter", calls=("chroot", "pivot_root")),
-    Row("name", _UNDONE, "set by the restored seat", ("status:Name",), _name),
-    Row("soft limits", _UNDONE, "set by the restored seat", ("limits:soft",), _soft_limits),
+    Row("name", _UNDONE, "set by the restored seat", ("status:Name",), _name, calls=("prctl:15",)),
+    Row(
+        "soft limits",
+        _UNDONE,
+        "set by the restored seat",
+        ("limits:soft",),
+        _soft_limits,
+        calls=("setrlimit", "prlimit64"),
+    ),
     Row("limit of processor time", _STAYS, "set anew by each run, from what was used so far"),
     Row("hard limits", _SEEN, "compared", ("limits:hard",), reason="limits"),
-    Row("priority", _SEEN, "compared", ("stat:priority", "stat:niceness"), reason="priority"),
+    Row("priority", _SEEN, "compared", ("stat:priority", "stat:niceness"), reason="priority", calls=("setpriority",)),
     Row("scheduling", _SEEN, "compared", ("stat:policy", "stat:real-time priority"), reason="priority"),
     Row("affinity", _IMPOSSIBLE, "not in the filter", calls=("sched_setaffinity", "ioprio_set", "set_mempolicy")),
-    Row("restartable sequences", _SEEN, "compared", ("trace:rseq",), reason="registrations"),
-    Row("robust locks", _SEEN, "compared", ("trace:robust",), reason="registrations"),
+    Row("restartable sequences", _SEEN, "compared", ("trace:rseq",), reason="registrations", calls=("rseq",)),
+    Row("robust locks", _SEEN, "compared", ("trace:robust",), reason="registrations", calls=("set_robust_list",)),
     Row("memory barriers", _IMPOSSIBLE, "no membarrier for a rewound seat", calls=("membarrier",)),
     Row(
-        "identity and walls", _IMPOSSIBLE, "not in the filter; the kernel's listing is compared too",
+        "identity and walls",
+        _IMPOSSIBLE,
+        "not in the filter; the kernel's listing is compared too",
         calls=("setresuid", "setresgid", "setgroups", "capset", "seccomp", "landlock_restrict_self"),
     ),
     Row(
-        "locked memory, personality, namespaces", _IMPOSSIBLE, "not in the filter",
+        "locked memory, personality, namespaces",
+        _IMPOSSIBLE,
+        "not in the filter",
         calls=("mlock", "mlockall", "personality", "unshare", "setns", "arch_prctl", "modify_ldt"),
     ),
     Row("random states", _UNDONE, "seeded by the restored seat"),
@@ -174,8 +291,8 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("processor time, faults, peak of address space", _STAYS, "the kernel counts them for the process"),
     Row("size of the table of descriptors", _STAYS, "it never shrinks"),
     Row("cached pages", _STAYS, "how fast a page of the dataset is read tells whether an earlier run read it"),
-    Row("times of the result's file", _STAYS, "they tell when the seat was rewound"),
-)  # fmt: skip
+    Row("times of the result's file and of scratch", _STAYS, "they tell when the seat was rewound"),
+)
 """The table. ``tests/unit/sandbox/rewind`` has a task, or a look at the filter, for each row."""
 
 _BY_FIELD: Final = {field: row for row in ROWS for field in row.shown}
