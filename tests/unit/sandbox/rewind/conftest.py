@@ -1,6 +1,7 @@
 """One rewound seat that tests run tasks on, and rewind themselves. All of its memory is compared each time."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from runtime.engines.base import DatasetSource
 from runtime.engines.pandas import PandasDataset
 from runtime.sandbox.host.outcome import RunOutcome
-from runtime.sandbox.host.rewound_seat import RewoundSeat, open_rewound_seat
+from runtime.sandbox.host.rewound_seat import MOST_AGE_S, MOST_RUNS, RewoundSeat, open_rewound_seat
 from runtime.sandbox.host.seat import SeatProcess
 from runtime.sandbox.walls.rewind import TRACKED
 from tests.tasks import spec
@@ -54,6 +55,12 @@ class Rewinding:
             )
         )
         return self.seat
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the seat is so old that it may soon be given up for that."""
+        seat = self.seat
+        return seat is None or seat._runs >= MOST_RUNS - 1 or time.monotonic() - seat._born > MOST_AGE_S / 2
 
     def run(self, code: str, **fields: Any) -> RunOutcome:
         """The outcome of a run on the seat, which is not rewound afterwards."""
