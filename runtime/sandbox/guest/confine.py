@@ -70,6 +70,13 @@ def take_fds(fds: list[int]) -> None:
     os.closerange(count, _MAX_FD)
 
 
+def read_nothing() -> None:
+    """Make descriptor 0 an empty file that no other process has open: a task could change its flags for all of them."""
+    fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(fd, 0)
+    os.close(fd)
+
+
 def limit(which: int, soft: int, hard: int | None = None) -> None:
     """Lower one resource limit (a ``resource.RLIMIT_*``), never above the hard limit in force."""
     ceiling = resource.getrlimit(which)[1]

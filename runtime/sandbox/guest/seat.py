@@ -68,6 +68,7 @@ def enter(
     """
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
+    confine.read_nothing()
     scratch_fd = len(fds) - 1
     os.nice(NICENESS)
     if uid is not None:

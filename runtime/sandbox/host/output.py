@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from typing import Final
 
 _CHUNK: Final = 64 * 1024
@@ -33,6 +34,14 @@ class OutputPipe:
         """Read what is in the pipe now, then no more until ``start``."""
         asyncio.get_running_loop().remove_reader(self._read_fd)
         self._on_readable()
+
+    def drop(self) -> None:
+        """Discard what was kept, and all that is in the pipe, to which nobody writes now."""
+        asyncio.get_running_loop().remove_reader(self._read_fd)
+        with suppress(BlockingIOError):
+            while os.read(self._read_fd, _CHUNK):
+                pass
+        self.forget()
 
     def forget(self) -> None:
         """Discard what was kept so far."""

@@ -73,8 +73,7 @@ class SeatFiles:
     def discard_output(self) -> None:
         """Drop what is in the pipes of output."""
         for pipe in (self.stdout, self.stderr):
-            pipe.pause()
-            pipe.forget()
+            pipe.drop()
 
     async def empty_scratch(self) -> bool:
         """Remove the few files that a run left in scratch. Return False if they are many, or show afterwards."""

@@ -186,9 +186,9 @@ class Keeper:
                 self._say_it_has_no_watches()
             self._order(orders)
             self._seat.go_on()
-            if not orders.must_be_checked:
-                return done  # the seat does the rest before it takes a request
             self._await(rewound_seat.SCRUBBED)
+            if not orders.must_be_checked:
+                return done
         raise Unfit("unsettled")
 
     def _order(self, orders: Orders) -> None:

@@ -132,7 +132,7 @@ class Rewinder:
         tracked = self._table.tracked()
         self._tracked = tracked.tobytes()
         for one, of_one in zip(mappings, self._mappings.flags(), strict=True):
-            can_be_written = one.is_writable if self._sealed else MAY_BE_WRITTEN in of_one
+            can_be_written = b"w" in one.permissions if self._sealed else MAY_BE_WRITTEN in of_one
             if one.is_shared and can_be_written:
                 raise Unfit("mappings", f"{one.name!r} is shared")
             if self._sealed and SEALED not in of_one and one.name != UNSEALABLE:

@@ -67,6 +67,7 @@ def be_rewound_seat(
     """
     confine.die_with_parent(parent_pid)
     confine.take_fds(fds)
+    confine.read_nothing()
     scratch_fd = len(fds) - 1
     os.nice(seat.NICENESS)
     os.chdir(namespaces.path_of(scratch_fd) if enclosure.walls.namespaces else scratch_fd)
@@ -92,6 +93,7 @@ def be_rewound_seat(
 
 def _serve(scrubber: Scrubber, plottable: Callable[[], Any]) -> NoReturn:
     block_signals()
+    scrubber.remember_heap()
     os.write(GATE_FD, AT_GATE)
     # The baseline is taken in the first read of this call. Whatever a task does, each run begins here.
     orders = recv_frame(GATE_FD)

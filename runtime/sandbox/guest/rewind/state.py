@@ -8,6 +8,7 @@ kernel shows and no row names ends the seat if it differs, so a newer kernel's s
 import ctypes
 import os
 import re
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -101,9 +102,13 @@ _RESULT: Final = "3"
 _TEXT_BYTES: Final = 8192
 
 
-def _signals(orders: Orders, before: bytes, now: bytes) -> None:
-    changed = int(before, 16) ^ int(now, 16)
-    orders.signals += [number for number in range(1, 65) if changed >> (number - 1) & 1]
+def _signals(orders: Orders, _: bytes, __: bytes) -> None:
+    orders.signals = True
+
+
+def _waiting_signals(_: Orders, __: bytes, now: bytes) -> None:
+    if int(now, 16) >> (signal.SIGSTOP - 1) & 1:  # no mask holds it back
+        raise Unfit("stopped")
 
 
 def _name(orders: Orders, before: bytes, _: bytes) -> None:
@@ -144,7 +149,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         "registers",
         _UNDONE,
-        "set from the baseline: general, floating-point, vectors, rounding, protection keys",
+        "set from the baseline and read back: general, floating-point, vectors, rounding, protection keys",
         calls=("rt_sigreturn",),
     ),
     Row("call in progress", _UNDONE, "the baseline's call is made anew", calls=(*WAITS, "restart_syscall")),
@@ -181,7 +186,7 @@ ROWS: Final[tuple[Row, ...]] = (
         _UNDONE,
         "taken by the restored seat",
         ("status:SigPnd", "status:ShdPnd"),
-        _always,
+        _waiting_signals,
         calls=("kill", "tgkill"),
     ),
     Row("signal stack", _UNDONE, "taken away by the restored seat", calls=("sigaltstack",)),
@@ -289,8 +294,13 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("random states", _UNDONE, "seeded by the restored seat"),
     Row("peak of resident memory", _UNDONE, "forgotten by the runner, if it may write the process's files in /proc"),
     Row("processor time, faults, peak of address space", _STAYS, "the kernel counts them for the process"),
+    Row("address and kind of the last fault", _STAYS, "the kernel shows them to a function that handles a signal"),
     Row("size of the table of descriptors", _STAYS, "it never shrinks"),
-    Row("cached pages", _STAYS, "how fast a page of the dataset is read tells whether an earlier run read it"),
+    Row(
+        "cached pages",
+        _STAYS,
+        "counts of faults, and the time of a read, tell for each page of the dataset whether an earlier run read it",
+    ),
     Row("times of the result's file and of scratch", _STAYS, "they tell when the seat was rewound"),
 )
 """The table. ``tests/unit/sandbox/rewind`` has a task, or a look at the filter, for each row."""

@@ -87,7 +87,7 @@ class MappingList:
         while part := os.pread(self._maps, _CHUNK, at):
             parts.append(part)
             at += len(part)
-        return b"".join(parts).splitlines()
+        return b"".join(parts).split(b"\n")[:-1]  # not splitlines(), because a file's name may have another end of line
 
     def flags(self) -> list[bytes]:
         """Return the kernel's flags of each mapping, two letters each. This looks at every page, so it is slow."""

@@ -65,6 +65,7 @@ class Registers:
 
     def __init__(self) -> None:
         self._general = ctypes.create_string_buffer(len(_ORDER) * _WORD.size)
+        self._read_back = ctypes.create_string_buffer(len(self._general))
         self._extended = ctypes.create_string_buffer(_EXTENDED_BYTES)
         self._extended_bytes = 0
         self._mask = ctypes.c_uint64()
@@ -78,13 +79,17 @@ class Registers:
         _ptrace(_GET_MASK, pid, _MASK_BYTES, ctypes.addressof(self._mask))
 
     def write(self, pid: int) -> None:
-        """Set them. Raises ``Unfit`` if that was not possible, because a task has put the thread into 32-bit mode."""
+        """Set them. Raises ``Unfit`` if that was not possible, because a task has put the thread into 32-bit mode, or
+        has changed a flag that only the thread itself can change."""
         for kind, buffer, length in (
             (_GENERAL, self._general, len(self._general)),
             (_EXTENDED, self._extended, self._extended_bytes),
         ):
             if self._transfer(_SET_REGISTERS, pid, kind, buffer, length) != length:
                 raise Unfit("registers")
+        self._transfer(_GET_REGISTERS, pid, _GENERAL, self._read_back, len(self._read_back))
+        if self._read_back.raw != self._general.raw:
+            raise Unfit("registers")
         _ptrace(_SET_MASK, pid, _MASK_BYTES, ctypes.addressof(self._mask))
 
     def waits_in_read_of(self, fd: int) -> bool:

@@ -83,7 +83,35 @@ POLLUTIONS: dict[str, Pollution] = {
         "memory", _task("async def f(): await asyncio.sleep(0.01); return 5\nassert asyncio.run(f()) == 5", "asyncio")
     ),
     "memory given back": Pollution("memory", _task("gc.collect(); _libc.malloc_trim(0)", "gc")),
+    "end of the heap moved": Pollution(
+        "size of the heap",
+        _task(
+            "_libc.syscall.restype = ctypes.c_long\n_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]\n"
+            "a = _libc.syscall(12, ctypes.c_void_p(0)); b = _libc.syscall(12, ctypes.c_void_p(a + (64 << 20)))\n"
+            "assert b > a and _libc.munmap(a, b - a) == 0",
+            "ctypes",
+        ),
+        "ended",
+    ),
+    "end of the heap moved within a page": Pollution(
+        "size of the heap",
+        _task(
+            "_libc.syscall.restype = ctypes.c_long\na = _libc.syscall(12, ctypes.c_void_p(0))\n"
+            "_libc.syscall(12, ctypes.c_void_p(a - 0x120))\n"
+            "resource.setrlimit(resource.RLIMIT_DATA, (0, resource.getrlimit(resource.RLIMIT_DATA)[1]))",
+            "ctypes, resource",
+        ),
+    ),
     # Registers.
+    "flag that only the thread changes": Pollution(
+        "registers",
+        _task(
+            "m = mmap.mmap(-1, 4096, 34, 7)\nm.write(bytes.fromhex('9c810c24000020009dc3'))\n"
+            "ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(m)))()",
+            "ctypes, mmap",
+        ),
+        "registers",
+    ),
     "rounding": Pollution("registers", _task("ctypes.CDLL('libm.so.6').fesetround(0x400)", "ctypes")),
     "halt in a call": Pollution("call in progress", _task("signal.pause = lambda: time.sleep(1000)", "signal, time")),
     "halt with other signals blocked": Pollution(
@@ -184,6 +212,16 @@ POLLUTIONS: dict[str, Pollution] = {
         _task("_libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]\n"
               "_libc.signal(25, ctypes.cast(_libc.abs, ctypes.c_void_p).value)", "ctypes"),
     ),
+    "actions of signals that are not handled": Pollution(
+        "handled signals",
+        _task(
+            "for n in range(1, 65):\n"
+            "    old = ctypes.create_string_buffer(32)\n    _libc.syscall(13, n, None, old, ctypes.c_size_t(8))\n"
+            "    if old.raw[:8] < b'\\x02':\n"
+            "        _libc.syscall(13, n, old.raw[:8] + b'SECRETS!' * 3, None, ctypes.c_size_t(8))",
+            "ctypes",
+        ),
+    ),
     "signals ignored": Pollution("ignored signals", _task("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "signal")),
     "signals blocked": Pollution(
         "blocked signals", _task("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])", "signal")
@@ -210,6 +248,13 @@ POLLUTIONS: dict[str, Pollution] = {
             "s = struct.pack('QiiQ', ctypes.addressof(b), 0, 0, 65536)\nassert _libc.sigaltstack(s, None) == 0",
             "ctypes, struct",
         ),
+    ),
+    "signal stack over the stack": Pollution(
+        "signal stack",
+        _task(
+            "assert _libc.sigaltstack(struct.pack('QiiQ', 4096, 0, 0, 0x7FFFFFFF0000), None) == 0", "struct"
+        ),
+        "ended",
     ),
     "timers": Pollution(
         "interval timers", _task("[signal.setitimer(n, 50, 50) for n in range(3)]; signal.alarm(50)", "signal")
@@ -260,6 +305,14 @@ POLLUTIONS: dict[str, Pollution] = {
             "ctypes",
         ),
     ),
+    "file with another end of line mapped": Pollution(
+        "added mappings",
+        _task(
+            "open('x\\rgarbage', 'wb').write(b'a' * 4096)\nf = open('x\\rgarbage', 'r+b')\n"
+            "builtins.kept = f, mmap.mmap(f.fileno(), 4096, 2, 3)",
+            "builtins, mmap",
+        ),
+    ),
     "file left": Pollution("working directory", _task("open('left', 'w').write('spy'); os.mkdir('d'); os.chdir('d')")),
     # The rest.
     "mask of files": Pollution("mask of new files", _task("os.umask(0o777)")),
@@ -270,6 +323,13 @@ POLLUTIONS: dict[str, Pollution] = {
             "for n in (resource.RLIMIT_STACK, resource.RLIMIT_NOFILE):\n"
             "    resource.setrlimit(n, (50, resource.getrlimit(n)[1]))",
             "resource",
+        ),
+    ),
+    "limit of processor time": Pollution(
+        "limit of processor time",
+        _task(
+            "signal.signal(signal.SIGXCPU, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_CPU, (1, -1))",
+            "resource, signal",
         ),
     ),
     "hard limits": Pollution(

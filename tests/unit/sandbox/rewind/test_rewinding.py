@@ -1,10 +1,13 @@
 """A seat that is rewound is a fresh one: whatever a run leaves is undone, or its seat ends."""
 
+import signal
 from typing import Any
 
 import pytest
 
-from runtime.sandbox.guest.rewind.state import ROWS, Fate
+from runtime.sandbox.guest.rewind.orders import Orders
+from runtime.sandbox.guest.rewind.state import ROWS, Fate, _waiting_signals
+from runtime.sandbox.walls.rewinding.unfit import Unfit
 from tests.unit.sandbox.conftest import answer
 from tests.unit.sandbox.rewind.conftest import Rewinding
 from tests.unit.sandbox.rewind.pollution import POLLUTIONS, PROBE, Pollution
@@ -91,3 +94,17 @@ def test_the_next_run_does_not_see_how_much_memory_was_used(rewinding: Rewinding
     before = rewinding.answer(peak)
     rewinding.answer("def task(g):\n    return len(b'1' * 200_000_000)")
     assert rewinding.answer(peak) - before < 50_000
+
+
+def test_what_a_task_reads_nothing_from_is_no_file_of_others(rewinding: Rewinding) -> None:
+    """Flags of an open file are those of everybody who has it open."""
+    rewinding.fresh("import os\ndef task(g): os.set_blocking(0, False)")
+    assert rewinding.fresh("import os\ndef task(g): return os.get_blocking(0)") is True
+    rewinding.make()
+    assert rewinding.answer("import os\ndef task(g): return os.get_blocking(0)") is True
+
+
+def test_a_stop_that_waits_for_the_seat_ends_it() -> None:
+    _waiting_signals(Orders(), b"0", f"{1 << (signal.SIGUSR1 - 1):x}".encode())
+    with pytest.raises(Unfit, match="stopped"):
+        _waiting_signals(Orders(), b"0", f"{1 << (signal.SIGSTOP - 1):x}".encode())
