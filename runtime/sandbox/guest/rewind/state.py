@@ -60,7 +60,8 @@ class Row:
 
 
 _STATUS: Final = re.compile(
-    rb"^(?!Vm|Rss|Hugetlb|State|TracerPid|FDSize|SigQ|voluntary|nonvoluntary|Threads)(\w+):[\t ]*(.*)$", re.MULTILINE
+    rb"^(?!Vm|Rss|Hugetlb|State|TracerPid|FDSize|SigQ|SigBlk|Umask|voluntary|nonvoluntary|Threads)(\w+):[\t ]*(.*)$",
+    re.MULTILINE,
 )
 """Lines of ``status``, without those that change by themselves or because the process is being traced. Threads are
 looked at first."""
@@ -120,10 +121,6 @@ def _soft_limits(orders: Orders, before: bytes, now: bytes) -> None:
     orders.limits = [(which, *old) for which, (old, new) in enumerate(pairs) if old != new]
 
 
-def _always(_: Orders, __: bytes, ___: bytes) -> None:
-    """Give no order, because it is put right in any case."""
-
-
 WAITS: Final = (
     "read", "readv", "pread64", "preadv", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "pause",
     "nanosleep", "clock_nanosleep", "futex", "rt_sigtimedwait", "wait4", "waitid",
@@ -177,8 +174,6 @@ ROWS: Final[tuple[Row, ...]] = (
         "blocked signals",
         _UNDONE,
         "set with the registers",
-        ("status:SigBlk",),
-        _always,
         calls=("rt_sigprocmask", "rt_sigsuspend"),
     ),
     Row(
@@ -235,7 +230,7 @@ ROWS: Final[tuple[Row, ...]] = (
         calls=("socket", "io_uring_setup", "shmget", "msgget", "semget", "mq_open", "inotify_init1", "memfd_create"),
     ),
     Row("working directory", _UNDONE, "set by the restored seat", calls=("chdir", "fchdir")),
-    Row("mask of new files", _UNDONE, "set by the restored seat", ("status:Umask",), _always, calls=("umask",)),
+    Row("mask of new files", _UNDONE, "set by the restored seat", calls=("umask",)),
     Row(
         "files",
         _UNDONE,
