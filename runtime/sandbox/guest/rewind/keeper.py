@@ -196,8 +196,13 @@ class Keeper:
         send_frame(self._gate.fileno(), orders.to_wire())
 
     def _await(self, expected: bytes) -> None:
-        """Wait until the seat confirms. The replica sets the deadline."""
-        if self._gate.recvmsg(1)[0] != expected:
+        """Wait until the seat confirms, or ends. The replica sets the deadline."""
+        poll = select.poll()
+        poll.register(self._gate, select.POLLIN)
+        poll.register(self._pidfd, select.POLLIN)
+        ready = [fd for fd, _ in poll.poll()]
+        # The witness has the seat's end of the gate as well, so the gate does not tell that the seat has ended.
+        if self._gate.fileno() not in ready or self._gate.recvmsg(1)[0] != expected:
             raise Unfit("ended", "without a confirmation")
 
     def _drop_confirmed(self) -> None:
