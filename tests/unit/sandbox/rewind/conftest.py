@@ -132,3 +132,17 @@ def unsealed(make_rig: Callable[..., Rig]) -> Iterator[Rewinding]:
 def descriptors_of(pid: int) -> int:
     """How many files a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@pytest.fixture
+def needs_rewinding() -> None:
+    """Skips a test where seats are not rewound."""
+    if not walls().rewind:
+        pytest.skip("this machine cannot rewind seats")
+
+
+@pytest.fixture
+def needs_sealing() -> None:
+    """Skips a test where mappings are not sealed."""
+    if walls().rewind != "sealed":
+        pytest.skip("this machine cannot seal mappings")

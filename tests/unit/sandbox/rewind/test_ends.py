@@ -12,6 +12,8 @@ from tests.unit.sandbox.conftest import Rig, answer
 from tests.unit.sandbox.rewind.conftest import Rewinding, descriptors_of
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("needs_rewinding")
+
 WHO = "import os\ndef task(g):\n    return os.getpid()"
 
 IN_32_BIT_MODE = """

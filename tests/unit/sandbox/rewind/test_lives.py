@@ -22,6 +22,8 @@ from tests.unit.sandbox.conftest import Rig, answer
 from tests.unit.standing_walls import walls
 from tests.waiting import WITHIN_S, eventually
 
+pytestmark = pytest.mark.usefixtures("needs_rewinding")
+
 WHO = "import os\ndef task(g):\n    return os.getpid()"
 SLEEP = "import time\ndef task(g):\n    open('here', 'w').close()\n    time.sleep(0.3)\n    return 1"
 FOREVER = "import time\ndef task(g):\n    open('here', 'w').close()\n    time.sleep(1000)"

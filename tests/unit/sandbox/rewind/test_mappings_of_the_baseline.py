@@ -29,6 +29,7 @@ def fresh(unsealed: Rewinding) -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.usefixtures("needs_sealing")
 @pytest.mark.parametrize("pollution", TRICKS.values(), ids=TRICKS)
 def test_sealed_mappings_stay_as_they_are(rewinding: Rewinding, pollution: Pollution) -> None:
     assert rewinding.run(pollution.code).failure is None
@@ -44,6 +45,7 @@ def test_where_they_are_not_sealed_each_change_ends_the_seat(
     assert unsealed.answer(PROBE) == fresh
 
 
+@pytest.mark.usefixtures("needs_sealing")
 def test_a_stack_that_grew_ends_the_seat(rewinding: Rewinding, unsealed: Rewinding) -> None:
     assert answer(rewinding.run(STACK_GROWN)) == 1
     assert rewinding.rewind() == "mappings"
